@@ -1,0 +1,69 @@
+package udpkit
+
+import (
+	"context"
+	"iter"
+	"net"
+	"sync/atomic"
+)
+
+// blocking is the baseline: ask for the next datagram, wait until it is there, handle it, ask again. Nothing else can
+// happen on this goroutine while it waits, and so OnIdle is called before the wait and not during it.
+func (s *session) blocking() error {
+	clock := s.newIdleClock()
+	if clock.onIdle != nil {
+		clock.onIdle(0)
+	}
+	return s.readAll(s.ctx, func(d Datagram) bool {
+		s.handle(d)
+		clock.last = d.Received
+		clock.tick() // once before the next wait, unless the call before it was a moment ago
+		return true
+	})
+}
+
+// readAll reads datagrams with blocking reads and gives each to deliver, until ctx ends, the socket fails or deliver
+// returns false (then the error is nil). All datagrams share one buffer.
+func (s *session) readAll(ctx context.Context, deliver func(Datagram) bool) error {
+	release := s.interruptReads(ctx)
+	defer release()
+	buf := s.newBuffer()
+	for ctx.Err() == nil {
+		n, _, flags, source, err := s.conn.ReadMsgUDPAddrPort(buf, nil)
+		if err != nil {
+			if err := s.failed(err); err != nil {
+				return err
+			}
+			continue
+		}
+		if !deliver(s.datagram(buf, n, flags, source)) {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// Datagrams returns the datagrams of conn for a range loop, read as the [Blocking] style does with the default
+// [ReceiverConfig]:
+//
+//	for d, err := range udpkit.Datagrams(ctx, conn) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Printf("%s: %q\n", d.Source, d.Payload)
+//	}
+//
+// The payload is valid until the next turn of the loop, see [Datagram]. An error comes once, with a zero Datagram, and
+// is the end: the same errors as those of [Receiver.Receive], context.Cause(ctx) after ctx has ended. Breaking out of
+// the loop leaves conn open and without a read deadline, and the sequence may be ranged over again. Only one loop or
+// receiver at a time may read from conn.
+func Datagrams(ctx context.Context, conn *net.UDPConn) iter.Seq2[Datagram, error] {
+	return func(yield func(Datagram, error) bool) {
+		cfg, _ := ReceiverConfig{}.withDefaults() // the zero value is valid
+		s := newSession(ctx, conn, cfg, nil, new(atomic.Uint64))
+		err := s.readAll(ctx, func(d Datagram) bool { return yield(d, nil) })
+		if err != nil {
+			yield(Datagram{}, err)
+		}
+	}
+}

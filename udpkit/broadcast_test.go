@@ -1,0 +1,484 @@
+package udpkit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+)
+
+// log collects events and lets a test wait for them.
+type log struct {
+	mu     sync.Mutex
+	events []udpkit.Event
+	more   chan struct{}
+}
+
+func newLog() *log { return &log{more: make(chan struct{}, 1)} }
+
+func (l *log) add(e udpkit.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, e)
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when an event satisfies is.
+func wait[E udpkit.Event](t *testing.T, l *log, is func(E) bool) E {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		for _, e := range all[E](l) {
+			if is(e) {
+				return e
+			}
+		}
+		select {
+		case <-l.more:
+		case <-limit:
+			require.FailNow(t, "no such event", "%T among %v", *new(E), l.events)
+		}
+	}
+}
+
+func all[E udpkit.Event](l *log) (found []E) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e, ok := e.(E); ok {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func any1[E udpkit.Event](E) bool { return true }
+
+// start runs a role and returns a function that stops it and returns Run's error.
+func start(t *testing.T, run func(context.Context) error, closer interface{ Close() error }) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			err = <-done
+			closer.Close()
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// newClient starts a client on port, 0 for any free one.
+func newClient(t *testing.T, port uint16, cfg udpkit.ClientConfig) (*udpkit.Client, *log, func() error) {
+	t.Helper()
+	l := newLog()
+	cfg.OnEvent = l.add
+	cfg.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+	c, err := udpkit.NewClient(cfg)
+	require.NoError(t, err)
+	return c, l, start(t, c.Run, c)
+}
+
+func newServer(t *testing.T, port uint16, cfg udpkit.ServerConfig) (*udpkit.Server, *log, func() error) {
+	t.Helper()
+	l := newLog()
+	cfg.OnEvent = l.add
+	cfg.Port = port
+	if cfg.Interval == 0 {
+		cfg.Interval = 20 * time.Millisecond
+	}
+	if cfg.Targets.String() == "auto" {
+		cfg.Targets = loopback
+	}
+	s, err := udpkit.NewServer(cfg)
+	require.NoError(t, err)
+	return s, l, start(t, s.Run, s)
+}
+
+var loopback = udpkit.ListTargets(netip.MustParseAddrPort("127.255.255.255:0"))
+
+// TestBroadcast runs a server and three clients that share a port, each with
+// another style, on loopback: every client gets and acknowledges every message.
+func TestBroadcast(t *testing.T) {
+	const messages = 9
+	styles := udpkit.Styles()
+	first, firstLog, stopFirst := newClient(t, 0, udpkit.ClientConfig{ID: "client 0", Receiver: styles[0], MaxMessages: messages})
+	port := first.Addr().Port()
+	clients, logs, stops := []*udpkit.Client{first}, []*log{firstLog}, []func() error{stopFirst}
+	for i, style := range styles[1:] {
+		c, l, stop := newClient(t, port, udpkit.ClientConfig{ID: fmt.Sprint("client ", i+1), Receiver: style, MaxMessages: messages})
+		clients, logs, stops = append(clients, c), append(logs, l), append(stops, stop)
+	}
+	for _, l := range logs {
+		wait(t, l, any1[udpkit.StartEvent])
+	}
+	server, serverLog, stopServer := newServer(t, port, udpkit.ServerConfig{MaxMessages: messages})
+
+	for i, l := range logs {
+		sum := wait(t, l, any1[udpkit.ClientSummary])
+		assert.EqualValues(t, messages, sum.Received)
+		assert.EqualValues(t, messages, sum.Acknowledged)
+		assert.Zero(t, sum.Duplicates+sum.Missed+sum.Malformed+sum.Dropped+sum.Timeouts+sum.AckErrors)
+		assert.EqualValues(t, messages, sum.Latency.Count)
+		assert.EqualValues(t, messages-1, sum.Interval.Count)
+		assert.NoError(t, stops[i](), "MaxMessages is no error")
+
+		history := clients[i].History()
+		require.Len(t, history, messages)
+		for n, m := range history {
+			assert.EqualValues(t, n+1, m.MessageID)
+			assert.Equal(t, udpkit.DefaultStates()[n%4], m.State)
+			assert.Equal(t, server.Epoch(), m.Epoch)
+			assert.Equal(t, server.Addr().Port(), m.Server.Port())
+			assert.Less(t, m.Latency, time.Minute)
+		}
+		assert.Equal(t, all[udpkit.MessageEvent](l), history)
+	}
+
+	sum := wait(t, serverLog, any1[udpkit.ServerSummary])
+	assert.NoError(t, stopServer())
+	assert.EqualValues(t, messages, sum.Sent)
+	assert.EqualValues(t, messages*len(styles), sum.Acks)
+	assert.Equal(t, len(styles), sum.Clients)
+	assert.Zero(t, sum.SendErrors+sum.DuplicateAcks+sum.RefusedAcks+sum.Malformed+sum.EventsDropped)
+	for i, info := range server.Clients() {
+		assert.Equal(t, fmt.Sprint("client ", i), info.ID)
+		assert.EqualValues(t, messages, info.Acks)
+		assert.EqualValues(t, messages, info.LastID)
+		assert.Positive(t, info.RTT)
+		assert.Zero(t, info.Loss())
+	}
+	order := map[uint64]bool{}
+	for _, e := range serverLog.events {
+		switch e := e.(type) {
+		case udpkit.SentEvent:
+			order[e.MessageID] = true
+			assert.Equal(t, 1, e.Targets)
+		case udpkit.AckEvent:
+			assert.True(t, order[e.MessageID], "the message's event comes before its acknowledgements'")
+		}
+	}
+}
+
+func TestClientsHaveUniqueIDs(t *testing.T) {
+	a, _, _ := newClient(t, 0, udpkit.ClientConfig{})
+	b, _, _ := newClient(t, a.Addr().Port(), udpkit.ClientConfig{})
+	assert.NotEqual(t, a.ID(), b.ID())
+	assert.Regexp(t, "^client-[0-9a-f]{8}$", a.ID())
+}
+
+// TestStateByHand sets the state while the server runs and goes back.
+func TestStateByHand(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
+	server, _, _ := newServer(t, client.Addr().Port(), udpkit.ServerConfig{States: []udpkit.State{"A", "B"}})
+	is := func(state udpkit.State) func(udpkit.MessageEvent) bool {
+		return func(e udpkit.MessageEvent) bool { return e.State == state }
+	}
+	wait(t, clientLog, is("A"))
+	wait(t, clientLog, is("B"))
+	require.NoError(t, server.SetState("by hand"))
+	set := wait(t, clientLog, is("by hand"))
+	wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID == set.MessageID+2 && e.State == "by hand" })
+	require.NoError(t, server.SetState(""))
+	wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID > set.MessageID+2 && e.State == "A" })
+	assert.ErrorIs(t, server.SetState("\x1b[2J"), udpkit.ErrConfig)
+}
+
+// TestServerSurvivesItsCallback blocks OnEvent: broadcasts go on, and what the
+// callback missed is counted.
+func TestServerSurvivesItsCallback(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{NoAck: true})
+	block := make(chan struct{})
+	s, err := udpkit.NewServer(udpkit.ServerConfig{
+		Port: client.Addr().Port(), Targets: loopback, Interval: time.Millisecond,
+		OnEvent: func(e udpkit.Event) {
+			if _, ok := e.(udpkit.SentEvent); ok {
+				<-block
+			}
+		},
+	})
+	require.NoError(t, err)
+	stop := start(t, s.Run, s)
+	wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID >= 20 })
+	close(block)
+	require.NoError(t, stop())
+}
+
+// TestServerSurvivesTheNetwork sends to an address that fails beside one that
+// works.
+func TestServerSurvivesTheNetwork(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
+	targets, err := udpkit.ParseTargets("[::1]:9,127.255.255.255") // an IPv4 socket cannot send to ::1
+	require.NoError(t, err)
+	_, serverLog, stop := newServer(t, client.Addr().Port(), udpkit.ServerConfig{Targets: targets})
+	wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID >= 3 })
+	require.NoError(t, stop())
+	failures := all[udpkit.ErrorEvent](serverLog)
+	require.Len(t, failures, 1, "a failure that repeats is reported once")
+	assert.Equal(t, netip.MustParseAddrPort("[::1]:9"), failures[0].Peer)
+	sum := wait(t, serverLog, any1[udpkit.ServerSummary])
+	assert.Equal(t, sum.Sent, sum.SendErrors)
+}
+
+func TestMaxRuntime(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{MaxRuntime: 50 * time.Millisecond})
+	_, serverLog, _ := newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxRuntime: 50 * time.Millisecond})
+	assert.GreaterOrEqual(t, wait(t, clientLog, any1[udpkit.ClientSummary]).Runtime, 50*time.Millisecond)
+	assert.GreaterOrEqual(t, wait(t, serverLog, any1[udpkit.ServerSummary]).Runtime, 50*time.Millisecond)
+}
+
+func TestClientTimeout(t *testing.T) {
+	_, clientLog, stop := newClient(t, 0, udpkit.ClientConfig{Timeout: 30 * time.Millisecond})
+	e := wait(t, clientLog, any1[udpkit.TimeoutEvent])
+	assert.GreaterOrEqual(t, e.Elapsed, 30*time.Millisecond)
+	require.NoError(t, stop())
+	assert.EqualValues(t, 1, wait(t, clientLog, any1[udpkit.ClientSummary]).Timeouts, "one for a silence")
+}
+
+// TestTimeoutFollowsTheInterval: a server that announces 20 ms and falls silent
+// is missed after 60 ms, not after the default of 15 s.
+func TestTimeoutFollowsTheInterval(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
+	_, _, _ = newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxMessages: 1})
+	e := wait(t, clientLog, any1[udpkit.TimeoutEvent])
+	assert.GreaterOrEqual(t, e.Elapsed, 60*time.Millisecond)
+	assert.Less(t, e.Elapsed, 10*time.Second)
+}
+
+func TestClosed(t *testing.T) {
+	c, err := udpkit.NewClient(udpkit.ClientConfig{Listen: netip.MustParseAddrPort("0.0.0.0:0")})
+	require.NoError(t, err)
+	s, err := udpkit.NewServer(udpkit.ServerConfig{Targets: udpkit.ListTargets(netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), c.Addr().Port()))})
+	require.NoError(t, err)
+	for name, role := range map[string]interface {
+		Run(context.Context) error
+		Close() error
+	}{"client": c, "server": s} {
+		done := make(chan error, 1)
+		go func() { done <- role.Run(t.Context()) }()
+		require.NoError(t, role.Close(), name)
+		assert.ErrorIs(t, <-done, net.ErrClosed, name)
+		assert.NoError(t, role.Close(), name)
+		err := role.Run(t.Context())
+		assert.Error(t, err, "%s: one run", name)
+	}
+}
+
+func TestPortTakenByAStranger(t *testing.T) {
+	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	defer stranger.Close()
+	port := stranger.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	_, err = udpkit.NewClient(udpkit.ClientConfig{Listen: netip.AddrPortFrom(netip.IPv4Unspecified(), port)})
+	assert.ErrorIs(t, err, syscall.EADDRINUSE)
+	assert.ErrorContains(t, err, fmt.Sprintf("port %d is taken by another program that does not share it", port))
+}
+
+func TestConfigRefused(t *testing.T) {
+	for name, cfg := range map[string]udpkit.ServerConfig{
+		"interval":    {Interval: time.Microsecond},
+		"negative":    {Interval: -1},
+		"state":       {States: []udpkit.State{""}},
+		"max runtime": {MaxRuntime: -1},
+	} {
+		_, err := udpkit.NewServer(cfg)
+		assert.ErrorIs(t, err, udpkit.ErrConfig, name)
+	}
+	for name, cfg := range map[string]udpkit.ClientConfig{
+		"id":      {ID: strings.Repeat("x", 65)},
+		"escape":  {ID: "\x1b]0;x\a"},
+		"style":   {Receiver: "telepathy"},
+		"history": {History: -1},
+	} {
+		_, err := udpkit.NewClient(cfg)
+		assert.ErrorIs(t, err, udpkit.ErrConfig, name)
+	}
+}
+
+// peer is a socket of the test's own.
+func peer(t *testing.T) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// TestClientCountsWhatItRefuses sends what is not a message between messages.
+func TestClientCountsWhatItRefuses(t *testing.T) {
+	client, clientLog, stop := newClient(t, 0, udpkit.ClientConfig{ID: "c", History: 2})
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), client.Addr().Port())
+	sender := peer(t)
+	send := func(text string) {
+		_, err := sender.WriteToUDPAddrPort([]byte(text), to)
+		require.NoError(t, err)
+	}
+	message := func(id uint64) string { return fmt.Sprintf(`{"timestamp":"t%d","state":"A","message_id":%d}`, id, id) }
+	for _, text := range []string{
+		message(0), "", "hello", `{"state":"A"}`, strings.Repeat("x", 5000), message(0), message(3), message(2), message(1 << 50), message(4),
+	} {
+		send(text)
+	}
+	wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 4 })
+	require.NoError(t, stop())
+	sum := wait(t, clientLog, any1[udpkit.ClientSummary])
+	assert.EqualValues(t, 5, sum.Received)
+	assert.EqualValues(t, 1, sum.Duplicates)
+	assert.EqualValues(t, 1, sum.Gaps)
+	assert.EqualValues(t, 1, sum.Missed)
+	assert.EqualValues(t, 1, sum.Late)
+	assert.EqualValues(t, 3, sum.Malformed)
+	assert.EqualValues(t, 1, sum.Truncated)
+	assert.EqualValues(t, 1, sum.Servers)
+	gap := wait(t, clientLog, any1[udpkit.GapEvent])
+	assert.Equal(t, [2]uint64{1, 2}, [2]uint64{gap.From, gap.To})
+	require.Len(t, client.History(), 2)
+	assert.Equal(t, uint64(1<<50), client.History()[0].MessageID, "oldest first")
+
+	// The answer to a server without an epoch is exactly the documents' text.
+	buf := make([]byte, 100)
+	n, from, err := sender.ReadFromUDPAddrPort(buf)
+	require.NoError(t, err)
+	assert.Equal(t, "Client c received message 0", string(buf[:n]))
+	assert.NotEqual(t, client.Addr().Port(), from.Port(), "acknowledgements come from a socket of their own")
+}
+
+// TestServerRefusesAcks answers a server with what it must not count.
+func TestServerRefusesAcks(t *testing.T) {
+	receiver := peer(t)
+	at := receiver.LocalAddr().(*net.UDPAddr).AddrPort()
+	server, serverLog, stop := newServer(t, 0, udpkit.ServerConfig{
+		Targets: udpkit.ListTargets(at), Interval: time.Hour, MaxClients: 2,
+	})
+	buf := make([]byte, udpkit.MaxMessageSize)
+	n, from, err := receiver.ReadFromUDPAddrPort(buf)
+	require.NoError(t, err)
+	m, err := udpkit.DecodeMessage(buf[:n])
+	require.NoError(t, err)
+	require.EqualValues(t, 1, m.ID)
+	require.Equal(t, server.Epoch(), m.Epoch)
+	require.Equal(t, time.Hour, m.Interval)
+
+	send := func(text string) {
+		_, err := receiver.WriteToUDPAddrPort([]byte(text), from)
+		require.NoError(t, err)
+	}
+	send("Client a received message 1")                        // counted: an old client
+	send("Client a received message 1")                        // again
+	send("Client b received message 2")                        // not sent yet
+	send("Client b received message 0")                        // never sent
+	send("Client b received message 1 epoch 0123456789abcdef") // another run's
+	send("hello")
+	send(strings.Repeat("x", 2000))
+	send("Client b received message 1 epoch " + m.Epoch.String()) // counted
+	send("Client c received message 1")                           // the table is full
+	send("Client a received message 1")
+	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "b" })
+	require.Eventually(t, func() bool { return server.Summary().DuplicateAcks == 2 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, stop())
+	sum := server.Summary()
+	assert.EqualValues(t, 2, sum.Acks)
+	assert.EqualValues(t, 4, sum.RefusedAcks)
+	assert.EqualValues(t, 2, sum.Malformed)
+	assert.Equal(t, 2, sum.Clients)
+}
+
+// TestLossPerClient lets a client acknowledge two of four messages.
+func TestLossPerClient(t *testing.T) {
+	receiver := peer(t)
+	server, _, stop := newServer(t, 0, udpkit.ServerConfig{
+		Targets: udpkit.ListTargets(receiver.LocalAddr().(*net.UDPAddr).AddrPort()), MaxMessages: 4, AckWait: 50 * time.Millisecond,
+	})
+	buf := make([]byte, udpkit.MaxMessageSize)
+	for id := 1; id <= 4; id++ {
+		_, from, err := receiver.ReadFromUDPAddrPort(buf)
+		require.NoError(t, err)
+		if id <= 2 {
+			_, err = receiver.WriteToUDPAddrPort(fmt.Appendf(nil, "Client half received message %d", id), from)
+			require.NoError(t, err)
+		}
+	}
+	require.Eventually(t, func() bool {
+		infos := server.Clients()
+		return len(infos) == 1 && infos[0].Expected == 4 && infos[0].Acks == 2 && infos[0].Loss() == 0.5
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, stop())
+}
+
+func TestAckJitter(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{AckJitter: 5 * time.Millisecond, MaxMessages: 3})
+	_, serverLog, _ := newServer(t, client.Addr().Port(), udpkit.ServerConfig{})
+	assert.EqualValues(t, 3, wait(t, clientLog, any1[udpkit.ClientSummary]).Acknowledged, "Run waits for them")
+	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.MessageID == 3 })
+}
+
+func TestJournal(t *testing.T) {
+	client, clientLog, stopClient := newClient(t, 0, udpkit.ClientConfig{})
+	_, serverLog, stopServer := newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxMessages: 2, States: []udpkit.State{`<b>"&`}})
+	wait(t, serverLog, any1[udpkit.ServerSummary])
+	require.NoError(t, stopServer())
+	require.NoError(t, stopClient())
+
+	for _, l := range []*log{clientLog, serverLog} {
+		var file bytes.Buffer
+		j := udpkit.NewJournal(&file)
+		for _, e := range l.events {
+			require.NoError(t, j.Write(e))
+		}
+		require.NoError(t, j.Write(udpkit.GapEvent{From: 1, To: 2}))
+		for line := range strings.Lines(file.String()) {
+			assert.True(t, strings.HasPrefix(line, `{"event":"`), line)
+		}
+		file.WriteString(`{"event":"of a later version","x":1}` + "\n")
+		var kinds, want []string
+		for e, err := range udpkit.ReadJournal(bytes.NewReader(file.Bytes())) {
+			require.NoError(t, err)
+			kinds = append(kinds, fmt.Sprintf("%T", e))
+		}
+		for _, e := range append(l.events, udpkit.GapEvent{}) {
+			want = append(want, fmt.Sprintf("%T", e))
+		}
+		assert.Equal(t, want, kinds)
+	}
+}
+
+func TestJournalErrors(t *testing.T) {
+	var events int
+	var last error
+	for _, err := range udpkit.ReadJournal(strings.NewReader("{\"event\":\"gap\",\"from\":1,\"to\":1}\n{\"event\":\n")) {
+		events++
+		last = err
+	}
+	assert.Equal(t, 2, events)
+	assert.ErrorContains(t, last, "line 2")
+
+	full := errors.New("disk full")
+	j := udpkit.NewJournal(writerFunc(func([]byte) (int, error) { return 0, full }))
+	assert.ErrorIs(t, j.Write(udpkit.GapEvent{}), full)
+	assert.ErrorIs(t, j.Write(udpkit.GapEvent{}), full)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

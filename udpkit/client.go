@@ -1,0 +1,475 @@
+package udpkit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+)
+
+const (
+	// clientReadBuffer is the kernel's buffer for messages that the client has
+	// not read yet.
+	clientReadBuffer = 4 << 20
+	// maxServers bounds the server runs that duplicates and gaps are kept for;
+	// the one that was silent for longest makes room. Being forgotten loses no
+	// message.
+	maxServers = 64
+)
+
+// ClientConfig configures a Client. The zero value works; it is copied.
+type ClientConfig struct {
+	// ID names the client in its acknowledgements, 1 to MaxClientIDLen bytes of
+	// printable text. Default "client-" and 8 random hexadecimal digits.
+	ID string
+	// Listen is the local address to receive on. Default 0.0.0.0 and
+	// DefaultPort. Any number of clients on one host share it. On Linux a socket
+	// on another address than 0.0.0.0 receives no broadcast.
+	Listen netip.AddrPort
+	// Receiver is the style to receive in. Default Goroutine. Its statistics and
+	// behaviour are the same for all.
+	Receiver Style
+	// MaxMessages ends Run after so many messages. 0 means no limit.
+	MaxMessages uint64
+	// MaxRuntime ends Run after this time. 0 means no limit.
+	MaxRuntime time.Duration
+	// Timeout is how long a silence may be before it is reported and counted.
+	// Default three times the interval that the last message announced, or 15 s
+	// if it did not.
+	Timeout time.Duration
+	// History is how many messages Client.History keeps. Default 1,000.
+	History int
+	// NoAck turns acknowledgements off.
+	NoAck bool
+	// AckJitter delays each acknowledgement by a random time up to this, so that
+	// thousands of clients do not answer in the same instant. It shows in the
+	// server's round-trip times. Default 0.
+	AckJitter time.Duration
+	// OnEvent is called for each event, one call at a time, on the goroutine
+	// that receives: while it runs, datagrams wait in the socket's buffer.
+	OnEvent func(Event)
+	// OnIdle is called about ten times a second while no datagram comes, with
+	// the time since the last one: for a waiting indicator. It may run at the
+	// same time as OnEvent.
+	OnIdle func(elapsed time.Duration)
+}
+
+func (c ClientConfig) withDefaults() (ClientConfig, error) {
+	if c.ID == "" {
+		var b [4]byte
+		rand.Read(b[:]) // never fails, see crypto/rand
+		c.ID = fmt.Sprintf("client-%x", b)
+	}
+	if err := checkText("client id", c.ID, MaxClientIDLen); err != nil {
+		return c, err
+	}
+	if !c.Listen.IsValid() {
+		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
+	}
+	if c.Receiver == "" {
+		c.Receiver = Goroutine
+	}
+	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 || c.AckJitter < 0 {
+		return c, fmt.Errorf("%w: MaxRuntime, Timeout, History and AckJitter cannot be negative", ErrConfig)
+	}
+	if c.History == 0 {
+		c.History = 1000
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(Event) {}
+	}
+	return c, nil
+}
+
+// Client receives the messages of any number of servers, each message once, and
+// acknowledges them. Its methods are safe for concurrent use.
+type Client struct {
+	cfg      ClientConfig
+	receiver Receiver
+	conn     *net.UDPConn // shared port, receives
+	ackConn  *net.UDPConn // own port: a reply to the shared one would reach only one client
+	ack      func([]byte, netip.AddrPort) (int, error)
+	seed     maphash.Seed
+
+	events sync.Mutex // held while OnEvent runs; taken before mu
+
+	mu       sync.Mutex
+	started  time.Time
+	last     time.Time // of the last message, or the start
+	timeout  time.Duration
+	silent   bool // the present silence has been reported
+	servers  map[serverKey]*serverRun
+	history  []MessageEvent // a ring, once it has History elements
+	oldest   int
+	summary  ClientSummary
+	latency  samples
+	interval samples
+	ackBuf   []byte
+	running  bool
+	delayed  sync.WaitGroup // jittered acknowledgements
+	finish   context.CancelFunc
+
+	ackFailing bool        // the last acknowledgement could not be sent
+	watchdog   *time.Timer // fires when a silence may have become too long
+}
+
+// serverKey is one run of one server: its epoch, from whichever of its
+// interfaces it comes; for a server that sends none, its address.
+type serverKey struct {
+	epoch Epoch
+	addr  netip.AddrPort
+}
+
+type serverRun struct {
+	window window
+	last   time.Time
+}
+
+// NewClient opens the client's sockets. An error wraps ErrConfig, or is the
+// system's for the socket, such as syscall.EADDRINUSE if another program has the
+// port and does not share it. The caller closes the client.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(cfg)
+	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1})
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: clientReadBuffer})
+	if sock.AddrInUse(err) {
+		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the client cannot open %v: %w", cfg.Listen, err)
+	}
+	own := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if cfg.Listen.Addr().Is6() {
+		own = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	}
+	c.ackConn, err = sock.ListenUDP(ctx, own, sock.Options{})
+	if err != nil {
+		c.conn.Close()
+		return nil, fmt.Errorf("the client cannot open a socket for acknowledgements: %w", err)
+	}
+	c.ack = c.ackConn.WriteToUDPAddrPort
+	return c, nil
+}
+
+// newClient makes a client without sockets.
+func newClient(cfg ClientConfig) *Client {
+	c := &Client{
+		cfg:     cfg,
+		seed:    maphash.MakeSeed(),
+		timeout: cfg.Timeout,
+		servers: make(map[serverKey]*serverRun),
+		finish:  func() {},
+	}
+	c.summary.ClientID = cfg.ID
+	if c.timeout == 0 {
+		c.timeout = 3 * DefaultInterval
+	}
+	c.watchdog = time.NewTimer(c.timeout)
+	return c
+}
+
+// ID returns the client's name.
+func (c *Client) ID() string { return c.cfg.ID }
+
+// Addr returns the address that the client receives on.
+func (c *Client) Addr() netip.AddrPort {
+	return c.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Close closes the sockets, which ends a Run with net.ErrClosed. It is idempotent.
+func (c *Client) Close() error {
+	var errs []error
+	for _, closer := range []interface{ Close() error }{c.receiver, c.conn, c.ackConn} {
+		if err := closer.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It
+// returns an error if the client is closed or ran before; that of a closed one
+// satisfies net.ErrClosed.
+func (c *Client) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if c.cfg.MaxRuntime > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, c.cfg.MaxRuntime)
+		defer stop()
+	}
+	now := time.Now()
+	c.mu.Lock()
+	if c.running {
+		c.mu.Unlock()
+		return errors.New("the client has run already; a new run is a new Client")
+	}
+	c.running, c.started, c.last, c.finish = true, now, now, cancel
+	c.watchdog.Reset(c.timeout)
+	c.mu.Unlock()
+
+	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver})
+	var watch sync.WaitGroup
+	watch.Go(func() { c.watch(ctx) })
+	err := c.receiver.Receive(ctx, c.conn, c.handle)
+	ended := ctx.Err() != nil
+	cancel()
+	watch.Wait()
+	c.delayed.Wait()
+	c.emit(c.Summary())
+	if ended {
+		return nil
+	}
+	return fmt.Errorf("the client cannot receive any more: %w", err)
+}
+
+// watch reports silences.
+func (c *Client) watch(ctx context.Context) {
+	defer c.watchdog.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.watchdog.C:
+			c.watchdog.Reset(c.checkSilence(time.Now()))
+		}
+	}
+}
+
+// checkSilence reports a silence that has become too long, and returns when to
+// look again.
+func (c *Client) checkSilence(now time.Time) time.Duration {
+	c.events.Lock()
+	defer c.events.Unlock()
+	c.mu.Lock()
+	elapsed, timeout := now.Sub(c.last), c.timeout
+	report := elapsed >= timeout && !c.silent
+	if report {
+		c.silent = true
+		c.summary.Timeouts++
+	}
+	c.mu.Unlock()
+	if report {
+		c.cfg.OnEvent(TimeoutEvent{Elapsed: elapsed, At: now})
+	}
+	if elapsed < timeout {
+		return timeout - elapsed
+	}
+	return timeout
+}
+
+func (c *Client) emit(e Event) {
+	c.events.Lock()
+	defer c.events.Unlock()
+	c.cfg.OnEvent(e)
+}
+
+// handle takes one datagram.
+func (c *Client) handle(d Datagram) {
+	c.events.Lock()
+	defer c.events.Unlock()
+	r := c.take(d)
+	if !r.ok {
+		return
+	}
+	if r.gap {
+		c.cfg.OnEvent(GapEvent{Server: d.Source, Epoch: r.event.Epoch, From: r.from, To: r.to, At: d.Received})
+	}
+	c.cfg.OnEvent(r.event)
+	if r.ackErr != nil {
+		c.cfg.OnEvent(ErrorEvent{Err: r.ackErr, Text: r.ackErr.Error(), Peer: d.Source, At: d.Received})
+	}
+	if r.done {
+		c.finish()
+	}
+}
+
+// taken is what a datagram has brought.
+type taken struct {
+	ok       bool // a message that had not been seen
+	event    MessageEvent
+	gap      bool // ids from to to were left out before it
+	from, to uint64
+	ackErr   error // the first failure to acknowledge since the last success
+	done     bool  // it was the last of MaxMessages
+}
+
+// take decodes, recognises, counts, remembers and acknowledges a message.
+func (c *Client) take(d Datagram) (r taken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg.MaxMessages > 0 && c.summary.Received >= c.cfg.MaxMessages {
+		return r // came while Run was ending
+	}
+	if d.Truncated {
+		c.summary.Truncated++
+		return r
+	}
+	m, err := DecodeMessage(d.Payload)
+	if err != nil {
+		c.summary.Malformed++
+		return r
+	}
+	run := c.server(m.Epoch, d)
+	v, from, missing := run.window.observe(m.ID, maphash.Bytes(c.seed, d.Payload))
+	if v == duplicate {
+		c.summary.Duplicates++
+		return r
+	}
+	r.ok = true
+	r.event = MessageEvent{
+		MessageID:  m.ID,
+		State:      m.State,
+		Timestamp:  m.Timestamp,
+		Server:     d.Source,
+		ReceivedAt: d.Received,
+		Epoch:      m.Epoch,
+		Late:       v == late,
+	}
+	if sent, ok := m.Time(); ok {
+		r.event.Latency = d.Received.Sub(sent)
+		c.latency.add(r.event.Latency)
+	}
+	if !run.last.IsZero() {
+		c.interval.add(d.Received.Sub(run.last))
+	}
+	run.last, c.last, c.silent = d.Received, d.Received, false
+	if t := 3 * m.Interval; c.cfg.Timeout == 0 && t > 0 && t != c.timeout {
+		c.timeout = t
+		c.watchdog.Reset(t)
+	}
+	c.summary.Received++
+	if r.event.Late {
+		c.summary.Late++
+		c.summary.Missed--
+	}
+	if missing > 0 {
+		c.summary.Gaps++
+		c.summary.Missed += missing
+		r.gap, r.from, r.to = true, from, from+missing-1
+	}
+	c.remember(r.event)
+	r.ackErr = c.acknowledge(m, d.Source)
+	r.done = c.summary.Received == c.cfg.MaxMessages
+	return r
+}
+
+// server returns the state kept for a run of a server.
+func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
+	key := serverKey{epoch: epoch}
+	if epoch == 0 {
+		key.addr = d.Source
+	}
+	run, ok := c.servers[key]
+	if !ok {
+		if len(c.servers) >= maxServers {
+			var oldest serverKey
+			var at time.Time
+			for k, r := range c.servers {
+				if at.IsZero() || r.last.Before(at) {
+					oldest, at = k, r.last
+				}
+			}
+			delete(c.servers, oldest)
+			c.summary.Forgotten++
+		}
+		run = new(serverRun)
+		c.servers[key] = run
+		c.summary.Servers++
+	}
+	return run
+}
+
+// remember adds to the history.
+func (c *Client) remember(e MessageEvent) {
+	if len(c.history) < c.cfg.History {
+		c.history = append(c.history, e)
+		return
+	}
+	c.history[c.oldest] = e
+	c.oldest = (c.oldest + 1) % len(c.history)
+}
+
+// acknowledge answers a message, now or after the jitter. Only a server that
+// sent its epoch gets it back: the answer to any other is exactly the text of
+// the original documents.
+func (c *Client) acknowledge(m Message, to netip.AddrPort) error {
+	if c.cfg.NoAck {
+		return nil
+	}
+	ack := Ack{ClientID: c.cfg.ID, MessageID: m.ID, Epoch: m.Epoch}
+	if c.cfg.AckJitter == 0 {
+		return c.sendAck(ack, to)
+	}
+	c.delayed.Add(1)
+	time.AfterFunc(mathrand.N(c.cfg.AckJitter), func() {
+		defer c.delayed.Done()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.sendAck(ack, to)
+	})
+	return nil
+}
+
+// sendAck sends, with mu held. It returns an error only if the one before was
+// sent.
+func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
+	if a := to.Addr(); a.IsMulticast() || a == limitedBroadcast || a.IsUnspecified() || to.Port() == 0 {
+		err = fmt.Errorf("message %d has the forged source %v, nothing is sent there", ack.MessageID, to)
+	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
+		_, err = c.ack(c.ackBuf, to)
+	}
+	if err == nil {
+		c.summary.Acknowledged++
+		c.ackFailing = false
+		return nil
+	}
+	c.summary.AckErrors++
+	if c.ackFailing {
+		return nil
+	}
+	c.ackFailing = true
+	return fmt.Errorf("cannot acknowledge message %d: %w", ack.MessageID, err)
+}
+
+// Summary returns the statistics up to now.
+func (c *Client) Summary() ClientSummary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.summary
+	sum.Latency = c.latency.distribution()
+	sum.Interval = c.interval.distribution()
+	if c.receiver != nil {
+		sum.Dropped = c.receiver.Dropped()
+	}
+	if !c.started.IsZero() {
+		sum.Runtime = time.Since(c.started)
+	}
+	return sum
+}
+
+// History returns the newest messages, at most ClientConfig.History, oldest
+// first. The slice is the caller's.
+func (c *Client) History() []MessageEvent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := make([]MessageEvent, 0, len(c.history))
+	h = append(h, c.history[c.oldest:]...)
+	return append(h, c.history[:c.oldest]...)
+}

@@ -1,0 +1,123 @@
+package udpkit
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// clientTable is what a server knows of its clients, bounded. A client is its id
+// and its host: several may answer from one port, since clients share theirs,
+// and a name that another host uses is another client.
+type clientTable struct {
+	limit   int
+	entries map[clientKey]*clientEntry
+	swept   time.Time // when idle clients were last looked for
+}
+
+type clientKey struct {
+	id   string
+	host netip.Addr
+}
+
+type clientEntry struct {
+	addr    netip.AddrPort
+	first   uint64 // the lowest id acknowledged
+	last    uint64 // the highest
+	before  uint64 // bit i: last-1-i is acknowledged
+	acks    uint64
+	lastAck time.Time
+	rtt     time.Duration
+	sumRTT  time.Duration
+}
+
+type ackResult uint8
+
+const (
+	ackNew   ackResult = iota // counted
+	ackAgain                  // counted before, or too old to tell
+	ackFull                   // a new client, and no room for it
+)
+
+func newClientTable(limit int) clientTable {
+	return clientTable{limit: limit, entries: make(map[clientKey]*clientEntry)}
+}
+
+func (t *clientTable) len() int { return len(t.entries) }
+
+// ack notes an acknowledgement. Clients whose last one came before idle make
+// room for a new one.
+func (t *clientTable) ack(a Ack, from netip.AddrPort, at time.Time, rtt time.Duration, idle time.Time) ackResult {
+	key := clientKey{a.ClientID, from.Addr()}
+	e, ok := t.entries[key]
+	if !ok {
+		if len(t.entries) >= t.limit && !t.sweep(at, idle) {
+			return ackFull
+		}
+		e = &clientEntry{first: a.MessageID, last: a.MessageID}
+		t.entries[key] = e
+	} else if !e.mark(a.MessageID) {
+		return ackAgain
+	}
+	e.addr, e.lastAck, e.rtt = from, at, rtt
+	e.acks++
+	e.sumRTT += rtt
+	return ackNew
+}
+
+// mark reports whether id had not been acknowledged before. What is more than 64
+// behind the newest counts as if it had.
+func (e *clientEntry) mark(id uint64) bool {
+	if id > e.last {
+		// The old newest becomes bit shift-1; a shift of 64 or more leaves 0.
+		shift := id - e.last
+		e.before = e.before<<shift | 1<<(shift-1)
+		e.last = id
+		return true
+	}
+	behind := e.last - id
+	if behind == 0 || behind > 64 || e.before>>(behind-1)&1 == 1 {
+		return false
+	}
+	e.before |= 1 << (behind - 1)
+	e.first = min(e.first, id)
+	return true
+}
+
+// sweep removes idle clients, at most once a second since it looks at all of
+// them, and reports whether there is room now.
+func (t *clientTable) sweep(now, idle time.Time) bool {
+	if now.Sub(t.swept) < time.Second {
+		return false
+	}
+	t.swept = now
+	for key, e := range t.entries {
+		if e.lastAck.Before(idle) {
+			delete(t.entries, key)
+		}
+	}
+	return len(t.entries) < t.limit
+}
+
+// list returns the clients by id; messages up to settled should have been
+// acknowledged by now.
+func (t *clientTable) list(settled uint64) []ClientInfo {
+	infos := make([]ClientInfo, 0, len(t.entries))
+	for key, e := range t.entries {
+		infos = append(infos, ClientInfo{
+			ID:       key.id,
+			Addr:     e.addr,
+			Acks:     e.acks,
+			LastID:   e.last,
+			LastAck:  e.lastAck,
+			RTT:      e.rtt,
+			MeanRTT:  e.sumRTT / time.Duration(e.acks),
+			Expected: max(settled, e.last) - e.first + 1,
+		})
+	}
+	slices.SortFunc(infos, func(a, b ClientInfo) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), a.Addr.Compare(b.Addr))
+	})
+	return infos
+}

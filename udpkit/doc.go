@@ -1,0 +1,56 @@
+// Package udpkit is UDP broadcasting that people can see: a server that
+// broadcasts its state, clients that receive and acknowledge it, and five
+// interchangeable ways to receive datagrams without blocking.
+//
+// A [Server] sends a [Message] every five seconds, or at any other interval, to
+// its [Targets]: a timestamp, a state, and an id. A [Client] receives on a port
+// that any number of clients on one host share, drops duplicates, reports gaps,
+// keeps a history and statistics, and acknowledges. Both report what happens as
+// [Event] values, which a [Journal] writes as JSON lines.
+//
+// Underneath stands the [Receiver]: one contract and five styles, [Blocking],
+// [NonBlocking], [SelectorStyle], [Goroutine] and [Channel]. [Selector] is a
+// readiness selector of its own: epoll, kqueue, poll or WSAPoll.
+//
+// # The promise
+//
+// From the first message that it hears, a client delivers every message of a
+// server run exactly once, or reports a gap; never silence. In detail:
+//
+//   - A message that comes twice, for example over two interfaces, is delivered
+//     once: the same id with the same content within the last 1,024 ids.
+//   - Ids that were left out are a [GapEvent] as soon as a later id comes. If one
+//     of them comes after all, it is delivered, marked as late.
+//   - When nothing comes for three intervals, that is a [TimeoutEvent]: the loss
+//     of the newest messages shows before the next one comes.
+//   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
+//     of it is mistaken for a duplicate, with or without an epoch.
+//   - No id that somebody forges makes the client drop a genuine message. What is
+//     forged can show, and can make gaps be reported that are none: broadcasts
+//     carry no proof of origin.
+//   - What is refused or dropped is counted in [ClientSummary].
+//
+// An acknowledgement means that the client has decoded the message.
+//
+// # Wire format
+//
+// A message is one JSON object in one datagram of at most 1,024 bytes:
+//
+//	{"timestamp":"2026-11-21T12:00:00.000000+00:00","state":"ACTIVE","message_id":1,"epoch":"9f86d081884c7d65","interval_ms":5000}
+//
+// The first three fields are required. The last two are optional, as any other
+// field is, and are ignored by clients that do not know them. An acknowledgement
+// is the text
+//
+//	Client <client id> received message <message id>
+//
+// sent to the address that the message came from; to a server that has sent an
+// epoch, followed by " epoch <epoch>", which proves that the client has read the
+// message.
+//
+// # When not to use it
+//
+// A broadcast stays on its subnet, is neither encrypted nor authenticated, and is
+// not sent again when it is lost. For more than a subnet, for secrets, or where
+// each message must arrive, use something else.
+package udpkit

@@ -1,0 +1,193 @@
+package udpkit
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Event is something that a Server or a Client reports while it runs. It is one
+// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent,
+// ErrorEvent, ServerSummary and ClientSummary, by value.
+type Event interface {
+	// Kind is the event's name in a journal, such as "message".
+	Kind() string
+}
+
+// StartEvent is the first: the socket is open.
+type StartEvent struct {
+	At       time.Time        `json:"at"`
+	ClientID string           `json:"client_id,omitempty"` // the client's
+	Listen   netip.AddrPort   `json:"listen"`              // the local address
+	Targets  []netip.AddrPort `json:"targets,omitempty"`   // the server's, at this moment
+	Receiver Style            `json:"receiver,omitempty"`  // the client's
+	Epoch    Epoch            `json:"epoch,omitempty"`     // the server's
+	Interval time.Duration    `json:"interval_ns,omitempty"`
+}
+
+// SentEvent says that the server has broadcast a message.
+type SentEvent struct {
+	MessageID uint64    `json:"message_id"`
+	State     State     `json:"state"`
+	Timestamp string    `json:"timestamp"`
+	Targets   int       `json:"targets"` // addresses that the system took it for
+	Failed    int       `json:"failed"`  // addresses that it refused, see ErrorEvent
+	At        time.Time `json:"at"`
+}
+
+// AckEvent says that a client has acknowledged a message, for the first time.
+type AckEvent struct {
+	ClientID  string         `json:"client_id"`
+	MessageID uint64         `json:"message_id"`
+	RTT       time.Duration  `json:"rtt_ns"` // from the broadcast to the arrival of the acknowledgement
+	Client    netip.AddrPort `json:"client"`
+	At        time.Time      `json:"at"`
+}
+
+// MessageEvent says that the client has received a message that it had not
+// received before.
+type MessageEvent struct {
+	MessageID  uint64         `json:"message_id"`
+	State      State          `json:"state"`
+	Timestamp  string         `json:"timestamp"`
+	Server     netip.AddrPort `json:"server"`
+	ReceivedAt time.Time      `json:"received_at"`
+	Epoch      Epoch          `json:"epoch,omitempty"`
+	// Latency is the receipt by this machine's clock less the timestamp by the
+	// server's: on one machine the time under way, between two also the
+	// difference of their clocks. 0 if the timestamp could not be read.
+	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Late marks a message that was reported in a GapEvent before.
+	Late bool `json:"late,omitempty"`
+}
+
+// GapEvent says that the ids From to To of a server were left out. A message
+// that comes after all is reported as a MessageEvent that is Late.
+type GapEvent struct {
+	Server netip.AddrPort `json:"server"`
+	Epoch  Epoch          `json:"epoch,omitempty"`
+	From   uint64         `json:"from"`
+	To     uint64         `json:"to"`
+	At     time.Time      `json:"at"`
+}
+
+// TimeoutEvent says that no message has come for longer than expected. There is
+// one for each silence.
+type TimeoutEvent struct {
+	Elapsed time.Duration `json:"elapsed_ns"` // since the last message, or the start
+	At      time.Time     `json:"at"`
+}
+
+// ErrorEvent says that something failed and the work goes on. A failure that
+// repeats is reported once, until it ends.
+type ErrorEvent struct {
+	Err   error          `json:"-"`
+	Text  string         `json:"error"`
+	Peer  netip.AddrPort `json:"peer,omitzero"`       // the address it concerns
+	Ended bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
+	At    time.Time      `json:"at"`
+}
+
+func (StartEvent) Kind() string    { return "start" }
+func (SentEvent) Kind() string     { return "sent" }
+func (AckEvent) Kind() string      { return "ack" }
+func (MessageEvent) Kind() string  { return "message" }
+func (GapEvent) Kind() string      { return "gap" }
+func (TimeoutEvent) Kind() string  { return "timeout" }
+func (ErrorEvent) Kind() string    { return "error" }
+func (ServerSummary) Kind() string { return "summary" }
+func (ClientSummary) Kind() string { return "summary" }
+
+// Journal writes events as JSON lines: one object a line whose first field,
+// "event", is the kind. It is safe for concurrent use.
+type Journal struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+// NewJournal returns a journal that writes each event to w at once.
+func NewJournal(w io.Writer) *Journal { return &Journal{w: w} }
+
+// Write appends one event. After an error it writes no more and returns the same
+// error.
+func (j *Journal) Write(e Event) error {
+	fields, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	line := fmt.Appendf(nil, `{"event":%q,%s`+"\n", e.Kind(), fields[1:])
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil {
+		if _, err := j.w.Write(line); err != nil {
+			j.err = fmt.Errorf("journal: %w", err)
+		}
+	}
+	return j.err
+}
+
+// ReadJournal reads what a Journal wrote. Events of an unknown kind are skipped;
+// a line that cannot be read ends the sequence with an error that names it.
+// Whether a summary is the server's or the client's is told by its fields.
+func ReadJournal(r io.Reader) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		lines := bufio.NewScanner(r)
+		for n := 1; lines.Scan(); n++ {
+			e, err := readEvent(lines.Bytes())
+			if err != nil {
+				yield(nil, fmt.Errorf("journal, line %d: %w", n, err))
+				return
+			}
+			if e != nil && !yield(e, nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(nil, fmt.Errorf("journal: %w", err))
+		}
+	}
+}
+
+func readEvent(line []byte) (Event, error) {
+	var head struct {
+		Event string  `json:"event"`
+		Sent  *uint64 `json:"sent"`
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return nil, err
+	}
+	switch head.Event {
+	case "start":
+		return unmarshal[StartEvent](line)
+	case "sent":
+		return unmarshal[SentEvent](line)
+	case "ack":
+		return unmarshal[AckEvent](line)
+	case "message":
+		return unmarshal[MessageEvent](line)
+	case "gap":
+		return unmarshal[GapEvent](line)
+	case "timeout":
+		return unmarshal[TimeoutEvent](line)
+	case "error":
+		return unmarshal[ErrorEvent](line)
+	case "summary":
+		if head.Sent != nil {
+			return unmarshal[ServerSummary](line)
+		}
+		return unmarshal[ClientSummary](line)
+	}
+	return nil, nil
+}
+
+func unmarshal[E Event](line []byte) (Event, error) {
+	var e E
+	err := json.Unmarshal(line, &e)
+	return e, err
+}

@@ -1,0 +1,290 @@
+package udpkit
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of the wire format.
+const (
+	// MaxMessageSize is the longest encoded message in bytes: the clients of
+	// the original documents read 1024.
+	MaxMessageSize = 1024
+	// MaxMessageID is the largest message id: the integers up to 2^53-1 are
+	// the ones that every JSON implementation keeps exactly (RFC 8259, 6).
+	MaxMessageID = 1<<53 - 1
+	// MaxClientIDLen is the longest client id in bytes. With it an
+	// acknowledgement stays below three times the smallest message, so that a
+	// forged message cannot turn clients into an amplifier.
+	MaxClientIDLen = 64
+	// MaxAckSize is the longest acknowledgement in bytes that a server reads.
+	MaxAckSize = 256
+
+	maxTimestampLen = 64
+	maxJSONKeys     = 32
+	maxJSONDepth    = 8
+)
+
+// Errors that callers can branch on with errors.Is.
+var (
+	// ErrConfig marks a configuration, flag or name that cannot be used.
+	ErrConfig = errors.New("invalid configuration")
+	// ErrMalformed marks a datagram that is not what the wire format allows.
+	ErrMalformed = errors.New("malformed datagram")
+)
+
+// timestampLayout is ISO 8601 with microseconds and an offset, as Python's
+// datetime.isoformat prints it and datetime.fromisoformat reads it.
+const timestampLayout = "2006-01-02T15:04:05.000000-07:00"
+
+// Epoch names one run of a server: a random number that is drawn when it
+// starts and sent in every message, so that a restarted server, whose ids begin
+// anew, is not mistaken for duplicates. Zero means that the sender has none, as
+// the programs of the original documents.
+type Epoch uint64
+
+// NewEpoch draws a random epoch, never zero.
+func NewEpoch() Epoch {
+	for {
+		var b [8]byte
+		rand.Read(b[:]) // never fails, see crypto/rand
+		if e := Epoch(binary.BigEndian.Uint64(b[:])); e != 0 {
+			return e
+		}
+	}
+}
+
+// String returns the epoch as it is sent: 16 hexadecimal digits.
+func (e Epoch) String() string { return string(e.append(nil)) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (e Epoch) MarshalText() ([]byte, error) { return e.append(nil), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An error wraps ErrMalformed.
+func (e *Epoch) UnmarshalText(text []byte) error {
+	v, ok := parseEpoch(text)
+	if !ok {
+		return malformed("epoch %.20q is not 16 hexadecimal digits", text)
+	}
+	*e = v
+	return nil
+}
+
+func (e Epoch) append(dst []byte) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, digits[e>>shift&15])
+	}
+	return dst
+}
+
+func parseEpoch(b []byte) (Epoch, bool) {
+	if len(b) != 16 {
+		return 0, false
+	}
+	var e Epoch
+	for _, c := range b {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		e = e<<4 | Epoch(c)
+	}
+	return e, true
+}
+
+// Message is one status: what a server broadcasts.
+//
+// On the wire it is one JSON object in one datagram. Timestamp, State and ID are
+// the format of the original documents; Epoch and Interval are ours, and a
+// client that does not know them ignores them.
+type Message struct {
+	// Timestamp is the server's wall clock when it sent the message, ISO 8601,
+	// 1 to 64 bytes. It is for people: nothing is ordered or expired by it.
+	Timestamp string
+	// State is what the server says of itself, 1 to 64 bytes.
+	State State
+	// ID counts a server's messages, 0 to MaxMessageID.
+	ID uint64
+	// Epoch names the server's run, 0 if it was not sent.
+	Epoch Epoch
+	// Interval is how long the server waits between two messages, in whole
+	// milliseconds, 0 if it was not sent.
+	Interval time.Duration
+}
+
+// Time parses the timestamp. A timestamp without an offset, as Python's
+// datetime.now().isoformat() makes it, is taken as local time. It reports false
+// if it is not ISO 8601.
+func (m Message) Time() (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339Nano, m.Timestamp); err == nil {
+		return t, true
+	}
+	t, err := time.ParseInLocation("2006-01-02T15:04:05", m.Timestamp, time.Local)
+	return t, err == nil
+}
+
+// AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a
+// field is out of its range or the result is longer than MaxMessageSize.
+func AppendMessage(dst []byte, m Message) ([]byte, error) {
+	if err := checkText("timestamp", m.Timestamp, maxTimestampLen); err != nil {
+		return dst, err
+	}
+	if err := m.State.check(); err != nil {
+		return dst, err
+	}
+	if m.ID > MaxMessageID {
+		return dst, fmt.Errorf("%w: message id %d is larger than %d", ErrConfig, m.ID, uint64(MaxMessageID))
+	}
+	start := len(dst)
+	dst = append(dst, `{"timestamp":`...)
+	dst = appendJSONString(dst, m.Timestamp)
+	dst = append(dst, `,"state":`...)
+	dst = appendJSONString(dst, string(m.State))
+	dst = append(dst, `,"message_id":`...)
+	dst = strconv.AppendUint(dst, m.ID, 10)
+	if m.Epoch != 0 {
+		dst = append(dst, `,"epoch":"`...)
+		dst = m.Epoch.append(dst)
+		dst = append(dst, '"')
+	}
+	if ms := m.Interval.Milliseconds(); ms > 0 {
+		dst = append(dst, `,"interval_ms":`...)
+		dst = strconv.AppendInt(dst, ms, 10)
+	}
+	dst = append(dst, '}')
+	if len(dst)-start > MaxMessageSize {
+		return dst[:start], fmt.Errorf("%w: the message has %d bytes, the limit is %d", ErrConfig, len(dst)-start, MaxMessageSize)
+	}
+	return dst, nil
+}
+
+// appendJSONString quotes text that checkText has passed: it holds no control
+// characters, so only the quote and the backslash need an escape.
+func appendJSONString(dst []byte, text string) []byte {
+	dst = append(dst, '"')
+	for i := range len(text) {
+		if text[i] == '"' || text[i] == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, text[i])
+	}
+	return append(dst, '"')
+}
+
+// DecodeMessage reads a message, strictly: at most MaxMessageSize bytes of valid
+// UTF-8, one JSON object, the known keys spelt exactly and with values of their
+// type and range, no key twice, nesting bounded. Unknown keys are skipped. An
+// error wraps ErrMalformed. The result holds no part of b.
+func DecodeMessage(b []byte) (Message, error) {
+	if len(b) > MaxMessageSize {
+		return Message{}, malformed("%d bytes, the limit is %d", len(b), MaxMessageSize)
+	}
+	if !utf8.Valid(b) {
+		return Message{}, malformed("not valid UTF-8")
+	}
+	d := jsonDecoder{rest: b}
+	m, err := d.message()
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+// Ack is one acknowledgement: what a client answers to the address that a
+// message came from.
+type Ack struct {
+	// ClientID is the client's name, 1 to 64 bytes.
+	ClientID string
+	// MessageID is the id of the message that the client has decoded.
+	MessageID uint64
+	// Epoch is the message's. A client that has seen it proves that it has read
+	// the message; 0 if it was not sent.
+	Epoch Epoch
+}
+
+// The text of an acknowledgement: "Client <id> received message <n>", and for a
+// server that sent its epoch " epoch <epoch>" behind it.
+const (
+	ackPrefix = "Client "
+	ackMiddle = " received message "
+	ackEpoch  = " epoch "
+)
+
+// AppendAck appends the wire form of a to dst. An error wraps ErrConfig.
+func AppendAck(dst []byte, a Ack) ([]byte, error) {
+	if err := checkText("client id", a.ClientID, MaxClientIDLen); err != nil {
+		return dst, err
+	}
+	if a.MessageID > MaxMessageID {
+		return dst, fmt.Errorf("%w: message id %d is larger than %d", ErrConfig, a.MessageID, uint64(MaxMessageID))
+	}
+	dst = append(dst, ackPrefix...)
+	dst = append(dst, a.ClientID...)
+	dst = append(dst, ackMiddle...)
+	dst = strconv.AppendUint(dst, a.MessageID, 10)
+	if a.Epoch != 0 {
+		dst = append(dst, ackEpoch...)
+		dst = a.Epoch.append(dst)
+	}
+	return dst, nil
+}
+
+// DecodeAck reads an acknowledgement, strictly. An error wraps ErrMalformed. The
+// result holds no part of b.
+func DecodeAck(b []byte) (Ack, error) {
+	if len(b) > MaxAckSize {
+		return Ack{}, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
+	}
+	rest, ok := bytes.CutPrefix(b, []byte(ackPrefix))
+	// The id may hold any text, so the last separator is the real one.
+	cut := bytes.LastIndex(rest, []byte(ackMiddle))
+	if !ok || cut < 0 {
+		return Ack{}, malformed("not an acknowledgement")
+	}
+	var a Ack
+	a.ClientID = string(rest[:cut])
+	if err := checkText("client id", a.ClientID, MaxClientIDLen); err != nil {
+		return Ack{}, malformed("%v", err)
+	}
+	number, epoch, hasEpoch := bytes.Cut(rest[cut+len(ackMiddle):], []byte(ackEpoch))
+	if a.MessageID, ok = parseID(number); !ok {
+		return Ack{}, malformed("message id %.20q is not an integer from 0 to 2^53-1", number)
+	}
+	if hasEpoch {
+		if a.Epoch, ok = parseEpoch(epoch); !ok || a.Epoch == 0 {
+			return Ack{}, malformed("epoch %.20q is not 16 hexadecimal digits", epoch)
+		}
+	}
+	return a, nil
+}
+
+// parseID reads a decimal integer from 0 to MaxMessageID, without sign, leading
+// zeros or exponent.
+func parseID(b []byte) (uint64, bool) {
+	if len(b) == 0 || len(b) > 16 || b[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, n <= MaxMessageID
+}
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
+}

@@ -1,0 +1,43 @@
+package udpkit
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
+// Python.
+var errWouldBlock = errors.New("no datagram is waiting")
+
+// nonBlocking never waits in a read call: it looks, and if there is nothing it rests for PollInterval before it looks
+// again. The goroutine is its own master in between, at the price of a delay and of waking up for nothing.
+func (s *session) nonBlocking() error {
+	socket, err := newTryReader(s)
+	if err != nil {
+		return s.failed(err)
+	}
+	defer socket.close()
+	clock := s.newIdleClock()
+	timer := time.NewTimer(s.cfg.PollInterval)
+	defer timer.Stop()
+	for s.ctx.Err() == nil {
+		switch d, err := socket.tryRead(); err {
+		case nil:
+			clock.seen(d.Received)
+			s.handle(d)
+		case errWouldBlock:
+			clock.tick()
+			timer.Reset(s.cfg.PollInterval)
+			select {
+			case <-s.ctx.Done():
+			case <-timer.C:
+			}
+		default:
+			if err := s.failed(err); err != nil {
+				return err
+			}
+		}
+	}
+	return context.Cause(s.ctx)
+}

@@ -1,0 +1,95 @@
+package udpkit_test
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+)
+
+// python starts a peer that speaks the wire format and returns its output.
+func python(t *testing.T, script string, args ...any) *bufio.Scanner {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		testenv.Skip(t, "python3 is not installed: %v", err)
+	}
+	words := []string{"testdata/" + script}
+	for _, a := range args {
+		words = append(words, fmt.Sprint(a))
+	}
+	cmd := exec.CommandContext(t.Context(), path, words...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(stderr.String())
+		}
+	})
+	return bufio.NewScanner(out)
+}
+
+// TestPythonClients lets our server broadcast to Python clients and one of ours.
+func TestPythonClients(t *testing.T) {
+	ours, ourLog, _ := newClient(t, 0, udpkit.ClientConfig{ID: "ours"})
+	port := ours.Addr().Port()
+	var peers []*bufio.Scanner
+	for i := range 2 {
+		peer := python(t, "client.py", port, 3, fmt.Sprint("python ", i))
+		require.True(t, peer.Scan())
+		require.Equal(t, fmt.Sprint("listening on port ", port), peer.Text())
+		peers = append(peers, peer)
+	}
+	server, serverLog, stop := newServer(t, port, udpkit.ServerConfig{Interval: 100 * time.Millisecond})
+	for _, peer := range peers {
+		for n, state := range []string{"ACTIVE", "STANDBY", "MAINTENANCE"} {
+			require.True(t, peer.Scan(), "the Python client ended")
+			assert.Regexp(t, fmt.Sprintf(`^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d\] %s %d$`, state, n+1), peer.Text())
+		}
+	}
+	for _, id := range []string{"python 0", "python 1", "ours"} {
+		wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == id && e.MessageID == 3 })
+	}
+	wait(t, ourLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 3 })
+	require.NoError(t, stop())
+	require.Len(t, server.Clients(), 3)
+	assert.Zero(t, server.Summary().RefusedAcks+server.Summary().Malformed)
+}
+
+// TestPythonServer lets our clients receive from a Python server, and a second
+// run of it whose ids begin again at 0.
+func TestPythonServer(t *testing.T) {
+	client, clientLog, stop := newClient(t, 0, udpkit.ClientConfig{ID: "ours"})
+	for run := range 2 {
+		server := python(t, "server.py", "127.255.255.255", client.Addr().Port(), 4)
+		for n := range 4 {
+			require.True(t, server.Scan(), "the Python server ended")
+			assert.Equal(t, fmt.Sprint("Client ours received message ", n), server.Text())
+		}
+		require.False(t, server.Scan())
+		messages := all[udpkit.MessageEvent](clientLog)
+		require.Len(t, messages, 4*(run+1))
+		for n, m := range messages[4*run:] {
+			assert.EqualValues(t, n, m.MessageID)
+			assert.Equal(t, udpkit.DefaultStates()[n], m.State)
+			assert.Positive(t, m.Latency, "its timestamp is local time")
+			assert.Less(t, m.Latency, time.Minute)
+		}
+	}
+	require.NoError(t, stop())
+	sum := wait(t, clientLog, any1[udpkit.ClientSummary])
+	assert.EqualValues(t, 2, sum.Servers)
+	assert.Zero(t, sum.Missed+sum.Duplicates+sum.Malformed)
+}

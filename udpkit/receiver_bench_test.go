@@ -1,0 +1,115 @@
+package udpkit_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+)
+
+// BenchmarkReceive measures a datagram of 120 bytes from the sender through each style to a handler. The sender sends
+// windows of 64 and waits until each is handled, so that nothing is lost: sending and waking up are in the figure.
+// "plain" is a bare read loop, to compare with.
+func BenchmarkReceive(b *testing.B) {
+	b.Run("plain", func(b *testing.B) {
+		benchmarkReceive(b, func(_ context.Context, conn *net.UDPConn, handle udpkit.Handler) error {
+			buf := make([]byte, 2048)
+			for {
+				n, source, err := conn.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return err
+				}
+				handle(udpkit.Datagram{Payload: buf[:n], Source: source})
+			}
+		})
+	})
+	for _, style := range udpkit.Styles() {
+		b.Run(string(style), func(b *testing.B) {
+			receiver := newReceiver(b, style, udpkit.ReceiverConfig{PollInterval: 10 * time.Microsecond})
+			benchmarkReceive(b, receiver.Receive)
+		})
+	}
+	b.Run("datagrams", func(b *testing.B) {
+		benchmarkReceive(b, func(ctx context.Context, conn *net.UDPConn, handle udpkit.Handler) error {
+			for d, err := range udpkit.Datagrams(ctx, conn) {
+				if err != nil {
+					return err
+				}
+				handle(d)
+			}
+			return nil
+		})
+	})
+}
+
+func benchmarkReceive(b *testing.B, receive func(context.Context, *net.UDPConn, udpkit.Handler) error) {
+	const window, size = 64, 120
+	conn := rxListen(b)
+	sender := rxDial(b, conn)
+	windows := make(chan struct{}, 1)
+	handled := 0
+	ended := make(chan error, 1)
+	go func() {
+		ended <- receive(context.Background(), conn, func(udpkit.Datagram) {
+			if handled++; handled%window == 0 {
+				windows <- struct{}{}
+			}
+		})
+	}()
+	payload := make([]byte, size)
+	send := func() {
+		for range window {
+			if _, err := sender.Write(payload); err != nil {
+				b.Fatal(err)
+			}
+		}
+		<-windows
+	}
+	send() // buffers grow
+	b.ReportAllocs()
+	b.SetBytes(size)
+	b.ResetTimer()
+	for sent := 0; sent < b.N; sent += window {
+		send()
+	}
+	b.StopTimer()
+	require.NoError(b, conn.Close())
+	err := <-ended
+	require.True(b, errors.Is(err, net.ErrClosed), err)
+}
+
+// BenchmarkRoundTrip measures a datagram there and back, one at a time: the cost of waking up.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, style := range udpkit.Styles() {
+		b.Run(string(style), func(b *testing.B) {
+			conn := rxListen(b)
+			sender := rxDial(b, conn)
+			receiver := newReceiver(b, style, udpkit.ReceiverConfig{PollInterval: 10 * time.Microsecond})
+			ended := make(chan error, 1)
+			go func() {
+				ended <- receiver.Receive(context.Background(), conn, func(d udpkit.Datagram) {
+					if _, err := conn.WriteToUDPAddrPort(d.Payload, d.Source); err != nil {
+						b.Error(err)
+					}
+				})
+			}()
+			buf := make([]byte, 120)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := sender.Write(buf); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := sender.Read(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			require.NoError(b, receiver.Close())
+			require.ErrorIs(b, <-ended, net.ErrClosed)
+		})
+	}
+}

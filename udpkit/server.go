@@ -1,0 +1,408 @@
+package udpkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+)
+
+// DefaultInterval is the time between two messages.
+const DefaultInterval = 5 * time.Second
+
+const (
+	// serverReadBuffer holds the acknowledgements that come all at once after a
+	// broadcast: 4 MiB took 10,000 small datagrams, the system's default 256.
+	serverReadBuffer = 4 << 20
+	// sentRing is how many messages back an acknowledgement is still taken.
+	sentRing = 1024
+	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
+	eventQueue = 4096
+	// targetsFor is how long resolved automatic targets are used at the most.
+	targetsFor = time.Second
+)
+
+// ServerConfig configures a Server. The zero value works; it is copied.
+type ServerConfig struct {
+	// Port is the UDP port of targets that name none. Default DefaultPort.
+	Port uint16
+	// Listen is the local address to send from and to receive acknowledgements
+	// on. Default 0.0.0.0:0, all interfaces and a port that the system chooses.
+	Listen netip.AddrPort
+	// Interval is the time between two messages, at least 1 ms. Default
+	// DefaultInterval.
+	Interval time.Duration
+	// Targets says where the messages go. Default automatic.
+	Targets Targets
+	// States are the states that the server cycles through, one a message.
+	// Default DefaultStates.
+	States []State
+	// MaxMessages ends Run after so many messages, once AckWait has passed. 0
+	// means no limit.
+	MaxMessages uint64
+	// MaxRuntime ends Run after this time. 0 means no limit.
+	MaxRuntime time.Duration
+	// AckWait is how long an acknowledgement may take before its absence counts
+	// as a loss. Default 1 s.
+	AckWait time.Duration
+	// MaxClients bounds the table of clients. When it is full, clients that have
+	// been silent for a minute and ten intervals make room; if there is none, a
+	// new one is refused and counted. Default 10,000.
+	MaxClients int
+	// OnEvent is called for each event, one call at a time, on a goroutine of
+	// its own: a slow one never delays a broadcast, but loses events, which
+	// ServerSummary.EventsDropped counts. The StartEvent and the summary are
+	// never lost.
+	OnEvent func(Event)
+}
+
+func (c ServerConfig) withDefaults() (ServerConfig, error) {
+	if c.Port == 0 {
+		c.Port = DefaultPort
+	}
+	if !c.Listen.IsValid() {
+		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.Interval < time.Millisecond {
+		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
+	}
+	if len(c.States) == 0 {
+		c.States = DefaultStates()
+	}
+	c.States = slices.Clone(c.States)
+	for _, s := range c.States {
+		if err := s.check(); err != nil {
+			return c, err
+		}
+	}
+	if c.MaxRuntime < 0 || c.AckWait < 0 || c.MaxClients < 0 {
+		return c, fmt.Errorf("%w: MaxRuntime, AckWait and MaxClients cannot be negative", ErrConfig)
+	}
+	if c.AckWait == 0 {
+		c.AckWait = time.Second
+	}
+	if c.MaxClients == 0 {
+		c.MaxClients = 10_000
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(Event) {}
+	}
+	return c, nil
+}
+
+// Server broadcasts its state and collects acknowledgements. Its methods are
+// safe for concurrent use.
+type Server struct {
+	cfg   ServerConfig
+	conn  *net.UDPConn
+	write func([]byte, netip.AddrPort) (int, error) // conn's
+	epoch Epoch
+
+	events chan Event
+	// sending is held while a message goes out, so that the events of its
+	// acknowledgements come after its SentEvent.
+	sending sync.Mutex
+
+	mu      sync.Mutex
+	fixed   State // set by hand, "" for the cycle
+	started time.Time
+	nextID  uint64
+	sentAt  [sentRing]time.Time // by id modulo sentRing
+	clients clientTable
+	failing map[netip.AddrPort]string // target: error that was reported
+	summary ServerSummary
+	rtt     samples
+	running bool
+}
+
+// NewServer opens the server's socket. An error wraps ErrConfig, or is the
+// system's for the socket. The caller closes the server.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: serverReadBuffer})
+	if err != nil {
+		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
+	}
+	s := newServer(cfg, conn.WriteToUDPAddrPort)
+	s.conn = conn
+	return s, nil
+}
+
+// newServer makes a server without a socket.
+func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
+	return &Server{
+		cfg:     cfg,
+		write:   write,
+		epoch:   NewEpoch(),
+		events:  make(chan Event, eventQueue),
+		nextID:  1,
+		failing: make(map[netip.AddrPort]string),
+		clients: newClientTable(cfg.MaxClients),
+	}
+}
+
+// Addr returns the address that messages come from and acknowledgements go to.
+func (s *Server) Addr() netip.AddrPort {
+	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Epoch returns the random number that names this run.
+func (s *Server) Epoch() Epoch { return s.epoch }
+
+// Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
+func (s *Server) Close() error {
+	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// SetState fixes the state from the next message on; "" goes back to the cycle.
+// An error wraps ErrConfig.
+func (s *Server) SetState(state State) error {
+	if state != "" {
+		if err := state.check(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fixed = state
+	return nil
+}
+
+// Run broadcasts the first message at once and then one an interval, until ctx,
+// MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
+// not end it: failures are counted and reported, and sending goes on. It returns
+// an error if the server is closed or ran before; that of a closed one satisfies
+// net.ErrClosed.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.running {
+		s.mu.Unlock()
+		return errors.New("the server has run already; a new run is a new Server")
+	}
+	s.running, s.started = true, time.Now()
+	s.mu.Unlock()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if s.cfg.MaxRuntime > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, s.cfg.MaxRuntime)
+		defer stop()
+	}
+
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
+	if err != nil {
+		return err
+	}
+	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
+	s.cfg.OnEvent(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
+
+	var (
+		readers, dispatcher sync.WaitGroup
+		failure             error
+	)
+	dispatcher.Go(func() {
+		for e := range s.events {
+			s.cfg.OnEvent(e)
+		}
+	})
+	readers.Go(func() {
+		if err := acks.Receive(ctx, s.conn, s.handleAck); ctx.Err() == nil {
+			failure = fmt.Errorf("the server cannot receive any more: %w", err)
+			cancel(failure)
+		}
+	})
+	s.broadcast(ctx)
+	cancel(nil)
+	readers.Wait()
+	close(s.events)
+	dispatcher.Wait()
+	s.cfg.OnEvent(s.Summary())
+	return failure
+}
+
+// broadcast sends until ctx ends, or until AckWait after the last message.
+func (s *Server) broadcast(ctx context.Context) {
+	ticker := time.NewTicker(s.cfg.Interval)
+	defer ticker.Stop()
+	var (
+		targets  []netip.AddrPort
+		resolved time.Time
+		buf      []byte
+	)
+	for n := uint64(1); ; n++ {
+		if now := time.Now(); resolved.IsZero() || now.Sub(resolved) >= targetsFor {
+			list, err := s.cfg.Targets.Resolve(s.cfg.Port)
+			s.report(netip.AddrPort{}, err)
+			targets, resolved = list, now
+		}
+		buf = s.send(buf[:0], targets)
+		if n == s.cfg.MaxMessages {
+			ticker.Reset(s.cfg.AckWait)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if n == s.cfg.MaxMessages {
+			return
+		}
+	}
+}
+
+// send broadcasts one message. It returns buf for the next.
+func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.mu.Lock()
+	now := time.Now()
+	m := Message{
+		Timestamp: now.Format(timestampLayout),
+		State:     s.fixed,
+		ID:        s.nextID,
+		Epoch:     s.epoch,
+		Interval:  s.cfg.Interval,
+	}
+	if m.State == "" {
+		m.State = s.cfg.States[(s.nextID-1)%uint64(len(s.cfg.States))]
+	}
+	s.nextID++
+	s.sentAt[m.ID%sentRing] = now
+	s.summary.Sent++
+	s.mu.Unlock()
+
+	buf, err := AppendMessage(buf, m)
+	event := SentEvent{MessageID: m.ID, State: m.State, Timestamp: m.Timestamp, At: now}
+	if err != nil { // cannot be: state and interval were checked
+		event.Failed = len(targets)
+	} else {
+		for _, to := range targets {
+			_, err := s.write(buf, to)
+			s.report(to, err)
+			if err != nil {
+				event.Failed++
+			} else {
+				event.Targets++
+			}
+		}
+	}
+	s.emit(event)
+	return buf
+}
+
+// report notes whether sending to an address works, and emits an event when
+// that changes.
+func (s *Server) report(to netip.AddrPort, err error) {
+	s.mu.Lock()
+	was, failed := s.failing[to]
+	event := ErrorEvent{Peer: to, At: time.Now()}
+	switch {
+	case err == nil && !failed:
+		s.mu.Unlock()
+		return
+	case err == nil:
+		delete(s.failing, to)
+		event.Text, event.Ended = was, true
+		event.Err = errors.New(was)
+	default:
+		s.summary.SendErrors++
+		event.Err, event.Text = err, err.Error()
+		if was == event.Text {
+			s.mu.Unlock()
+			return
+		}
+		s.failing[to] = event.Text
+	}
+	s.mu.Unlock()
+	s.emit(event)
+}
+
+// handleAck takes one datagram that came back.
+func (s *Server) handleAck(d Datagram) {
+	ack, err := DecodeAck(d.Payload)
+	s.mu.Lock()
+	if err != nil || d.Truncated {
+		s.summary.Malformed++
+		s.mu.Unlock()
+		return
+	}
+	sent := s.sentAt[ack.MessageID%sentRing]
+	current := ack.MessageID > 0 && ack.MessageID < s.nextID && s.nextID-ack.MessageID <= sentRing
+	if !current || ack.Epoch != 0 && ack.Epoch != s.epoch {
+		s.summary.RefusedAcks++
+		s.mu.Unlock()
+		return
+	}
+	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+	rtt := d.Received.Sub(sent)
+	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
+	case ackFull:
+		s.summary.RefusedAcks++
+		s.mu.Unlock()
+		return
+	case ackAgain:
+		s.summary.DuplicateAcks++
+		s.mu.Unlock()
+		return
+	}
+	s.summary.Acks++
+	s.rtt.add(rtt)
+	s.mu.Unlock()
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.emit(AckEvent{ClientID: ack.ClientID, MessageID: ack.MessageID, RTT: rtt, Client: d.Source, At: d.Received})
+}
+
+// emit queues an event, or counts it if OnEvent is too slow.
+func (s *Server) emit(e Event) {
+	select {
+	case s.events <- e:
+	default:
+		s.mu.Lock()
+		s.summary.EventsDropped++
+		s.mu.Unlock()
+	}
+}
+
+// Summary returns the statistics up to now.
+func (s *Server) Summary() ServerSummary {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.summary
+	sum.Clients = s.clients.len()
+	sum.RTT = s.rtt.distribution()
+	if !s.started.IsZero() {
+		sum.Runtime = time.Since(s.started)
+	}
+	return sum
+}
+
+// Clients returns what is known of each client, ordered by id.
+func (s *Server) Clients() []ClientInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A message counts as expected once its acknowledgement has had its time.
+	settled := s.nextID - 1
+	for ; settled > 0 && s.nextID-settled <= sentRing; settled-- {
+		if time.Since(s.sentAt[settled%sentRing]) > s.cfg.AckWait {
+			break
+		}
+	}
+	return s.clients.list(settled)
+}

@@ -1,0 +1,280 @@
+package udpkit
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// network is a packet network inside the test: it loses, doubles, delays (and so
+// reorders) and breaks what is sent, by chance from a seed, on a clock that
+// testing/synctest turns as fast as it can.
+type network struct {
+	mu        sync.Mutex
+	random    *rand.Rand
+	loss      float64
+	duplicate float64
+	corrupt   float64
+	delay     time.Duration // the longest
+	burst     float64       // the chance that a loss begins a burst of 20 (Gilbert-Elliott)
+	down      bool          // a partition
+	bursting  int
+}
+
+func (n *network) carry(payload []byte, from netip.AddrPort, to func(Datagram)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.bursting > 0 {
+		n.bursting--
+		return
+	}
+	if n.down || n.random.Float64() < n.loss {
+		if n.random.Float64() < n.burst {
+			n.bursting = 20
+		}
+		return
+	}
+	copies := 1
+	if n.random.Float64() < n.duplicate {
+		copies = 2
+	}
+	for range copies {
+		b := slices.Clone(payload)
+		if n.random.Float64() < n.corrupt {
+			b[n.random.IntN(len(b))] = 0xff // as UDP's checksum would miss only by chance
+		}
+		time.AfterFunc(time.Duration(n.random.Int64N(int64(n.delay)+1)), func() {
+			to(Datagram{Payload: b, Source: from, Received: time.Now()})
+		})
+	}
+}
+
+func (n *network) set(down bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down = down
+}
+
+// TestPromise runs a day of broadcasts over networks of all kinds: each message
+// is delivered exactly once or reported in a gap, and what is lost at the end
+// shows as a timeout.
+func TestPromise(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	day := uint64(24 * time.Hour / DefaultInterval)
+	for name, n := range map[string]*network{
+		"perfect":                  {},
+		"loss 1 %":                 {loss: 0.01, delay: time.Second},
+		"loss 5 %, reordered":      {loss: 0.05, duplicate: 0.05, delay: 12 * time.Second},
+		"loss 20 %, corrupted":     {loss: 0.2, duplicate: 0.3, delay: time.Minute, corrupt: 0.01},
+		"loss 50 %, a minute late": {loss: 0.5, duplicate: 0.5, delay: time.Minute},
+		"bursts":                   {loss: 0.02, burst: 1, delay: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			n.random = rand.New(rand.NewPCG(seed, 0))
+			synctest.Test(t, func(t *testing.T) { simulate(t, n, day) })
+		})
+	}
+}
+
+func simulate(t *testing.T, n *network, messages uint64) {
+	var (
+		delivered = map[uint64]int{}
+		reported  = map[uint64]bool{}
+		first     uint64 // what the client hears first: the promise begins there
+		lateOnes  uint64
+		timeouts  int
+	)
+	clientConfig, err := ClientConfig{ID: "simulated", OnEvent: func(e Event) {
+		switch e := e.(type) {
+		case MessageEvent:
+			if len(delivered) == 0 {
+				first = e.MessageID
+			}
+			delivered[e.MessageID]++
+			if e.Late {
+				lateOnes++
+				require.True(t, reported[e.MessageID], "late without a gap")
+			}
+		case GapEvent:
+			for id := e.From; id <= e.To; id++ {
+				require.False(t, reported[id], "message %d is reported twice", id)
+				reported[id] = true
+			}
+		case TimeoutEvent:
+			timeouts++
+		}
+	}}.withDefaults()
+	require.NoError(t, err)
+	serverConfig, err := ServerConfig{MaxMessages: messages, AckWait: time.Hour}.withDefaults()
+	require.NoError(t, err)
+
+	client := newClient(clientConfig)
+	clientAddr, serverAddr := netip.MustParseAddrPort("10.0.0.2:37020"), netip.MustParseAddrPort("10.0.0.1:9")
+	server := newServer(serverConfig, func(b []byte, _ netip.AddrPort) (int, error) {
+		n.carry(b, serverAddr, client.handle)
+		return len(b), nil
+	})
+	client.ack = func(b []byte, to netip.AddrPort) (int, error) {
+		require.Equal(t, serverAddr, to)
+		n.carry(b, clientAddr, server.handleAck)
+		return len(b), nil
+	}
+	go func() {
+		for e := range server.events {
+			_ = e
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	go client.watch(ctx)
+	client.last = time.Now()
+	server.cfg.Targets = ListTargets(netip.MustParseAddrPort("10.255.255.255:37020"))
+
+	// An hour's partition in the middle of the day, and one at its end.
+	time.AfterFunc(10*time.Hour, func() { n.set(true) })
+	time.AfterFunc(11*time.Hour, func() { n.set(false) })
+	time.AfterFunc(24*time.Hour-time.Minute, func() { n.set(true) })
+	server.broadcast(ctx)
+	cancel()
+	synctest.Wait()
+	close(server.events)
+
+	var missing, highest uint64
+	for id := range delivered {
+		highest = max(highest, id)
+	}
+	for id := first; id <= highest; id++ {
+		if delivered[id] == 0 {
+			require.True(t, reported[id], "message %d was lost in silence", id)
+			missing++
+		}
+		require.LessOrEqual(t, delivered[id], 1, "message %d", id)
+	}
+	sum := client.Summary()
+	assert.EqualValues(t, len(delivered), sum.Received)
+	assert.Equal(t, missing, sum.Missed)
+	assert.Equal(t, lateOnes, sum.Late)
+	assert.Greater(t, missing, uint64(60*60/5-10), "the partition")
+	assert.Less(t, highest, messages)
+	assert.Positive(t, timeouts, "the loss of the last messages shows")
+	if n.duplicate == 0 {
+		assert.Zero(t, sum.Duplicates)
+	} else {
+		assert.Positive(t, sum.Duplicates)
+	}
+
+	// The server counts only what the client has decoded.
+	heard := server.Summary()
+	assert.LessOrEqual(t, heard.Acks, sum.Received)
+	infos := server.Clients()
+	require.Len(t, infos, 1)
+	assert.Equal(t, heard.Acks, infos[0].Acks)
+	assert.InDelta(t, 1-float64(heard.Acks)/float64(messages), infos[0].Loss(), 0.001)
+}
+
+// TestServersAreBounded forges messages of many runs: memory is bounded and the
+// genuine server is heard all the same.
+func TestServersAreBounded(t *testing.T) {
+	cfg, err := ClientConfig{NoAck: true}.withDefaults()
+	require.NoError(t, err)
+	client := newClient(cfg)
+	hear := func(m Message) {
+		b, err := AppendMessage(nil, m)
+		require.NoError(t, err)
+		client.handle(Datagram{Payload: b, Received: time.Now()})
+	}
+	const genuine = 500
+	for id := range uint64(genuine) {
+		hear(Message{Timestamp: "t", State: "A", ID: id, Epoch: 1})
+		for range 10 {
+			hear(Message{Timestamp: "t", State: "A", ID: id, Epoch: NewEpoch()})
+		}
+	}
+	received := client.Summary().Received
+	assert.EqualValues(t, genuine*11, received)
+	assert.Len(t, client.servers, maxServers)
+	assert.EqualValues(t, genuine*10+1-maxServers, client.Summary().Forgotten)
+	assert.Zero(t, client.Summary().Missed)
+}
+
+// TestClientTableIsBounded forges a flood of clients against 100 genuine ones.
+func TestClientTableIsBounded(t *testing.T) {
+	const genuine, flood = 100, 200_000
+	cfg, err := ServerConfig{MaxClients: 1000}.withDefaults()
+	require.NoError(t, err)
+	server := newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
+	hear := func(host uint32, id string, message uint64) {
+		b, err := AppendAck(nil, Ack{ClientID: id, MessageID: message})
+		require.NoError(t, err)
+		ip := netip.AddrFrom4([4]byte{127, byte(host >> 16), byte(host >> 8), byte(host)})
+		server.handleAck(Datagram{Payload: b, Source: netip.AddrPortFrom(ip, 1), Received: time.Now()})
+	}
+	server.send(nil, nil)
+	for i := range uint32(genuine) {
+		hear(i, fmt.Sprint("genuine ", i), 1)
+	}
+	for i := range uint32(flood) {
+		hear(i, fmt.Sprint("forged ", i), 1)
+	}
+	server.send(nil, nil)
+	for i := range uint32(genuine) {
+		hear(i, fmt.Sprint("genuine ", i), 2)
+	}
+	sum := server.Summary()
+	assert.Equal(t, 1000, sum.Clients)
+	assert.EqualValues(t, flood-900, sum.RefusedAcks)
+	served := 0
+	for _, info := range server.Clients() {
+		if info.LastID == 2 && info.Acks == 2 {
+			served++
+		}
+	}
+	assert.Equal(t, genuine, served)
+}
+
+func TestClientTable(t *testing.T) {
+	var e clientEntry
+	e.last = 10
+	for _, step := range []struct {
+		id  uint64
+		new bool
+	}{{10, false}, {9, true}, {9, false}, {12, true}, {11, true}, {10, false}, {9, false}, {74, true}, {10, false}, {73, true}, {1000, true}, {74, false}, {936, true}, {935, false}} {
+		assert.Equal(t, step.new, e.mark(step.id), "%+v", step)
+	}
+}
+
+// BenchmarkAck is the cost of an acknowledgement by the number of clients.
+func BenchmarkAck(b *testing.B) {
+	for _, clients := range []int{1, 1000, 100_000} {
+		b.Run(fmt.Sprint(clients), func(b *testing.B) {
+			cfg, _ := ServerConfig{MaxClients: clients}.withDefaults()
+			server := newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
+			go func() {
+				for range server.events {
+				}
+			}()
+			acks := make([]Datagram, clients)
+			for i := range acks {
+				payload, _ := AppendAck(nil, Ack{ClientID: fmt.Sprint("client-", i), MessageID: 1})
+				acks[i] = Datagram{Payload: payload, Source: netip.MustParseAddrPort("127.0.0.1:1"), Received: time.Now()}
+			}
+			server.send(nil, nil)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				server.handleAck(acks[i%clients])
+				i++
+			}
+			close(server.events)
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package udpkit
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Distribution describes a set of durations. Count, Min, Mean and Max are of all
+// of them, the percentiles of the newest 1,024. All are 0 for an empty set.
+type Distribution struct {
+	Count uint64        `json:"count"`
+	Min   time.Duration `json:"min_ns"`
+	Mean  time.Duration `json:"mean_ns"`
+	P50   time.Duration `json:"p50_ns"`
+	P90   time.Duration `json:"p90_ns"`
+	P99   time.Duration `json:"p99_ns"`
+	Max   time.Duration `json:"max_ns"`
+}
+
+// samples collects durations in bounded memory.
+type samples struct {
+	count    uint64
+	sum      time.Duration
+	min, max time.Duration
+	newest   [1024]time.Duration
+}
+
+func (s *samples) add(d time.Duration) {
+	if s.count == 0 || d < s.min {
+		s.min = d
+	}
+	if s.count == 0 || d > s.max {
+		s.max = d
+	}
+	s.newest[s.count%uint64(len(s.newest))] = d
+	s.sum += d
+	s.count++
+}
+
+func (s *samples) distribution() Distribution {
+	if s.count == 0 {
+		return Distribution{}
+	}
+	sorted := slices.Clone(s.newest[:min(s.count, uint64(len(s.newest)))])
+	slices.Sort(sorted)
+	// The nearest-rank percentile.
+	rank := func(percent int) time.Duration { return sorted[(len(sorted)*percent+99)/100-1] }
+	return Distribution{
+		Count: s.count,
+		Min:   s.min,
+		Mean:  s.sum / time.Duration(s.count),
+		P50:   rank(50),
+		P90:   rank(90),
+		P99:   rank(99),
+		Max:   s.max,
+	}
+}
+
+// ClientSummary is a client's statistics: a snapshot while it runs, and the last
+// event when it ends.
+type ClientSummary struct {
+	ClientID string `json:"client_id"`
+	// Received counts messages, each once; Late those of them that came after
+	// they had been reported missing.
+	Received uint64 `json:"received"`
+	Late     uint64 `json:"late"`
+	// Duplicates counts messages that came again and were dropped.
+	Duplicates uint64 `json:"duplicates"`
+	// Gaps counts the reported gaps, Missed the ids in them that have not come.
+	Gaps   uint64 `json:"gaps"`
+	Missed uint64 `json:"missed"`
+	// Malformed counts datagrams that are not messages, Truncated those that
+	// were longer than any message.
+	Malformed uint64 `json:"malformed"`
+	Truncated uint64 `json:"truncated"`
+	// Dropped counts datagrams that the receiver's queue had no room for.
+	Dropped uint64 `json:"dropped"`
+	// Timeouts counts the silences that were longer than ClientConfig.Timeout.
+	Timeouts uint64 `json:"timeouts"`
+	// Acknowledged counts acknowledgements that were sent, AckErrors those that
+	// could not be.
+	Acknowledged uint64 `json:"acknowledged"`
+	AckErrors    uint64 `json:"ack_errors"`
+	// Servers counts the runs of servers that were heard, Forgotten those of
+	// them that had to make room for newer ones.
+	Servers   uint64 `json:"servers"`
+	Forgotten uint64 `json:"forgotten"`
+	// Latency is of MessageEvent.Latency, Interval of the time between two
+	// messages of one server.
+	Latency  Distribution `json:"latency"`
+	Interval Distribution `json:"interval"`
+	// Runtime is how long the client has run.
+	Runtime time.Duration `json:"runtime_ns"`
+}
+
+// ServerSummary is a server's statistics: a snapshot while it runs, and the last
+// event when it ends.
+type ServerSummary struct {
+	// Sent counts messages, SendErrors the addresses that one of them could not
+	// be sent to, each time.
+	Sent       uint64 `json:"sent"`
+	SendErrors uint64 `json:"send_errors"`
+	// Acks counts acknowledgements, each client and message once; DuplicateAcks
+	// those that came again.
+	Acks          uint64 `json:"acks"`
+	DuplicateAcks uint64 `json:"duplicate_acks"`
+	// RefusedAcks counts acknowledgements of messages that were not sent by this
+	// run or too long ago, and those of new clients when the table was full.
+	RefusedAcks uint64 `json:"refused_acks"`
+	// Malformed counts datagrams that are not acknowledgements.
+	Malformed uint64 `json:"malformed"`
+	// Clients counts the clients that are known.
+	Clients int `json:"clients"`
+	// EventsDropped counts events that ServerConfig.OnEvent was too slow for.
+	EventsDropped uint64 `json:"events_dropped"`
+	// RTT is of AckEvent.RTT.
+	RTT Distribution `json:"rtt"`
+	// Runtime is how long the server has run.
+	Runtime time.Duration `json:"runtime_ns"`
+}
+
+// ClientInfo is what a server knows of one client.
+type ClientInfo struct {
+	ID       string
+	Addr     netip.AddrPort
+	Acks     uint64        // messages that it has acknowledged
+	LastID   uint64        // the newest of them
+	LastAck  time.Time     // when that acknowledgement came
+	RTT      time.Duration // of the last acknowledgement
+	MeanRTT  time.Duration
+	Expected uint64 // messages since its first one that it had time to acknowledge
+}
+
+// Loss returns the part of the expected messages that the client has not
+// acknowledged, from 0 to 1.
+func (c ClientInfo) Loss() float64 {
+	if c.Expected == 0 || c.Acks >= c.Expected {
+		return 0
+	}
+	return 1 - float64(c.Acks)/float64(c.Expected)
+}
