@@ -1,0 +1,108 @@
+package panel
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+)
+
+// Main is what a notebook's cell does: it applies the environment to the flags
+// (see [FlagsFromEnv]), gives run a context that an interrupt ends, and if there
+// is an error prints it and ends the program with status 1.
+func Main(run func(ctx context.Context) error) {
+	ctx, stop := Interrupt()
+	defer stop()
+	err := FlagsFromEnv()
+	if err == nil {
+		err = run(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C) or
+// SIGTERM ends. A second one ends the program, whatever it is doing.
+func Interrupt() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// FlagsFromEnv sets each flag of flag.CommandLine whose environment variable is
+// set: for max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a
+// parameter to a Go notebook that runs unattended. Call it after flag.Parse,
+// which a cell's %% does. The error names the variable and its value.
+func FlagsFromEnv() error {
+	var failure error
+	flag.VisitAll(func(f *flag.Flag) {
+		name := "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if !ok || failure != nil {
+			return
+		}
+		if err := flag.Set(f.Name, value); err != nil {
+			failure = fmt.Errorf("the environment variable %s has the value %q, which is no --%s (%s): %w", name, value, f.Name, f.Usage, err)
+		}
+	})
+	return failure
+}
+
+// Flag defines a flag of any type that has a parser, such as udpkit.ParseTargets.
+// If the default itself cannot be parsed, it says so and ends the program with
+// status 2, as flag.Parse does with a bad argument.
+func Flag[T any](name, value, usage string, parse func(string) (T, error)) *T {
+	v := &parsed[T]{parse: parse}
+	if err := v.Set(value); err != nil {
+		fmt.Fprintf(flag.CommandLine.Output(), "the default %q of --%s: %v\n", value, name, err)
+		os.Exit(2)
+	}
+	flag.Var(v, name, usage)
+	return &v.value
+}
+
+// parsed is a flag.Value of any type.
+type parsed[T any] struct {
+	text  string
+	value T
+	parse func(string) (T, error)
+}
+
+func (p *parsed[T]) String() string { return p.text }
+
+func (p *parsed[T]) Set(text string) error {
+	value, err := p.parse(text)
+	if err == nil {
+		p.text, p.value = text, value
+	}
+	return err
+}
+
+// ParsePort reads the number of a UDP port that one can name: 1 to 65535.
+func ParsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q is not a number from 1 to 65535", s)
+	}
+	return uint16(n), nil
+}
+
+// SessionFile returns the path of a file that all cells of a notebook share and
+// no other notebook does; it is gone when the kernel ends or starts again.
+// Outside of GoNB it is in os.TempDir.
+func SessionFile(name string) string {
+	dir := os.Getenv(protocol.GONB_TMP_DIR_ENV)
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, name)
+}

@@ -1,0 +1,93 @@
+package panel_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/stretchr/testify/require"
+)
+
+// A server, in a terminal, to the clients on this machine only.
+func ExampleServer() {
+	targets, err := udpkit.ParseTargets("127.255.255.255:37999")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := panel.Interrupt()
+	defer stop()
+	count := 0
+	err = panel.Server(ctx, udpkit.ServerConfig{
+		Targets:     targets,
+		MaxMessages: 1,
+		AckWait:     1, // nobody listens: do not wait for answers
+		OnEvent:     func(udpkit.Event) { count++ },
+	}, panel.Options{Out: new(buffer)})
+	fmt.Println(count, "events:", "start, sent, summary;", "error:", err)
+	// Output: 3 events: start, sent, summary; error: <nil>
+}
+
+// A client that is told to end at once.
+func ExampleClient() {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	out := new(buffer)
+	err := panel.Client(ctx, udpkit.ClientConfig{
+		ID:     "example",
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+	}, panel.Options{Out: out})
+	fmt.Println("shown:", out.String() != "", "error:", err)
+	// Output: shown: true error: <nil>
+}
+
+func ExampleFlag() {
+	targets := panel.Flag("example-target", "127.255.255.255", "where to send", udpkit.ParseTargets)
+	if err := flag.Set("example-target", "10.0.0.255:37020"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(*targets)
+	fmt.Println(flag.Lookup("example-target").DefValue)
+	fmt.Println(flag.Set("example-target", "nowhere") != nil, *targets)
+	// Output:
+	// 10.0.0.255:37020
+	// 127.255.255.255
+	// true 10.0.0.255:37020
+}
+
+func ExampleFlagsFromEnv() {
+	limit := flag.Uint64("example-limit", 0, "end after so many messages")
+	os.Setenv("UDPKIT_EXAMPLE_LIMIT", "8")
+	fmt.Println(panel.FlagsFromEnv(), *limit)
+	os.Setenv("UDPKIT_EXAMPLE_LIMIT", "many")
+	fmt.Println(panel.FlagsFromEnv())
+	os.Unsetenv("UDPKIT_EXAMPLE_LIMIT")
+	// Output:
+	// <nil> 8
+	// the environment variable UDPKIT_EXAMPLE_LIMIT has the value "many", which is no --example-limit (end after so many messages): parse error
+}
+
+func ExampleParsePort() {
+	for _, s := range []string{"37020", "0", "70000", "x"} {
+		fmt.Println(panel.ParsePort(s))
+	}
+	// Output:
+	// 37020 <nil>
+	// 0 port "0" is not a number from 1 to 65535
+	// 0 port "70000" is not a number from 1 to 65535
+	// 0 port "x" is not a number from 1 to 65535
+}
+
+func TestSessionFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GONB_TMP_DIR", dir)
+	require.Equal(t, filepath.Join(dir, "a.jsonl"), panel.SessionFile("a.jsonl"))
+	t.Setenv("GONB_TMP_DIR", "")
+	require.Equal(t, filepath.Join(os.TempDir(), "a.jsonl"), panel.SessionFile("a.jsonl"))
+}

@@ -1,0 +1,269 @@
+package panel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/janpfeifer/gonb/gonbui"
+)
+
+// Options says how a role is shown. The zero value suits a notebook.
+type Options struct {
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB,
+	// else os.Stdout. Colours and the waiting indicator appear if it is a
+	// terminal; NO_COLOR turns the colours off.
+	Out io.Writer
+	// JSON writes the journal's JSON lines instead of text or a live panel.
+	JSON bool
+	// History is a file that gets the journal as JSON lines, for plots and other
+	// tools. It is emptied once the role's socket is open. Default: none.
+	History string
+	// Input sets a server's state by hand: each line is the state from the next
+	// message on; an empty line, or "auto", goes back to the cycle. A read that
+	// is waiting when the server ends is left waiting. Default: none.
+	Input io.Reader
+	// StateFile sets a server's state by hand where there is no keyboard, as in
+	// a notebook: its content, looked at once a second, means what a line of
+	// Input does. A file that does not exist means the cycle. Default: none.
+	StateFile string
+}
+
+// tick is the time between two calls of display.idle, the rhythm of
+// udpkit.ClientConfig.OnIdle.
+const tick = udpkit.DefaultIdleInterval
+
+// display shows one role. event and idle may be called at the same time.
+type display interface {
+	// event shows what has happened, and keeps nothing of it waiting.
+	event(udpkit.Event) error
+	// idle says how long it is since the last message.
+	idle(elapsed time.Duration)
+	// note shows a remark of the panel itself, such as a refused state.
+	note(text string) error
+	// end shows the last picture. No other method is called any more.
+	end() error
+}
+
+// Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends
+// it. It returns an error if the server cannot start or go on, and if the display
+// or the history cannot be written, which ends the server too. The OnEvent of
+// cfg, if set, is called as well.
+func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
+	s, err := begin(ctx, opt)
+	if err != nil {
+		return err
+	}
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	server, err := udpkit.NewServer(cfg)
+	if err != nil {
+		return s.abandon(err)
+	}
+	s.ended = func() string { return s.ending(ctx, server.Summary().Sent, cfg.MaxMessages) }
+	if opt.notebook() {
+		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
+	} else {
+		s.show = opt.display(s)
+	}
+	hand := &byHand{set: server.SetState, note: func(text string) { s.fail(s.show.note(text)) }}
+	hand.lines(s.ctx, opt.Input)
+	s.background.Go(func() { hand.watch(s.ctx, opt.StateFile) })
+	s.background.Go(s.ticks)
+	return s.run(server)
+}
+
+// Client is what Server is, for a client. It also chains cfg's OnIdle.
+func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
+	s, err := begin(ctx, opt)
+	if err != nil {
+		return err
+	}
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	callers := cfg.OnIdle
+	cfg.OnIdle = func(elapsed time.Duration) {
+		s.show.idle(elapsed)
+		if callers != nil {
+			callers(elapsed)
+		}
+	}
+	client, err := udpkit.NewClient(cfg)
+	if err != nil {
+		return s.abandon(err)
+	}
+	s.ended = func() string { return s.ending(ctx, client.Summary().Received, cfg.MaxMessages) }
+	if opt.notebook() {
+		s.show = newPage(&clientView{client: client, ended: s.ended})
+	} else {
+		s.show = opt.display(s)
+	}
+	return s.run(client)
+}
+
+// notebook reports whether the live panel is wanted.
+func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
+
+// display returns what shows the role without a notebook.
+func (o Options) display(s *session) display {
+	out := o.Out
+	if out == nil {
+		out = os.Stdout
+	}
+	if o.JSON {
+		return jsonLines{udpkit.NewJournal(out)}
+	}
+	return newText(out, s.ended)
+}
+
+// session is one run of a role: its display, its history and its first failure.
+type session struct {
+	ctx        context.Context
+	cancel     context.CancelFunc
+	show       display
+	ended      func() string
+	background sync.WaitGroup
+
+	file    *os.File // the history; nil for none
+	journal *udpkit.Journal
+
+	mu   sync.Mutex
+	err  error     // the first failure to show or to write
+	sent time.Time // the server's last message
+}
+
+// begin opens the history, before anything else: who wants one learns at once
+// that it cannot be written.
+func begin(ctx context.Context, opt Options) (*session, error) {
+	s := new(session)
+	if opt.History != "" {
+		// Not emptied yet: if the role cannot start, the last one's is still there.
+		file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
+		}
+		s.file, s.journal = file, udpkit.NewJournal(file)
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s, nil
+}
+
+// abandon ends a session whose role could not start.
+func (s *session) abandon(err error) error {
+	s.cancel()
+	if s.file != nil {
+		err = errors.Join(err, s.file.Close())
+	}
+	return err
+}
+
+// chain returns an OnEvent that records and shows before it calls the caller's.
+func (s *session) chain(callers func(udpkit.Event)) func(udpkit.Event) {
+	return func(e udpkit.Event) {
+		if s.journal != nil {
+			s.fail(s.journal.Write(e))
+		}
+		if _, ok := e.(udpkit.SentEvent); ok {
+			s.mu.Lock()
+			s.sent = time.Now()
+			s.mu.Unlock()
+		}
+		s.fail(s.show.event(e))
+		if callers != nil {
+			callers(e)
+		}
+	}
+}
+
+// fail keeps the first failure and ends the role: a record with holes in it, or
+// a panel that stands still, would deceive.
+func (s *session) fail(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.cancel()
+}
+
+// ticks gives a server's display the rhythm that a client's gets from OnIdle.
+func (s *session) ticks() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-ticker.C:
+			s.mu.Lock()
+			sent := s.sent
+			s.mu.Unlock()
+			if !sent.IsZero() {
+				s.show.idle(now.Sub(sent))
+			}
+		}
+	}
+}
+
+// ending says in a few words why the role has ended; ctx is the caller's.
+func (s *session) ending(ctx context.Context, count, limit uint64) string {
+	switch {
+	case s.failure() != nil:
+		return "by a failure to show or to write"
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "interrupted"
+	case limit > 0 && count >= limit:
+		return "after " + plural(count, "message")
+	}
+	return "time is up"
+}
+
+func (s *session) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// run runs the role to its end, closes everything and returns the failures.
+func (s *session) run(role interface {
+	Run(context.Context) error
+	Close() error
+}) error {
+	if s.file != nil {
+		if info, err := s.file.Stat(); err == nil && info.Mode().IsRegular() {
+			s.fail(s.file.Truncate(0))
+		}
+	}
+	err := role.Run(s.ctx)
+	s.cancel()
+	s.background.Wait()
+	closed := role.Close()
+	shown := s.show.end()
+	if s.file != nil {
+		closed = errors.Join(closed, s.file.Close())
+	}
+	return errors.Join(err, s.failure(), shown, closed)
+}
+
+// jsonLines shows events as the journal's lines.
+type jsonLines struct{ *udpkit.Journal }
+
+func (j jsonLines) event(e udpkit.Event) error { return j.Write(e) }
+func (jsonLines) idle(time.Duration)           {}
+func (jsonLines) end() error                   { return nil }
+
+func (j jsonLines) note(text string) error { return j.Write(noteEvent{Text: text, At: time.Now()}) }
+
+// noteEvent is a line that udpkit.ReadJournal skips.
+type noteEvent struct {
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
+}
+
+func (noteEvent) Kind() string { return "note" }

@@ -1,0 +1,243 @@
+package plot_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/plot"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	start  = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	server = netip.MustParseAddrPort("127.0.0.1:40000")
+)
+
+// journal writes events to a file.
+func journal(t *testing.T, events ...udpkit.Event) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "journal.jsonl")
+	f, err := os.Create(file)
+	require.NoError(t, err)
+	j := udpkit.NewJournal(f)
+	for _, e := range events {
+		require.NoError(t, j.Write(e))
+	}
+	require.NoError(t, f.Close())
+	return file
+}
+
+func at(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
+
+func clientEvents(states ...udpkit.State) []udpkit.Event {
+	events := []udpkit.Event{udpkit.StartEvent{At: start, ClientID: "c1", Listen: server}}
+	for i, s := range states {
+		events = append(events, udpkit.MessageEvent{
+			MessageID: uint64(i + 1), State: s, Server: server, ReceivedAt: at(float64(i) + 0.5), Latency: time.Duration(100+i) * time.Microsecond,
+		})
+	}
+	return append(events, udpkit.ClientSummary{ClientID: "c1", Received: uint64(len(states)), Runtime: time.Duration(len(states)) * time.Second})
+}
+
+func serverEvents(clients int, states ...udpkit.State) []udpkit.Event {
+	events := []udpkit.Event{udpkit.StartEvent{At: start, Listen: server}}
+	for i, s := range states {
+		events = append(events, udpkit.SentEvent{MessageID: uint64(i + 1), State: s, Targets: 1, At: at(float64(i))})
+		for c := range clients {
+			events = append(events, udpkit.AckEvent{
+				ClientID: fmt.Sprintf("client-%d", c), MessageID: uint64(i + 1), RTT: time.Duration(300+10*c) * time.Microsecond, Client: server, At: at(float64(i) + 0.01),
+			})
+		}
+	}
+	return events
+}
+
+// texts returns the text elements of an SVG, and fails if it is not well-formed
+// or has an element or attribute that could do more than draw.
+func texts(t *testing.T, svg []byte) []string {
+	t.Helper()
+	require.True(t, bytes.HasPrefix(svg, []byte("<svg ")), "it goes into a page, so no XML declaration")
+	var found []string
+	decoder := xml.NewDecoder(bytes.NewReader(svg))
+	inText := false
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		require.NoError(t, err)
+		switch token := token.(type) {
+		case xml.StartElement:
+			inText = token.Name.Local == "text"
+			require.Contains(t, []string{"svg", "g", "path", "text"}, token.Name.Local)
+			for _, a := range token.Attr {
+				require.False(t, strings.HasPrefix(a.Name.Local, "on"), a.Name.Local)
+			}
+		case xml.EndElement:
+			inText = false
+		case xml.CharData:
+			if inText {
+				found = append(found, string(token))
+			}
+		}
+	}
+}
+
+func TestClientSVG(t *testing.T) {
+	events := clientEvents("ACTIVE", "STANDBY", "ACTIVE", "ERROR")
+	events = append(events, udpkit.GapEvent{Server: server, From: 5, To: 6, At: at(3.8)})
+	svg, err := plot.ClientSVG(journal(t, events...))
+	require.NoError(t, err)
+	for _, want := range []string{"ACTIVE", "STANDBY", "ERROR", "gap", "time since the start (s)", "messages received: 4, gaps: 1", "Interval: median 1 s", "from server to client (µs)"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	require.Contains(t, string(svg), "#1A7F37", "the panel's colour of ACTIVE")
+	again, err := plot.ClientSVG(journal(t, events...))
+	require.NoError(t, err)
+	require.Equal(t, svg, again)
+}
+
+// TestDistribution: the curve rises at the values, not before them.
+func TestDistribution(t *testing.T) {
+	events := clientEvents("ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE")
+	for i, micros := range []int{100, 200, 300, 900} {
+		m := events[i+1].(udpkit.MessageEvent)
+		m.Latency = time.Duration(micros) * time.Microsecond
+		events[i+1] = m
+	}
+	svg, err := plot.ClientSVG(journal(t, events...))
+	require.NoError(t, err)
+	curves := regexp.MustCompile(`d="M([^"]*)"[^>]*stroke:#0969DA`).FindAllSubmatch(svg, -1)
+	require.Len(t, curves, 2, "interval and latency")
+	var xs, ys []float64
+	for _, point := range strings.Split(string(curves[1][1]), "L") {
+		var x, y float64
+		_, err := fmt.Sscanf(point, "%f,%f", &x, &y)
+		require.NoError(t, err)
+		xs, ys = append(xs, x), append(ys, y)
+	}
+	for i := 1; i < len(xs); i++ {
+		require.True(t, xs[i] == xs[i-1] || ys[i] == ys[i-1], "steps, no slopes")
+	}
+	bottom, top := slices.Min(ys), slices.Max(ys)
+	left, right := xs[slices.Index(ys, bottom)+1], 0.0
+	for i, y := range ys {
+		if y == top {
+			right = xs[i]
+			break
+		}
+	}
+	scale := (right - left) / 800 // from 100 to 900 µs
+	for i, micros := range []float64{100, 200, 300, 900} {
+		share := bottom + (top-bottom)*float64(i+1)/4
+		first := slices.IndexFunc(ys, func(y float64) bool { return y > share-0.5 })
+		require.InDelta(t, micros, 100+(xs[first]-left)/scale, 5, "%d %% reached", 25*(i+1))
+	}
+}
+
+func TestServerSVG(t *testing.T) {
+	file := journal(t, serverEvents(2, "ACTIVE", "MAINTENANCE", "ERROR")...)
+	svg, err := plot.ServerSVG(file)
+	require.NoError(t, err)
+	for _, want := range []string{"MAINTENANCE", "client-0", "client-1", "message id", "broadcast to acknowledgement (µs)", "messages sent: 3, clients: 2, acknowledgements: 6"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	again, err := plot.ServerSVG(file)
+	require.NoError(t, err)
+	require.Equal(t, svg, again)
+}
+
+func TestServerWithoutClients(t *testing.T) {
+	svg, err := plot.ServerSVG(journal(t, serverEvents(0, "ACTIVE")...))
+	require.NoError(t, err)
+	require.Contains(t, texts(t, svg), "Round trip of each client: none yet")
+}
+
+func TestManyClientsAndStates(t *testing.T) {
+	var states []udpkit.State
+	for i := range 30 {
+		states = append(states, udpkit.State(fmt.Sprintf("state-%d", i)))
+	}
+	svg, err := plot.ServerSVG(journal(t, serverEvents(25, states...)...))
+	require.NoError(t, err)
+	all := texts(t, svg)
+	require.Contains(t, all, "other states")
+	require.Contains(t, all, "state-7")
+	require.NotContains(t, all, "state-8")
+	require.Contains(t, all, "Round trip of each client, and 15 more clients")
+	require.Contains(t, all, "client-0")
+}
+
+// TestNames: what comes from the network is text in a picture, and nothing else.
+func TestNames(t *testing.T) {
+	for _, name := range []string{
+		`<script>x</script>`, `</text><script>`, `"onload="x`, "<![CDATA[x]]>", "&amp;&#60;", "\u202eabc", "\x1b[2J", strings.Repeat("w", 60), "\xff",
+	} {
+		svg, err := plot.ClientSVG(journal(t, clientEvents(udpkit.State(name), "ACTIVE")...))
+		require.NoError(t, err)
+		all := strings.Join(texts(t, svg), "\n")
+		require.NotContains(t, all, "\u202e")
+		require.NotContains(t, all, "\x1b")
+		require.NotContains(t, all, strings.Repeat("w", 20))
+		events := serverEvents(0, "ACTIVE")
+		events = append(events, udpkit.AckEvent{ClientID: name, MessageID: 1, RTT: time.Millisecond, Client: server, At: at(1)})
+		svg, err = plot.ServerSVG(journal(t, events...))
+		require.NoError(t, err)
+		texts(t, svg)
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	empty := journal(t)
+	started := journal(t, udpkit.StartEvent{At: start, Listen: server})
+	none := filepath.Join(t.TempDir(), "none")
+	for _, draw := range []func(string) ([]byte, error){plot.ClientSVG, plot.ServerSVG} {
+		for _, file := range []string{empty, started, none} {
+			_, err := draw(file)
+			require.ErrorIs(t, err, plot.ErrEmpty)
+			require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
+		}
+	}
+	broken := filepath.Join(t.TempDir(), "broken")
+	require.NoError(t, os.WriteFile(broken, []byte("{\n"), 0o600))
+	_, err := plot.ClientSVG(broken)
+	require.ErrorContains(t, err, "line 1")
+	require.Error(t, plot.Client(started))
+	require.ErrorContains(t, plot.Sequence(), "no notebook")
+}
+
+// TestLong: a journal of a day is drawn in bounded size.
+func TestLong(t *testing.T) {
+	states := make([]udpkit.State, 20_000)
+	for i := range states {
+		states[i] = udpkit.DefaultStates()[i%4]
+	}
+	svg, err := plot.ClientSVG(journal(t, clientEvents(states...)...))
+	require.NoError(t, err)
+	require.Less(t, len(svg), 2<<20)
+}
+
+func ExampleSequenceSVG() {
+	svg, err := plot.SequenceSVG()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(strings.Contains(string(svg), "Client 1 received message 7"))
+	// Output: true
+}

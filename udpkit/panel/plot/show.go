@@ -1,0 +1,41 @@
+package plot
+
+import (
+	"errors"
+
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
+)
+
+// Client shows in the notebook the journal that a client wrote to a file. See
+// [ClientSVG].
+func Client(file string) error { return show(clientPicture(file)) }
+
+// Server shows in the notebook the journal that a server wrote to a file. See
+// [ServerSVG].
+func Server(file string) error { return show(serverPicture(file)) }
+
+// Sequence shows in the notebook how a message and its acknowledgements travel.
+func Sequence() error { return show(sequencePicture(), nil) }
+
+// show sends a picture to the notebook as a PNG: it is shown by a page that does
+// not trust the notebook too, looks the same everywhere, fits into a narrow
+// column, and cannot hold a program.
+func show(p picture, err error) error {
+	if err != nil {
+		return err
+	}
+	if !gonbui.IsNotebook {
+		return errors.New("there is no notebook to draw in; the functions that return SVG work anywhere")
+	}
+	png, err := p.png()
+	if err != nil {
+		return err
+	}
+	gonbui.SendData(&protocol.DisplayData{
+		Data:     map[protocol.MIMEType]any{protocol.MIMEImagePNG: png},
+		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]int{"width": shownWidth}},
+	})
+	gonbui.Sync()
+	return gonbui.Error()
+}

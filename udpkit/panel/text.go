@@ -1,0 +1,233 @@
+package panel
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"golang.org/x/term"
+)
+
+// frames are the pictures of the waiting indicator.
+var frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// text shows one line an event, and on a terminal a waiting indicator below.
+type text struct {
+	out      io.Writer
+	ended    func() string
+	terminal bool // the indicator can be drawn in place
+	color    bool
+
+	mu       sync.Mutex
+	interval time.Duration // a server's; 0 for a client
+	frame    int
+	drawn    int // columns that the indicator takes at the moment
+}
+
+func newText(out io.Writer, ended func() string) *text {
+	t := &text{out: out, ended: ended}
+	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" {
+		t.terminal = term.IsTerminal(int(file.Fd()))
+	}
+	// The console that Windows had before its Terminal shows escapes as they are.
+	t.color = t.terminal && os.Getenv("NO_COLOR") == "" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
+	return t
+}
+
+// The colours of text, as parameters of the SGR escape.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	blue   = "34"
+	bold   = "1"
+	faint  = "2"
+)
+
+func (t *text) paint(color, s string) string {
+	if !t.color || color == "" {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+// state is a state in its colour, padded to the longest of the default ones.
+func (t *text) state(s udpkit.State) string {
+	color := map[udpkit.State]string{
+		udpkit.StateActive: green, udpkit.StateStandby: blue, udpkit.StateMaintenance: yellow, udpkit.StateError: red,
+	}[s]
+	return t.paint(color, fmt.Sprintf("%-11s", Printable(string(s))))
+}
+
+func (t *text) event(e udpkit.Event) error {
+	var line string
+	switch e := e.(type) {
+	case udpkit.StartEvent:
+		t.mu.Lock()
+		t.interval = e.Interval
+		t.mu.Unlock()
+		line = t.start(e)
+	case udpkit.SentEvent:
+		line = fmt.Sprintf("%s  %s  #%d sent to %s", clock(e.At), t.state(e.State), e.MessageID, plural(e.Targets, "target"))
+		if e.Failed > 0 {
+			line += t.paint(red, fmt.Sprintf(", %d failed", e.Failed))
+		}
+	case udpkit.AckEvent:
+		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", clock(e.At), "ack", e.MessageID, Printable(e.ClientID), e.Client, short(e.RTT))
+	case udpkit.MessageEvent:
+		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", clock(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
+		if e.Latency != 0 {
+			line += ", latency " + short(e.Latency)
+		}
+		if e.Late {
+			line += t.paint(yellow, ", late")
+		}
+	case udpkit.GapEvent:
+		line = fmt.Sprintf("%s  %s  %s by %v", clock(e.At), t.paint(red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
+	case udpkit.TimeoutEvent:
+		line = fmt.Sprintf("%s  %s  no message for %s", clock(e.At), t.paint(yellow, fmt.Sprintf("%-11s", "silence")), short(e.Elapsed))
+	case udpkit.ErrorEvent:
+		label, color := "error", red
+		if e.Ended {
+			label, color = "recovered", green
+		}
+		line = fmt.Sprintf("%s  %s  %s", clock(e.At), t.paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
+	case udpkit.ServerSummary:
+		line = t.serverSummary(e)
+	case udpkit.ClientSummary:
+		line = t.clientSummary(e)
+	default:
+		return nil
+	}
+	return t.print(line)
+}
+
+func (t *text) start(e udpkit.StartEvent) string {
+	if e.ClientID != "" {
+		return fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.paint(bold, Printable(e.ClientID)), e.Listen, e.Receiver)
+	}
+	line := fmt.Sprintf("Server at %v, every %v, epoch %v. Ctrl-C ends it.", e.Listen, e.Interval, e.Epoch)
+	for _, to := range e.Targets {
+		line += fmt.Sprintf("\n  to %v", to)
+	}
+	return line
+}
+
+func (t *text) serverSummary(s udpkit.ServerSummary) string {
+	return t.summary(s.Runtime,
+		"sent", fmt.Sprintf("%s, %d failed to go out", plural(s.Sent, "message"), s.SendErrors),
+		"clients", fmt.Sprint(s.Clients),
+		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
+		"round trip", distribution(s.RTT),
+		"not shown", notZero(s.EventsDropped, "event"),
+	)
+}
+
+func (t *text) clientSummary(s udpkit.ClientSummary) string {
+	return t.summary(s.Runtime,
+		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
+		"missed", fmt.Sprintf("%d, %s", s.Missed, plural(s.Gaps, "gap")),
+		"silences", fmt.Sprint(s.Timeouts),
+		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),
+		"interval", distribution(s.Interval),
+		"latency", distribution(s.Latency),
+		"dropped", notZero(s.Dropped, "datagram"),
+	)
+}
+
+// summary is a block of labels and values; an empty value is left out.
+func (t *text) summary(runtime time.Duration, lines ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s, %s", t.paint(bold, "Ended: "+t.ended()), short(runtime))
+	for i := 0; i < len(lines); i += 2 {
+		if lines[i+1] != "" {
+			fmt.Fprintf(&b, "\n  %-13s %s", lines[i], lines[i+1])
+		}
+	}
+	return b.String()
+}
+
+func (t *text) note(remark string) error {
+	return t.print(fmt.Sprintf("%s  %-11s  %s", clock(time.Now()), "note", Printable(remark)))
+}
+
+// print writes a line where the indicator was.
+func (t *text) print(line string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, err := fmt.Fprintf(t.out, "%s%s\n", t.erase(), line); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}
+
+// erase returns what clears the indicator, with nothing but spaces: any terminal
+// understands them.
+func (t *text) erase() string {
+	if t.drawn == 0 {
+		return ""
+	}
+	blank := "\r" + strings.Repeat(" ", t.drawn) + "\r"
+	t.drawn = 0
+	return blank
+}
+
+func (t *text) idle(elapsed time.Duration) {
+	if !t.terminal {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wait := "waiting for a message, " + tenths(elapsed)
+	if t.interval > 0 {
+		wait = "next message in " + tenths(max(0, t.interval-elapsed))
+	}
+	t.frame = (t.frame + 1) % len(frames)
+	erase := t.erase()
+	t.drawn = len(wait) + 2
+	// If it fails, so does the next line, which tells.
+	_, _ = fmt.Fprintf(t.out, "%s%s %s", erase, frames[t.frame], t.paint(faint, wait))
+}
+
+func (t *text) end() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := io.WriteString(t.out, t.erase())
+	return err
+}
+
+// missing says which ids a gap left out.
+func missing(e udpkit.GapEvent) string {
+	if e.From == e.To {
+		return fmt.Sprintf("#%d missing", e.From)
+	}
+	return fmt.Sprintf("#%d to #%d missing, %d messages", e.From, e.To, e.To-e.From+1)
+}
+
+// failureText says what failed, and to whom unless the text names it already.
+func failureText(e udpkit.ErrorEvent) string {
+	text := Printable(e.Text)
+	if e.Peer.IsValid() && !strings.Contains(text, e.Peer.String()) {
+		return fmt.Sprintf("%v: %s", e.Peer, text)
+	}
+	return text
+}
+
+func distribution(d udpkit.Distribution) string {
+	if d.Count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("median %s, p99 %s, %s to %s", short(d.P50), short(d.P99), short(d.Min), short(d.Max))
+}
+
+func notZero(n uint64, noun string) string {
+	if n == 0 {
+		return ""
+	}
+	return plural(n, noun)
+}
