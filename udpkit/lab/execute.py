@@ -1,0 +1,39 @@
+"""Runs one notebook headless: execute.py NOTEBOOK OUTPUT DIRECTORY TIMEOUT_SECONDS.
+
+The notebook as it ended, errors included, is written to OUTPUT in every case. If a cell failed, it exits 1, and why is
+in OUTPUT.error: the kernel writes to its standard output and error.
+"""
+import signal
+import sys
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+source, output, directory, timeout = sys.argv[1:]
+
+
+def stop(signum, frame):
+    raise KeyboardInterrupt  # so that the kernel is shut down on the way out
+
+
+signal.signal(signal.SIGTERM, stop)
+notebook = nbformat.read(source, as_version=4)
+client = NotebookClient(
+    notebook,
+    kernel_name="gonb",
+    timeout=int(timeout),
+    startup_timeout=120,
+    resources={"metadata": {"path": directory}},
+)
+try:
+    client.execute()
+except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    with open(output + ".error", "w", encoding="utf-8") as file:
+        file.write(str(error))
+    sys.exit(1)
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    sys.exit(1)
+finally:
+    nbformat.write(notebook, output)

@@ -1,0 +1,174 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// What a caller may want to branch on. Each is wrapped in a sentence that says what to do about it.
+var (
+	ErrNoRepository = errors.New("lab: not inside the udp-notebooks repository")
+	ErrNoGo         = errors.New("lab: no usable Go")
+	ErrNoPython     = errors.New("lab: no usable Python")
+	ErrNoVenv       = errors.New("lab: Python lacks its venv module")
+	ErrNoNotebook   = errors.New("lab: a notebook is missing")
+	ErrInstall      = errors.New("lab: set-up failed")
+	ErrPortInUse    = errors.New("is in use")
+	ErrConfig       = errors.New("lab: bad configuration")
+	ErrJupyter      = errors.New("lab: JupyterLab did not start or ended by itself")
+	ErrIncomplete   = errors.New("lab: check failed")
+	ErrUnsupported  = errors.New("lab: not supported on this system")
+)
+
+const (
+	// DefaultPort is where JupyterLab listens unless told otherwise.
+	DefaultPort = 8888
+	// AnyPort as Config.Port takes a free port.
+	AnyPort = -1
+	// DefaultClients is the number of client notebooks that are opened.
+	DefaultClients = 2
+	// Kernel is the name of the kernel in the notebooks' metadata.
+	Kernel = "gonb"
+
+	maxClients = 32
+)
+
+// Config says how to set up, start or check the lab. The zero value works.
+type Config struct {
+	// Dir is a directory inside the repository. Default: the working directory.
+	Dir string
+	// CacheDir holds all that is built and downloaded. Default: "udpkit" in the user's cache directory.
+	CacheDir string
+	// Port is JupyterLab's TCP port, AnyPort for a free one. Default: 8888.
+	Port int
+	// Address is the IP address that JupyterLab listens on. Anything but a loopback address is accepted inside a
+	// container only, where the port is published to 127.0.0.1 of the host. Default: 127.0.0.1.
+	Address string
+	// Token is the password in JupyterLab's addresses. Default: a new random one.
+	Token string
+	// Clients is how many client notebooks are opened, at most 32. Default: 2.
+	Clients int
+	// NoBrowser leaves it to the user to open the printed address.
+	NoBrowser bool
+	// Stdout gets progress, addresses and results. Default: os.Stdout.
+	Stdout io.Writer
+	// Ready is called with JupyterLab's address, token included, once it answers. Default: nothing is called.
+	Ready func(url string)
+}
+
+// withDefaults returns a copy in which nothing is left open.
+func (c Config) withDefaults() (Config, error) {
+	if c.Dir == "" {
+		c.Dir = "."
+	}
+	if c.Port == 0 {
+		c.Port = DefaultPort
+	}
+	if c.Port < AnyPort || c.Port > 65535 {
+		return c, fmt.Errorf("%w: port %d is not between 1 and 65535", ErrConfig, c.Port)
+	}
+	if c.Clients == 0 {
+		c.Clients = DefaultClients
+	}
+	if c.Clients < 0 || c.Clients > maxClients {
+		return c, fmt.Errorf("%w: %d clients is not between 1 and %d", ErrConfig, c.Clients, maxClients)
+	}
+	if c.Address == "" {
+		c.Address = "127.0.0.1"
+	}
+	address, err := netip.ParseAddr(c.Address)
+	if err != nil {
+		return c, fmt.Errorf("%w: %q is not an IP address", ErrConfig, c.Address)
+	}
+	if !address.IsLoopback() && !inContainer() {
+		return c, fmt.Errorf("%w: outside a container JupyterLab listens on a loopback address only, not on %s, because "+
+			"whoever reaches it can run programs here", ErrConfig, c.Address)
+	}
+	if c.Stdout == nil {
+		c.Stdout = os.Stdout
+	}
+	return c, nil
+}
+
+// inContainer tells whether a container engine started this process's system.
+func inContainer() bool {
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
+}
+
+// Run sets up what is missing, starts JupyterLab with the notebooks side by side, and returns nil when ctx ends. By then
+// JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s later.
+func Run(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	// Asked first: it would be a pity to learn of a taken port after minutes of set-up.
+	port, err := freePort(cfg.Address, cfg.Port)
+	if err != nil {
+		return err
+	}
+	ctx, release := withHangup(ctx)
+	defer release()
+	env, err := Setup(ctx, cfg)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	notebooks, err := makeCopies(env.Notebooks, cfg.Clients)
+	if err != nil {
+		return err
+	}
+	server, err := startJupyter(ctx, env, cfg, port)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer server.stop()
+	if err := server.layOut(ctx, notebooks); err != nil {
+		return stopped(ctx, err)
+	}
+	url := server.url("/lab/workspaces/" + workspaceName)
+	fmt.Fprintf(cfg.Stdout, "\nJupyterLab is ready. All notebooks side by side:\n  %s\nEach by itself:\n", url)
+	for _, name := range notebooks {
+		fmt.Fprintf(cfg.Stdout, "  %-16s %s\n", name, server.url("/lab/tree/"+notebooksDir+"/"+name))
+	}
+	fmt.Fprintln(cfg.Stdout, "Run a notebook with its menu's Run > Run All Cells. Ctrl-C here ends everything.")
+	if !cfg.NoBrowser {
+		openBrowser(url)
+	}
+	if cfg.Ready != nil {
+		cfg.Ready(url)
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(cfg.Stdout, "\nEnding JupyterLab and its kernels.")
+		return nil
+	case <-server.process.done:
+		return server.died()
+	}
+}
+
+// withHangup ends the context also when the terminal is closed, which would leave JupyterLab behind otherwise.
+func withHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) { // as nohup wants it
+		return ctx, func() {}
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
+// stopped turns the error of something that ctx's end cut short into nil: being told to end is no failure.
+func stopped(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
+	}
+	return err
+}

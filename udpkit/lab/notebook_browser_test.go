@@ -1,0 +1,234 @@
+package lab_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+)
+
+// TestBrowser does what a person does: starts the lab, sees the server's notebook
+// beside two clients', runs all three, watches the states arrive, interrupts, and
+// reads the summaries. It works on a copy of the checkout, since JupyterLab saves
+// what it shows.
+func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		testenv.Skip(t, "no Chromium is installed")
+	}
+	t.Setenv("UDPKIT_PORT", fmt.Sprint(freeUDPPort(t)))
+	t.Setenv("UDPKIT_TARGET", "127.255.255.255") // nothing leaves this machine
+	t.Setenv("UDPKIT_INTERVAL", "500ms")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	ready, done := make(chan string, 1), make(chan error, 1)
+	labContext, endLab := context.WithCancel(ctx)
+	go func() {
+		done <- lab.Run(labContext, lab.Config{
+			Dir: copyOfRepository(t), Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url },
+		})
+	}()
+	var url string
+	select {
+	case url = <-ready:
+	case err := <-done:
+		require.NoError(t, err, "the lab ended")
+	}
+	defer func() {
+		endLab()
+		require.NoError(t, <-done)
+	}()
+
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1600, 1000),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+	)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+
+	require.NoError(t, chromedp.Do(ctx), "start the browser")
+
+	page := &labPage{t: t, ctx: ctx}
+	page.do("open JupyterLab", chromedp.Navigate(url))
+	notebooks := []string{"server.ipynb", "client.ipynb", "client-2.ipynb"}
+	for _, name := range notebooks {
+		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	}
+	page.screenshot("opened")
+
+	// The clients first, so that they hear the server's first message.
+	for _, name := range []string{"client.ipynb", "client-2.ipynb", "server.ipynb"} {
+		page.runAll(name)
+	}
+	for _, name := range notebooks {
+		for _, state := range []string{"ACTIVE", "STANDBY", "MAINTENANCE", "ERROR"} {
+			page.until(name+" shows "+state, fmt.Sprintf(`%s.innerText.includes(%q)`, panelOf(name), state))
+		}
+	}
+	page.until("the server shows two clients", panelOf("server.ipynb")+`.innerText.match(/client-[0-9a-f]{8}/g).length >= 2`)
+	for _, name := range notebooks {
+		page.until("the panel of "+name+" is in view", `(p => (p?.scrollIntoView({block: 'center'}), p))(`+panelOf(name)+`.querySelector('.jp-RenderedHTML'))`)
+	}
+	page.screenshot("running")
+
+	for _, name := range notebooks {
+		page.interrupt(name)
+		page.until(name+" keeps the summary of its interrupted run", panelOf(name)+`.innerText.includes('ended: interrupted')`)
+	}
+	for _, name := range notebooks {
+		page.until(name+" draws what it recorded", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output svg, .jp-OutputArea-output img').length >= 2`)
+	}
+	page.screenshot("ended")
+}
+
+// tabOf and panelOf are JavaScript for the label of a notebook's tab and for the
+// panel that shows it.
+func tabOf(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel')].find(l => l.textContent === %q)`, name)
+}
+
+func panelOf(name string) string {
+	return fmt.Sprintf(`document.getElementById(%s?.closest('.lm-TabBar-tab').dataset.id)`, tabOf(name))
+}
+
+// labPage is JupyterLab in the browser.
+type labPage struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func (p *labPage) do(what string, actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 60*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		p.screenshot("failed")
+		p.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// until waits for a JavaScript condition. Each look is a call of its own, so that a
+// page that loads anew in between does no harm.
+func (p *labPage) until(what, condition string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 90*time.Second)
+	defer cancel()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
+		if is && err == nil {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			p.screenshot("failed")
+			p.t.Fatalf("never came: %s: %v", what, err)
+		}
+	}
+}
+
+// runAll clicks the fast-forward button of a notebook and confirms.
+func (p *labPage) runAll(notebook string) {
+	p.t.Helper()
+	p.click(notebook, "notebook:restart-run-all")
+	p.do("confirm the restart of "+notebook, chromedp.Click(chromedp.CSS(".jp-Dialog .jp-mod-accept"), chromedp.NodeVisible))
+	p.until("the dialog has closed", `!document.querySelector('.jp-Dialog')`)
+}
+
+// interrupt clicks the stop button of a notebook.
+func (p *labPage) interrupt(notebook string) {
+	p.t.Helper()
+	p.click(notebook, "notebook:interrupt-kernel")
+}
+
+// click clicks the button of a notebook's toolbar that stands for a command.
+func (p *labPage) click(notebook, command string) {
+	p.t.Helper()
+	button := fmt.Sprintf(`%s.querySelector('.jp-Toolbar [data-command=%q]')`, panelOf(notebook), command)
+	p.until("the button "+command, button)
+	p.do(command+" of "+notebook, chromedp.Click(chromedp.JSPath(button)))
+}
+
+// screenshot keeps a picture as an artefact of the test.
+func (p *labPage) screenshot(name string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		p.t.Errorf("screenshot: %v", err)
+		return
+	}
+	dir := filepath.Join(os.TempDir(), "udpkit-artefacts")
+	require.NoError(p.t, os.MkdirAll(dir, 0o755))
+	file := filepath.Join(dir, name+".png")
+	require.NoError(p.t, os.WriteFile(file, picture, 0o644))
+	p.t.Logf("screenshot %s", file)
+}
+
+// copyOfRepository copies what git would.
+func copyOfRepository(t *testing.T) string {
+	t.Helper()
+	to := t.TempDir()
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if path != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "client-")) {
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(to, relative), 0o755)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, relative), content, 0o644)
+	})
+	require.NoError(t, err)
+	return to
+}
+
+func freeUDPPort(t *testing.T) int {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}

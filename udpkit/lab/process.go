@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// markVariable is set, to a random value, in the environment of a process that is started here, and is inherited by all
+// that come from it: kernels run in sessions of their own and outlive their parent, so that neither a process group nor
+// the parent's id finds them all.
+const markVariable = "UDPKIT_LAB_PROCESS"
+
+// process is a program that was started here, with everything that it starts.
+type process struct {
+	cmd    *exec.Cmd
+	mark   string
+	family []int // where the mark cannot be read: what belonged to it when last asked
+	done   chan struct{}
+	err    error // how it ended; valid once done is closed
+}
+
+// startProcess starts cmd. Its output must go to files: a pipe would be held open by whoever inherits it.
+func startProcess(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, mark: rand.Text(), done: make(chan struct{})}
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(cmd.Env, markVariable+"="+p.mark)
+	ownGroup(cmd) // Ctrl-C in a terminal goes to the whole group, and ending in good order is for the caller to do
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop asks the process to end, gives it the grace, and then kills what is left of it and of all that came from it.
+func (p *process) stop(ask func(), grace time.Duration) {
+	p.family = members(p.cmd.Process.Pid, p.mark)
+	deadline := time.NewTimer(grace)
+	defer deadline.Stop()
+	ask()
+	select {
+	case <-p.done:
+	case <-deadline.C:
+	}
+	// Again and again for a moment, since what is being killed may just have started another.
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		left := members(p.cmd.Process.Pid, p.mark)
+		if !membersByMark {
+			left = append(left, p.family...)
+			p.family = nil
+		}
+		for _, pid := range left {
+			killProcess(pid)
+		}
+		if len(left) == 0 {
+			break
+		}
+	}
+	select {
+	case <-p.done:
+	default:
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+}

@@ -1,0 +1,221 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+)
+
+// These tests set up the lab for real, in the user's cache: the first time downloads and takes minutes.
+
+func realSetup(t *testing.T) *Env {
+	t.Helper()
+	if testing.Short() {
+		testenv.Skip(t, "sets up JupyterLab, which is not short")
+	}
+	if _, err := findPython(t.Context()); err != nil {
+		testenv.Skip(t, "%v", err)
+	}
+	env, err := Setup(t.Context(), Config{Stdout: t.Output()})
+	if err != nil && strings.Contains(err.Error(), ErrInstall.Error()) {
+		testenv.Skip(t, "%v", err)
+	}
+	require.NoError(t, err)
+	return env
+}
+
+func TestSecondSetupDoesNothing(t *testing.T) {
+	env := realSetup(t)
+	var out strings.Builder
+	again, err := Setup(t.Context(), Config{Stdout: &out})
+	require.NoError(t, err)
+	assert.Equal(t, env, again)
+	assert.NotContains(t, out.String(), "Building the GoNB kernel")
+	assert.NotContains(t, out.String(), "Installing")
+	for _, tool := range []string{"gonb", "goimports"} {
+		_, err := os.Stat(filepath.Join(env.Bin, tool))
+		assert.NoError(t, err)
+	}
+}
+
+// writeNotebook writes a notebook of code cells.
+func writeNotebook(t *testing.T, path string, cells ...string) {
+	t.Helper()
+	list := []any{}
+	for _, source := range cells {
+		list = append(list, map[string]any{"cell_type": "code", "metadata": map[string]any{}, "outputs": []any{}, "execution_count": nil, "source": source})
+	}
+	data, err := json.Marshal(map[string]any{"cells": list, "metadata": map[string]any{"kernelspec": map[string]any{
+		"name": Kernel, "display_name": "Go (gonb)", "language": "go"}}, "nbformat": 4, "nbformat_minor": 4})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+}
+
+func TestExecute(t *testing.T) {
+	env := realSetup(t)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.ipynb"), filepath.Join(dir, "out.ipynb")
+
+	// The user's own settings, which would break the kernel, do not reach it.
+	t.Setenv("GOFLAGS", "-mod=mod")
+	t.Setenv("GOWORK", "off")
+	t.Run("a cell imports the package of this checkout", func(t *testing.T) {
+		writeNotebook(t, in, "import \""+modulePath+"/udpkit\"\n%%\nvar _ udpkit.ServerConfig\nfmt.Println(os.Getenv(\"GIVEN\"), os.Getenv(\"GOPROXY\"))")
+		require.NoError(t, env.Execute(t.Context(), in, out, "GIVEN=given"))
+		data, err := os.ReadFile(out)
+		require.NoError(t, err)
+		assert.Contains(t, string(data), `given off\n`)
+	})
+	t.Run("a failing cell fails with its own words", func(t *testing.T) {
+		writeNotebook(t, in, "%%\npanic(\"the reason\")")
+		err := env.Execute(t.Context(), in, out)
+		assert.ErrorIs(t, err, ErrNotebook)
+		assert.ErrorContains(t, err, "the reason")
+	})
+	t.Run("the end of the context ends cell and kernel", func(t *testing.T) {
+		running := filepath.Join(dir, "running")
+		writeNotebook(t, in, "%%\nsignal.Ignore(os.Interrupt)\nos.WriteFile(os.Getenv(\"RUNNING\"), nil, 0o600)\nselect {}")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- env.Execute(ctx, in, out, "RUNNING="+running) }()
+		require.Eventually(t, func() bool { _, err := os.Stat(running); return err == nil }, time.Minute, 20*time.Millisecond)
+		start := time.Now()
+		cancel()
+		assert.ErrorIs(t, <-ended, context.Canceled)
+		assert.Less(t, time.Since(start), 4*time.Second)
+		assertNoneLeft(t, "RUNNING="+running)
+	})
+	t.Run("no such notebook", func(t *testing.T) {
+		assert.ErrorIs(t, env.Execute(t.Context(), filepath.Join(dir, "none.ipynb"), out), ErrNoNotebook)
+	})
+}
+
+// assertNoneLeft checks that no process has the entry in its environment.
+func assertNoneLeft(t *testing.T, entry string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ") // nothing to see on other systems
+	require.NoError(t, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err == nil && strings.Contains("\x00"+string(data), "\x00"+entry+"\x00") {
+			t.Errorf("%s is left", filepath.Dir(file))
+		}
+	}
+}
+
+// TestRun starts JupyterLab for a checkout of its own, in a directory with a space in its name.
+func TestRun(t *testing.T) {
+	env := realSetup(t)
+	checkout := filepath.Join(t.TempDir(), "another checkout")
+	require.NoError(t, os.MkdirAll(filepath.Join(checkout, notebooksDir), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(checkout, "udpkit"), 0o700))
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(env.Repository, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(checkout, name), data, 0o600))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(checkout, "udpkit", "udpkit.go"), []byte("package udpkit\n\nconst Here = true\n"), 0o600))
+	for _, name := range []string{serverNotebook, clientNotebook} {
+		writeNotebook(t, filepath.Join(checkout, notebooksDir, name), "%%\nfmt.Println(1)")
+	}
+	t.Cleanup(func() {
+		os.RemoveAll((&setup{cache: filepath.Dir(env.Jupyter)}).dir("jupyter", []byte(checkout))) // nobody comes back to it
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	var out strings.Builder
+	cfg := Config{Dir: filepath.Join(checkout, "udpkit"), Port: AnyPort, Clients: 3, NoBrowser: true, Stdout: &out, Ready: func(u string) { ready <- u }}
+	go func() { ended <- Run(ctx, cfg) }()
+	var address *url.URL
+	select {
+	case at := <-ready:
+		var err error
+		address, err = url.Parse(at)
+		require.NoError(t, err)
+	case err := <-ended:
+		t.Fatalf("Run ended: %v\n%s", err, out.String())
+	case <-time.After(5 * time.Minute):
+		t.Fatal("Run was not ready within 5 minutes")
+	}
+	token := address.Query().Get("token")
+	require.NotEmpty(t, token)
+	assert.Equal(t, "/lab/workspaces/udpkit", address.Path)
+	assert.Equal(t, "127.0.0.1", address.Hostname())
+
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(method, path, token string, body io.Reader) (int, string) {
+		request, err := http.NewRequestWithContext(ctx, method, "http://"+address.Host+path, body)
+		require.NoError(t, err)
+		if token != "" {
+			request.Header.Set("Authorization", "token "+token)
+		}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		data, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(data)
+	}
+	status, _ := get(http.MethodGet, "/api/status", "", nil)
+	assert.Equal(t, http.StatusForbidden, status, "without a token")
+	status, body := get(http.MethodGet, "/api/kernelspecs", token, nil)
+	assert.Equal(t, http.StatusOK, status)
+	var specs struct{ Kernelspecs map[string]any }
+	require.NoError(t, json.Unmarshal([]byte(body), &specs))
+	assert.Len(t, specs.Kernelspecs, 1, "only gonb")
+	assert.Contains(t, body, "-go_work="+checkout)
+	status, body = get(http.MethodGet, "/lab/api/workspaces/udpkit", token, nil)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, body, "notebook:notebooks/client-3.ipynb")
+	status, body = get(http.MethodGet, "/api/contents/notebooks/client-2.ipynb?content=0", token, nil)
+	assert.Equal(t, http.StatusOK, status, body)
+	status, body = get(http.MethodPost, "/api/kernels", token, strings.NewReader(`{"name": "gonb", "path": "notebooks"}`))
+	assert.Equal(t, http.StatusCreated, status, body)
+
+	start := time.Now()
+	cancel()
+	assert.NoError(t, <-ended)
+	assert.Less(t, time.Since(start), 4*time.Second, "3 s, and one for a busy machine")
+	assertNoneLeft(t, "JUPYTER_TOKEN="+token)
+	assert.Contains(t, out.String(), address.String())
+	assert.NotContains(t, out.String(), "will be slow or fail")
+}
+
+// TestCheck is `udpkit lab --check`: the notebooks of this checkout in four kernels at once.
+func TestCheck(t *testing.T) {
+	realSetup(t)
+	var out strings.Builder
+	err := Check(t.Context(), Config{Stdout: &out})
+	require.NoError(t, err, out.String())
+	assert.Equal(t, 6, strings.Count(out.String(), "10 of 10"), out.String())
+}
+
+func TestCheckCancelled(t *testing.T) {
+	realSetup(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	err := Check(ctx, Config{Stdout: io.Discard})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestHelpers(t *testing.T) {
+	assert.Equal(t, "b\nc", lastLines("a\n\nb\n c\n"[:5]+"c\n\n", 2))
+	_, err := run(t.Context(), "", nil, "sh", "-c", "echo why >&2; exit 3")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.ErrorContains(t, err, "why")
+}

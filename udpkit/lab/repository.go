@@ -1,0 +1,50 @@
+package lab
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	modulePath   = "github.com/gonb-labs/udp-notebooks"
+	notebooksDir = "notebooks"
+)
+
+// findRepository looks from dir upwards for the directory whose go.mod is this module's.
+func findRepository(dir string) (string, error) {
+	start, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("lab: find the repository from %s: %w", dir, err)
+	}
+	for at := start; ; at = filepath.Dir(at) {
+		if moduleOf(filepath.Join(at, "go.mod")) == modulePath {
+			// GoNB takes a comma-separated list of paths.
+			if strings.Contains(at, ",") {
+				return "", fmt.Errorf("%w: the kernel cannot use a path with a comma in it (%s): rename the directory", ErrConfig, at)
+			}
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%w: neither %s nor a directory above it has the go.mod of %s: change to a checkout of it",
+				ErrNoRepository, start, modulePath)
+		}
+	}
+}
+
+// moduleOf returns the module path that a go.mod declares, or "".
+func moduleOf(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) >= 2 && fields[0] == "module" {
+			return strings.Trim(fields[1], `"`)
+		}
+	}
+	return ""
+}
