@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+func serverCommand() *cobra.Command {
+	var (
+		cfg             udpkit.ServerConfig
+		opt             panel.Options
+		targets, states string
+	)
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Broadcast a state every few seconds and collect acknowledgements",
+		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
+			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle.",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Targets, err = udpkit.ParseTargets(targets); err != nil {
+				return err
+			}
+			if cfg.States, err = udpkit.ParseStates(states); err != nil {
+				return err
+			}
+			opt.Out = os.Stdout
+			if term.IsTerminal(int(os.Stdin.Fd())) {
+				opt.Input = os.Stdin
+			}
+			return panel.Server(cmd.Context(), cfg, opt)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Uint16Var(&cfg.Port, "port", udpkit.DefaultPort, "UDP `port` of the clients")
+	flags.DurationVar(&cfg.Interval, "interval", udpkit.DefaultInterval, "time between two messages, at least 1ms")
+	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255), or ADDR[:PORT],...")
+	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
+	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
+	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	addOutputFlags(cmd, &opt)
+	return cmd
+}
+
+func clientCommand() *cobra.Command {
+	var (
+		cfg   udpkit.ClientConfig
+		opt   panel.Options
+		port  uint16
+		style string
+	)
+	styles := make([]string, len(udpkit.Styles()))
+	for i, s := range udpkit.Styles() {
+		styles[i] = string(s)
+	}
+	cmd := &cobra.Command{
+		Use:   "client",
+		Short: "Receive the broadcasts, show and acknowledge them",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Receiver, err = udpkit.ParseStyle(style); err != nil {
+				return err
+			}
+			if port == 0 {
+				return usageError{errors.New("port 0 is no port that a server can send to")}
+			}
+			cfg.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+			opt.Out = os.Stdout
+			return panel.Client(cmd.Context(), cfg, opt)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Uint16Var(&port, "port", udpkit.DefaultPort, "UDP `port` to receive on; any number of clients share it")
+	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
+	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(styles, ", "))
+	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
+	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	addOutputFlags(cmd, &opt)
+	_ = cmd.RegisterFlagCompletionFunc("receiver", cobra.FixedCompletions(styles, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func addOutputFlags(cmd *cobra.Command, opt *panel.Options) {
+	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
+	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`")
+}
+
+func joinStates(states []udpkit.State) string {
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ",")
+}

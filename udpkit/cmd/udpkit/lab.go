@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+)
+
+func labCommand() *cobra.Command {
+	var (
+		cfg          lab.Config
+		check, setUp bool
+	)
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: "Start JupyterLab with the notebooks, and set it up first if need be",
+		Long: "Start JupyterLab with the server's notebook beside its clients'. The first start builds the Go kernel and\n" +
+			"installs JupyterLab, both into the user's cache directory; the next ones take seconds.\n" +
+			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.Token = os.Getenv("JUPYTER_TOKEN")
+			switch {
+			case check && setUp:
+				return usageError{errors.New("--check and --setup exclude each other")}
+			case check:
+				return lab.Check(cmd.Context(), cfg)
+			case setUp:
+				_, err := lab.Setup(cmd.Context(), cfg)
+				return err
+			}
+			return lab.Run(cmd.Context(), cfg)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&cfg.Port, "port", lab.DefaultPort, "TCP `port` of JupyterLab")
+	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks")
+	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
+	flags.StringVar(&cfg.Address, "address", "127.0.0.1", "`IP` address of JupyterLab; another than a loopback address works in a container only")
+	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and tell whether every message arrived")
+	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, and end")
+	return cmd
+}

@@ -1,0 +1,67 @@
+// Command udpkit runs the systems of package udpkit from a terminal: a broadcast
+// server, its clients, and the lab, which is JupyterLab with the notebooks.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+)
+
+func main() {
+	// The first signal ends the work in order; a second one ends the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// usageError is what the caller typed wrongly.
+type usageError struct{ error }
+
+// run returns the exit code: 0, 1 for a failure, 2 for bad arguments.
+func run(ctx context.Context, args []string) int {
+	root := &cobra.Command{
+		Use:   "udpkit",
+		Short: "UDP networking that people can see",
+		Long: "udpkit broadcasts a server's state over UDP, receives it in any number of clients,\n" +
+			"and starts JupyterLab with notebooks that show both.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serverCommand(), clientCommand(), labCommand())
+	for _, cmd := range root.Commands() {
+		cmd.Args = noArguments
+	}
+	root.SetArgs(args)
+
+	cmd, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), cmd == root:
+		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
+		return 2
+	default:
+		fmt.Fprintf(os.Stderr, "%s: %v\n", cmd.CommandPath(), err)
+		return 1
+	}
+}
+
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+	}
+	return nil
+}

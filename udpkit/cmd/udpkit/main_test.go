@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The tests run this binary again as the command.
+const asCommand = "UDPKIT_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+type process struct {
+	*exec.Cmd
+	t      *testing.T
+	lines  *bufio.Scanner
+	stderr bytes.Buffer
+}
+
+func command(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), t: t}
+	p.Env = append(os.Environ(), asCommand+"=1")
+	out, err := p.StdoutPipe()
+	require.NoError(t, err)
+	p.lines = bufio.NewScanner(out)
+	p.Stderr = &p.stderr
+	require.NoError(t, p.Start())
+	return p
+}
+
+// event returns the next JSON line whose kind it is.
+func (p *process) event(kind string) map[string]any {
+	p.t.Helper()
+	for p.lines.Scan() {
+		var e map[string]any
+		require.NoError(p.t, json.Unmarshal(p.lines.Bytes(), &e), p.lines.Text())
+		if e["event"] == kind {
+			return e
+		}
+	}
+	require.NoError(p.t, p.lines.Err())
+	require.Fail(p.t, "the command ended without the event "+kind, p.stderr.String())
+	return nil
+}
+
+// rest returns the output that was not read, once the command has ended.
+func (p *process) rest() string {
+	var b strings.Builder
+	for p.lines.Scan() {
+		fmt.Fprintln(&b, p.lines.Text())
+	}
+	return b.String()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	defer conn.Close()
+	return fmt.Sprint(conn.LocalAddr().(*net.UDPAddr).Port)
+}
+
+// TestThreeClientsAndAServer is the main job in a terminal.
+func TestThreeClientsAndAServer(t *testing.T) {
+	port, history := freePort(t), filepath.Join(t.TempDir(), "history.jsonl")
+	var clients []*process
+	for i, receiver := range []string{"selector", "channel", "nonblocking"} {
+		args := []string{"client", "--port", port, "--id", fmt.Sprint("c", i), "--receiver", receiver, "--max-messages", "4", "--json"}
+		if i == 0 {
+			args = append(args, "--history", history)
+		}
+		clients = append(clients, command(t, args...))
+		clients[i].event("start")
+	}
+	server := command(t, "server", "--port", port, "--target", "127.255.255.255", "--interval", "50ms", "--states", "UP,DOWN", "--json")
+	acks := map[string]int{}
+	for len(acks) < 3 || acks["c0"] < 4 || acks["c1"] < 4 || acks["c2"] < 4 {
+		ack := server.event("ack")
+		acks[ack["client_id"].(string)]++
+		assert.Positive(t, ack["rtt_ns"])
+	}
+	for _, c := range clients {
+		for n := range 4 {
+			m := c.event("message")
+			assert.EqualValues(t, n+1, m["message_id"])
+			assert.Equal(t, []any{"UP", "DOWN"}[n%2], m["state"])
+			for _, field := range []string{"timestamp", "server", "received_at"} {
+				assert.NotEmpty(t, m[field], field)
+			}
+		}
+		sum := c.event("summary")
+		assert.EqualValues(t, 4, sum["received"])
+		assert.EqualValues(t, 0, sum["duplicates"])
+		assert.EqualValues(t, 0, sum["missed"])
+		assert.Empty(t, c.rest())
+		assert.NoError(t, c.Wait())
+	}
+	written, err := os.ReadFile(history)
+	require.NoError(t, err)
+	assert.Equal(t, 6, bytes.Count(written, []byte("\n")), "start, four messages, summary")
+
+	if runtime.GOOS == "windows" {
+		return // no signals to a single process there
+	}
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		c := command(t, "client", "--port", port, "--json")
+		c.event("message")
+		begun := time.Now()
+		require.NoError(t, c.Process.Signal(signal))
+		c.event("summary")
+		assert.NoError(t, c.Wait(), "exit code 0")
+		assert.Less(t, time.Since(begun), 3*time.Second)
+	}
+	require.NoError(t, server.Process.Signal(os.Interrupt))
+	assert.Positive(t, server.event("summary")["sent"])
+	assert.NoError(t, server.Wait())
+}
+
+func TestText(t *testing.T) {
+	port := freePort(t)
+	client := command(t, "client", "--port", port, "--max-messages", "2")
+	require.True(t, client.lines.Scan())
+	server := command(t, "server", "--port", port, "--target", "127.255.255.255", "--interval", "50ms", "--max-runtime", "3s")
+	text := client.rest()
+	assert.NoError(t, client.Wait())
+	assert.Contains(t, text, "ACTIVE")
+	assert.Contains(t, text, "Ended: after 2 messages")
+	assert.NotContains(t, text, "\x1b", "colours are for terminals")
+	assert.NotContains(t, text, "\r")
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait()
+}
+
+func TestBadArguments(t *testing.T) {
+	for _, test := range []struct{ args, says string }{
+		{"client --receiver telepathy", "choose one of blocking, nonblocking, selector, goroutine, channel"},
+		{"client --port 0", "port 0"},
+		{"client --port 99999", "99999"},
+		{"client --prot 1", "unknown flag: --prot"},
+		{"client extra", `unexpected argument "extra"`},
+		{"client --max-runtime -1s", "negative"},
+		{"server --interval 1ns", "shorter than 1ms"},
+		{"server --interval soon", "soon"},
+		{"server --target nowhere", `target "nowhere" is not`},
+		{"server --states A,,B", "the state is empty"},
+		{"lab --clients 1000", "1000"},
+		{"lab --check --setup", "exclude each other"},
+		{"cilent", `unknown command "cilent"`},
+	} {
+		p := command(t, strings.Fields(test.args)...)
+		assert.Empty(t, p.rest(), test.args)
+		_ = p.Wait()
+		assert.Equal(t, 2, p.ProcessState.ExitCode(), test.args)
+		assert.Contains(t, p.stderr.String(), test.says)
+		assert.Equal(t, 1, strings.Count(p.stderr.String(), "\n"), "one line: %s", &p.stderr)
+	}
+}
+
+func TestFailureExitsWithOne(t *testing.T) {
+	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	require.NoError(t, err)
+	defer stranger.Close()
+	p := command(t, "client", "--port", fmt.Sprint(stranger.LocalAddr().(*net.UDPAddr).Port))
+	p.rest()
+	_ = p.Wait()
+	assert.Equal(t, 1, p.ProcessState.ExitCode())
+	assert.Contains(t, p.stderr.String(), "taken by another program")
+	assert.Contains(t, p.stderr.String(), "choose another")
+}
+
+func TestCompletion(t *testing.T) {
+	p := command(t, "__complete", "client", "--receiver", "")
+	assert.Contains(t, p.rest(), "selector")
+	assert.NoError(t, p.Wait())
+}
