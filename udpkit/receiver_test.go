@@ -768,7 +768,7 @@ func TestParseStyle(t *testing.T) {
 		assert.Equal(t, style, parsed)
 	}
 	_, err := udpkit.ParseStyle("asyncio")
-	assert.EqualError(t, err, `udpkit: unknown receiver style "asyncio": `+
+	assert.EqualError(t, err, `invalid configuration: unknown receiver style "asyncio": `+
 		`choose one of blocking, nonblocking, selector, goroutine, channel`)
 }
 

@@ -1,10 +1,8 @@
 package lab
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
 )
 
 const (
@@ -43,7 +43,7 @@ func Check(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("lab: check: %w", err)
 	}
-	c := &check{env: env, dir: dir}
+	c := &check{env: env, dir: dir, messages: checkMessages, interval: checkInterval}
 	end := step(cfg.Stdout, fmt.Sprintf("Running %s and %d of %s in %d kernels", serverNotebook, checkClients, clientNotebook, checkClients+1))
 	err = c.run(ctx)
 	end(err)
@@ -65,10 +65,12 @@ func Check(ctx context.Context, cfg Config) error {
 
 // check is one server and its clients.
 type check struct {
-	env     *Env
-	dir     string
-	server  journal
-	clients [checkClients]journal
+	env      *Env
+	dir      string
+	messages int
+	interval time.Duration
+	server   journal
+	clients  [checkClients]journal
 }
 
 // run runs the notebooks, the clients first, and reads their journals.
@@ -84,11 +86,10 @@ func (c *check) run(ctx context.Context) error {
 	start := func(notebook, name string) {
 		notebooks.Go(func() {
 			err := c.env.Execute(ctx, filepath.Join(c.env.Notebooks, notebook), filepath.Join(c.dir, name+".ipynb"),
-				"UDPKIT_HEADLESS=1",
 				"UDPKIT_PORT="+strconv.Itoa(port),
 				"UDPKIT_TARGET=127.255.255.255",
-				"UDPKIT_INTERVAL="+checkInterval.String(),
-				"UDPKIT_MAX_MESSAGES="+strconv.Itoa(checkMessages),
+				"UDPKIT_INTERVAL="+c.interval.String(),
+				"UDPKIT_MAX_MESSAGES="+strconv.Itoa(c.messages),
 				"UDPKIT_MAX_RUNTIME="+checkRuntime.String(),
 				"UDPKIT_HISTORY="+c.journal(name))
 			if err != nil {
@@ -154,8 +155,8 @@ func (c *check) waitForClients(ctx context.Context, failed <-chan error) error {
 func (c *check) report(w io.Writer) error {
 	sent := len(c.server.Sent)
 	var problems []error
-	if sent != checkMessages {
-		problems = append(problems, fmt.Errorf("the server sent %d of %d messages", sent, checkMessages))
+	if sent != c.messages {
+		problems = append(problems, fmt.Errorf("the server sent %d of %d messages", sent, c.messages))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "\nclient\tid\treceived\tacknowledged")
@@ -191,45 +192,39 @@ func clientName(i int) string { return fmt.Sprintf("client-%d", i+1) }
 // journal is what the check wants to know from a server's or client's JSON lines.
 type journal struct {
 	ClientID     string
-	Sent         map[int64]bool
-	Received     map[int64]bool
+	Sent         map[uint64]bool
+	Received     map[uint64]bool
 	Acknowledged map[ack]bool
 }
 
 type ack struct {
 	client  string
-	message int64
+	message uint64
 }
 
 // readJournal reads what has been written so far.
 func readJournal(path string) (journal, error) {
-	j := journal{Received: map[int64]bool{}, Acknowledged: map[ack]bool{}}
+	j := journal{Received: map[uint64]bool{}, Acknowledged: map[ack]bool{}}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return j, fmt.Errorf("read the journal: %w", err)
 	}
 	data = data[:bytes.LastIndexByte(data, '\n')+1] // the last line may be half written
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		var line struct {
-			Event     string `json:"event"`
-			ClientID  string `json:"client_id"`
-			MessageID int64  `json:"message_id"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+	for e, err := range udpkit.ReadJournal(bytes.NewReader(data)) {
+		switch e := e.(type) {
+		case nil:
 			return j, fmt.Errorf("read the journal %s: %w", path, err)
-		}
-		switch line.Event {
-		case "start":
-			j.ClientID = line.ClientID
-		case "message":
-			j.Received[line.MessageID] = true
-		case "sent":
+		case udpkit.StartEvent:
+			j.ClientID = e.ClientID
+		case udpkit.MessageEvent:
+			j.Received[e.MessageID] = true
+		case udpkit.SentEvent:
 			if j.Sent == nil {
-				j.Sent = map[int64]bool{}
+				j.Sent = map[uint64]bool{}
 			}
-			j.Sent[line.MessageID] = true
-		case "ack":
-			j.Acknowledged[ack{line.ClientID, line.MessageID}] = true
+			j.Sent[e.MessageID] = true
+		case udpkit.AckEvent:
+			j.Acknowledged[ack{e.ClientID, e.MessageID}] = true
 		}
 	}
 	return j, nil

@@ -24,6 +24,8 @@ client = NotebookClient(
     kernel_name="gonb",
     timeout=int(timeout),
     startup_timeout=120,
+    record_timing=False,
+    store_widget_state=False,
     resources={"metadata": {"path": directory}},
 )
 try:

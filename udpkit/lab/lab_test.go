@@ -269,15 +269,15 @@ func TestReadJournal(t *testing.T) {
 {"event":"message","mess`), 0o600))
 	j, err := readJournal(path)
 	require.NoError(t, err)
-	assert.Equal(t, journal{ClientID: "c", Sent: map[int64]bool{4: true}, Received: map[int64]bool{3: true},
+	assert.Equal(t, journal{ClientID: "c", Sent: map[uint64]bool{4: true}, Received: map[uint64]bool{3: true},
 		Acknowledged: map[ack]bool{{"c", 5}: true}}, j)
 }
 
 func TestReportNamesWhatIsMissing(t *testing.T) {
-	c := check{server: journal{Sent: map[int64]bool{}, Acknowledged: map[ack]bool{}}}
+	c := check{messages: checkMessages, server: journal{Sent: map[uint64]bool{}, Acknowledged: map[ack]bool{}}}
 	for i := range c.clients {
-		c.clients[i] = journal{ClientID: clientName(i), Received: map[int64]bool{}}
-		for id := range int64(checkMessages) {
+		c.clients[i] = journal{ClientID: clientName(i), Received: map[uint64]bool{}}
+		for id := range uint64(checkMessages) {
 			c.server.Sent[id], c.clients[i].Received[id] = true, true
 			c.server.Acknowledged[ack{clientName(i), id}] = true
 		}

@@ -2,13 +2,12 @@ package lab_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -192,37 +191,37 @@ func (p *labPage) screenshot(name string) {
 	p.t.Logf("screenshot %s", file)
 }
 
-// copyOfRepository copies what git would.
+// copyOfRepository copies what the lab needs.
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
-	to := t.TempDir()
-	root := filepath.Join("..", "..")
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	from, to := filepath.Join("..", ".."), t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb"} {
+		content, err := os.ReadFile(filepath.Join(from, name))
+		require.NoError(t, err)
+		if filepath.Ext(name) == ".ipynb" {
+			content = withoutOutputs(t, content)
 		}
-		name := entry.Name()
-		if path != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "client-")) {
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return os.MkdirAll(filepath.Join(to, relative), 0o755)
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, relative), content, 0o644)
-	})
-	require.NoError(t, err)
+		file := filepath.Join(to, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, content, 0o644))
+	}
+	require.NoError(t, os.CopyFS(filepath.Join(to, "udpkit"), os.DirFS(filepath.Join(from, "udpkit"))))
 	return to
+}
+
+// withoutOutputs makes sure that what the page shows is of this run.
+func withoutOutputs(t *testing.T, notebook []byte) []byte {
+	t.Helper()
+	var n map[string]any
+	require.NoError(t, json.Unmarshal(notebook, &n))
+	for _, c := range n["cells"].([]any) {
+		if cell := c.(map[string]any); cell["cell_type"] == "code" {
+			cell["outputs"], cell["execution_count"] = []any{}, nil
+		}
+	}
+	notebook, err := json.Marshal(n)
+	require.NoError(t, err)
+	return notebook
 }
 
 func freeUDPPort(t *testing.T) int {

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"net/url"
@@ -202,6 +203,23 @@ func TestCheck(t *testing.T) {
 	err := Check(t.Context(), Config{Stdout: &out})
 	require.NoError(t, err, out.String())
 	assert.Equal(t, 6, strings.Count(out.String(), "10 of 10"), out.String())
+}
+
+var update = flag.Bool("update", false, "write the outputs of server.ipynb and client.ipynb into the checkout")
+
+// TestUpdate runs the notebooks as they are committed, with -update only.
+func TestUpdate(t *testing.T) {
+	if !*update {
+		t.Skip("writes into the checkout: go test ./udpkit/lab -run TestUpdate -update")
+	}
+	c := &check{env: realSetup(t), dir: t.TempDir(), messages: 8, interval: time.Second}
+	require.NoError(t, c.run(t.Context()))
+	require.NoError(t, c.report(t.Output()))
+	for from, to := range map[string]string{"server": serverNotebook, clientName(0): clientNotebook} {
+		data, err := os.ReadFile(filepath.Join(c.dir, from+".ipynb"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(c.env.Notebooks, to), data, 0o644))
+	}
 }
 
 func TestCheckCancelled(t *testing.T) {

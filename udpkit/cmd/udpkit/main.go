@@ -7,20 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 func main() {
-	// The first signal ends the work in order; a second one ends the process.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:]))
+	ctx, stop := panel.Interrupt()
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // usageError is what the caller typed wrongly.

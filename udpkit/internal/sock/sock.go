@@ -17,7 +17,7 @@ import (
 type Options struct {
 	// Reuse shares the port with all other sockets, of this and other processes, that ask for it too: with
 	// SO_REUSEADDR and SO_REUSEPORT on Unix, with SO_REUSEADDR on Windows. A broadcast then reaches all of them, a
-	// unicast datagram only one, and which one is up to the system. (On Linux all of them must belong to one user.)
+	// unicast datagram only one, and which one is up to the system.
 	Reuse bool
 	// ReadBuffer is the size of the kernel's receive buffer to ask for, in bytes; 0 leaves the system's default. The
 	// system may grant less, which is no error: see [ReadBuffer].
