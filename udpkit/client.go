@@ -42,8 +42,9 @@ type ClientConfig struct {
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
 	// Timeout is how long a silence may be before it is reported and counted.
-	// Default three times the interval that the last message announced, or 15 s
-	// if it did not.
+	// Default three times the interval that the last message announced and at
+	// least 1 s, since a busy machine pauses for longer than a short interval; 15 s
+	// if it announced none.
 	Timeout time.Duration
 	// History is how many messages Client.History keeps. Default 1,000.
 	History int
@@ -350,7 +351,7 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.interval.add(d.Received.Sub(run.last))
 	}
 	run.last, c.last, c.silent = d.Received, d.Received, false
-	if t := 3 * m.Interval; c.cfg.Timeout == 0 && t > 0 && t != c.timeout {
+	if t := max(3*m.Interval, time.Second); c.cfg.Timeout == 0 && m.Interval > 0 && t != c.timeout {
 		c.timeout = t
 		c.watchdog.Reset(t)
 	}

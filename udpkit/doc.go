@@ -21,8 +21,8 @@
 //     once: the same id with the same content within the last 1,024 ids.
 //   - Ids that were left out are a [GapEvent] as soon as a later id comes. If one
 //     of them comes after all, it is delivered, marked as late.
-//   - When nothing comes for three intervals, that is a [TimeoutEvent]: the loss
-//     of the newest messages shows before the next one comes.
+//   - When nothing comes for three intervals, at least a second, that is a
+//     [TimeoutEvent]: the loss of the newest messages shows before the next one.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
 //   - No id that somebody forges makes the client drop a genuine message. What is
