@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,17 +157,10 @@ func (s *Selector) Register(conn syscall.Conn, events Events, callback func(Even
 			s.byConn[conn], s.byFD[fd] = r, r
 		}
 	})
-	if err := cmpErr(controlErr, err); err != nil {
+	if err := cmp.Or(controlErr, err); err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
 	return nil
-}
-
-func cmpErr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 // Unregister removes a socket, which may be closed already. Its callback is not called any more, except for a call
