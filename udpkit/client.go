@@ -84,9 +84,6 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	if c.History == 0 {
 		c.History = 1000
 	}
-	if c.OnEvent == nil {
-		c.OnEvent = func(Event) {}
-	}
 	return c, nil
 }
 
@@ -108,7 +105,9 @@ type Client struct {
 	timeout  time.Duration
 	silent   bool // the present silence has been reported
 	servers  map[serverKey]*serverRun
-	history  []MessageEvent // a ring, once it has History elements
+	decoder  decoder
+	states   states
+	history  []remembered // a ring, once it has History elements
 	oldest   int
 	summary  ClientSummary
 	latency  samples
@@ -175,6 +174,7 @@ func newClient(cfg ClientConfig) *Client {
 		seed:    maphash.MakeSeed(),
 		timeout: cfg.Timeout,
 		servers: make(map[serverKey]*serverRun),
+		states:  make(states),
 		finish:  func() {},
 	}
 	c.summary.ClientID = cfg.ID
@@ -267,7 +267,7 @@ func (c *Client) checkSilence(now time.Time) time.Duration {
 	}
 	c.mu.Unlock()
 	if report {
-		c.cfg.OnEvent(TimeoutEvent{Elapsed: elapsed, At: now})
+		c.tell(TimeoutEvent{Elapsed: elapsed, At: now})
 	}
 	if elapsed < timeout {
 		return timeout - elapsed
@@ -278,7 +278,14 @@ func (c *Client) checkSilence(now time.Time) time.Duration {
 func (c *Client) emit(e Event) {
 	c.events.Lock()
 	defer c.events.Unlock()
-	c.cfg.OnEvent(e)
+	c.tell(e)
+}
+
+// tell calls OnEvent, with events held.
+func (c *Client) tell(e Event) {
+	if c.cfg.OnEvent != nil {
+		c.cfg.OnEvent(e)
+	}
 }
 
 // handle takes one datagram.
@@ -289,12 +296,14 @@ func (c *Client) handle(d Datagram) {
 	if !r.ok {
 		return
 	}
-	if r.gap {
-		c.cfg.OnEvent(GapEvent{Server: d.Source, Epoch: r.event.Epoch, From: r.from, To: r.to, At: d.Received})
-	}
-	c.cfg.OnEvent(r.event)
-	if r.ackErr != nil {
-		c.cfg.OnEvent(ErrorEvent{Err: r.ackErr, Text: r.ackErr.Error(), Peer: d.Source, At: d.Received})
+	if c.cfg.OnEvent != nil { // else each event would be made in vain
+		if r.gap {
+			c.cfg.OnEvent(GapEvent{Server: d.Source, Epoch: r.event.Epoch, From: r.from, To: r.to, At: d.Received})
+		}
+		c.cfg.OnEvent(r.event)
+		if r.ackErr != nil {
+			c.cfg.OnEvent(ErrorEvent{Err: r.ackErr, Text: r.ackErr.Error(), Peer: d.Source, At: d.Received})
+		}
 	}
 	if r.done {
 		c.finish()
@@ -322,28 +331,27 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.summary.Truncated++
 		return r
 	}
-	m, err := DecodeMessage(d.Payload)
+	m, err := c.decoder.decode(d.Payload)
 	if err != nil {
 		c.summary.Malformed++
 		return r
 	}
-	run := c.server(m.Epoch, d)
-	v, from, missing := run.window.observe(m.ID, maphash.Bytes(c.seed, d.Payload))
+	run := c.server(m.epoch, d)
+	v, from, missing := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
 	if v == duplicate {
 		c.summary.Duplicates++
 		return r
 	}
 	r.ok = true
 	r.event = MessageEvent{
-		MessageID:  m.ID,
-		State:      m.State,
-		Timestamp:  m.Timestamp,
+		MessageID:  m.id,
+		State:      c.states.get(m.state),
 		Server:     d.Source,
 		ReceivedAt: d.Received,
-		Epoch:      m.Epoch,
+		Epoch:      m.epoch,
 		Late:       v == late,
 	}
-	if sent, ok := m.Time(); ok {
+	if sent, ok := sentTime(m.timestamp); ok {
 		r.event.Latency = d.Received.Sub(sent)
 		c.latency.add(r.event.Latency)
 	}
@@ -351,7 +359,7 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.interval.add(d.Received.Sub(run.last))
 	}
 	run.last, c.last, c.silent = d.Received, d.Received, false
-	if t := max(3*m.Interval, time.Second); c.cfg.Timeout == 0 && m.Interval > 0 && t != c.timeout {
+	if t := max(3*m.interval, time.Second); c.cfg.Timeout == 0 && m.interval > 0 && t != c.timeout {
 		c.timeout = t
 		c.watchdog.Reset(t)
 	}
@@ -365,7 +373,10 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.summary.Missed += missing
 		r.gap, r.from, r.to = true, from, from+missing-1
 	}
-	c.remember(r.event)
+	c.remember(r.event, m.timestamp)
+	if c.cfg.OnEvent != nil {
+		r.event.Timestamp = string(m.timestamp)
+	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
 	return r
@@ -397,24 +408,35 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 	return run
 }
 
+// remembered is an event of the history. Its timestamp is kept by value, so that
+// a message costs no allocation.
+type remembered struct {
+	event     MessageEvent // with no timestamp
+	timestamp [maxTimestampLen]byte
+	length    uint8
+}
+
 // remember adds to the history.
-func (c *Client) remember(e MessageEvent) {
+func (c *Client) remember(e MessageEvent, timestamp []byte) {
+	at := c.oldest
 	if len(c.history) < c.cfg.History {
-		c.history = append(c.history, e)
-		return
+		at = len(c.history)
+		c.history = append(c.history, remembered{})
+	} else {
+		c.oldest = (c.oldest + 1) % len(c.history)
 	}
-	c.history[c.oldest] = e
-	c.oldest = (c.oldest + 1) % len(c.history)
+	h := &c.history[at]
+	h.event, h.length = e, uint8(copy(h.timestamp[:], timestamp))
 }
 
 // acknowledge answers a message, now or after the jitter. Only a server that
 // sent its epoch gets it back: the answer to any other is exactly the text of
 // the original documents.
-func (c *Client) acknowledge(m Message, to netip.AddrPort) error {
+func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) error {
 	if c.cfg.NoAck {
 		return nil
 	}
-	ack := Ack{ClientID: c.cfg.ID, MessageID: m.ID, Epoch: m.Epoch}
+	ack := Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}
 	if c.cfg.AckJitter == 0 {
 		return c.sendAck(ack, to)
 	}
@@ -471,6 +493,11 @@ func (c *Client) History() []MessageEvent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := make([]MessageEvent, 0, len(c.history))
-	h = append(h, c.history[c.oldest:]...)
-	return append(h, c.history[:c.oldest]...)
+	for i := range c.history {
+		r := &c.history[(c.oldest+i)%len(c.history)]
+		e := r.event
+		e.Timestamp = string(r.timestamp[:r.length])
+		h = append(h, e)
+	}
+	return h
 }

@@ -48,16 +48,16 @@ func (t *clientTable) len() int { return len(t.entries) }
 
 // ack notes an acknowledgement. Clients whose last one came before idle make
 // room for a new one.
-func (t *clientTable) ack(a Ack, from netip.AddrPort, at time.Time, rtt time.Duration, idle time.Time) ackResult {
-	key := clientKey{a.ClientID, from.Addr()}
-	e, ok := t.entries[key]
+func (t *clientTable) ack(a rawAck, from netip.AddrPort, at time.Time, rtt time.Duration, idle time.Time) ackResult {
+	// The compiler makes no string of it for a mere look-up.
+	e, ok := t.entries[clientKey{string(a.client), from.Addr()}]
 	if !ok {
 		if len(t.entries) >= t.limit && !t.sweep(at, idle) {
 			return ackFull
 		}
-		e = &clientEntry{first: a.MessageID, last: a.MessageID}
-		t.entries[key] = e
-	} else if !e.mark(a.MessageID) {
+		e = &clientEntry{first: a.id, last: a.id}
+		t.entries[clientKey{string(a.client), from.Addr()}] = e
+	} else if !e.mark(a.id) {
 		return ackAgain
 	}
 	e.addr, e.lastAck, e.rtt = from, at, rtt

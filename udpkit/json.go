@@ -2,57 +2,104 @@ package udpkit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// jsonDecoder reads the one flat object that a message is (RFC 8259). It exists
-// since encoding/json takes keys in any case and twice, numbers of any length,
-// and broken UTF-8, all in silence.
-type jsonDecoder struct {
-	rest []byte // valid UTF-8, what has not been read
-	keys [maxJSONKeys][]byte
-	n    int // keys read
+// rawMessage is a message whose texts still lie in the datagram or in the
+// decoder: they are valid until the next one is decoded.
+type rawMessage struct {
+	timestamp, state []byte
+	id               uint64
+	epoch            Epoch
+	interval         time.Duration
 }
 
-func (d *jsonDecoder) message() (m Message, err error) {
-	var haveTimestamp, haveState, haveID bool
+// decoder reads the one flat object that a message is (RFC 8259). It exists
+// since encoding/json takes keys in any case and twice, numbers of any length,
+// and broken UTF-8, all in silence. Used again and again it allocates nothing.
+type decoder struct {
+	rest    []byte   // valid UTF-8, what has not been read
+	unknown [][]byte // keys read that are not ours
+	scratch []byte   // strings that had escapes
+}
+
+// A bit for each known key, to notice one that stands twice.
+const (
+	keyTimestamp = 1 << iota
+	keyState
+	keyID
+	keyEpoch
+	keyInterval
+
+	keysRequired = keyTimestamp | keyState | keyID
+)
+
+// knownKey returns the bit of a key, 0 for one that is not ours.
+func knownKey(key []byte) uint {
+	switch string(key) {
+	case "timestamp":
+		return keyTimestamp
+	case "state":
+		return keyState
+	case "message_id":
+		return keyID
+	case "epoch":
+		return keyEpoch
+	case "interval_ms":
+		return keyInterval
+	}
+	return 0
+}
+
+// decode reads b, with the rules of DecodeMessage.
+func (d *decoder) decode(b []byte) (m rawMessage, err error) {
+	if len(b) > MaxMessageSize {
+		return m, malformed("%d bytes, the limit is %d", len(b), MaxMessageSize)
+	}
+	if !utf8.Valid(b) {
+		return m, malformed("not valid UTF-8")
+	}
+	d.rest, d.unknown, d.scratch = b, d.unknown[:0], d.scratch[:0]
 	if !d.take('{') {
 		return m, malformed("not a JSON object")
 	}
-	for first := true; !d.take('}'); first = false {
-		if !first && !d.take(',') {
+	var seen uint
+	for n := 0; !d.take('}'); n++ {
+		if n > 0 && !d.take(',') {
 			return m, malformed("no comma between two fields")
 		}
-		key, err := d.key()
+		if n == maxJSONKeys {
+			return m, malformed("more than %d keys", maxJSONKeys)
+		}
+		key, err := d.string()
 		if err != nil {
 			return m, err
 		}
-		switch string(key) {
-		case "timestamp":
-			m.Timestamp, err = d.text(key, maxTimestampLen)
-			haveTimestamp = true
-		case "state":
-			var s string
-			s, err = d.text(key, MaxStateLen)
-			m.State, haveState = State(s), true
-		case "message_id":
-			m.ID, err = d.integer(key)
-			haveID = true
-		case "epoch":
-			var s string
-			if s, err = d.text(key, 16); err == nil {
-				err = m.Epoch.UnmarshalText([]byte(s))
-			}
-		case "interval_ms":
-			var ms uint64
-			ms, err = d.integer(key)
-			if limit := uint64(24 * time.Hour / time.Millisecond * 365); err == nil && ms > limit {
-				err = malformed("interval_ms is longer than a year")
-			}
-			m.Interval = time.Duration(ms) * time.Millisecond
+		if !d.take(':') {
+			return m, malformed("no colon behind the key %.20q", key)
+		}
+		bit := knownKey(key)
+		if seen&bit != 0 || bit == 0 && !d.isNew(key) {
+			return m, malformed("the key %.20q stands twice", key)
+		}
+		seen |= bit
+		switch bit {
+		case keyTimestamp:
+			m.timestamp, err = d.text(key, maxTimestampLen)
+		case keyState:
+			m.state, err = d.text(key, MaxStateLen)
+		case keyID:
+			m.id, err = d.integer(key)
+		case keyEpoch:
+			m.epoch, err = d.epoch()
+		case keyInterval:
+			m.interval, err = d.interval(key)
 		default:
 			err = d.skip(1)
 		}
@@ -63,93 +110,123 @@ func (d *jsonDecoder) message() (m Message, err error) {
 	if d.space(); len(d.rest) > 0 {
 		return m, malformed("text behind the JSON object")
 	}
-	if !haveTimestamp || !haveState || !haveID {
+	if seen&keysRequired != keysRequired {
 		return m, malformed("timestamp, state or message_id is absent")
 	}
 	return m, nil
 }
 
-func (d *jsonDecoder) space() {
+// isNew tells whether a key that is not ours stands there for the first time.
+func (d *decoder) isNew(key []byte) bool {
+	for _, k := range d.unknown {
+		if bytes.Equal(k, key) {
+			return false
+		}
+	}
+	d.unknown = append(d.unknown, key)
+	return true
+}
+
+func (d *decoder) space() {
 	for len(d.rest) > 0 && (d.rest[0] == ' ' || d.rest[0] == '\n' || d.rest[0] == '\t' || d.rest[0] == '\r') {
 		d.rest = d.rest[1:]
 	}
 }
 
 // take skips white space and consumes c if it is next.
-func (d *jsonDecoder) take(c byte) bool {
-	if d.space(); len(d.rest) > 0 && d.rest[0] == c {
+func (d *decoder) take(c byte) bool {
+	if len(d.rest) > 0 && d.rest[0] <= ' ' {
+		d.space()
+	}
+	if len(d.rest) > 0 && d.rest[0] == c {
 		d.rest = d.rest[1:]
 		return true
 	}
 	return false
 }
 
-// key reads a key and its colon, and refuses one that was there before.
-func (d *jsonDecoder) key() ([]byte, error) {
-	key, err := d.string()
-	if err != nil {
-		return nil, err
+// text reads a string value of 1 to limit bytes.
+func (d *decoder) text(key []byte, limit int) ([]byte, error) {
+	s, err := d.string()
+	if err == nil && (len(s) == 0 || len(s) > limit) {
+		err = malformed("%s has %d bytes, it takes 1 to %d", key, len(s), limit)
 	}
-	if !d.take(':') {
-		return nil, malformed("no colon behind the key %.20q", key)
-	}
-	if d.n == maxJSONKeys {
-		return nil, malformed("more than %d keys", maxJSONKeys)
-	}
-	for _, k := range d.keys[:d.n] {
-		if bytes.Equal(k, key) {
-			return nil, malformed("the key %.20q stands twice", key)
-		}
-	}
-	d.keys[d.n] = key
-	d.n++
-	return key, nil
+	return s, err
 }
 
-// text reads a string value of 1 to limit bytes.
-func (d *jsonDecoder) text(key []byte, limit int) (string, error) {
+func (d *decoder) epoch() (Epoch, error) {
 	s, err := d.string()
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	if len(s) == 0 || len(s) > limit {
-		return "", malformed("%s has %d bytes, it takes 1 to %d", key, len(s), limit)
+	epoch, ok := parseEpoch(s)
+	if !ok {
+		return 0, malformed("epoch %.20q is not 16 hexadecimal digits", s)
 	}
-	return string(s), nil
+	return epoch, nil
 }
 
-// string reads a string. Without escapes it is a part of the input, else a copy.
-func (d *jsonDecoder) string() ([]byte, error) {
+func (d *decoder) interval(key []byte) (time.Duration, error) {
+	ms, err := d.integer(key)
+	if limit := uint64(24 * time.Hour / time.Millisecond * 365); err == nil && ms > limit {
+		err = malformed("interval_ms is longer than a year")
+	}
+	return time.Duration(ms) * time.Millisecond, err
+}
+
+// string reads a string. Without escapes it is a part of the input.
+func (d *decoder) string() ([]byte, error) {
 	if !d.take('"') {
 		return nil, malformed("no string where one must be")
 	}
-	for i, c := range d.rest {
-		switch {
-		case c == '"':
-			s := d.rest[:i]
-			d.rest = d.rest[i+1:]
-			return s, nil
-		case c == '\\':
-			return d.escaped(i)
-		case c < ' ':
-			return nil, malformed("control character in a string")
-		}
+	i := plain(d.rest)
+	if i == len(d.rest) {
+		return nil, malformed("a string does not end")
 	}
-	return nil, malformed("a string does not end")
+	switch d.rest[i] {
+	case '"':
+		s := d.rest[:i]
+		d.rest = d.rest[i+1:]
+		return s, nil
+	case '\\':
+		return d.escaped(i)
+	}
+	return nil, malformed("control character in a string")
 }
 
-// escaped reads a string whose first backslash is at i.
-func (d *jsonDecoder) escaped(i int) ([]byte, error) {
-	s := append([]byte(nil), d.rest[:i]...)
+// plain returns how many bytes stand before the first quote, backslash or
+// control character. It looks at eight bytes at a time.
+func plain(b []byte) int {
+	const each = 0x0101010101010101 // times c: c in each byte
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		quote, backslash := v^each*'"', v^each*'\\'
+		// The top bit of a byte that is below n: (x-n) &^ x. A borrow goes to
+		// later bytes only, so the first hit is true.
+		hit := (v-each*' ')&^v | (quote-each)&^quote | (backslash-each)&^backslash
+		if hit &= each * 0x80; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\'; i++ {
+	}
+	return i
+}
+
+// escaped reads a string whose first backslash is at i, into the scratch.
+func (d *decoder) escaped(i int) ([]byte, error) {
+	start := len(d.scratch)
+	d.scratch = append(d.scratch, d.rest[:i]...)
 	for b := d.rest[i:]; len(b) > 0; {
 		switch c := b[0]; {
 		case c == '"':
 			d.rest = b[1:]
-			return s, nil
+			return d.scratch[start:], nil
 		case c < ' ':
 			return nil, malformed("control character in a string")
 		case c != '\\':
-			s, b = append(s, c), b[1:]
+			d.scratch, b = append(d.scratch, c), b[1:]
 		case len(b) < 2:
 			return nil, malformed("a string does not end")
 		case b[1] == 'u':
@@ -157,14 +234,14 @@ func (d *jsonDecoder) escaped(i int) ([]byte, error) {
 			if n == 0 {
 				return nil, malformed("bad \\u escape in a string")
 			}
-			s, b = utf8.AppendRune(s, r), b[n:]
+			d.scratch, b = utf8.AppendRune(d.scratch, r), b[n:]
 		default:
 			const from, to = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
-			at := bytes.IndexByte([]byte(from), b[1])
+			at := strings.IndexByte(from, b[1])
 			if at < 0 {
 				return nil, malformed("bad escape in a string")
 			}
-			s, b = append(s, to[at]), b[2:]
+			d.scratch, b = append(d.scratch, to[at]), b[2:]
 		}
 	}
 	return nil, malformed("a string does not end")
@@ -208,7 +285,7 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 // integer reads a value from 0 to MaxMessageID.
-func (d *jsonDecoder) integer(key []byte) (uint64, error) {
+func (d *decoder) integer(key []byte) (uint64, error) {
 	n, ok := parseID(d.scalar())
 	if !ok {
 		return 0, malformed("%s is not an integer from 0 to 2^53-1", key)
@@ -217,19 +294,27 @@ func (d *jsonDecoder) integer(key []byte) (uint64, error) {
 }
 
 // scalar takes what could be a number, true, false or null.
-func (d *jsonDecoder) scalar() []byte {
+func (d *decoder) scalar() []byte {
 	d.space()
-	end := bytes.IndexAny(d.rest, ",]} \n\t\r")
-	if end < 0 {
-		end = len(d.rest)
+	end := 0
+	for end < len(d.rest) && !endsScalar(d.rest[end]) {
+		end++
 	}
 	s := d.rest[:end]
 	d.rest = d.rest[end:]
 	return s
 }
 
+func endsScalar(c byte) bool {
+	switch c {
+	case ',', ']', '}', ' ', '\n', '\t', '\r':
+		return true
+	}
+	return false
+}
+
 // skip reads the value of an unknown key; depth counts what it is inside of.
-func (d *jsonDecoder) skip(depth int) error {
+func (d *decoder) skip(depth int) error {
 	if depth > maxJSONDepth {
 		return malformed("nested deeper than %d", maxJSONDepth)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // Limits of the wire format.
@@ -134,6 +133,66 @@ func (m Message) Time() (time.Time, bool) {
 	return t, err == nil
 }
 
+// sentTime is Message.Time for a timestamp that still lies in the datagram. What
+// servers send, ISO 8601 with or without a fraction and an offset, is read here;
+// package time, which makes an error value for each layout that does not match,
+// has the rest.
+func sentTime(b []byte) (time.Time, bool) {
+	const shape = "0000-00-00T00:00:00"
+	var field [6]int // year, month, day, hour, minute, second
+	n, at := 0, b
+	for i := 0; i < len(shape); i++ {
+		switch {
+		case i >= len(b):
+			return Message{Timestamp: string(b)}.Time()
+		case shape[i] == '0' && isDigit(b[i]):
+			field[n] = field[n]*10 + int(b[i]-'0')
+		case shape[i] != '0' && shape[i] == b[i]:
+			n++
+		default:
+			return Message{Timestamp: string(b)}.Time()
+		}
+	}
+	at = b[len(shape):]
+	nanos := 0
+	if len(at) > 1 && at[0] == '.' && isDigit(at[1]) {
+		at = at[1:]
+		for unit := 100_000_000; len(at) > 0 && isDigit(at[0]); unit /= 10 {
+			nanos += int(at[0]-'0') * unit
+			at = at[1:]
+		}
+	}
+	zone, offset := time.UTC, 0
+	switch {
+	case len(at) == 0:
+		zone = time.Local
+	case len(at) == 1 && at[0] == 'Z':
+	case len(at) == 6 && (at[0] == '+' || at[0] == '-') && at[3] == ':' &&
+		isDigit(at[1]) && isDigit(at[2]) && isDigit(at[4]) && isDigit(at[5]):
+		hours, minutes := int(at[1]-'0')*10+int(at[2]-'0'), int(at[4]-'0')*10+int(at[5]-'0')
+		if offset = hours*3600 + minutes*60; at[0] == '-' {
+			offset = -offset
+		}
+		if hours > 23 || minutes > 59 {
+			return Message{Timestamp: string(b)}.Time()
+		}
+	default:
+		return Message{Timestamp: string(b)}.Time()
+	}
+	month, day, hour, minute, second := field[1], field[2], field[3], field[4], field[5]
+	if month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(field[0], month) || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	t := time.Date(field[0], time.Month(month), day, hour, minute, second, nanos, zone)
+	return t.Add(-time.Duration(offset) * time.Second), true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func daysIn(year, month int) int {
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
 // AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a
 // field is out of its range or the result is longer than MaxMessageSize.
 func AppendMessage(dst []byte, m Message) ([]byte, error) {
@@ -173,11 +232,16 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 // characters, so only the quote and the backslash need an escape.
 func appendJSONString(dst []byte, text string) []byte {
 	dst = append(dst, '"')
-	for i := range len(text) {
-		if text[i] == '"' || text[i] == '\\' {
-			dst = append(dst, '\\')
+	start := len(dst)
+	dst = append(dst, text...)
+	if plain(dst[start:]) < len(text) {
+		dst = dst[:start]
+		for i := range len(text) {
+			if text[i] == '"' || text[i] == '\\' {
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, text[i])
 		}
-		dst = append(dst, text[i])
 	}
 	return append(dst, '"')
 }
@@ -187,18 +251,16 @@ func appendJSONString(dst []byte, text string) []byte {
 // type and range, no key twice, nesting bounded. Unknown keys are skipped. An
 // error wraps ErrMalformed. The result holds no part of b.
 func DecodeMessage(b []byte) (Message, error) {
-	if len(b) > MaxMessageSize {
-		return Message{}, malformed("%d bytes, the limit is %d", len(b), MaxMessageSize)
-	}
-	if !utf8.Valid(b) {
-		return Message{}, malformed("not valid UTF-8")
-	}
-	d := jsonDecoder{rest: b}
-	m, err := d.message()
+	var d decoder
+	m, err := d.decode(b)
 	if err != nil {
 		return Message{}, err
 	}
-	return m, nil
+	state, ok := defaultState(m.state)
+	if !ok {
+		state = State(m.state)
+	}
+	return Message{Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval}, nil
 }
 
 // Ack is one acknowledgement: what a client answers to the address that a
@@ -243,27 +305,41 @@ func AppendAck(dst []byte, a Ack) ([]byte, error) {
 // DecodeAck reads an acknowledgement, strictly. An error wraps ErrMalformed. The
 // result holds no part of b.
 func DecodeAck(b []byte) (Ack, error) {
+	a, err := decodeAck(b)
+	if err != nil {
+		return Ack{}, err
+	}
+	return Ack{ClientID: string(a.client), MessageID: a.id, Epoch: a.epoch}, nil
+}
+
+// rawAck is an acknowledgement whose client id still lies in the datagram.
+type rawAck struct {
+	client []byte
+	id     uint64
+	epoch  Epoch
+}
+
+func decodeAck(b []byte) (a rawAck, err error) {
 	if len(b) > MaxAckSize {
-		return Ack{}, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
+		return a, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
 	}
 	rest, ok := bytes.CutPrefix(b, []byte(ackPrefix))
 	// The id may hold any text, so the last separator is the real one.
 	cut := bytes.LastIndex(rest, []byte(ackMiddle))
 	if !ok || cut < 0 {
-		return Ack{}, malformed("not an acknowledgement")
+		return a, malformed("not an acknowledgement")
 	}
-	var a Ack
-	a.ClientID = string(rest[:cut])
-	if err := checkText("client id", a.ClientID, MaxClientIDLen); err != nil {
-		return Ack{}, malformed("%v", err)
+	a.client = rest[:cut]
+	if cut == 0 || cut > MaxClientIDLen || !printable(a.client) {
+		return a, malformed("%v", checkText("client id", string(a.client), MaxClientIDLen))
 	}
 	number, epoch, hasEpoch := bytes.Cut(rest[cut+len(ackMiddle):], []byte(ackEpoch))
-	if a.MessageID, ok = parseID(number); !ok {
-		return Ack{}, malformed("message id %.20q is not an integer from 0 to 2^53-1", number)
+	if a.id, ok = parseID(number); !ok {
+		return a, malformed("message id %.20q is not an integer from 0 to 2^53-1", number)
 	}
 	if hasEpoch {
-		if a.Epoch, ok = parseEpoch(epoch); !ok || a.Epoch == 0 {
-			return Ack{}, malformed("epoch %.20q is not 16 hexadecimal digits", epoch)
+		if a.epoch, ok = parseEpoch(epoch); !ok || a.epoch == 0 {
+			return a, malformed("epoch %.20q is not 16 hexadecimal digits", epoch)
 		}
 	}
 	return a, nil

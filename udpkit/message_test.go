@@ -227,23 +227,3 @@ func FuzzDecodeAck(f *testing.F) {
 		require.Equal(t, string(b), string(again))
 	})
 }
-
-func BenchmarkDecodeMessage(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := udpkit.DecodeMessage([]byte(statusText)); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkAppendMessage(b *testing.B) {
-	b.ReportAllocs()
-	var buf []byte
-	for b.Loop() {
-		var err error
-		if buf, err = udpkit.AppendMessage(buf[:0], status); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -93,9 +93,6 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.MaxClients == 0 {
 		c.MaxClients = 10_000
 	}
-	if c.OnEvent == nil {
-		c.OnEvent = func(Event) {}
-	}
 	return c, nil
 }
 
@@ -210,7 +207,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
-	s.cfg.OnEvent(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
+	s.tell(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
 
 	var (
 		readers, dispatcher sync.WaitGroup
@@ -218,7 +215,7 @@ func (s *Server) Run(ctx context.Context) error {
 	)
 	dispatcher.Go(func() {
 		for e := range s.events {
-			s.cfg.OnEvent(e)
+			s.tell(e)
 		}
 	})
 	readers.Go(func() {
@@ -232,7 +229,7 @@ func (s *Server) Run(ctx context.Context) error {
 	readers.Wait()
 	close(s.events)
 	dispatcher.Wait()
-	s.cfg.OnEvent(s.Summary())
+	s.tell(s.Summary())
 	return failure
 }
 
@@ -335,16 +332,16 @@ func (s *Server) report(to netip.AddrPort, err error) {
 
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
-	ack, err := DecodeAck(d.Payload)
+	ack, err := decodeAck(d.Payload)
 	s.mu.Lock()
 	if err != nil || d.Truncated {
 		s.summary.Malformed++
 		s.mu.Unlock()
 		return
 	}
-	sent := s.sentAt[ack.MessageID%sentRing]
-	current := ack.MessageID > 0 && ack.MessageID < s.nextID && s.nextID-ack.MessageID <= sentRing
-	if !current || ack.Epoch != 0 && ack.Epoch != s.epoch {
+	sent := s.sentAt[ack.id%sentRing]
+	current := ack.id > 0 && ack.id < s.nextID && s.nextID-ack.id <= sentRing
+	if !current || ack.epoch != 0 && ack.epoch != s.epoch {
 		s.summary.RefusedAcks++
 		s.mu.Unlock()
 		return
@@ -364,13 +361,26 @@ func (s *Server) handleAck(d Datagram) {
 	s.summary.Acks++
 	s.rtt.add(rtt)
 	s.mu.Unlock()
+	if s.cfg.OnEvent == nil {
+		return // for which an event would be made in vain
+	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	s.emit(AckEvent{ClientID: ack.ClientID, MessageID: ack.MessageID, RTT: rtt, Client: d.Source, At: d.Received})
+	s.emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
+}
+
+// tell calls OnEvent.
+func (s *Server) tell(e Event) {
+	if s.cfg.OnEvent != nil {
+		s.cfg.OnEvent(e)
+	}
 }
 
 // emit queues an event, or counts it if OnEvent is too slow.
 func (s *Server) emit(e Event) {
+	if s.cfg.OnEvent == nil {
+		return
+	}
 	select {
 	case s.events <- e:
 	default:

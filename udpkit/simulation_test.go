@@ -251,30 +251,3 @@ func TestClientTable(t *testing.T) {
 		assert.Equal(t, step.new, e.mark(step.id), "%+v", step)
 	}
 }
-
-// BenchmarkAck is the cost of an acknowledgement by the number of clients.
-func BenchmarkAck(b *testing.B) {
-	for _, clients := range []int{1, 1000, 100_000} {
-		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			cfg, _ := ServerConfig{MaxClients: clients}.withDefaults()
-			server := newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
-			go func() {
-				for range server.events {
-				}
-			}()
-			acks := make([]Datagram, clients)
-			for i := range acks {
-				payload, _ := AppendAck(nil, Ack{ClientID: fmt.Sprint("client-", i), MessageID: 1})
-				acks[i] = Datagram{Payload: payload, Source: netip.MustParseAddrPort("127.0.0.1:1"), Received: time.Now()}
-			}
-			server.send(nil, nil)
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				server.handleAck(acks[i%clients])
-				i++
-			}
-			close(server.events)
-		})
-	}
-}
