@@ -2,9 +2,11 @@ package udpkit
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net"
-	"sync/atomic"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
 // blocking is the baseline: ask for the next datagram, wait until it is there, handle it, ask again. Nothing else can
@@ -23,20 +25,19 @@ func (s *session) blocking() error {
 }
 
 // readAll reads datagrams with blocking reads and gives each to deliver, until ctx ends, the socket fails or deliver
-// returns false (then the error is nil). All datagrams share one buffer.
+// returns false (then the error is nil).
 func (s *session) readAll(ctx context.Context, deliver func(Datagram) bool) error {
 	release := s.interruptReads(ctx)
 	defer release()
-	buf := s.newBuffer()
 	for ctx.Err() == nil {
-		n, _, flags, source, err := s.conn.ReadMsgUDPAddrPort(buf, nil)
+		d, err := s.next(true)
 		if err != nil {
 			if err := s.failed(err); err != nil {
 				return err
 			}
 			continue
 		}
-		if !deliver(s.datagram(buf, n, flags, source)) {
+		if !deliver(d) {
 			return nil
 		}
 	}
@@ -60,8 +61,14 @@ func (s *session) readAll(ctx context.Context, deliver func(Datagram) bool) erro
 func Datagrams(ctx context.Context, conn *net.UDPConn) iter.Seq2[Datagram, error] {
 	return func(yield func(Datagram, error) bool) {
 		cfg, _ := ReceiverConfig{}.withDefaults() // the zero value is valid
-		s := newSession(ctx, conn, cfg, nil, new(atomic.Uint64))
-		err := s.readAll(ctx, func(d Datagram) bool { return yield(d, nil) })
+		// One at a time: whoever breaks out finds the rest in the socket.
+		reader, err := batch.New(conn, batch.Config{Size: cfg.BufferSize, Single: true})
+		if err != nil {
+			yield(Datagram{}, fmt.Errorf("receive: %w", err))
+			return
+		}
+		s := &session{ctx: ctx, conn: conn, cfg: cfg, reader: reader}
+		err = s.readAll(ctx, func(d Datagram) bool { return yield(d, nil) })
 		if err != nil {
 			yield(Datagram{}, err)
 		}

@@ -142,7 +142,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	c := newClient(cfg)
-	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1})
+	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1, Coalesce: true})
 	if err != nil {
 		return nil, err
 	}
@@ -480,6 +480,7 @@ func (c *Client) Summary() ClientSummary {
 	sum.Interval = c.interval.distribution()
 	if c.receiver != nil {
 		sum.Dropped = c.receiver.Dropped()
+		sum.KernelDropped = c.receiver.KernelDropped()
 	}
 	if !c.started.IsZero() {
 		sum.Runtime = time.Since(c.started)

@@ -2,13 +2,8 @@ package udpkit
 
 import (
 	"context"
-	"errors"
 	"time"
 )
-
-// errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
-// Python.
-var errWouldBlock = errors.New("no datagram is waiting")
 
 // nonBlocking never waits in a read call: it looks, and if there is nothing it rests for PollInterval before it looks
 // again. The goroutine is its own master in between, at the price of a delay and of waking up for nothing.

@@ -9,7 +9,6 @@ import "syscall"
 type tryReader struct {
 	session *session
 	raw     syscall.RawConn
-	buf     []byte
 	look    func(fd uintptr)
 	release func()
 
@@ -23,7 +22,7 @@ func newTryReader(s *session) (*tryReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &tryReader{session: s, raw: raw, buf: s.newBuffer()}
+	r := &tryReader{session: s, raw: raw}
 	r.look = func(fd uintptr) { // made once: a closure is an allocation
 		r.fds[0] = wsaPollFD{socket: fd, events: pollIn}
 		r.ready, r.err = wsaPoll(r.fds[:], 0)
@@ -46,9 +45,5 @@ func (r *tryReader) tryRead() (Datagram, error) {
 	if r.ready == 0 {
 		return Datagram{}, errWouldBlock
 	}
-	n, _, flags, source, err := r.session.conn.ReadMsgUDPAddrPort(r.buf, nil)
-	if err != nil {
-		return Datagram{}, err
-	}
-	return r.session.datagram(r.buf, n, flags, source), nil
+	return r.session.next(true)
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
 // Defaults and limits of [ReceiverConfig].
@@ -46,6 +48,9 @@ type Datagram struct {
 	Source netip.AddrPort
 	// Received is when the datagram was read from the socket, with a monotonic clock reading.
 	Received time.Time
+	// Arrived is when the kernel got the datagram, by the wall clock: zero without [ReceiverConfig.Timestamps], or where
+	// the system does not tell.
+	Arrived time.Time
 	// Truncated tells that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its beginning.
 	Truncated bool
 }
@@ -91,9 +96,15 @@ type Receiver interface {
 	Style() Style
 
 	// Dropped returns how many datagrams were read from the socket but never handled, in all calls of Receive so
-	// far: the queue was full, or held them when Receive ended. Only the Channel style has a queue; the others
-	// leave datagrams waiting in the socket, and always return 0. What the kernel drops is not counted here.
+	// far: the queue of the Channel style was full, or held them when Receive ended. All styles read ahead where the
+	// system can read several datagrams at once; a later Receive on the same socket goes on with those, and only
+	// after Close or with another socket they count as dropped.
 	Dropped() uint64
+
+	// KernelDropped returns how many datagrams the kernel has dropped at the sockets of all calls of Receive, since
+	// each was opened: mostly for want of room in the receive buffer. It is 0 on systems other than Linux, which do
+	// not tell.
+	KernelDropped() uint64
 
 	// Close ends a running Receive and makes all later ones fail with an error that is net.ErrClosed. It does not
 	// wait for Receive to return (so that a handler may call it) and leaves the socket open. It may be called more
@@ -156,6 +167,12 @@ type ReceiverConfig struct {
 	// BufferSize is the longest payload in bytes, 1 to 65535; default [MaxDatagramSize]. Longer datagrams are
 	// truncated and marked so.
 	BufferSize int
+	// Coalesce lets the kernel hand over equal datagrams of one sender in one piece, where it can (UDP_GRO of Linux):
+	// ten times as fast if the sender sends them so (UDP_SEGMENT). The handler gets each of them as always. The socket
+	// stays in that mode: afterwards only receivers should read from it.
+	Coalesce bool
+	// Timestamps asks the kernel when each datagram arrived, see [Datagram.Arrived].
+	Timestamps bool
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -219,6 +236,12 @@ type receiver struct {
 	mu     sync.Mutex
 	closed bool
 	cancel context.CancelCauseFunc // ends the running Receive; nil if none runs
+
+	// The last socket, and what was read ahead from it.
+	conn          *net.UDPConn
+	reader        *batch.Reader
+	counted       uint32 // kernel drops of this socket that are in kernelDropped
+	kernelDropped uint64
 }
 
 var _ Receiver = (*receiver)(nil)
@@ -226,36 +249,83 @@ var _ Receiver = (*receiver)(nil)
 func (r *receiver) Style() Style    { return r.style }
 func (r *receiver) Dropped() uint64 { return r.dropped.Load() }
 
+func (r *receiver) KernelDropped() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.countKernelDrops()
+}
+
+// countKernelDrops brings kernelDropped up to date; of a closed socket it keeps what was counted before.
+func (r *receiver) countKernelDrops() uint64 {
+	if r.reader != nil {
+		if count, ok := r.reader.Dropped(); ok {
+			r.kernelDropped += uint64(count - r.counted) // right also when the kernel's 32 bits wrap
+			r.counted = count
+		}
+	}
+	return r.kernelDropped
+}
+
 func (r *receiver) Receive(ctx context.Context, conn *net.UDPConn, handle Handler) error {
 	if conn == nil || handle == nil {
 		return errors.New("Receive needs a socket and a handler")
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := r.begin(cancel); err != nil {
+	reader, err := r.begin(conn, cancel)
+	if err != nil {
 		return err
 	}
 	defer r.end()
-	return r.loop(newSession(ctx, conn, r.cfg, handle, &r.dropped))
+	return r.loop(&session{ctx: ctx, conn: conn, cfg: r.cfg, handle: handle, reader: reader, dropped: &r.dropped})
 }
 
-func (r *receiver) begin(cancel context.CancelCauseFunc) error {
+func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*batch.Reader, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return errReceiverClosed
+		return nil, errReceiverClosed
 	case r.cancel != nil:
-		return ErrReceiverBusy
+		return nil, ErrReceiverBusy
+	}
+	if conn != r.conn {
+		reader, err := batch.New(conn, batch.Config{
+			Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Timestamps: r.cfg.Timestamps,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("receive: %w", err)
+		}
+		r.release()
+		r.conn, r.reader = conn, reader
 	}
 	r.cancel = cancel
-	return nil
+	return r.reader, nil
 }
 
 func (r *receiver) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cancel = nil
+	r.countKernelDrops()
+	if r.closed {
+		r.release()
+	}
+}
+
+// release forgets the socket. What was read ahead from it is lost.
+func (r *receiver) release() {
+	if r.reader == nil {
+		return
+	}
+	r.countKernelDrops()
+	for {
+		if _, ok := r.reader.Next(); !ok {
+			break
+		}
+		r.dropped.Add(1)
+	}
+	r.conn, r.reader, r.counted = nil, nil, 0
 }
 
 func (r *receiver) Close() error {
@@ -264,6 +334,9 @@ func (r *receiver) Close() error {
 	r.closed = true
 	if r.cancel != nil {
 		r.cancel(errReceiverClosed)
+		r.countKernelDrops() // the caller may close the socket next
+	} else {
+		r.release()
 	}
 	return nil
 }
@@ -275,34 +348,30 @@ type session struct {
 	conn    *net.UDPConn
 	cfg     ReceiverConfig
 	handle  Handler
+	reader  *batch.Reader
 	dropped *atomic.Uint64
 	// pause is how long to rest after the next transient error; used by the reading goroutine only.
 	pause time.Duration
 }
 
-func newSession(
-	ctx context.Context, conn *net.UDPConn, cfg ReceiverConfig, handle Handler, dropped *atomic.Uint64,
-) *session {
-	return &session{ctx: ctx, conn: conn, cfg: cfg, handle: handle, dropped: dropped}
-}
+// errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
+// Python.
+var errWouldBlock = batch.ErrWouldBlock
 
-// newBuffer returns a buffer for one datagram.
-func (s *session) newBuffer() []byte {
-	if readsWhole {
-		return make([]byte, MaxDatagramSize)
+// next returns the next datagram, valid until the next call. The reader may have it already, as it reads several at
+// once where the system can. If not it waits for one, or without wait returns errWouldBlock.
+func (s *session) next(wait bool) (Datagram, error) {
+	d, ok := s.reader.Next()
+	for !ok {
+		if err := s.reader.Read(wait); err != nil {
+			return Datagram{}, err
+		}
+		s.pause = 0
+		d, ok = s.reader.Next()
 	}
-	return make([]byte, s.cfg.BufferSize)
-}
-
-// datagram makes a Datagram of what a read call returned.
-func (s *session) datagram(buf []byte, n, flags int, source netip.AddrPort) Datagram {
-	s.pause = 0
 	return Datagram{
-		Payload:   buf[:min(n, s.cfg.BufferSize)],
-		Source:    netip.AddrPortFrom(source.Addr().Unmap(), source.Port()),
-		Received:  time.Now(),
-		Truncated: flags&msgTrunc != 0 || n > s.cfg.BufferSize,
-	}
+		Payload: d.Payload, Source: d.Source, Received: s.reader.When(), Arrived: d.Arrival(), Truncated: d.Truncated,
+	}, nil
 }
 
 // Pauses after transient errors: none after the first, then from the shortest to the longest, doubling.

@@ -56,6 +56,10 @@ func TestReceiver(t *testing.T) {
 		{"not idle while datagrams flow", rxNotIdle},
 		{"slow handler", rxSlowHandler},
 		{"several receivers", rxSeveral},
+		{"read ahead", rxReadAhead},
+		{"read ahead and closed", rxReadAheadClosed},
+		{"kernel drops", rxKernelDropped},
+		{"time of arrival", rxArrived},
 		{"transient errors", rxTransient},
 		{"panic in the handler", rxPanic},
 		{"panic in OnIdle", rxPanicInIdle},
@@ -637,6 +641,113 @@ func rxSeveral(t *testing.T, style udpkit.Style) {
 	for _, r := range all {
 		r.cancel()
 	}
+}
+
+// What was read ahead when Receive ended is what the next one begins with.
+func rxReadAhead(t *testing.T, style udpkit.Style) {
+	receiver := newReceiver(t, style, fast)
+	conn := rxListen(t)
+	sender := rxDial(t, conn)
+	const sent = 100
+	for i := range sent {
+		rxSend(t, sender, string(rune('0'+i)))
+	}
+	var got []string
+	for len(got)+int(receiver.Dropped()) < sent {
+		ctx, cancel := context.WithCancel(context.Background())
+		n := 0
+		err := receiver.Receive(ctx, conn, func(d udpkit.Datagram) {
+			got = append(got, string(d.Payload))
+			if n++; n == 7 || len(got)+int(receiver.Dropped()) == sent {
+				cancel()
+			}
+		})
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	for i := 1; i < len(got); i++ {
+		require.Less(t, []rune(got[i-1])[0], []rune(got[i])[0], "the order")
+	}
+	if style != udpkit.Channel { // whose queue is lost with each Receive, and counted
+		require.Len(t, got, sent)
+	}
+}
+
+// What was read ahead is counted as dropped once it cannot be handled any more.
+func rxReadAheadClosed(t *testing.T, style udpkit.Style) {
+	const sent = 50
+	for name, forget := range map[string]func(udpkit.Receiver){
+		"closed": func(r udpkit.Receiver) { _ = r.Close() },
+		"another socket": func(r udpkit.Receiver) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = r.Receive(ctx, rxListen(t), func(udpkit.Datagram) {})
+		},
+	} {
+		receiver := newReceiver(t, style, fast)
+		conn := rxListen(t)
+		sender := rxDial(t, conn)
+		for range sent {
+			rxSend(t, sender, "x")
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		handled := 0
+		_ = receiver.Receive(ctx, conn, func(udpkit.Datagram) {
+			handled++
+			cancel()
+		})
+		require.Equal(t, 1, handled)
+		forget(receiver)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Millisecond)))
+		left := 0
+		for {
+			if _, _, err := conn.ReadFromUDPAddrPort(make([]byte, 10)); err != nil {
+				break
+			}
+			left++
+		}
+		assert.Equal(t, sent, handled+left+int(receiver.Dropped()), name)
+	}
+}
+
+func rxKernelDropped(t *testing.T, style udpkit.Style) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	receiver := newReceiver(t, style, fast)
+	total := 0
+	for range 2 { // two sockets
+		conn := rxListen(t)
+		require.NoError(t, conn.SetReadBuffer(4096))
+		sender := rxDial(t, conn)
+		const sent = 100
+		for range sent {
+			rxSend(t, sender, "flood")
+		}
+		r := receive(t, receiver, conn, nil)
+		waitFor(t, func() bool { return len(r.got) > 0 && int(receiver.KernelDropped())-total+len(r.got) == sent }, "all to be counted")
+		r.cancel()
+		total += sent - len(r.got)
+		require.NoError(t, conn.Close())
+		assert.EqualValues(t, total, receiver.KernelDropped())
+	}
+	assert.NotZero(t, total)
+	require.NoError(t, receiver.Close())
+	assert.EqualValues(t, total, receiver.KernelDropped())
+}
+
+func rxArrived(t *testing.T, style udpkit.Style) {
+	r := receive(t, newReceiver(t, style, udpkit.ReceiverConfig{PollInterval: time.Millisecond, Timestamps: true}), nil, nil)
+	before := time.Now()
+	rxSend(t, r.sender, "first", "second")
+	for range 2 {
+		d := r.next()
+		if runtime.GOOS == "linux" { // the clock may be set meanwhile, but not by much
+			assert.WithinRange(t, d.Arrived, before.Add(-time.Second), time.Now().Add(time.Second))
+		} else {
+			assert.Zero(t, d.Arrived)
+		}
+	}
+	r.cancel()
 }
 
 // A datagram sent to a port where nobody listens comes back as an error of a later read: it must not be the end.

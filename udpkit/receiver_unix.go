@@ -9,13 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// msgTrunc is the flag of recvmsg(2) for a datagram that was longer than the buffer.
-	msgTrunc = unix.MSG_TRUNC
-	// readsWhole tells that truncation is visible only with a buffer which has room for any datagram.
-	readsWhole = false
-)
-
 // transientErrnos are errors of recvmsg(2) that pass by themselves. Those about a host or a network report, on a
 // connected socket, that an earlier datagram of ours did not arrive: they say nothing about what comes in.
 var transientErrnos = []unix.Errno{

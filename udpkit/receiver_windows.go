@@ -7,14 +7,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const (
-	// msgTrunc is the flag of WSARecvMsg for a datagram that was longer than the buffer.
-	msgTrunc = windows.MSG_TRUNC
-	// readsWhole tells that truncation is visible only with a buffer which has room for any datagram: Windows reports
-	// WSAEMSGSIZE, and Go then returns neither the beginning of the datagram nor its source.
-	readsWhole = true
-)
-
 // transientErrnos are errors of WSARecvMsg that pass by themselves. Windows reports an ICMP "port unreachable" for an
 // earlier send as WSAECONNRESET, even on a socket that is not connected.
 var transientErrnos = []windows.Errno{

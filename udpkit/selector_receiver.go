@@ -27,7 +27,8 @@ func (s *session) selecting() error {
 	clock := s.newIdleClock()
 	var failure error
 	readAll := func(Events) {
-		for range drainLimit {
+		// What the reader has taken from the socket already is not what the selector would wake up for.
+		for n := 0; n < drainLimit || s.reader.Buffered(); n++ {
 			d, err := socket.tryRead()
 			if err == errWouldBlock {
 				return
@@ -48,6 +49,9 @@ func (s *session) selecting() error {
 	}
 	ctx, stop := s.endWithSocket()
 	defer stop()
+	if s.reader.Buffered() {
+		readAll(Readable)
+	}
 	for failure == nil {
 		n, err := selector.Select(ctx, atMost(longestSelect, clock.tick()))
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
 func testSession(t *testing.T) (*session, context.CancelFunc) {
@@ -20,7 +21,10 @@ func testSession(t *testing.T) (*session, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg, err := ReceiverConfig{BufferSize: 100}.withDefaults()
 	require.NoError(t, err)
-	return newSession(ctx, newSocket(t).UDPConn, cfg, func(Datagram) {}, new(atomic.Uint64)), cancel
+	conn := newSocket(t).UDPConn
+	reader, err := batch.New(conn, batch.Config{Size: cfg.BufferSize})
+	require.NoError(t, err)
+	return &session{ctx: ctx, conn: conn, cfg: cfg, handle: func(Datagram) {}, reader: reader, dropped: new(atomic.Uint64)}, cancel
 }
 
 func TestReadErrors(t *testing.T) {
@@ -54,7 +58,10 @@ func TestPauseAfterErrors(t *testing.T) {
 	s.pause = longestPause
 	require.NoError(t, s.failed(transientErrnos[0]))
 	assert.Equal(t, longestPause, s.pause)
-	s.datagram(s.newBuffer(), 1, 0, netip.AddrPort{})
+	_, err := s.conn.WriteToUDPAddrPort([]byte("x"), s.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	require.NoError(t, err)
+	_, err = s.next(true)
+	require.NoError(t, err)
 	assert.Zero(t, s.pause)
 
 	s.pause = time.Hour
@@ -67,20 +74,4 @@ func TestPauseAfterErrors(t *testing.T) {
 	case <-time.After(selectorLimit):
 		assert.Fail(t, "the pause did not end with the context")
 	}
-}
-
-func TestDatagramFromRead(t *testing.T) {
-	s, cancel := testSession(t)
-	defer cancel()
-	buf := make([]byte, 200)
-	mapped := netip.MustParseAddrPort("[::ffff:127.0.0.1]:7")
-	d := s.datagram(buf, 100, 0, mapped)
-	assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:7"), d.Source, "as on a socket for both IPv4 and IPv6")
-	assert.Len(t, d.Payload, 100)
-	assert.False(t, d.Truncated)
-	d = s.datagram(buf, 101, 0, mapped) // as on Windows
-	assert.Len(t, d.Payload, 100)
-	assert.True(t, d.Truncated)
-	d = s.datagram(buf, 100, msgTrunc, mapped) // as on Unix
-	assert.True(t, d.Truncated)
 }

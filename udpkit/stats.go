@@ -76,6 +76,9 @@ type ClientSummary struct {
 	Truncated uint64 `json:"truncated"`
 	// Dropped counts datagrams that the receiver's queue had no room for.
 	Dropped uint64 `json:"dropped"`
+	// KernelDropped counts datagrams that the socket's buffer had no room for;
+	// known on Linux only.
+	KernelDropped uint64 `json:"kernel_dropped"`
 	// Timeouts counts the silences that were longer than ClientConfig.Timeout.
 	Timeouts uint64 `json:"timeouts"`
 	// Acknowledged counts acknowledgements that were sent, AckErrors those that
