@@ -136,7 +136,7 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),
 		"interval", distribution(s.Interval),
 		"latency", distribution(s.Latency),
-		"dropped", notZero(s.Dropped, "datagram"),
+		"dropped", notZero(s.Dropped+s.KernelDropped, "datagram"),
 	)
 }
 
