@@ -128,6 +128,7 @@ func (c *comparing) many(ctx context.Context, style udpkit.Style) (result Socket
 		}
 		sockets = append(sockets, p)
 	}
+	sleep(ctx, settle) // for what is about to end
 	before := runtime.NumGoroutine()
 	var handled counter
 	serve := serveEach
@@ -240,7 +241,10 @@ func (c *comparing) slowCases() []slowCase {
 	return all
 }
 
-// slow sends a burst of datagrams at once and waits until no more is handled.
+// atOnce is how many datagrams come in a millisecond while the handler is slow.
+const atOnce = 10
+
+// slow sends datagrams faster than they can be handled, and waits until no more is.
 func (c *comparing) slow(ctx context.Context, s slowCase) (SlowResult, error) {
 	result := s.SlowResult
 	sockets, err := newPair()
@@ -257,7 +261,10 @@ func (c *comparing) slow(ctx context.Context, s slowCase) (SlowResult, error) {
 		return result, err
 	}
 	payload := make([]byte, size)
-	for range c.burst {
+	for i := range c.burst {
+		if i%atOnce == 0 && !sleep(ctx, time.Millisecond) {
+			break
+		}
 		if _, err := sockets.sender.Write(payload); err != nil {
 			return result, errors.Join(err, run.stop())
 		}
