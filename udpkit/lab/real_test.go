@@ -205,7 +205,44 @@ func TestCheck(t *testing.T) {
 	assert.Equal(t, 6, strings.Count(out.String(), "10 of 10"), out.String())
 }
 
-var update = flag.Bool("update", false, "write the outputs of server.ipynb and client.ipynb into the checkout")
+// TestWalkthrough runs nonblocking.ipynb as Run All does.
+func TestWalkthrough(t *testing.T) {
+	env := realSetup(t)
+	cells := executeWalkthrough(t, env, filepath.Join(t.TempDir(), walkthrough))
+	text := string(cells)
+	for _, style := range []string{"blocking", "nonblocking", "selector", "goroutine", "channel"} {
+		assert.Contains(t, text, `\">`+style+`</span> <b`, "the run of "+style)
+	}
+	assert.Equal(t, 5, strings.Count(text, "ended: context canceled"))
+	assert.Equal(t, 5, strings.Count(text, `\">5 of 5</span><br>datagrams handled`))
+	assert.Equal(t, 5, strings.Count(text, `\">0</span><br>left afterwards`))
+	assert.Equal(t, 3, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
+	assert.Equal(t, 3, strings.Count(text, `"image/png": "`))
+	assert.Contains(t, text, "first socket: \\\"to myself\\\"")
+}
+
+const walkthrough = "nonblocking.ipynb"
+
+// executeWalkthrough returns the notebook with its outputs.
+func executeWalkthrough(t *testing.T, env *Env, output string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	began := time.Now()
+	require.NoError(t, env.Execute(ctx, filepath.Join(env.Notebooks, walkthrough), output))
+	t.Logf("%s ran for %v", walkthrough, time.Since(began).Round(time.Second))
+	data, err := os.ReadFile(output)
+	require.NoError(t, err)
+	assert.NotContains(t, string(data), env.Repository, "a path of this machine")
+	if home, err := os.UserHomeDir(); err == nil && len(home) > 1 {
+		assert.NotContains(t, string(data), home+string(filepath.Separator), "a path of this machine")
+	}
+	assert.NotContains(t, string(data), `"output_type": "error"`)
+	assert.NotContains(t, string(data), `"name": "stderr"`)
+	return data
+}
+
+var update = flag.Bool("update", false, "write the outputs of the committed notebooks into the checkout")
 
 // TestUpdate runs the notebooks as they are committed, with -update only.
 func TestUpdate(t *testing.T) {
@@ -220,6 +257,8 @@ func TestUpdate(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(c.env.Notebooks, to), data, 0o644))
 	}
+	data := executeWalkthrough(t, c.env, filepath.Join(c.dir, walkthrough))
+	require.NoError(t, os.WriteFile(filepath.Join(c.env.Notebooks, walkthrough), data, 0o644))
 }
 
 func TestCheckCancelled(t *testing.T) {

@@ -43,12 +43,12 @@ func TestOneWayToThePage(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{"page.go UpdateHTML", "plot/show.go SendData"}, found)
+	require.Equal(t, []string{"live.go UpdateHTML", "plot/show.go SendData"}, found)
 }
 
 // TestNotebooksHoldNoHTML: the cells leave it to the packages.
 func TestNotebooksHoldNoHTML(t *testing.T) {
-	for _, name := range []string{"server", "client"} {
+	for _, name := range []string{"server", "client", "nonblocking"} {
 		data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", name+".ipynb"))
 		require.NoError(t, err)
 		var notebook struct {

@@ -1,29 +1,19 @@
 package panel
 
 import (
-	"errors"
 	"fmt"
 	"html/template"
-	"strings"
 	"sync"
 	"time"
 
 	_ "embed"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/janpfeifer/gonb/gonbui"
 )
 
-const (
-	// betweenUpdates bounds the updates to ten a second.
-	betweenUpdates = 100 * time.Millisecond
-	// betweenIdle is enough for a spinner; every update is work for each browser
-	// that shows the notebook, and for the notebook's file.
-	betweenIdle = 250 * time.Millisecond
-	// lastUpdate is how long the last panel may take to reach the notebook. An
-	// interrupted cell is killed after 5 s.
-	lastUpdate = 2 * time.Second
-)
+// betweenIdle is enough for a spinner; every update is work for each browser that
+// shows the notebook, and for the notebook's file.
+const betweenIdle = 250 * time.Millisecond
 
 //go:embed page.html
 var pageHTML string
@@ -67,21 +57,17 @@ type view interface {
 	data(final bool) (name string, data any)
 }
 
-// page shows a view as one live panel in the notebook. A goroutine of its own
-// draws: a browser that is slow, or gone, delays nothing.
+// page shows a view as one live panel in the notebook.
 type page struct {
+	*Live
 	mu   sync.Mutex
 	view view
 	drew time.Time // when the last panel was begun
-
-	dirty chan struct{} // holds one element if there is news
-	last  chan struct{} // closed: draw the last panel
-	done  chan error
 }
 
 func newPage(v view) *page {
-	p := &page{view: v, dirty: make(chan struct{}, 1), last: make(chan struct{}), done: make(chan error, 1)}
-	go p.draw(gonbui.UniqueId())
+	p := &page{view: v}
+	p.Live = NewLive(p.snapshot)
 	return p
 }
 
@@ -89,7 +75,7 @@ func (p *page) event(e udpkit.Event) error {
 	p.mu.Lock()
 	p.view.event(e)
 	p.mu.Unlock()
-	p.news()
+	p.News()
 	return nil
 }
 
@@ -97,7 +83,7 @@ func (p *page) note(text string) error {
 	p.mu.Lock()
 	p.view.note(text)
 	p.mu.Unlock()
-	p.news()
+	p.News()
 	return nil
 }
 
@@ -107,65 +93,16 @@ func (p *page) idle(elapsed time.Duration) {
 	stale := time.Since(p.drew) >= betweenIdle
 	p.mu.Unlock()
 	if stale {
-		p.news()
+		p.News()
 	}
 }
 
-// news asks for a new panel.
-func (p *page) news() {
-	select {
-	case p.dirty <- struct{}{}:
-	default:
-	}
-}
-
-// draw draws a panel whenever there is news, and the last one.
-func (p *page) draw(id string) {
-	pause := time.NewTicker(betweenUpdates)
-	defer pause.Stop()
-	for {
-		select {
-		case <-p.last:
-			err := p.update(id, true)
-			gonbui.Sync()
-			p.done <- errors.Join(err, gonbui.Error())
-			return
-		case <-p.dirty:
-		}
-		if err := p.update(id, false); err != nil {
-			p.done <- err
-			return
-		}
-		select {
-		case <-p.last: // seen again above
-		case <-pause.C:
-		}
-	}
-}
-
-// update sends one panel. This is the only place from which a panel's HTML goes
-// to the notebook, and it has come out of html/template.
-func (p *page) update(id string, final bool) error {
+func (p *page) snapshot(final bool) (*template.Template, any) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.drew = time.Now()
 	name, data := p.view.data(final)
-	p.mu.Unlock()
-	var html strings.Builder
-	if err := pageTemplate.ExecuteTemplate(&html, name, data); err != nil {
-		return fmt.Errorf("cannot draw the panel: %w", err)
-	}
-	gonbui.UpdateHTML(id, html.String())
-	return gonbui.Error()
+	return pageTemplate.Lookup(name), data
 }
 
-func (p *page) end() error {
-	close(p.last)
-	timeout := time.NewTimer(lastUpdate)
-	defer timeout.Stop()
-	select {
-	case err := <-p.done:
-		return err
-	case <-timeout.C:
-		return fmt.Errorf("the notebook did not take the last panel within %v", lastUpdate)
-	}
-}
+func (p *page) end() error { return p.End() }

@@ -109,10 +109,13 @@ func sized(points vg.Length) font.Font {
 }
 
 // stateColor is the panel's colour of a state.
-func stateColor(s udpkit.State) color.RGBA {
+func stateColor(s udpkit.State) color.RGBA { return cssColor(panel.Color(s)) }
+
+// cssColor reads a colour of the panels.
+func cssColor(css string) color.RGBA {
 	c := color.RGBA{A: 0xff}
-	// The panel's colours have this form, so there is no error.
-	_, _ = fmt.Sscanf(panel.Color(s), "#%02x%02x%02x", &c.R, &c.G, &c.B)
+	// The panels' colours have this form, so there is no error.
+	_, _ = fmt.Sscanf(css, "#%02x%02x%02x", &c.R, &c.G, &c.B)
 	return c
 }
 

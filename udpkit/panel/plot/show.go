@@ -18,6 +18,16 @@ func Server(file string) error { return show(serverPicture(file)) }
 // Sequence shows in the notebook how a message and its acknowledgements travel.
 func Sequence() error { return show(sequencePicture(), nil) }
 
+// Waiting shows in the notebook what a program does while it waits.
+func Waiting() error { return show(waitingPicture(), nil) }
+
+// Runs shows in the notebook what lesson.Watch recorded. See [RunsSVG].
+func Runs(file string) error { return show(runsPicture(file)) }
+
+// Comparison shows in the notebook what lesson.Compare measured. See
+// [ComparisonSVG].
+func Comparison(file string) error { return show(comparisonPicture(file)) }
+
 // show sends a picture to the notebook as a PNG: it is shown by a page that does
 // not trust the notebook too, looks the same everywhere, fits into a narrow
 // column, and cannot hold a program.

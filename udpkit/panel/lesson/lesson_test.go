@@ -1,0 +1,348 @@
+package lesson
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"html/template"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// watched lets a style receive for a third of a second.
+func watched(t *testing.T, ctx context.Context, style udpkit.Style) *watch {
+	t.Helper()
+	w := newWatch(style, func() {})
+	timetable := []time.Duration{80 * time.Millisecond, 180 * time.Millisecond, 190 * time.Millisecond}
+	require.NoError(t, w.run(ctx, 330*time.Millisecond, timetable))
+	return w
+}
+
+func TestWatch(t *testing.T) {
+	for _, style := range udpkit.Styles() {
+		t.Run(string(style), func(t *testing.T) {
+			w := watched(t, t.Context(), style)
+			r := w.record
+			require.Len(t, r.Sent, 3)
+			require.Len(t, r.Handled, 3)
+			require.Equal(t, "context canceled", r.Ended)
+			require.Zero(t, r.Left, "goroutines left")
+			require.GreaterOrEqual(t, r.Cancelled, 330*time.Millisecond)
+			require.NotEmpty(t, r.Ticks)
+			switch style {
+			case udpkit.Blocking, udpkit.NonBlocking:
+				require.Zero(t, r.Extra)
+			case udpkit.Goroutine, udpkit.Channel:
+				require.Equal(t, 1, r.Extra)
+			}
+			if style == udpkit.Blocking {
+				require.LessOrEqual(t, len(r.Ticks), 1+len(r.Handled), "it has no ticks while it waits")
+				require.GreaterOrEqual(t, r.Standstill(), 60*time.Millisecond)
+			}
+
+			var text, html bytes.Buffer
+			require.NoError(t, plain(&text, "watch", w.data(true)))
+			require.Contains(t, text.String(), "3 of 3 datagrams")
+			require.NoError(t, page.ExecuteTemplate(&html, "watch", w.data(true)))
+			require.Contains(t, html.String(), "longest standstill")
+			require.NotContains(t, html.String(), "ZgotmplZ")
+			require.Equal(t, 2*4, strings.Count(html.String(), "width:11px"), "two rows of squares")
+		})
+	}
+}
+
+func TestWatchInterrupted(t *testing.T) {
+	why := errors.New("interrupt")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+	w := newWatch(udpkit.Channel, func() {})
+	require.NoError(t, w.run(ctx, time.Minute, []time.Duration{time.Minute}))
+	require.Equal(t, "interrupt", w.record.Ended)
+	require.Zero(t, w.record.Left)
+	require.Empty(t, w.record.Sent)
+}
+
+// TestStandstill: what does not move between two ticks is seen, and the end counts.
+func TestStandstill(t *testing.T) {
+	ms := func(n ...int) (all []time.Duration) {
+		for _, n := range n {
+			all = append(all, time.Duration(n)*time.Millisecond)
+		}
+		return all
+	}
+	r := Recording{Ticks: ms(10, 500), Handled: ms(200), Cancelled: time.Second}
+	require.Equal(t, 500*time.Millisecond, r.Standstill())
+	r.Cancelled = 600 * time.Millisecond
+	require.Equal(t, 300*time.Millisecond, r.Standstill())
+	s := newStrip(r, 600*time.Millisecond)
+	require.Equal(t, []bool{true, false, false, false, false, true}, s.Ticks)
+	require.Equal(t, []bool{false, false, true, false, false, false}, s.Handled)
+}
+
+func TestRecordings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "runs.jsonl")
+	_, err := Recordings(file)
+	require.ErrorIs(t, err, ErrNothing)
+	require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
+	for _, r := range []Recording{{Style: udpkit.Channel, Left: 7}, {Style: udpkit.Blocking}, {Style: udpkit.Channel, Extra: 1}} {
+		require.NoError(t, r.append(file))
+	}
+	all, err := Recordings(file)
+	require.NoError(t, err)
+	require.Equal(t, []Recording{{Style: udpkit.Blocking}, {Style: udpkit.Channel, Extra: 1}}, all)
+	err = Recording{}.append(filepath.Join(file, "x"))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), file)
+}
+
+// TestSource: what the notebook shows is there.
+func TestSource(t *testing.T) {
+	require.Len(t, loops, len(udpkit.Styles()))
+	for style, name := range loops {
+		e, err := find(name)
+		require.NoError(t, err)
+		require.Contains(t, e.Code, "func (s *session) "+strings.TrimPrefix(name, "session."))
+		require.NotContains(t, e.File, string(filepath.Separator))
+		var whole strings.Builder
+		for _, p := range e.Tokens() {
+			whole.WriteString(p.Text)
+		}
+		require.Equal(t, e.Code, whole.String(), "colouring changes nothing")
+		loop, helpers, err := lines(style)
+		require.NoError(t, err)
+		require.Greater(t, loop, 5, style)
+		require.GreaterOrEqual(t, helpers, 0, style)
+		var html bytes.Buffer
+		require.NoError(t, page.ExecuteTemplate(&html, "source", []excerpt{e}))
+		require.NotContains(t, html.String(), "ZgotmplZ")
+	}
+	_, err := find("NewReceiver")
+	require.NoError(t, err)
+	require.ErrorContains(t, Source("session.none"), "no function session.none")
+}
+
+// TestLight: a cell that runs a lesson does not pay for the drawing code.
+func TestLight(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NotContains(t, string(out), "gonum.org")
+}
+
+var small = sizes{rounds: 2, idle: 20 * time.Millisecond, windows: 2, roundTrips: 3, sockets: 5, burst: 60, handler: time.Millisecond}
+
+func TestCompare(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "comparison.json")
+	_, err := Load(file)
+	require.ErrorIs(t, err, ErrNothing)
+	c := &comparing{sizes: small}
+	require.NoError(t, c.run(t.Context(), file))
+	read, err := Load(file)
+	require.NoError(t, err)
+	require.Equal(t, c.Comparison, read)
+
+	_, measured := cpuTime()
+	require.Len(t, read.Results, len(udpkit.Styles()))
+	for i, r := range read.Results {
+		require.Equal(t, udpkit.Styles()[i], r.Style)
+		require.Len(t, r.RoundTrips, 2*3)
+		require.Greater(t, r.P50(), time.Duration(0))
+		require.GreaterOrEqual(t, r.P99(), r.P50())
+		if measured {
+			require.Len(t, r.Idle, 2)
+			require.Len(t, r.Cost, 2)
+		} else {
+			require.Equal(t, "not measured here", r.CostText())
+		}
+	}
+	require.Len(t, read.Sockets, len(udpkit.Styles()))
+	for _, r := range read.Sockets {
+		require.Equal(t, 5, r.Sockets)
+		want := map[udpkit.Style]int{udpkit.Blocking: 5, udpkit.NonBlocking: 5, udpkit.SelectorStyle: 1, udpkit.Goroutine: 10, udpkit.Channel: 10}
+		require.Equal(t, want[r.Style], r.Goroutines, r.Style)
+	}
+	require.Len(t, read.Slow, len(udpkit.Styles())+1)
+	for _, r := range read.Slow {
+		require.Equal(t, 60, r.Sent)
+		require.LessOrEqual(t, r.Handled+r.Dropped, r.Sent)
+	}
+	short, long := read.Slow[len(read.Slow)-2], read.Slow[len(read.Slow)-1]
+	require.Positive(t, short.Dropped, "a queue of 6 does not hold 60")
+	require.Zero(t, long.Dropped)
+	require.Equal(t, 60, long.Handled)
+
+	var html bytes.Buffer
+	require.NoError(t, page.ExecuteTemplate(&html, "comparison", c.data()))
+	require.NotContains(t, html.String(), "ZgotmplZ")
+	require.Contains(t, html.String(), "queue of 120")
+}
+
+// TestCompareInterrupted: what is there is shown, and nothing is written.
+func TestCompareInterrupted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "comparison.json")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(100*time.Millisecond, func() { cancel(errors.New("interrupt")) })
+	c := &comparing{sizes: lessonSizes}
+	began := time.Now()
+	require.NoError(t, c.run(ctx, file))
+	require.Less(t, time.Since(began), 3*time.Second)
+	require.Equal(t, "interrupted", c.note)
+	_, err := os.Stat(file)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestPoll(t *testing.T) {
+	row, err := pollOnce(t.Context(), 5*time.Millisecond)
+	require.NoError(t, err)
+	require.Greater(t, row.Delay, time.Duration(0))
+	var html bytes.Buffer
+	require.NoError(t, page.ExecuteTemplate(&html, "poll", pollData{Rows: []pollRow{row}}))
+	require.Contains(t, html.String(), "5ms")
+	require.NoError(t, page.Lookup("poll").Execute(&html, pollData{Rows: []pollRow{{}}}))
+	require.Contains(t, html.String(), "not measured here")
+	require.IsType(t, (*template.Template)(nil), page)
+}
+
+func TestCodeLines(t *testing.T) {
+	require.Equal(t, 3, codeLines([]byte("package x\n\n// comment\nvar y = 1 // more\n/* a\nb */\nvar z\n")))
+}
+
+func TestQuantile(t *testing.T) {
+	require.Zero(t, Median[float64](nil))
+	require.Equal(t, 2.0, Median([]float64{3, 1, 2}))
+	require.Equal(t, time.Duration(9), quantile([]time.Duration{9, 1, 2, 3}, 0.99))
+	require.Equal(t, 0, SlowResult{Sent: 1, Handled: 2}.Lost())
+}
+
+func TestExerciseQueue(t *testing.T) {
+	require.Contains(t, checkQueue(func(chan int, int) int { return 0 }), "0 are in the queue")
+	require.Contains(t, checkQueue(func(q chan int, n int) int {
+		select {
+		case q <- n:
+			return 0
+		default:
+			return 1
+		}
+	}), "[1 2 3]")
+	require.Contains(t, checkQueue(func(chan int, int) int { panic("oh") }), "oh")
+	require.Empty(t, checkQueue(solvePut))
+	require.NoError(t, CheckQueue(solvePut))
+}
+
+// The solutions are those of the notebook.
+
+func solvePut(queue chan int, n int) (dropped int) {
+	for {
+		select {
+		case queue <- n:
+			return dropped
+		default:
+		}
+		select {
+		case <-queue:
+			dropped++
+		default:
+		}
+	}
+}
+
+func TestExerciseReceive(t *testing.T) {
+	check := func(receive func(context.Context, *net.UDPConn, func([]byte)) error) string {
+		sockets, err := newPair()
+		require.NoError(t, err)
+		defer sockets.close()
+		return checkReceive(t.Context(), sockets, receive)
+	}
+	require.Contains(t, check(func(context.Context, *net.UDPConn, func([]byte)) error { return nil }), "0 of 3")
+	require.Contains(t, check(func(context.Context, *net.UDPConn, func([]byte)) error { panic("oh") }), "oh")
+	require.Contains(t, check(func(_ context.Context, conn *net.UDPConn, handle func([]byte)) error {
+		buf := make([]byte, 100)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return err
+			}
+			handle(buf[:n])
+		}
+	}), "still waits")
+	require.Empty(t, check(solveReceive))
+	require.NoError(t, CheckReceive(t.Context(), solveReceive))
+}
+
+func solveReceive(ctx context.Context, conn *net.UDPConn, handle func([]byte)) error {
+	buf := make([]byte, 1500)
+	for ctx.Err() == nil {
+		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		n, err := conn.Read(buf)
+		if err == nil {
+			handle(buf[:n])
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func TestExerciseEcho(t *testing.T) {
+	check := func(serve func(context.Context, []*net.UDPConn) error) string {
+		var conns, senders []*net.UDPConn
+		for range 3 {
+			p, err := newPair()
+			require.NoError(t, err)
+			defer p.close()
+			conns, senders = append(conns, p.receiver), append(senders, p.sender)
+		}
+		return checkEcho(t.Context(), conns, senders, serve)
+	}
+	require.Contains(t, check(func(context.Context, []*net.UDPConn) error { return nil }), "at once")
+	require.Contains(t, check(func(ctx context.Context, _ []*net.UDPConn) error { <-ctx.Done(); return nil }), "no answer from socket 1")
+	require.Contains(t, check(func(ctx context.Context, conns []*net.UDPConn) error {
+		for _, conn := range conns {
+			go func() {
+				buf := make([]byte, 100)
+				for {
+					n, from, err := conn.ReadFromUDPAddrPort(buf)
+					if err != nil {
+						return
+					}
+					_, _ = conn.WriteToUDPAddrPort(bytes.ToUpper(buf[:n]), from)
+				}
+			}()
+		}
+		<-ctx.Done()
+		return nil
+	}), "goroutines work")
+	require.Empty(t, check(solveEcho))
+	require.NoError(t, CheckEcho(t.Context(), solveEcho))
+}
+
+func solveEcho(ctx context.Context, conns []*net.UDPConn) error {
+	selector, err := udpkit.NewSelector()
+	if err != nil {
+		return err
+	}
+	defer selector.Close()
+	buf := make([]byte, 1500)
+	for _, conn := range conns {
+		selector.Register(conn, udpkit.Readable, func(udpkit.Events) {
+			if n, from, err := conn.ReadFromUDPAddrPort(buf); err == nil {
+				conn.WriteToUDPAddrPort(bytes.ToUpper(buf[:n]), from)
+			}
+		})
+	}
+	for err == nil {
+		_, err = selector.Select(ctx, -1)
+	}
+	return err
+}
