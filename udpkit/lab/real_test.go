@@ -215,10 +215,48 @@ func TestWalkthrough(t *testing.T) {
 	}
 	assert.Equal(t, 5, strings.Count(text, "ended: context canceled"))
 	assert.Equal(t, 5, strings.Count(text, `\">5 of 5</span><br>datagrams handled`))
-	assert.Equal(t, 5, strings.Count(text, `\">0</span><br>left afterwards`))
+	assert.Equal(t, 5, strings.Count(text, `\">0</span><br>left behind`))
 	assert.Equal(t, 3, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
 	assert.Equal(t, 3, strings.Count(text, `"image/png": "`))
 	assert.Contains(t, text, "first socket: \\\"to myself\\\"")
+}
+
+// TestWalkthroughSolutions puts the hidden solutions into the exercises' cells.
+func TestWalkthroughSolutions(t *testing.T) {
+	env := realSetup(t)
+	data, err := os.ReadFile(filepath.Join(env.Notebooks, walkthrough))
+	require.NoError(t, err)
+	var notebook struct {
+		Cells []struct {
+			ID     string   `json:"id"`
+			Source []string `json:"source"`
+		} `json:"cells"`
+	}
+	require.NoError(t, json.Unmarshal(data, &notebook))
+	var cells []string
+	for i, c := range notebook.Cells {
+		text := strings.Join(c.Source, "")
+		switch {
+		case c.ID == "waiting": // has the imports
+			imports, _, _ := strings.Cut(text, "%%")
+			cells = append(cells, imports)
+		case strings.HasPrefix(c.ID, "exercise-") && !strings.HasSuffix(c.ID, "-text"):
+			_, check, ok := strings.Cut(text, "%%")
+			require.True(t, ok, c.ID)
+			_, solution, ok := strings.Cut(strings.Join(notebook.Cells[i-1].Source, ""), "```go\n")
+			require.True(t, ok, c.ID)
+			solution, _, _ = strings.Cut(solution, "```")
+			cells = append(cells, solution+"\n%%"+check)
+		}
+	}
+	require.Len(t, cells, 4)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.ipynb"), filepath.Join(dir, "out.ipynb")
+	writeNotebook(t, in, cells...)
+	require.NoError(t, env.Execute(t.Context(), in, out))
+	data, err = os.ReadFile(out)
+	require.NoError(t, err)
+	assert.Equal(t, 3, strings.Count(string(data), "✓ All that was asked for"), "%s", data)
 }
 
 const walkthrough = "nonblocking.ipynb"

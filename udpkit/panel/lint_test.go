@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,4 +69,31 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWalkthroughShape: prose leads, and code comes in small pieces.
+func TestWalkthroughShape(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", "nonblocking.ipynb"))
+	require.NoError(t, err)
+	var notebook struct {
+		Cells []struct {
+			Type   string   `json:"cell_type"`
+			Source []string `json:"source"`
+		} `json:"cells"`
+	}
+	require.NoError(t, json.Unmarshal(data, &notebook))
+	require.GreaterOrEqual(t, len(notebook.Cells), 15)
+	require.LessOrEqual(t, len(notebook.Cells), 30)
+	var lengths []int
+	row := 0
+	for _, c := range notebook.Cells {
+		if row++; c.Type != "code" {
+			row = 0
+			continue
+		}
+		require.LessOrEqual(t, row, 2, "code cells without prose between")
+		lengths = append(lengths, len(c.Source))
+	}
+	slices.Sort(lengths)
+	require.LessOrEqual(t, lengths[len(lengths)/2], 8, "the median cell")
 }

@@ -161,7 +161,7 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 	}()
 	select {
 	case err := <-ended:
-		return fmt.Sprintf("serve returned at once (%v); it should work until the context ends", err)
+		return fmt.Sprintf("serve returned at once, with the error %v; it should work until the context ends", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	buf := make([]byte, 100)

@@ -58,7 +58,7 @@ func TestWatch(t *testing.T) {
 			require.NoError(t, page.ExecuteTemplate(&html, "watch", w.data(true)))
 			require.Contains(t, html.String(), "longest standstill")
 			require.NotContains(t, html.String(), "ZgotmplZ")
-			require.Equal(t, 2*4, strings.Count(html.String(), "width:11px"), "two rows of squares")
+			require.Equal(t, 2*4, strings.Count(html.String(), "width:14px"), "two rows of squares")
 		})
 	}
 }

@@ -63,12 +63,12 @@ func comparisonPicture(file string) (picture, error) {
 		newBarRows("CPU of a datagram", "µs, sending included", cost),
 		newTrips(trips),
 		newBarRows(many, "goroutines", sockets),
-		newBarRows("A slow handler", "handled; grey: dropped, counted; red: lost", slow),
+		newBarRows("A slow handler", "handled, grey: dropped, red: lost", slow),
 		newBarRows("Lines of code", "loop, pale: helpers", lines),
 	}
 	return picture{
 		title: "All styles compared: CPU while idle, CPU of a datagram, round trip, goroutines, a slow handler, lines of code",
-		width: 760, height: 420,
+		width: 700, height: 400,
 		draw: func(c draw.Canvas) error {
 			wide, high := (c.Max.X-c.Min.X)/3, (c.Max.Y-c.Min.Y)/2
 			for i, p := range charts {

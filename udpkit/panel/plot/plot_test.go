@@ -2,6 +2,7 @@ package plot_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/lesson"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/plot"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -230,6 +232,60 @@ func TestLong(t *testing.T) {
 	svg, err := plot.ClientSVG(journal(t, clientEvents(states...)...))
 	require.NoError(t, err)
 	require.Less(t, len(svg), 2<<20)
+}
+
+// TestLesson: what package lesson wrote is drawn, and nothing is read into what is
+// not there.
+func TestLesson(t *testing.T) {
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none")
+	for _, draw := range []func(string) ([]byte, error){plot.RunsSVG, plot.ComparisonSVG} {
+		_, err := draw(none)
+		require.ErrorIs(t, err, lesson.ErrNothing)
+		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
+	}
+	write := func(value any) string {
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		file := filepath.Join(dir, "file")
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		return file
+	}
+	svg, err := plot.RunsSVG(write(lesson.Recording{
+		Style: udpkit.Channel, Ticks: []time.Duration{time.Second}, Handled: []time.Duration{2 * time.Second}, Cancelled: 4 * time.Second,
+	}))
+	require.NoError(t, err)
+	require.Contains(t, texts(t, svg), "channel")
+	require.NotContains(t, texts(t, svg), "blocking")
+	require.Contains(t, string(svg), "#8250DF", "the lesson's colour of the style")
+
+	c := lesson.Comparison{
+		Results: []lesson.Result{{
+			Style: udpkit.Goroutine, Idle: []float64{0.0123}, Cost: []time.Duration{4200 * time.Nanosecond},
+			RoundTrips: []time.Duration{50 * time.Microsecond, 20 * time.Millisecond}, Lines: 33, Helpers: 8,
+		}},
+		Sockets: []lesson.SocketsResult{{Style: udpkit.Goroutine, Sockets: 64, Goroutines: 128}},
+		Slow:    []lesson.SlowResult{{Style: udpkit.Channel, Name: "channel, queue 60", Sent: 100, Handled: 30, Dropped: 60}},
+	}
+	svg, err = plot.ComparisonSVG(write(c))
+	require.NoError(t, err)
+	for _, want := range []string{"1.23 %", "4.2 µs", "Goroutines for 64 sockets", "128", "channel, 60", "33 + 8", "100"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	require.Contains(t, string(svg), "#CF222E", "what was lost")
+	c.Results[0].Idle, c.Results[0].Cost, c.Results[0].Lines = nil, nil, 0
+	svg, err = plot.ComparisonSVG(write(c))
+	require.NoError(t, err)
+	require.Contains(t, texts(t, svg), "CPU while idle: not measured here")
+	_, err = plot.ComparisonSVG(write(lesson.Comparison{}))
+	require.NoError(t, err, "an empty one is drawn empty")
+
+	svg, err = plot.WaitingSVG()
+	require.NoError(t, err)
+	require.Contains(t, texts(t, svg), "EAGAIN")
+	require.ErrorContains(t, plot.Waiting(), "no notebook")
+	require.Error(t, plot.Runs(none))
+	require.Error(t, plot.Comparison(none))
 }
 
 func ExampleSequenceSVG() {

@@ -38,8 +38,8 @@ func (s sequence) waiting(middle vg.Length, name, motto string) {
 	s.box(program, 60, 40, "program")
 	s.box(socket, 60, 40, "socket")
 	s.StrokeLine2(draw.LineStyle{Color: pale, Width: 1.5}, s.at(socket, top).X, s.at(socket, top).Y, s.at(socket, bottom).X, s.at(socket, bottom).Y)
-	s.arrow(socket+36, arrives-6, socket+2, arrives, accent)
-	s.say(socket+14, arrives+14, text.XCenter, accent, "datagram")
+	s.arrow(socket+40, arrives-7, socket+2, arrives, accent)
+	s.say(socket+44, arrives-12, text.XRight, accent, "datagram")
 	switch name {
 	case "blocking":
 		s.bar(program, top, 92, busy)
