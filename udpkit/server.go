@@ -118,6 +118,7 @@ type Server struct {
 	failing map[netip.AddrPort]string // target: error that was reported
 	summary ServerSummary
 	rtt     samples
+	acks    Receiver // nil before Run
 	running bool
 }
 
@@ -191,7 +192,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.mu.Unlock()
 		return errors.New("the server has run already; a new run is a new Server")
 	}
-	s.running, s.started = true, time.Now()
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
+	if err != nil { // cannot be
+		s.mu.Unlock()
+		return err
+	}
+	s.running, s.started, s.acks = true, time.Now(), acks
 	s.mu.Unlock()
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -202,10 +208,6 @@ func (s *Server) Run(ctx context.Context) error {
 		defer stop()
 	}
 
-	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
-	if err != nil {
-		return err
-	}
 	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
 	s.tell(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
 
@@ -397,6 +399,9 @@ func (s *Server) Summary() ServerSummary {
 	sum := s.summary
 	sum.Clients = s.clients.len()
 	sum.RTT = s.rtt.distribution()
+	if s.acks != nil {
+		sum.KernelDropped = s.acks.KernelDropped()
+	}
 	if !s.started.IsZero() {
 		sum.Runtime = time.Since(s.started)
 	}
