@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -101,7 +102,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 type Server struct {
 	cfg   ServerConfig
 	conn  *net.UDPConn
-	write func([]byte, netip.AddrPort) (int, error) // conn's
+	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
 	epoch Epoch
 
 	events chan Event
@@ -133,16 +134,32 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
-	s := newServer(cfg, conn.WriteToUDPAddrPort)
+	writer, err := batch.NewWriter(conn)
+	if err != nil { // cannot be, the socket is open
+		conn.Close()
+		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)
+	}
+	s := newServer(cfg, nil)
 	s.conn = conn
+	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+		for _, to := range targets {
+			writer.Add(b, to)
+		}
+		writer.Flush(done)
+	}
 	return s, nil
 }
 
-// newServer makes a server without a socket.
+// newServer makes a server without a socket, which sends by write.
 func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
 	return &Server{
-		cfg:     cfg,
-		write:   write,
+		cfg: cfg,
+		write: func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+			for _, to := range targets {
+				_, err := write(b, to)
+				done(to, err)
+			}
+		},
 		epoch:   NewEpoch(),
 		events:  make(chan Event, eventQueue),
 		nextID:  1,
@@ -291,15 +308,14 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	if err != nil { // cannot be: state and interval were checked
 		event.Failed = len(targets)
 	} else {
-		for _, to := range targets {
-			_, err := s.write(buf, to)
+		s.write(buf, targets, func(to netip.AddrPort, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
 			} else {
 				event.Targets++
 			}
-		}
+		})
 	}
 	s.emit(event)
 	return buf

@@ -53,6 +53,10 @@ func (w *Writer) init() error {
 }
 
 func (w *Writer) flush(done func(netip.AddrPort, error)) {
+	if len(w.queue) == 1 {
+		w.one(0, done) // where there is nothing to gather, package net is quicker
+		return
+	}
 	for at := 0; at < len(w.queue); {
 		end := w.prepare(at)
 		if end == at { // an address that only package net can name, or refuse
