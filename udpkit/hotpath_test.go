@@ -3,6 +3,7 @@ package udpkit
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -291,5 +292,34 @@ func BenchmarkAck(b *testing.B) {
 			}
 			b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/float64(clients), "B/client")
 		})
+	}
+}
+
+// BenchmarkFanOut measures a server that sends a message to many targets on this machine, for each of them; "plain"
+// writes one after the other.
+func BenchmarkFanOut(b *testing.B) {
+	for _, count := range []int{1, 16, 64} {
+		var targets []netip.AddrPort
+		for range count {
+			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			require.NoError(b, err)
+			defer conn.Close()
+			targets = append(targets, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+		}
+		batched, err := NewServer(ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
+		require.NoError(b, err)
+		defer batched.Close()
+		for name, s := range map[string]*Server{
+			"batch": batched,
+			"plain": newServer(batched.cfg, batched.conn.WriteToUDPAddrPort),
+		} {
+			b.Run(fmt.Sprint(count, "/", name), func(b *testing.B) {
+				b.ReportAllocs()
+				var buf []byte
+				for n := 0; n < b.N; n += count {
+					buf = s.send(buf[:0], targets)
+				}
+			})
+		}
 	}
 }

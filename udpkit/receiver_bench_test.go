@@ -83,6 +83,68 @@ func benchmarkReceive(b *testing.B, receive func(context.Context, *net.UDPConn, 
 	require.True(b, errors.Is(err, net.ErrClosed), err)
 }
 
+// BenchmarkDrain measures only the receiving: the datagrams are in the socket before. "plain" is a bare read loop.
+func BenchmarkDrain(b *testing.B) {
+	const waiting = 200
+	b.Run("plain", func(b *testing.B) {
+		buf := make([]byte, 2048)
+		benchmarkDrain(b, waiting, nil, func(conn *net.UDPConn) {
+			for range waiting {
+				if _, _, err := conn.ReadFromUDPAddrPort(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+	for _, style := range udpkit.Styles() {
+		b.Run(string(style), func(b *testing.B) {
+			benchmarkDrain(b, waiting, nil, drainWith(b, style, udpkit.ReceiverConfig{BufferSize: 2048}, waiting))
+		})
+	}
+}
+
+// drainWith returns a function that receives n datagrams.
+func drainWith(b *testing.B, style udpkit.Style, cfg udpkit.ReceiverConfig, n int) func(*net.UDPConn) {
+	receiver := newReceiver(b, style, cfg)
+	return func(conn *net.UDPConn) {
+		ctx, cancel := context.WithCancel(context.Background())
+		handled := 0
+		err := receiver.Receive(ctx, conn, func(udpkit.Datagram) {
+			if handled++; handled == n {
+				cancel()
+			}
+		})
+		require.ErrorIs(b, err, context.Canceled)
+	}
+}
+
+// benchmarkDrain lets send (nil: one by one) put n datagrams of 120 bytes into a socket, and then measures drain.
+func benchmarkDrain(b *testing.B, n int, send func(sender *net.UDPConn), drain func(*net.UDPConn)) {
+	conn := rxListen(b)
+	require.NoError(b, conn.SetReadBuffer(4<<20))
+	sender := rxDial(b, conn)
+	payload := make([]byte, 120)
+	if send == nil {
+		send = func(sender *net.UDPConn) {
+			for range n {
+				if _, err := sender.Write(payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+	send(sender)
+	drain(conn) // buffers grow
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += n {
+		b.StopTimer()
+		send(sender)
+		b.StartTimer()
+		drain(conn)
+	}
+}
+
 // BenchmarkRoundTrip measures a datagram there and back, one at a time: the cost of waking up.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, style := range udpkit.Styles() {

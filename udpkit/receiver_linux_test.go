@@ -3,6 +3,7 @@ package udpkit_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -62,6 +63,26 @@ func TestReceiverCoalescedReadAhead(t *testing.T) {
 		assert.Equal(t, sent, got+int(receiver.Dropped()), style)
 		if style != udpkit.Channel {
 			assert.Zero(t, receiver.Dropped(), style)
+		}
+	}
+}
+
+// BenchmarkDrainSegments is BenchmarkDrain for a sender with UDP_SEGMENT, 100 datagrams in a piece.
+func BenchmarkDrainSegments(b *testing.B) {
+	const waiting, piece = 1000, 100
+	payload := make([]byte, piece*120)
+	send := func(sender *net.UDPConn) {
+		for range waiting / piece {
+			testenv.SendSegments(b, sender, payload, 120)
+		}
+	}
+	for _, style := range udpkit.Styles() {
+		for name, coalesce := range map[string]bool{"": false, ", coalesced": true} {
+			b.Run(string(style)+name, func(b *testing.B) {
+				cfg := udpkit.ReceiverConfig{BufferSize: 2048, Coalesce: coalesce}
+				drain := drainWith(b, style, cfg, waiting)
+				benchmarkDrain(b, waiting, send, drain)
+			})
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -101,7 +102,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 type Server struct {
 	cfg   ServerConfig
 	conn  *net.UDPConn
-	write func([]byte, netip.AddrPort) (int, error) // conn's
+	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
 	epoch Epoch
 
 	events chan Event
@@ -118,6 +119,7 @@ type Server struct {
 	failing map[netip.AddrPort]string // target: error that was reported
 	summary ServerSummary
 	rtt     samples
+	acks    Receiver // nil before Run
 	running bool
 }
 
@@ -132,16 +134,32 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
-	s := newServer(cfg, conn.WriteToUDPAddrPort)
+	writer, err := batch.NewWriter(conn)
+	if err != nil { // cannot be, the socket is open
+		conn.Close()
+		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)
+	}
+	s := newServer(cfg, nil)
 	s.conn = conn
+	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+		for _, to := range targets {
+			writer.Add(b, to)
+		}
+		writer.Flush(done)
+	}
 	return s, nil
 }
 
-// newServer makes a server without a socket.
+// newServer makes a server without a socket, which sends by write.
 func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
 	return &Server{
-		cfg:     cfg,
-		write:   write,
+		cfg: cfg,
+		write: func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+			for _, to := range targets {
+				_, err := write(b, to)
+				done(to, err)
+			}
+		},
 		epoch:   NewEpoch(),
 		events:  make(chan Event, eventQueue),
 		nextID:  1,
@@ -191,7 +209,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.mu.Unlock()
 		return errors.New("the server has run already; a new run is a new Server")
 	}
-	s.running, s.started = true, time.Now()
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
+	if err != nil { // cannot be
+		s.mu.Unlock()
+		return err
+	}
+	s.running, s.started, s.acks = true, time.Now(), acks
 	s.mu.Unlock()
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -202,10 +225,6 @@ func (s *Server) Run(ctx context.Context) error {
 		defer stop()
 	}
 
-	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
-	if err != nil {
-		return err
-	}
 	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
 	s.tell(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
 
@@ -289,15 +308,14 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	if err != nil { // cannot be: state and interval were checked
 		event.Failed = len(targets)
 	} else {
-		for _, to := range targets {
-			_, err := s.write(buf, to)
+		s.write(buf, targets, func(to netip.AddrPort, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
 			} else {
 				event.Targets++
 			}
-		}
+		})
 	}
 	s.emit(event)
 	return buf
@@ -397,6 +415,9 @@ func (s *Server) Summary() ServerSummary {
 	sum := s.summary
 	sum.Clients = s.clients.len()
 	sum.RTT = s.rtt.distribution()
+	if s.acks != nil {
+		sum.KernelDropped = s.acks.KernelDropped()
+	}
 	if !s.started.IsZero() {
 		sum.Runtime = time.Since(s.started)
 	}

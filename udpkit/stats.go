@@ -113,6 +113,9 @@ type ServerSummary struct {
 	RefusedAcks uint64 `json:"refused_acks"`
 	// Malformed counts datagrams that are not acknowledgements.
 	Malformed uint64 `json:"malformed"`
+	// KernelDropped counts datagrams that the socket's buffer had no room for;
+	// known on Linux only.
+	KernelDropped uint64 `json:"kernel_dropped"`
 	// Clients counts the clients that are known.
 	Clients int `json:"clients"`
 	// EventsDropped counts events that ServerConfig.OnEvent was too slow for.
