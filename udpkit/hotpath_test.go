@@ -284,7 +284,7 @@ func BenchmarkAck(b *testing.B) {
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			runtime.KeepAlive(acks)
-			buf = s.send(buf, nil)
+			s.send(buf, nil)
 			acks = hotAcks(b, clients, 2, s.epoch) // the first time round new, then seen before
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
