@@ -93,6 +93,7 @@ func (w *watch) run(ctx context.Context, length time.Duration, timetable []time.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	sleep(ctx, settle) // for what is about to end
 	before := runtime.NumGoroutine()
 	w.mu.Lock()
 	w.length, w.start = length, time.Now()
