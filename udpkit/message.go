@@ -134,63 +134,22 @@ func (m Message) Time() (time.Time, bool) {
 }
 
 // sentTime is Message.Time for a timestamp that still lies in the datagram. What
-// servers send, ISO 8601 with or without a fraction and an offset, is read here;
-// package time, which makes an error value for each layout that does not match,
-// has the rest.
-func sentTime(b []byte) (time.Time, bool) {
-	const shape = "0000-00-00T00:00:00"
-	var field [6]int // year, month, day, hour, minute, second
-	n, at := 0, b
-	for i := 0; i < len(shape); i++ {
-		switch {
-		case i >= len(b):
-			return Message{Timestamp: string(b)}.Time()
-		case shape[i] == '0' && isDigit(b[i]):
-			field[n] = field[n]*10 + int(b[i]-'0')
-		case shape[i] != '0' && shape[i] == b[i]:
-			n++
-		default:
-			return Message{Timestamp: string(b)}.Time()
+// servers send, ISO 8601 with an offset or without, costs no allocation.
+func sentTime(b []byte) (t time.Time, ok bool) {
+	const seconds = len("2006-01-02T15:04:05")
+	switch n := len(b); {
+	case n > seconds && (b[n-1] == 'Z' || b[n-6] == '+' || b[n-6] == '-'):
+		ok = t.UnmarshalText(b) == nil
+	case n >= seconds && n <= maxTimestampLen:
+		var buf [maxTimestampLen + 1]byte
+		if ok = t.UnmarshalText(append(append(buf[:0], b...), 'Z')) == nil; ok {
+			t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.Local)
 		}
 	}
-	at = b[len(shape):]
-	nanos := 0
-	if len(at) > 1 && at[0] == '.' && isDigit(at[1]) {
-		at = at[1:]
-		for unit := 100_000_000; len(at) > 0 && isDigit(at[0]); unit /= 10 {
-			nanos += int(at[0]-'0') * unit
-			at = at[1:]
-		}
+	if ok {
+		return t, true
 	}
-	zone, offset := time.UTC, 0
-	switch {
-	case len(at) == 0:
-		zone = time.Local
-	case len(at) == 1 && at[0] == 'Z':
-	case len(at) == 6 && (at[0] == '+' || at[0] == '-') && at[3] == ':' &&
-		isDigit(at[1]) && isDigit(at[2]) && isDigit(at[4]) && isDigit(at[5]):
-		hours, minutes := int(at[1]-'0')*10+int(at[2]-'0'), int(at[4]-'0')*10+int(at[5]-'0')
-		if offset = hours*3600 + minutes*60; at[0] == '-' {
-			offset = -offset
-		}
-		if hours > 23 || minutes > 59 {
-			return Message{Timestamp: string(b)}.Time()
-		}
-	default:
-		return Message{Timestamp: string(b)}.Time()
-	}
-	month, day, hour, minute, second := field[1], field[2], field[3], field[4], field[5]
-	if month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(field[0], month) || hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, false
-	}
-	t := time.Date(field[0], time.Month(month), day, hour, minute, second, nanos, zone)
-	return t.Add(-time.Duration(offset) * time.Second), true
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	return Message{Timestamp: string(b)}.Time()
 }
 
 // AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -31,7 +32,7 @@ func realSetup(t *testing.T) *Env {
 		testenv.Skip(t, "%v", err)
 	}
 	env, err := Setup(t.Context(), Config{Stdout: t.Output()})
-	if err != nil && strings.Contains(err.Error(), ErrInstall.Error()) {
+	if errors.Is(err, ErrInstall) {
 		testenv.Skip(t, "%v", err)
 	}
 	require.NoError(t, err)

@@ -47,19 +47,27 @@ func TestOneWayToThePage(t *testing.T) {
 	require.Equal(t, []string{"live.go UpdateHTML", "plot/show.go SendData"}, found)
 }
 
+type notebookCell struct {
+	Type   string   `json:"cell_type"`
+	Source []string `json:"source"`
+}
+
+// cells reads a committed notebook.
+func cells(t *testing.T, name string) []notebookCell {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", name+".ipynb"))
+	require.NoError(t, err)
+	var notebook struct {
+		Cells []notebookCell `json:"cells"`
+	}
+	require.NoError(t, json.Unmarshal(data, &notebook))
+	return notebook.Cells
+}
+
 // TestNotebooksHoldNoHTML: the cells leave it to the packages.
 func TestNotebooksHoldNoHTML(t *testing.T) {
 	for _, name := range []string{"server", "client", "nonblocking"} {
-		data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", name+".ipynb"))
-		require.NoError(t, err)
-		var notebook struct {
-			Cells []struct {
-				Type   string   `json:"cell_type"`
-				Source []string `json:"source"`
-			} `json:"cells"`
-		}
-		require.NoError(t, json.Unmarshal(data, &notebook))
-		for _, c := range notebook.Cells {
+		for _, c := range cells(t, name) {
 			if c.Type != "code" {
 				continue
 			}
@@ -73,20 +81,12 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 
 // TestWalkthroughShape: prose leads, and code comes in small pieces.
 func TestWalkthroughShape(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", "nonblocking.ipynb"))
-	require.NoError(t, err)
-	var notebook struct {
-		Cells []struct {
-			Type   string   `json:"cell_type"`
-			Source []string `json:"source"`
-		} `json:"cells"`
-	}
-	require.NoError(t, json.Unmarshal(data, &notebook))
-	require.GreaterOrEqual(t, len(notebook.Cells), 15)
-	require.LessOrEqual(t, len(notebook.Cells), 30)
+	all := cells(t, "nonblocking")
+	require.GreaterOrEqual(t, len(all), 15)
+	require.LessOrEqual(t, len(all), 30)
 	var lengths []int
 	row := 0
-	for _, c := range notebook.Cells {
+	for _, c := range all {
 		if row++; c.Type != "code" {
 			row = 0
 			continue
