@@ -16,8 +16,8 @@ func (s *session) blocking() error {
 	if clock.onIdle != nil {
 		clock.onIdle(0)
 	}
-	return s.readAll(s.ctx, func(d Datagram) bool {
-		s.handle(d)
+	return s.readAll(s.ctx, func(d *Datagram) bool {
+		s.handle(*d)
 		clock.last = d.Received
 		clock.tick() // once before the next wait, unless the call before it was a moment ago
 		return true
@@ -26,7 +26,7 @@ func (s *session) blocking() error {
 
 // readAll reads datagrams with blocking reads and gives each to deliver, until ctx ends, the socket fails or deliver
 // returns false (then the error is nil).
-func (s *session) readAll(ctx context.Context, deliver func(Datagram) bool) error {
+func (s *session) readAll(ctx context.Context, deliver func(*Datagram) bool) error {
 	release := s.interruptReads(ctx)
 	defer release()
 	for ctx.Err() == nil {
@@ -68,7 +68,7 @@ func Datagrams(ctx context.Context, conn *net.UDPConn) iter.Seq2[Datagram, error
 			return
 		}
 		s := &session{ctx: ctx, conn: conn, cfg: cfg, reader: reader}
-		err = s.readAll(ctx, func(d Datagram) bool { return yield(d, nil) })
+		err = s.readAll(ctx, func(d *Datagram) bool { return yield(*d, nil) })
 		if err != nil {
 			yield(Datagram{}, err)
 		}

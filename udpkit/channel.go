@@ -1,25 +1,26 @@
 package udpkit
 
-import "context"
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+)
 
-// smallestBuffer is the capacity of a new queue buffer in bytes. It grows if a longer datagram needs it.
-const smallestBuffer = 256
-
-// channel reads in the background into a channel, and handles on the caller's goroutine: datagrams, ticks and
-// cancellation meet in one select.
+// channel reads in the background, and handles on the caller's goroutine: news of datagrams, ticks and cancellation meet
+// in one select.
 func (s *session) channel() error {
-	q := queue{
-		waiting: make(chan Datagram, s.cfg.QueueSize),
-		spare:   make(chan []byte, s.cfg.QueueSize+2), // the queue's, the reader's and the handler's
-	}
+	q := newQueue(s.cfg.QueueSize)
 	ctx, cancel := context.WithCancel(s.ctx)
 	result := errHandlerExit
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		result = s.readAll(ctx, func(d Datagram) bool {
+		result = s.readAll(ctx, func(d *Datagram) bool {
 			if !q.put(d) {
 				s.dropped.Add(1)
+			}
+			if !s.reader.Buffered() { // once for all that came in one system call
+				q.tell()
 			}
 			return true
 		})
@@ -27,7 +28,7 @@ func (s *session) channel() error {
 	defer func() { // also when the handler panics
 		cancel()
 		<-ended
-		s.dropped.Add(uint64(len(q.waiting)))
+		s.dropped.Add(q.waiting())
 	}()
 
 	clock := s.newIdleClock()
@@ -35,12 +36,14 @@ func (s *session) channel() error {
 	defer timer.Stop()
 	for s.ctx.Err() == nil {
 		select {
-		case d := <-q.waiting:
-			clock.seen(d.Received)
-			s.handle(d)
-			q.recycle(d.Payload)
+		case <-q.news:
+			for q.waiting() > 0 && s.ctx.Err() == nil {
+				d := q.take()
+				clock.seen(d.Received)
+				s.handle(*d)
+			}
 		case <-timer.C:
-			if len(q.waiting) > 0 {
+			if q.waiting() > 0 {
 				clock.seen(clock.due) // not idle, only slow
 			}
 			timer.Reset(clock.tick())
@@ -52,35 +55,59 @@ func (s *session) channel() error {
 	return context.Cause(s.ctx)
 }
 
-// queue is a bounded queue of datagrams that reuses its buffers: nothing is allocated for a datagram once there are
-// enough buffers and they are large enough.
+// queue is a bounded queue from one goroutine to another. The datagrams lie in a ring, and the channel only tells of
+// them: a channel operation for each would cost as much as reading it. Nothing is allocated for a datagram once the
+// buffers are large enough.
 type queue struct {
-	waiting chan Datagram
-	spare   chan []byte
+	news  chan struct{} // there may be more than before
+	slots []Datagram    // each with a buffer of its own; one more than may wait, for the one that is being handled
+
+	added, taken atomic.Uint64 // how many so far
+	tail         int           // the next slot of put
+	head         int           // the next slot of take
 }
+
+func newQueue(size int) *queue {
+	return &queue{news: make(chan struct{}, 1), slots: make([]Datagram, size+1)}
+}
+
+// waiting returns how many datagrams are in the queue.
+func (q *queue) waiting() uint64 { return q.added.Load() - q.taken.Load() }
 
 // put appends a copy of d. It returns false where the queue is full.
-func (q *queue) put(d Datagram) bool {
-	var buf []byte
-	select {
-	case buf = <-q.spare:
-	default:
-		buf = make([]byte, 0, max(len(d.Payload), smallestBuffer))
-	}
-	d.Payload = append(buf[:0], d.Payload...)
-	select {
-	case q.waiting <- d:
-		return true
-	default:
-		q.recycle(d.Payload)
+func (q *queue) put(d *Datagram) bool {
+	if q.waiting() == uint64(len(q.slots)-1) {
 		return false
+	}
+	slot := &q.slots[q.tail]
+	buf := append(slot.Payload[:0], d.Payload...)
+	*slot = *d
+	slot.Payload = buf
+	if q.tail++; q.tail == len(q.slots) {
+		q.tail = 0
+	}
+	q.added.Add(1)
+	return true
+}
+
+// tell lets the other side know what has been put. If it does not keep pace it may have been waiting for a processor,
+// and gets one.
+func (q *queue) tell() {
+	select {
+	case q.news <- struct{}{}:
+	default:
+	}
+	if q.waiting() >= uint64(len(q.slots)/2) {
+		runtime.Gosched()
 	}
 }
 
-// recycle takes back the buffer of a datagram that has been handled.
-func (q *queue) recycle(buf []byte) {
-	select {
-	case q.spare <- buf:
-	default:
+// take removes the oldest datagram, of which there must be one. It is valid until the next call.
+func (q *queue) take() *Datagram {
+	d := &q.slots[q.head]
+	if q.head++; q.head == len(q.slots) {
+		q.head = 0
 	}
+	q.taken.Add(1)
+	return d
 }

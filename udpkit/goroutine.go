@@ -20,9 +20,11 @@ func (s *session) goroutine() error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		result = s.readAll(ctx, func(d Datagram) bool {
-			last.Store(int64(d.Received.Sub(start)))
-			s.handle(d)
+		result = s.readAll(ctx, func(d *Datagram) bool {
+			if !s.reader.Buffered() { // all that came in one system call have the same time
+				last.Store(int64(d.Received.Sub(start)))
+			}
+			s.handle(*d)
 			return true
 		})
 	}()

@@ -20,7 +20,7 @@ func (s *session) nonBlocking() error {
 		switch d, err := socket.tryRead(); err {
 		case nil:
 			clock.seen(d.Received)
-			s.handle(d)
+			s.handle(*d)
 		case errWouldBlock:
 			clock.tick()
 			timer.Reset(s.cfg.PollInterval)

@@ -10,4 +10,4 @@ func newTryReader(s *session) (*tryReader, error) { return &tryReader{session: s
 func (r *tryReader) close() {}
 
 // tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is waiting.
-func (r *tryReader) tryRead() (Datagram, error) { return r.session.next(false) }
+func (r *tryReader) tryRead() (*Datagram, error) { return r.session.next(false) }

@@ -35,15 +35,15 @@ func newTryReader(s *session) (*tryReader, error) {
 func (r *tryReader) close() { r.release() }
 
 // tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is waiting.
-func (r *tryReader) tryRead() (Datagram, error) {
+func (r *tryReader) tryRead() (*Datagram, error) {
 	if err := r.raw.Control(r.look); err != nil {
-		return Datagram{}, err
+		return nil, err
 	}
 	if r.err != nil {
-		return Datagram{}, r.err
+		return nil, r.err
 	}
 	if r.ready == 0 {
-		return Datagram{}, errWouldBlock
+		return nil, errWouldBlock
 	}
 	return r.session.next(true)
 }

@@ -319,10 +319,7 @@ func (r *receiver) release() {
 		return
 	}
 	r.countKernelDrops()
-	for {
-		if _, ok := r.reader.Next(); !ok {
-			break
-		}
+	for r.reader.Next() != nil {
 		r.dropped.Add(1)
 	}
 	r.conn, r.reader, r.counted = nil, nil, 0
@@ -360,18 +357,16 @@ var errWouldBlock = batch.ErrWouldBlock
 
 // next returns the next datagram, valid until the next call. The reader may have it already, as it reads several at
 // once where the system can. If not it waits for one, or without wait returns errWouldBlock.
-func (s *session) next(wait bool) (Datagram, error) {
-	d, ok := s.reader.Next()
-	for !ok {
+func (s *session) next(wait bool) (*Datagram, error) {
+	d := s.reader.Next()
+	for d == nil {
 		if err := s.reader.Read(wait); err != nil {
-			return Datagram{}, err
+			return nil, err
 		}
 		s.pause = 0
-		d, ok = s.reader.Next()
+		d = s.reader.Next()
 	}
-	return Datagram{
-		Payload: d.Payload, Source: d.Source, Received: s.reader.When(), Arrived: d.Arrival(), Truncated: d.Truncated,
-	}, nil
+	return (*Datagram)(d), nil
 }
 
 // Pauses after transient errors: none after the first, then from the shortest to the longest, doubling.

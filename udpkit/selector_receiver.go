@@ -3,8 +3,11 @@ package udpkit
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,7 +38,7 @@ func (s *session) selecting() error {
 			}
 			if err == nil {
 				clock.seen(d.Received)
-				s.handle(d)
+				s.handle(*d)
 			} else {
 				failure = s.failed(err)
 			}
@@ -47,31 +50,43 @@ func (s *session) selecting() error {
 	if err := selector.Register(s.conn, Readable, readAll); err != nil {
 		return s.failed(err)
 	}
-	ctx, stop := s.endWithSocket()
-	defer stop()
 	if s.reader.Buffered() {
 		readAll(Readable)
 	}
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	defer cancel(nil)
+	watch := socketWatch{conn: s.conn, closed: cancel}
+	defer watch.stop()
 	for failure == nil {
-		n, err := selector.Select(ctx, atMost(longestSelect, clock.tick()))
-		if err != nil {
-			return s.failed(err)
+		timeout := clock.tick()
+		if !watch.running() {
+			timeout = atMost(watchAfter, timeout)
 		}
-		if n == 0 && longestSelect > 0 {
+		n, err := selector.Select(ctx, timeout)
+		switch {
+		case err != nil:
+			return s.failed(err)
+		case n > 0:
+			watch.stop()
+		case canWatch:
+			watch.start()
+		default:
 			readAll(Readable) // would find out that the socket is closed
 		}
 	}
 	return failure
 }
 
-// longestSelect is for the systems where nobody tells that a socket was closed: there a waiting receiver looks once a
-// second. Negative: it need not.
-var longestSelect = func() time.Duration {
-	switch runtime.GOOS {
-	case "windows", "solaris", "illumos", "aix":
-		return time.Second
+// canWatch tells that a closed socket wakes up those who wait for it in Go's own poller.
+var canWatch = !slices.Contains([]string{"windows", "solaris", "illumos", "aix"}, runtime.GOOS)
+
+// watchAfter is how long a receiver waits before it has its socket watched; where that is not possible, how often it
+// looks whether the socket is closed.
+var watchAfter = func() time.Duration {
+	if canWatch {
+		return 10 * time.Millisecond
 	}
-	return -1
+	return time.Second
 }()
 
 // atMost limits a timeout, where negative means none for both.
@@ -82,31 +97,46 @@ func atMost(limit, timeout time.Duration) time.Duration {
 	return timeout
 }
 
-// endWithSocket returns a context that ends with s.ctx, and also when the socket is closed. epoll and kqueue forget a
-// closed descriptor without a word, but Go's runtime wakes up those who wait for it: so a goroutine does, in a read
-// that never reads. Call stop at the end; it leaves no goroutine and no deadline.
-func (s *session) endWithSocket() (ctx context.Context, stop func()) {
-	if longestSelect > 0 {
-		return s.ctx, func() {}
+// socketWatch tells when a socket is closed. epoll and kqueue forget a closed descriptor without a word, but Go's runtime
+// wakes up those who wait for it: so a goroutine does, in a read that never reads. Each datagram wakes it up too, and
+// doubles the cost of waiting; so it runs only during a longer silence.
+type socketWatch struct {
+	conn     *net.UDPConn
+	closed   context.CancelCauseFunc
+	stopping atomic.Bool
+	ended    chan struct{} // nil: it does not run
+}
+
+func (w *socketWatch) running() bool { return w.ended != nil }
+
+func (w *socketWatch) start() {
+	if w.running() {
+		return
 	}
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	ended := make(chan struct{})
+	w.ended = make(chan struct{})
+	w.stopping.Store(false)
 	go func() {
-		defer close(ended)
-		raw, err := s.conn.SyscallConn()
+		defer close(w.ended)
+		raw, err := w.conn.SyscallConn()
 		for err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-			_ = s.conn.SetReadDeadline(time.Time{}) // what someone else left
-			if ctx.Err() != nil {
+			_ = w.conn.SetReadDeadline(time.Time{}) // what someone else left
+			if w.stopping.Load() {
 				return
 			}
 			err = raw.Read(func(uintptr) bool { return false })
 		}
-		cancel(err)
+		w.closed(err)
 	}()
-	return ctx, func() {
-		cancel(nil)
-		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
-		<-ended
-		_ = s.conn.SetReadDeadline(time.Time{})
+}
+
+// stop leaves no goroutine and no deadline.
+func (w *socketWatch) stop() {
+	if !w.running() {
+		return
 	}
+	w.stopping.Store(true)
+	_ = w.conn.SetReadDeadline(time.Unix(1, 0))
+	<-w.ended
+	_ = w.conn.SetReadDeadline(time.Time{})
+	w.ended = nil
 }

@@ -1,5 +1,6 @@
 // Command udpkit runs the systems of package udpkit from a terminal: a broadcast
-// server, its clients, and the lab, which is JupyterLab with the notebooks.
+// server, its clients, the lab, which is JupyterLab with the notebooks, and a
+// benchmark of the receivers.
 package main
 
 import (
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string) int {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serverCommand(), clientCommand(), labCommand())
+	root.AddCommand(serverCommand(), clientCommand(), labCommand(), benchCommand())
 	for _, cmd := range root.Commands() {
 		cmd.Args = noArguments
 	}

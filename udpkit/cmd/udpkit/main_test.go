@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -165,6 +167,9 @@ func TestBadArguments(t *testing.T) {
 		{"server --target nowhere", `target "nowhere" is not`},
 		{"server --states A,,B", "the state is empty"},
 		{"lab --clients 1000", "1000"},
+		{"bench extra", `unexpected argument "extra"`},
+		{"bench --rounds 0", "cannot be 0"},
+		{"bench --time 1h", "from 10ms to 10s"},
 		{"lab --check --setup", "exclude each other"},
 		{"cilent", `unknown command "cilent"`},
 	} {
@@ -193,4 +198,15 @@ func TestCompletion(t *testing.T) {
 	p := command(t, "__complete", "client", "--receiver", "")
 	assert.Contains(t, p.rest(), "selector")
 	assert.NoError(t, p.Wait())
+}
+
+func TestBench(t *testing.T) {
+	p := command(t, "bench", "--rounds=1", "--time=20ms", "--idle=20ms", "--only=udpkit goroutine", "--json")
+	var report bench.Report
+	require.True(t, p.lines.Scan(), p.stderr.String())
+	require.NoError(t, json.Unmarshal(p.lines.Bytes(), &report))
+	require.NoError(t, p.Wait(), p.stderr.String())
+	assert.True(t, slices.ContainsFunc(report.Rows, func(r *bench.Row) bool {
+		return r.Name == "udpkit goroutine" && r.Ordinary != nil && r.Ordinary.Rate.Median > 0
+	}), report.Missing)
 }

@@ -40,22 +40,14 @@ type Config struct {
 	Timestamps bool
 }
 
-// Datagram is one datagram. The payload is valid until the next [Reader.Read].
+// Datagram is one datagram. Its fields are those of udpkit.Datagram, so that a pointer to the one is a pointer to the
+// other: copying it several times would cost more than getting it.
 type Datagram struct {
-	Payload []byte
-	Source  netip.AddrPort // IPv4 addresses are never in their IPv6-mapped form
-	// Arrived is when the kernel got it, by the wall clock, in nanoseconds since 1970; 0 if that is not known.
-	Arrived int64
-	// Truncated tells that the datagram was longer than Config.Size.
-	Truncated bool
-}
-
-// Arrival returns Arrived as a time, the zero time if it is not known.
-func (d *Datagram) Arrival() time.Time {
-	if d.Arrived == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, d.Arrived)
+	Payload   []byte
+	Source    netip.AddrPort // IPv4 addresses are never in their IPv6-mapped form
+	Received  time.Time      // when it was read
+	Arrived   time.Time      // when the kernel got it, by the wall clock; zero if that is not known
+	Truncated bool           // it was longer than Config.Size
 }
 
 // zoneNames turns the scope of a link-local IPv6 address into the name of its interface, as package net does, and

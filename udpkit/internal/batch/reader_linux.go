@@ -30,11 +30,12 @@ type Reader struct {
 
 	when time.Time
 	// The message that is being taken apart, and what is left of it.
-	at      int
-	rest    []byte
-	segment int // bytes of each datagram in it but the last; 0: there is nothing left
-	current Datagram
-	zones   zoneNames
+	at        int
+	rest      []byte
+	segment   int  // bytes of each datagram in it but the last; 0: there is nothing left
+	truncated bool // its end is missing
+	current   Datagram
+	zones     zoneNames
 }
 
 // message is struct mmsghdr of recvmmsg(2).
@@ -149,28 +150,25 @@ func (r *Reader) recvmmsg(fd uintptr) {
 	r.n, r.at = int(n), int(n)
 }
 
-// Next returns the next of the datagrams that have been read.
-func (r *Reader) Next() (Datagram, bool) {
+// Next returns the next of the datagrams that have been read, nil if there is none left. It and its payload are valid
+// until the next call of Next or Read.
+func (r *Reader) Next() *Datagram {
 	if r.segment == 0 {
 		if r.at == r.n {
-			return Datagram{}, false
+			return nil
 		}
 		r.open(r.at)
 		r.at++
 	}
-	d := r.current
-	d.Payload = r.rest[:min(r.segment, len(r.rest))]
-	if r.rest = r.rest[len(d.Payload):]; len(r.rest) == 0 {
+	payload := r.rest[:min(r.segment, len(r.rest))]
+	if r.rest = r.rest[len(payload):]; len(r.rest) == 0 {
 		r.segment = 0
 	}
-	if len(d.Payload) > r.size {
-		d.Payload, d.Truncated = d.Payload[:r.size], true
-	}
-	return d, true
+	d := &r.current
+	d.Truncated = r.truncated || len(payload) > r.size
+	d.Payload = payload[:min(r.size, len(payload))]
+	return d
 }
-
-// When returns when the datagrams of Next were read.
-func (r *Reader) When() time.Time { return r.when }
 
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.segment != 0 || r.at < r.n }
@@ -180,10 +178,8 @@ func (r *Reader) open(i int) {
 	m := &r.messages[i]
 	r.rest = r.buffers[i*r.slot:][:m.length]
 	r.segment = maxDatagram
-	r.current = Datagram{
-		Source:    r.source(&r.names[i]),
-		Truncated: m.header.Flags&unix.MSG_TRUNC != 0,
-	}
+	r.truncated = m.header.Flags&unix.MSG_TRUNC != 0
+	r.current = Datagram{Source: r.source(&r.names[i]), Received: r.when}
 	if r.control == nil {
 		return
 	}
@@ -200,7 +196,7 @@ func (r *Reader) open(i int) {
 				r.segment = int(size)
 			}
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
-			r.current.Arrived = (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano()
+			r.current.Arrived = time.Unix((*unix.Timespec)(unsafe.Pointer(&data[0])).Unix())
 		}
 		b = b[min(len(b), unix.CmsgSpace(len(data))):]
 	}

@@ -36,7 +36,7 @@ func TestCoalesced(t *testing.T) {
 				require.Equal(t, rest[:min(size, cfg.Size)], d.Payload, "%+v", cfg)
 				require.Equal(t, size > cfg.Size, d.Truncated, "%+v", cfg)
 				require.Equal(t, addr(sender), d.Source)
-				require.Equal(t, cfg.Timestamps, d.Arrived != 0)
+				require.Equal(t, cfg.Timestamps, !d.Arrived.IsZero())
 				rest = rest[size:]
 			}
 		}
@@ -71,7 +71,7 @@ func TestDropped(t *testing.T) {
 	}
 	read := 0
 	for r.Read(false) == nil {
-		for _, ok := r.Next(); ok; _, ok = r.Next() {
+		for r.Next() != nil {
 			read++
 		}
 	}
@@ -142,7 +142,7 @@ func BenchmarkReader(b *testing.B) {
 						}
 						continue
 					}
-					for _, ok := r.Next(); !ok; _, ok = r.Next() {
+					for r.Next() == nil {
 						if err := r.Read(true); err != nil {
 							b.Fatal(err)
 						}

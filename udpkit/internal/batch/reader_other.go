@@ -18,7 +18,6 @@ type Reader struct {
 	buf     []byte
 	current Datagram
 	full    bool
-	when    time.Time
 	zones   zoneNames
 }
 
@@ -54,23 +53,24 @@ func (r *Reader) Read(wait bool) error {
 
 // keep makes a Datagram of what a read call returned.
 func (r *Reader) keep(n, flags int, source netip.AddrPort) {
-	r.full, r.when = true, time.Now()
+	r.full = true
 	r.current = Datagram{
 		Payload:   r.buf[:min(n, r.size)],
 		Source:    netip.AddrPortFrom(source.Addr().Unmap(), source.Port()),
+		Received:  time.Now(),
 		Truncated: flags&msgTrunc != 0 || n > r.size,
 	}
 }
 
-// Next returns the datagram that has been read.
-func (r *Reader) Next() (Datagram, bool) {
-	full := r.full
+// Next returns the datagram that has been read, nil if there is none left. It and its payload are valid until the next
+// call of Next or Read.
+func (r *Reader) Next() *Datagram {
+	if !r.full {
+		return nil
+	}
 	r.full = false
-	return r.current, full
+	return &r.current
 }
-
-// When returns when the datagram of Next was read.
-func (r *Reader) When() time.Time { return r.when }
 
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.full }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -152,7 +153,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c.Comparison, read)
 
-	_, measured := cpuTime()
+	_, measured := cpu.Used()
 	require.Len(t, read.Results, len(udpkit.Styles()))
 	for i, r := range read.Results {
 		require.Equal(t, udpkit.Styles()[i], r.Style)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 )
 
 const (
@@ -63,7 +64,7 @@ func (c *comparing) one(ctx context.Context, r *Result) error {
 func flood(ctx context.Context, windows int, sockets pair, handled *counter) ([]time.Duration, error) {
 	payload := make([]byte, size)
 	runtime.GC()
-	from, ok := cpuTime()
+	from, ok := cpu.Used()
 	for range windows {
 		done := handled.expect(window)
 		for range window {
@@ -84,7 +85,7 @@ func flood(ctx context.Context, windows int, sockets pair, handled *counter) ([]
 	if !ok {
 		return nil, nil
 	}
-	to, _ := cpuTime()
+	to, _ := cpu.Used()
 	return []time.Duration{(to - from) / time.Duration(windows*window)}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/janpfeifer/gonb/gonbui"
 )
@@ -98,12 +99,12 @@ func pollOnce(ctx context.Context, every time.Duration) (pollRow, error) {
 func idle(ctx context.Context, d time.Duration) []float64 {
 	runtime.GC() // now, rather than in the middle
 	sleep(ctx, settle)
-	from, ok := cpuTime()
+	from, ok := cpu.Used()
 	began := time.Now()
 	if !sleep(ctx, d) || !ok {
 		return nil
 	}
-	to, _ := cpuTime()
+	to, _ := cpu.Used()
 	return []float64{float64(to-from) / float64(time.Since(began))}
 }
 

@@ -1,15 +1,16 @@
 //go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
-package lesson
+// Package cpu tells how much processor time a process has used.
+package cpu
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime returns the processor time that this process has used so far, in its own
+// Used returns the processor time that this process has used so far, in its own
 // code and in the system's on its behalf. ok is false where it cannot be told.
-func cpuTime() (used time.Duration, ok bool) {
+func Used() (used time.Duration, ok bool) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0, false

@@ -1,0 +1,494 @@
+// Package bench measures the receiver styles of package udpkit on the machine that
+// it runs on, side by side with the loops of the standard library that one writes
+// first, with C and with Python.
+//
+// Each receiver is a process of its own on a core of its own, and so is its sender,
+// on 127.0.0.1 only. Rounds take turns: all are measured once, then all once more. A
+// ratio is made of two figures of the same round, and the median of those is shown,
+// since what else the machine does changes from minute to minute.
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+)
+
+// ErrConfig is wrapped by the errors about a [Config].
+var ErrConfig = udpkit.ErrConfig
+
+// Defaults of [Config].
+const (
+	DefaultRounds = 5
+	DefaultTime   = 500 * time.Millisecond
+	DefaultIdle   = 10 * time.Second
+)
+
+// Config is for [Run]. All but Self may be zero.
+type Config struct {
+	// Rounds is how often everything is measured, 1 to 100. Default
+	// [DefaultRounds].
+	Rounds int
+	// Time is how long a receiver is measured at a time, 10 ms to 10 s. Default
+	// [DefaultTime].
+	Time time.Duration
+	// Idle is for how long receivers to which nothing is sent are watched, 10 ms to
+	// 30 s. Default [DefaultIdle].
+	Idle time.Duration
+	// Self is the command that calls [Subject] with the arguments that follow it.
+	// Required.
+	Self []string
+	// Only keeps the rows whose names contain one of these. Default all; those that
+	// others are compared with are always there.
+	Only []string
+	// Progress is told what comes next.
+	Progress func(string)
+}
+
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Rounds == 0 {
+		cfg.Rounds = DefaultRounds
+	}
+	if cfg.Time == 0 {
+		cfg.Time = DefaultTime
+	}
+	if cfg.Idle == 0 {
+		cfg.Idle = DefaultIdle
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	switch {
+	case cfg.Rounds < 1 || cfg.Rounds > 100:
+		return cfg, fmt.Errorf("%w: %d rounds: from 1 to 100 are possible", ErrConfig, cfg.Rounds)
+	case cfg.Time < 10*time.Millisecond || cfg.Time > 10*time.Second:
+		return cfg, fmt.Errorf("%w: a time of %v: from 10ms to 10s is possible", ErrConfig, cfg.Time)
+	case cfg.Idle < 10*time.Millisecond || cfg.Idle > 30*time.Second:
+		return cfg, fmt.Errorf("%w: idle for %v: from 10ms to 30s is possible", ErrConfig, cfg.Idle)
+	case len(cfg.Self) == 0:
+		return cfg, fmt.Errorf("%w: Self is missing", ErrConfig)
+	}
+	return cfg, nil
+}
+
+//go:embed reference
+var reference embed.FS
+
+// warmUp is the most that a receiver runs before it is measured.
+const warmUp = 200 * time.Millisecond
+
+// subject is one row of the tables.
+type subject struct {
+	name, language string
+	twin           string // the row that it is compared with
+	command        []string
+	modes          []mode
+}
+
+// mode is one measurement of a subject: its own mode, and the load's.
+type mode struct{ subject, load string }
+
+var (
+	ordinary  = mode{"receive", "flood"}
+	segmented = mode{"receive", "segments"}
+	paced     = mode{"receive", "pace"}
+	echoed    = mode{"echo", "ping"}
+	statused  = mode{"receive", "statuses"}
+	statusGSO = mode{"receive", "status-segments"}
+)
+
+// Names of the rows that others are compared with.
+const (
+	cBlocking = "C recvfrom"
+	cPolling  = "C non-blocking"
+	cSelector = "C epoll"
+	cBatch    = "C recvmmsg"
+	cGRO      = "C recvmmsg + GRO"
+)
+
+// subjects returns the rows; cc and python may be empty.
+func subjects(self []string, cc, python []string) []subject {
+	var all []subject
+	add := func(name, language, twin string, command []string, args string, modes ...mode) {
+		if len(command) > 0 {
+			all = append(all, subject{name, language, twin, append(slices.Clone(command), args), modes})
+		}
+	}
+	add(cBlocking, "C", cBlocking, cc, "recvfrom", ordinary, paced, echoed)
+	add(cPolling, "C", cBlocking, cc, "poll", ordinary)
+	if runtime.GOOS == "linux" {
+		add(cSelector, "C", cBlocking, cc, "epoll", ordinary, paced, echoed)
+		add(cBatch, "C", cBlocking, cc, "recvmmsg", ordinary, paced, echoed)
+		add(cGRO, "C", cBlocking, cc, "gro", segmented)
+	}
+	add("Go ReadFromUDPAddrPort", "Go", cBlocking, self, "ReadFromUDPAddrPort", ordinary, paced, echoed)
+	add("Go ReadFromUDP", "Go", cBlocking, self, "ReadFromUDP", ordinary)
+	add("Go deadline before each read", "Go", cBlocking, self, "SetReadDeadline", ordinary)
+	add("Go channel, datagram by datagram", "Go", cBlocking, self, "chan", ordinary, echoed)
+	twins := map[udpkit.Style]string{udpkit.NonBlocking: cPolling, udpkit.SelectorStyle: cSelector}
+	for _, style := range udpkit.Styles() {
+		twin := twins[style]
+		if twin == "" {
+			twin = cBlocking
+		}
+		modes := []mode{ordinary, paced, echoed}
+		if style == udpkit.NonBlocking {
+			modes = []mode{ordinary, paced} // its round trip is the poll interval
+		}
+		add("udpkit "+string(style), "udpkit", twin, self, string(style), modes...)
+		add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", segmented)
+	}
+	add("udpkit client", "udpkit", cBlocking, self, "client", statused, statusGSO)
+	for _, p := range []struct{ name, args string }{
+		{"recvfrom", "recvfrom"}, {"non-blocking", "poll"}, {"selectors", "selectors"}, {"thread and queue", "thread"},
+		{"asyncio", "asyncio"},
+	} {
+		modes := []mode{ordinary, paced, echoed}
+		if p.args == "poll" {
+			modes = []mode{ordinary, paced}
+		}
+		add("Python "+p.name, "Python", cBlocking, python, p.args, modes...)
+	}
+	return all
+}
+
+// Run measures. It takes about three minutes with the defaults, uses 127.0.0.1
+// only, and ends all the processes that it has started. If ctx ends before, it
+// returns what has been measured until then, along with an error that wraps
+// context.Cause(ctx). What cannot run on this machine is in [Report.Missing] and is
+// no error.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "udpkit-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	r := &runner{cfg: cfg, cores: cores(), failed: make(map[string]bool), report: newReport(cfg)}
+	cc, python := r.references(ctx, dir)
+	r.subjects = subjects(cfg.Self, cc, python)
+	if len(cfg.Only) > 0 {
+		r.only()
+	}
+	if len(r.cores) < 2 {
+		r.missing("a core of their own for receiver and sender", errors.New("this process cannot choose among two"))
+	}
+	err = r.run(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted, the figures are not complete: %w", context.Cause(ctx))
+	}
+	r.report.finish(r.subjects)
+	return r.report, err
+}
+
+type runner struct {
+	cfg      Config
+	cores    []int // of receiver and sender; fewer than two: wherever the system likes
+	subjects []subject
+	failed   map[string]bool
+	report   *Report
+}
+
+// missing notes what is not measured, once.
+func (r *runner) missing(what string, why error) {
+	if !r.failed[what] {
+		r.failed[what] = true
+		r.report.Missing = append(r.report.Missing, Missing{what, why.Error()})
+	}
+}
+
+// only drops the rows that nobody wants to see.
+func (r *runner) only() {
+	r.subjects = slices.DeleteFunc(r.subjects, func(s subject) bool {
+		return !slices.Contains([]string{cBlocking, cPolling, cSelector, cGRO}, s.name) &&
+			!slices.ContainsFunc(r.cfg.Only, func(part string) bool { return strings.Contains(s.name, part) })
+	})
+}
+
+// references prepares the programs in C and Python, and returns how to run them.
+func (r *runner) references(ctx context.Context, dir string) (cc, python []string) {
+	write := func(name string) string {
+		text, err := reference.ReadFile("reference/" + name) // cannot fail: it is embedded
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			r.missing(name, err)
+		}
+		return filepath.Join(dir, name)
+	}
+	if path, err := lookPath(os.Getenv("CC"), "cc", "gcc", "clang"); err != nil {
+		r.missing("the references in C", err)
+	} else {
+		r.cfg.Progress("compiling the reference in C")
+		program := filepath.Join(dir, "receive")
+		text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write("receive.c")).CombinedOutput()
+		if err != nil {
+			r.missing("the references in C", fmt.Errorf("%s: %w: %s", path, err, lastLine(text)))
+		} else {
+			cc, r.report.Machine.C = []string{program}, version(ctx, path)
+		}
+	}
+	if path, err := lookPath("python3"); err != nil {
+		r.missing("the references in Python", err)
+	} else {
+		python, r.report.Machine.Python = []string{path, write("receive.py")}, version(ctx, path)
+	}
+	return cc, python
+}
+
+// lookPath returns the first of the programs that there is.
+func lookPath(names ...string) (string, error) {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s on this machine", names[len(names)-1])
+}
+
+// version returns what a program says of itself in one line.
+func version(ctx context.Context, path string) string {
+	text, _ := exec.CommandContext(ctx, path, "--version").Output()
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line
+}
+
+func lastLine(text []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+func (r *runner) run(ctx context.Context) error {
+	for round := range r.cfg.Rounds {
+		for _, s := range r.subjects {
+			for _, m := range s.modes {
+				what := fmt.Sprintf("%s, %s", s.name, m.load)
+				if ctx.Err() != nil || r.failed[what] {
+					continue
+				}
+				r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
+				if err := r.measure(ctx, s, m, round); err != nil && ctx.Err() == nil {
+					r.missing(what, err)
+				}
+			}
+		}
+	}
+	if ctx.Err() == nil {
+		r.cfg.Progress(fmt.Sprintf("a server with %d clients", ackClients))
+		if err := r.acks(ctx); err != nil && ctx.Err() == nil {
+			r.missing("a server with many clients", err)
+		}
+	}
+	if ctx.Err() == nil {
+		r.cfg.Progress(fmt.Sprintf("all at once, waiting for nothing for %v", r.cfg.Idle))
+		if err := r.idle(ctx); err != nil && ctx.Err() == nil {
+			r.missing("idle", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// measure runs one receiver and its load.
+func (r *runner) measure(ctx context.Context, s subject, m mode, round int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience+r.cfg.Time)
+	defer cancel()
+	args := []string{m.subject}
+	if m.subject == "receive" {
+		args = append(args, strconv.FormatInt(int64(min(warmUp, r.cfg.Time)), 10), strconv.FormatInt(int64(r.cfg.Time), 10))
+	}
+	receiver, err := r.start(ctx, 0, s.command, args...)
+	if err != nil {
+		return err
+	}
+	defer receiver.end()
+	var at ready
+	if err := receiver.result(&at); err != nil {
+		return err
+	}
+	sender, err := r.start(ctx, 1, r.cfg.Self, "load", m.load, strconv.Itoa(int(at.Port)))
+	if err != nil {
+		return err
+	}
+	defer sender.end()
+	if m == echoed {
+		var trip RoundTrip
+		err := sender.result(&trip)
+		if err == nil {
+			r.report.addRoundTrip(s.name, round, trip)
+		}
+		return err
+	}
+	go func() { // a load that fails says nothing, but ends
+		_, _ = sender.out.ReadByte()
+		cancel()
+	}()
+	var c count
+	if err := receiver.result(&c); err != nil {
+		return sender.explain(err)
+	}
+	r.report.add(s.name, m, round, c)
+	return nil
+}
+
+// acks runs a server and its many clients.
+func (r *runner) acks(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience+ackMessages*time.Second)
+	defer cancel()
+	sender, err := r.start(ctx, 1, r.cfg.Self, "load", "acks", "0")
+	if err != nil {
+		return err
+	}
+	defer sender.end()
+	var at ready
+	if err := sender.result(&at); err != nil {
+		return err
+	}
+	server, err := r.start(ctx, 0, r.cfg.Self, "server", strconv.Itoa(int(at.Port)))
+	if err != nil {
+		return err
+	}
+	defer server.end()
+	var result Acks
+	if err := server.result(&result); err != nil {
+		return sender.explain(err)
+	}
+	r.report.Acks = &result
+	return nil
+}
+
+// idle watches receivers to which nothing is sent, all at the same time.
+func (r *runner) idle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience+settle+r.cfg.Idle)
+	defer cancel()
+	type watched struct {
+		name    string
+		sockets int
+		process *process
+		cpu     time.Duration
+		wakeUps int64
+	}
+	var all []*watched
+	for _, s := range r.subjects {
+		if !slices.Contains(s.modes, ordinary) || s.name == "udpkit client" {
+			continue
+		}
+		modes := []string{"idle"}
+		if s.language == "udpkit" && s.name != "udpkit nonblocking" {
+			modes = append(modes, "idle100")
+		}
+		for i, mode := range modes {
+			p, err := r.start(ctx, 0, s.command, mode)
+			if err != nil {
+				return err
+			}
+			defer p.end()
+			if err := p.result(new(ready)); err != nil {
+				return err
+			}
+			all = append(all, &watched{name: s.name, sockets: []int{1, 100}[i], process: p})
+		}
+	}
+	if !sleep(ctx, min(settle, r.cfg.Idle)) {
+		return ctx.Err()
+	}
+	var err error
+	for _, w := range all {
+		if w.cpu, w.wakeUps, err = usage(w.process.cmd.Process.Pid); err != nil {
+			return err
+		}
+	}
+	if !sleep(ctx, r.cfg.Idle) {
+		return ctx.Err()
+	}
+	for _, w := range all {
+		cpu, wakeUps, err := usage(w.process.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		seconds := r.cfg.Idle.Seconds()
+		r.report.addIdle(w.name, Idle{w.sockets, (cpu - w.cpu).Seconds() / seconds, float64(wakeUps-w.wakeUps) / seconds})
+	}
+	return nil
+}
+
+const (
+	// patience is how long a process may take to start and to end, beside the time of
+	// the measurement: Python on a busy machine.
+	patience = 10 * time.Second
+	// settle is the most that an idle process is left alone before it is watched.
+	settle = 2 * time.Second
+)
+
+// process is one process of the benchmark.
+type process struct {
+	cmd    *exec.Cmd
+	out    *bufio.Reader
+	errors bytes.Buffer // may be read after end
+}
+
+// start runs a command on the core of the receiver (0) or of the sender (1). It
+// ends with ctx.
+func (r *runner) start(ctx context.Context, core int, command []string, args ...string) (*process, error) {
+	args = append(slices.Clone(command[1:]), args...)
+	p := &process{cmd: exec.CommandContext(ctx, command[0], args...)}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	p.cmd.Stderr = &p.errors
+	if len(r.cores) < 2 {
+		err = p.cmd.Start()
+	} else {
+		err = startOn(p.cmd, r.cores[core])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(command[0]), err)
+	}
+	return p, nil
+}
+
+// result waits for the next line and decodes it.
+func (p *process) result(to any) error {
+	line, err := p.out.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, to)
+	}
+	if err != nil {
+		return p.explain(err)
+	}
+	return nil
+}
+
+// explain ends the process, and adds to err what it has said.
+func (p *process) explain(err error) error {
+	p.end()
+	if text := lastLine(p.errors.Bytes()); text != "" {
+		return errors.New(text)
+	}
+	return fmt.Errorf("no result within %v: %w", patience, err)
+}
+
+// end kills the process and waits for its end.
+func (p *process) end() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	_ = p.cmd.Wait()         // that it was killed is no news
+}

@@ -1,0 +1,225 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+)
+
+// The benchmark runs this binary again as its subjects.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "subject" {
+		if err := bench.Subject(context.Background(), os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// quick measures everything once, as shortly as it goes.
+func quick() bench.Config {
+	return bench.Config{
+		Rounds: 1, Time: 20 * time.Millisecond, Idle: 20 * time.Millisecond, Self: []string{os.Args[0], "subject"},
+	}
+}
+
+func row(t *testing.T, r *bench.Report, name string) *bench.Row {
+	t.Helper()
+	for _, row := range r.Rows {
+		if row.Name == name {
+			return row
+		}
+	}
+	require.Fail(t, "there is no row "+name)
+	return nil
+}
+
+// Every row has what belongs into it.
+func TestRun(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		testenv.Skip(t, "the full tables are Linux's")
+	}
+	for _, tool := range []string{"cc", "python3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			testenv.Skip(t, "the full tables need %s: %v", tool, err)
+		}
+	}
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	var steps []string
+	cfg := quick()
+	cfg.Progress = func(what string) { steps = append(steps, what) }
+	report, err := bench.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	if runtime.NumCPU() > 1 {
+		assert.Empty(t, report.Missing)
+	}
+	assert.NotEmpty(t, steps)
+
+	for _, r := range report.Rows {
+		if strings.Contains(r.Name, "GRO") {
+			require.NotNil(t, r.Segmented, r.Name)
+			continue
+		}
+		require.NotNil(t, r.Ordinary, r.Name)
+		assert.Positive(t, r.Ordinary.Rate.Median, r.Name)
+		assert.Positive(t, r.Ordinary.CPU.Median, r.Name)
+		require.NotNil(t, r.Ordinary.RateRatio, r.Name)
+		if r.Name != "udpkit client" {
+			assert.NotEmpty(t, r.Idle, r.Name)
+		}
+	}
+	for _, style := range udpkit.Styles() {
+		r := row(t, report, "udpkit "+string(style))
+		assert.Less(t, r.Ordinary.Allocations.Median, 0.1, style)
+		require.NotNil(t, r.Paced, style)
+		assert.Positive(t, row(t, report, "udpkit "+string(style)+" + GRO").Segmented.RateRatio.Median)
+		if style == udpkit.NonBlocking {
+			continue
+		}
+		require.NotNil(t, r.P50, style)
+		assert.Positive(t, r.P50.Median)
+		assert.LessOrEqual(t, r.P50.Median, r.P99.Median)
+		assert.Len(t, r.Idle, 2)
+	}
+	client := row(t, report, "udpkit client")
+	assert.Positive(t, client.Ordinary.Rate.Median)
+	assert.Positive(t, client.Segmented.Rate.Median)
+	require.NotNil(t, report.Acks)
+	assert.Equal(t, 100_000, report.Acks.Clients)
+	assert.Positive(t, report.Acks.Counted)
+	assert.Less(t, report.Acks.Memory, 400.0)
+
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	var back bench.Report
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Len(t, back.Rows, len(report.Rows))
+	var tables bytes.Buffer
+	require.NoError(t, report.WriteText(&tables))
+	for _, r := range report.Rows {
+		assert.Contains(t, tables.String(), "| "+r.Name+" ")
+	}
+	left, err := filepath.Glob(filepath.Join(temp, "*"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// Without compilers and interpreters, what there is is measured, and the rest named.
+func TestRunWithoutReferences(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("CC", "")
+	cfg := quick()
+	cfg.Only = []string{"udpkit goroutine"}
+	report, err := bench.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	var missing []string
+	for _, m := range report.Missing {
+		missing = append(missing, m.What)
+		assert.NotEmpty(t, m.Why)
+	}
+	assert.Contains(t, missing, "the references in C")
+	assert.Contains(t, missing, "the references in Python")
+	r := row(t, report, "udpkit goroutine")
+	assert.Positive(t, r.Ordinary.Rate.Median)
+	assert.Nil(t, r.Ordinary.RateRatio)
+	var tables bytes.Buffer
+	require.NoError(t, report.WriteText(&tables))
+	assert.Contains(t, tables.String(), "Not measured:")
+}
+
+// A subject that does not work is named with what it says, and does not stop the rest.
+func TestRunBrokenSubjects(t *testing.T) {
+	cfg := quick()
+	cfg.Self = []string{"sh", "-c", "echo out of order >&2; exit 1"}
+	cfg.Only = []string{"udpkit goroutine"}
+	t.Setenv("CC", "false")
+	report, err := bench.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	why := make(map[string]string)
+	for _, m := range report.Missing {
+		why[m.What] = m.Why
+	}
+	assert.Contains(t, why["the references in C"], "exit status 1")
+	for _, what := range []string{"udpkit goroutine, flood", "udpkit goroutine, ping", "a server with many clients", "idle"} {
+		assert.Equal(t, "out of order", why[what], what)
+	}
+}
+
+func TestRunInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("stop")
+	cfg := quick()
+	cfg.Only = []string{"udpkit"}
+	cfg.Progress = func(what string) {
+		if strings.Contains(what, "udpkit selector") {
+			cancel(stop)
+		}
+	}
+	report, err := bench.Run(ctx, cfg)
+	require.ErrorIs(t, err, stop)
+	assert.Positive(t, row(t, report, "udpkit blocking").Ordinary.Rate.Median)
+	assert.Nil(t, report.Acks)
+}
+
+func TestRunRefuses(t *testing.T) {
+	for _, change := range []func(*bench.Config){
+		func(c *bench.Config) { c.Rounds = -1 },
+		func(c *bench.Config) { c.Rounds = 101 },
+		func(c *bench.Config) { c.Time = time.Millisecond },
+		func(c *bench.Config) { c.Time = time.Minute },
+		func(c *bench.Config) { c.Idle = -1 },
+		func(c *bench.Config) { c.Self = nil },
+	} {
+		cfg := quick()
+		change(&cfg)
+		_, err := bench.Run(t.Context(), cfg)
+		assert.ErrorIs(t, err, bench.ErrConfig)
+	}
+}
+
+func TestSubjectRefuses(t *testing.T) {
+	for _, args := range [][]string{
+		nil, {"goroutine"}, {"goroutine", "dance"}, {"nobody", "echo"}, {"goroutine", "receive", "soon", "1"},
+		{"load", "flood"}, {"load", "dance", "1"}, {"load", "flood", "x"}, {"server", "x"},
+	} {
+		assert.Error(t, bench.Subject(t.Context(), args, new(bytes.Buffer)), "%q", args)
+	}
+}
+
+func ExampleRun() {
+	report, err := bench.Run(context.Background(), bench.Config{
+		Rounds: 1, Time: 20 * time.Millisecond, Idle: 20 * time.Millisecond,
+		Self: []string{os.Args[0], "subject"}, // a program that calls bench.Subject
+		Only: []string{"udpkit goroutine"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range report.Rows {
+		if row.Name == "udpkit goroutine" {
+			fmt.Println(row.Name, row.Ordinary.Rate.Median > 0)
+		}
+	}
+	// Output: udpkit goroutine true
+}

@@ -1,0 +1,73 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+)
+
+// count is what a subject has measured: so many datagrams took so long, and so
+// much of the processor's time. The names are also in the references.
+type count struct {
+	Datagrams   int64 `json:"datagrams"`
+	Elapsed     int64 `json:"elapsed_ns"`
+	CPU         int64 `json:"cpu_ns"`
+	Allocations int64 `json:"allocations"`
+}
+
+// since returns what has been added to c since before.
+func (c count) since(before count) count {
+	return count{
+		c.Datagrams - before.Datagrams, c.Elapsed - before.Elapsed, c.CPU - before.CPU, c.Allocations - before.Allocations,
+	}
+}
+
+// now returns the running totals of this process.
+func now(datagrams int64) count {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	used, _ := cpu.Used()
+	return count{datagrams, int64(time.Since(born)), int64(used), int64(memory.Mallocs)}
+}
+
+var born = time.Now()
+
+// meter counts datagrams. It starts to measure warmUp after the first one, and
+// after duration it writes the result and calls done.
+type meter struct {
+	warmUp, duration time.Duration
+	out              io.Writer
+	done             context.CancelFunc
+
+	datagrams int64
+	first     time.Time
+	before    *count
+}
+
+// add counts a datagram. Looking at the clock costs as much as a cheap receiver
+// does, so it looks for one datagram in 256.
+func (m *meter) add() {
+	if m.datagrams++; m.datagrams%256 == 1 && m.duration > 0 {
+		m.look(time.Now())
+	}
+}
+
+func (m *meter) look(at time.Time) {
+	switch {
+	case m.first.IsZero():
+		m.first = at
+	case m.before == nil:
+		if at.Sub(m.first) >= m.warmUp {
+			before := now(m.datagrams)
+			m.before = &before
+		}
+	case at.Sub(m.first) >= m.warmUp+m.duration:
+		_ = json.NewEncoder(m.out).Encode(now(m.datagrams).since(*m.before)) // the parent notices
+		m.duration = 0
+		m.done()
+	}
+}

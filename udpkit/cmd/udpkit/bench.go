@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
+)
+
+func benchCommand() *cobra.Command {
+	var (
+		cfg    bench.Config
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure all receivers on this machine, beside C and Python",
+		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library,\n" +
+			"C and Python: each in a process of its own, on 127.0.0.1 only, in rounds that take turns. It takes a few minutes;\n" +
+			"leave the machine alone meanwhile. What cannot be measured here is listed with the reason.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Rounds == 0 || cfg.Time == 0 || cfg.Idle == 0 {
+				return usageError{errors.New("--rounds, --time and --idle cannot be 0")}
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("bench: %w", err)
+			}
+			cfg.Self = []string{self, "bench", "subject", "--"}
+			if term.IsTerminal(int(os.Stderr.Fd())) {
+				cfg.Progress = func(what string) { fmt.Fprintf(os.Stderr, "\r\033[K%s", what) }
+				defer fmt.Fprint(os.Stderr, "\r\033[K")
+			}
+			report, err := bench.Run(cmd.Context(), cfg)
+			if report == nil {
+				return err
+			}
+			if cfg.Progress != nil {
+				cfg.Progress("")
+			}
+			if asJSON {
+				return errors.Join(err, json.NewEncoder(os.Stdout).Encode(report))
+			}
+			return errors.Join(err, report.WriteText(os.Stdout))
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
+	flags.IntVar(&cfg.Rounds, "rounds", bench.DefaultRounds, "how often everything is measured")
+	flags.DurationVar(&cfg.Time, "time", bench.DefaultTime, "how long a receiver is measured at a time")
+	flags.DurationVar(&cfg.Idle, "idle", bench.DefaultIdle, "how long idle receivers are watched")
+	flags.StringSliceVar(&cfg.Only, "only", nil, "measure only the receivers whose `names` contain one of these")
+	cmd.AddCommand(&cobra.Command{
+		Use:    "subject",
+		Hidden: true,
+		RunE:   func(cmd *cobra.Command, args []string) error { return bench.Subject(cmd.Context(), args, os.Stdout) },
+	})
+	return cmd
+}
