@@ -152,6 +152,46 @@ func sentTime(b []byte) (t time.Time, ok bool) {
 	return Message{Timestamp: string(b)}.Time()
 }
 
+// timestampReader is sentTime for messages that come one after the other. It
+// reads a date once: in the next timestamp mostly only the fraction of the second
+// is another.
+type timestampReader struct {
+	text [maxTimestampLen]byte // the last timestamp, without the digits of its fraction
+	n    int                   // bytes of it, 0 before the first
+	time time.Time             // what it says
+}
+
+func (r *timestampReader) read(b []byte) (time.Time, bool) {
+	const seconds = len("2006-01-02T15:04:05")
+	if len(b) < seconds || len(b) > maxTimestampLen {
+		return sentTime(b)
+	}
+	date, rest := b[:seconds], b[seconds:]
+	var fraction time.Duration
+	if len(rest) > 0 && rest[0] == '.' {
+		date, rest = b[:seconds+1], rest[1:]
+		unit := time.Second
+		for len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9' && unit > 1 {
+			unit /= 10
+			fraction += unit * time.Duration(rest[0]-'0')
+			rest = rest[1:]
+		}
+		if unit == time.Second {
+			return sentTime(b) // no digit
+		}
+	}
+	if r.n == len(date)+len(rest) && string(r.text[:len(date)]) == string(date) && string(r.text[len(date):r.n]) == string(rest) {
+		return r.time.Add(fraction), true
+	}
+	t, ok := sentTime(b)
+	if ok {
+		r.n = copy(r.text[:], date)
+		r.n += copy(r.text[r.n:], rest)
+		r.time = t.Add(-fraction)
+	}
+	return t, ok
+}
+
 // AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a
 // field is out of its range or the result is longer than MaxMessageSize.
 func AppendMessage(dst []byte, m Message) ([]byte, error) {
