@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,16 +173,20 @@ func FuzzSentTime(f *testing.F) {
 	})
 }
 
-// FuzzPlain checks the search by eight bytes against a plain one.
+// FuzzPlain checks the searches by eight bytes against plain ones.
 func FuzzPlain(f *testing.F) {
 	f.Add([]byte(`0123456789"`))
 	f.Add([]byte("!#[]\x7f\x80\xff \x1f"))
+	f.Add([]byte("!#[]^_}~ 0123456"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := 0
 		for want < len(b) && b[want] >= ' ' && b[want] != '"' && b[want] != '\\' {
 			want++
 		}
 		require.Equal(t, want, plain(b))
+		text := string(b)
+		ascii := strings.IndexFunc(text, func(r rune) bool { return r > '~' }) < 0
+		require.Equal(t, want == len(b) && ascii, simple(text))
 	})
 }
 
