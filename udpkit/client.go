@@ -15,15 +15,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
-const (
-	// clientReadBuffer is the kernel's buffer for messages that the client has
-	// not read yet.
-	clientReadBuffer = 4 << 20
-	// maxServers bounds the server runs that duplicates and gaps are kept for;
-	// the one that was silent for longest makes room. Being forgotten loses no
-	// message.
-	maxServers = 64
-)
+// maxServers bounds the server runs that duplicates and gaps are kept for; the
+// one that was silent for longest makes room. Being forgotten loses no message.
+const maxServers = 64
 
 // ClientConfig configures a Client. The zero value works; it is copied.
 type ClientConfig struct {
@@ -150,13 +144,14 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: clientReadBuffer})
+	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: ReadBufferSize})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the client cannot open %v: %w", cfg.Listen, err)
 	}
+	c.summary.ReadBuffer = grantedReadBuffer(c.conn)
 	own := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	if cfg.Listen.Addr().Is6() {
 		own = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
@@ -228,7 +223,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.watchdog.Reset(c.timeout)
 	c.mu.Unlock()
 
-	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver})
+	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
 	err := c.receiver.Receive(ctx, c.conn, c.handle)
