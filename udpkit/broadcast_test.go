@@ -139,6 +139,8 @@ func TestBroadcast(t *testing.T) {
 		sum := wait(t, l, any1[udpkit.ClientSummary])
 		assert.EqualValues(t, messages, sum.Received)
 		assert.EqualValues(t, messages, sum.Acknowledged)
+		assert.Positive(t, sum.ReadBuffer)
+		assert.Equal(t, sum.ReadBuffer, wait(t, l, any1[udpkit.StartEvent]).ReadBuffer)
 		assert.Zero(t, sum.Duplicates+sum.Missed+sum.Malformed+sum.Dropped+sum.Timeouts+sum.AckErrors)
 		assert.EqualValues(t, messages, sum.Latency.Count)
 		assert.EqualValues(t, messages-1, sum.Interval.Count)
@@ -161,6 +163,8 @@ func TestBroadcast(t *testing.T) {
 	assert.EqualValues(t, messages, sum.Sent)
 	assert.EqualValues(t, messages*len(styles), sum.Acks)
 	assert.Equal(t, len(styles), sum.Clients)
+	assert.Positive(t, sum.ReadBuffer)
+	assert.Equal(t, sum.ReadBuffer, wait(t, serverLog, any1[udpkit.StartEvent]).ReadBuffer)
 	assert.Zero(t, sum.SendErrors+sum.DuplicateAcks+sum.RefusedAcks+sum.Malformed+sum.EventsDropped)
 	for i, info := range server.Clients() {
 		assert.Equal(t, fmt.Sprint("client ", i), info.ID)

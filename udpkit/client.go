@@ -15,15 +15,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
-const (
-	// clientReadBuffer is the kernel's buffer for messages that the client has
-	// not read yet.
-	clientReadBuffer = 4 << 20
-	// maxServers bounds the server runs that duplicates and gaps are kept for;
-	// the one that was silent for longest makes room. Being forgotten loses no
-	// message.
-	maxServers = 64
-)
+// maxServers bounds the server runs that duplicates and gaps are kept for; the
+// one that was silent for longest makes room. Being forgotten loses no message.
+const maxServers = 64
 
 // ClientConfig configures a Client. The zero value works; it is copied.
 type ClientConfig struct {
@@ -105,7 +99,10 @@ type Client struct {
 	timeout  time.Duration
 	silent   bool // the present silence has been reported
 	servers  map[serverKey]*serverRun
+	lastKey  serverKey  // of the last message, and ...
+	lastRun  *serverRun // its run: mostly that of the next one too
 	decoder  decoder
+	sent     timestampReader
 	states   states
 	history  []remembered // a ring, once it has History elements
 	oldest   int
@@ -147,13 +144,14 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: clientReadBuffer})
+	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: ReadBufferSize})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the client cannot open %v: %w", cfg.Listen, err)
 	}
+	c.summary.ReadBuffer = grantedReadBuffer(c.conn)
 	own := netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	if cfg.Listen.Addr().Is6() {
 		own = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
@@ -225,7 +223,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.watchdog.Reset(c.timeout)
 	c.mu.Unlock()
 
-	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver})
+	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
 	err := c.receiver.Receive(ctx, c.conn, c.handle)
@@ -312,9 +310,9 @@ func (c *Client) handle(d Datagram) {
 
 // taken is what a datagram has brought.
 type taken struct {
-	ok       bool // a message that had not been seen
-	event    MessageEvent
-	gap      bool // ids from to to were left out before it
+	ok       bool         // a message that had not been seen
+	event    MessageEvent // made only if there is an OnEvent
+	gap      bool         // ids from to to were left out before it
 	from, to uint64
 	ackErr   error // the first failure to acknowledge since the last success
 	done     bool  // it was the last of MaxMessages
@@ -343,7 +341,9 @@ func (c *Client) take(d Datagram) (r taken) {
 		return r
 	}
 	r.ok = true
-	r.event = MessageEvent{
+	h := c.remember()
+	h.length = uint8(copy(h.timestamp[:], m.timestamp))
+	h.event = MessageEvent{
 		MessageID:  m.id,
 		State:      c.states.get(m.state),
 		Server:     d.Source,
@@ -351,9 +351,9 @@ func (c *Client) take(d Datagram) (r taken) {
 		Epoch:      m.epoch,
 		Late:       v == late,
 	}
-	if sent, ok := sentTime(m.timestamp); ok {
-		r.event.Latency = d.Received.Sub(sent)
-		c.latency.add(r.event.Latency)
+	if sent, ok := c.sent.read(m.timestamp); ok {
+		h.event.Latency = d.Received.Sub(sent)
+		c.latency.add(h.event.Latency)
 	}
 	if !run.last.IsZero() {
 		c.interval.add(d.Received.Sub(run.last))
@@ -364,7 +364,7 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.watchdog.Reset(t)
 	}
 	c.summary.Received++
-	if r.event.Late {
+	if v == late {
 		c.summary.Late++
 		c.summary.Missed--
 	}
@@ -373,9 +373,8 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.summary.Missed += missing
 		r.gap, r.from, r.to = true, from, from+missing-1
 	}
-	c.remember(r.event, m.timestamp)
 	if c.cfg.OnEvent != nil {
-		r.event.Timestamp = string(m.timestamp)
+		r.event = h.message()
 	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
@@ -387,6 +386,9 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 	key := serverKey{epoch: epoch}
 	if epoch == 0 {
 		key.addr = d.Source
+	}
+	if c.lastRun != nil && c.lastKey == key {
+		return c.lastRun
 	}
 	run, ok := c.servers[key]
 	if !ok {
@@ -405,6 +407,7 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 		c.servers[key] = run
 		c.summary.Servers++
 	}
+	c.lastKey, c.lastRun = key, run
 	return run
 }
 
@@ -416,17 +419,21 @@ type remembered struct {
 	length    uint8
 }
 
-// remember adds to the history.
-func (c *Client) remember(e MessageEvent, timestamp []byte) {
-	at := c.oldest
+func (r *remembered) message() MessageEvent {
+	e := r.event
+	e.Timestamp = string(r.timestamp[:r.length])
+	return e
+}
+
+// remember returns the place of a new message in the history.
+func (c *Client) remember() *remembered {
 	if len(c.history) < c.cfg.History {
-		at = len(c.history)
 		c.history = append(c.history, remembered{})
-	} else {
-		c.oldest = (c.oldest + 1) % len(c.history)
+		return &c.history[len(c.history)-1]
 	}
-	h := &c.history[at]
-	h.event, h.length = e, uint8(copy(h.timestamp[:], timestamp))
+	at := c.oldest
+	c.oldest = (c.oldest + 1) % len(c.history)
+	return &c.history[at]
 }
 
 // acknowledge answers a message, now or after the jitter. Only a server that
@@ -495,10 +502,7 @@ func (c *Client) History() []MessageEvent {
 	defer c.mu.Unlock()
 	h := make([]MessageEvent, 0, len(c.history))
 	for i := range c.history {
-		r := &c.history[(c.oldest+i)%len(c.history)]
-		e := r.event
-		e.Timestamp = string(r.timestamp[:r.length])
-		h = append(h, e)
+		h = append(h, c.history[(c.oldest+i)%len(c.history)].message())
 	}
 	return h
 }

@@ -28,6 +28,9 @@ type StartEvent struct {
 	Receiver Style            `json:"receiver,omitempty"`  // the client's
 	Epoch    Epoch            `json:"epoch,omitempty"`     // the server's
 	Interval time.Duration    `json:"interval_ns,omitempty"`
+	// ReadBuffer is the socket's receive buffer in bytes, see ReadBufferSize; 0 if
+	// the system does not tell.
+	ReadBuffer int `json:"read_buffer,omitempty"`
 }
 
 // SentEvent says that the server has broadcast a message.

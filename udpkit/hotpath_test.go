@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,7 +145,7 @@ func TestStatesAreBounded(t *testing.T) {
 	assert.Equal(t, StateError, s.get([]byte("ERROR")))
 }
 
-// FuzzSentTime checks the quick reader of timestamps against package time.
+// FuzzSentTime checks the quick readers of timestamps against package time, one timestamp after another.
 func FuzzSentTime(f *testing.F) {
 	for _, text := range []string{
 		"2026-11-21T12:00:00.000000+00:00", "2026-11-21T12:00:00.123456", "2026-11-21T12:00:00Z", "2026-02-29T12:00:00Z",
@@ -153,26 +154,39 @@ func FuzzSentTime(f *testing.F) {
 		"2026-11-21T12:00:00.", "2026-11-21T12:00:00.z", "2026-11-21 12:00:00", "2026-11-21T1:00:00Z", "yesterday", "",
 		"0000-01-01T00:00:00Z", "2026-11-31T00:00:00", "2026-11-21T12:00:00.5+0100", "2026-11-21T12:00:00z",
 	} {
-		f.Add(text)
+		f.Add("2026-11-21T12:00:00.000000+00:00", text)
+		f.Add(text, "2026-11-21T12:00:00")
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		want, ok := Message{Timestamp: text}.Time()
-		got, gotOK := sentTime([]byte(text))
-		require.Equal(t, ok, gotOK, "%q", text)
-		require.True(t, want.Equal(got), "%q: %v, not %v", text, got, want)
+	f.Add("2026-11-21T12:00:00.12345678912+00:00", "2026-11-21T12:00:00.98765432112+00:00")
+	f.Add("2026-11-21T12:00:00.12345678912+00:00", "2026-11-21T12:00:00.12+00:00")
+	f.Add("2026-11-21T12:00:00.1+00:00", "2026-11-21T12:00:00.+00:00")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		var r timestampReader
+		for _, text := range []string{first, second, first} {
+			want, ok := Message{Timestamp: text}.Time()
+			for _, read := range []func([]byte) (time.Time, bool){sentTime, r.read} {
+				got, gotOK := read([]byte(text))
+				require.Equal(t, ok, gotOK, "%q", text)
+				require.True(t, want.Equal(got), "%q: %v, not %v", text, got, want)
+			}
+		}
 	})
 }
 
-// FuzzPlain checks the search by eight bytes against a plain one.
+// FuzzPlain checks the searches by eight bytes against plain ones.
 func FuzzPlain(f *testing.F) {
 	f.Add([]byte(`0123456789"`))
 	f.Add([]byte("!#[]\x7f\x80\xff \x1f"))
+	f.Add([]byte("!#[]^_}~ 0123456"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := 0
 		for want < len(b) && b[want] >= ' ' && b[want] != '"' && b[want] != '\\' {
 			want++
 		}
 		require.Equal(t, want, plain(b))
+		text := string(b)
+		ascii := strings.IndexFunc(text, func(r rune) bool { return r > '~' }) < 0
+		require.Equal(t, want == len(b) && ascii, simple(text))
 	})
 }
 
@@ -247,6 +261,7 @@ func BenchmarkClient(b *testing.B) {
 	prepared := make([][]byte, 4*windowSize)
 	for i := range prepared {
 		m := hotMessage
+		m.Timestamp = fmt.Sprintf("2026-11-21T12:00:00.%06d+00:00", i)
 		m.ID = uint64(i)
 		prepared[i], _ = AppendMessage(nil, m)
 	}
@@ -258,6 +273,11 @@ func BenchmarkClient(b *testing.B) {
 		}
 	}
 	b.Run("new", func(b *testing.B) { run(b, hotClient(b), 1) })
+	b.Run("new, no acknowledgement", func(b *testing.B) {
+		c := hotClient(b)
+		c.cfg.NoAck = true
+		run(b, c, 1)
+	})
 	b.Run("duplicate", func(b *testing.B) { run(b, hotClient(b), 0) })
 	b.Run("new, with events", func(b *testing.B) {
 		c := hotClient(b)

@@ -24,7 +24,8 @@ type rawMessage struct {
 // since encoding/json takes keys in any case and twice, numbers of any length,
 // and broken UTF-8, all in silence. Used again and again it allocates nothing.
 type decoder struct {
-	rest    []byte   // valid UTF-8, what has not been read
+	text    []byte   // valid UTF-8
+	at      int      // what is before has been read
 	unknown [][]byte // keys read that are not ours
 	scratch []byte   // strings that had escapes
 }
@@ -40,21 +41,33 @@ const (
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
-// knownKey returns the bit of a key, 0 for one that is not ours.
-func knownKey(key []byte) uint {
-	switch string(key) {
-	case "timestamp":
-		return keyTimestamp
-	case "state":
-		return keyState
-	case "message_id":
-		return keyID
-	case "epoch":
-		return keyEpoch
-	case "interval_ms":
-		return keyInterval
+// knownKeys are the keys in the order of their bits, which is the one that
+// servers send them in, as they stand in a message.
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`}
+
+// key reads the n-th key and the colon behind it. The bit is 0 for one that is
+// not ours.
+func (d *decoder) key(n int) (key []byte, bit uint, err error) {
+	d.space()
+	rest := d.text[d.at:]
+	if n < len(knownKeys) { // the expected one is found in a fifth of the time
+		if k := knownKeys[n]; len(k) <= len(rest) && string(rest[:len(k)]) == k {
+			d.at += len(k)
+			return rest[1 : len(k)-2], 1 << n, nil
+		}
 	}
-	return 0
+	if key, err = d.string(); err != nil {
+		return nil, 0, err
+	}
+	if !d.take(':') {
+		return nil, 0, malformed("no colon behind the key %.20q", key)
+	}
+	for i, k := range knownKeys {
+		if string(key) == k[1:len(k)-2] {
+			bit = 1 << i
+		}
+	}
+	return key, bit, nil
 }
 
 // decode reads b, with the rules of DecodeMessage.
@@ -65,35 +78,28 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 	if !utf8.Valid(b) {
 		return m, malformed("not valid UTF-8")
 	}
-	d.rest, d.unknown, d.scratch = b, d.unknown[:0], d.scratch[:0]
+	d.text, d.at, d.unknown, d.scratch = b, 0, d.unknown[:0], d.scratch[:0]
 	if !d.take('{') {
 		return m, malformed("not a JSON object")
 	}
 	var seen uint
-	for n := 0; !d.take('}'); n++ {
-		if n > 0 && !d.take(',') {
-			return m, malformed("no comma between two fields")
-		}
+	for n, more := 0, !d.take('}'); more; n++ {
 		if n == maxJSONKeys {
 			return m, malformed("more than %d keys", maxJSONKeys)
 		}
-		key, err := d.string()
+		key, bit, err := d.key(n)
 		if err != nil {
 			return m, err
 		}
-		if !d.take(':') {
-			return m, malformed("no colon behind the key %.20q", key)
-		}
-		bit := knownKey(key)
 		if seen&bit != 0 || bit == 0 && !d.isNew(key) {
 			return m, malformed("the key %.20q stands twice", key)
 		}
 		seen |= bit
 		switch bit {
 		case keyTimestamp:
-			m.timestamp, err = d.text(key, maxTimestampLen)
+			m.timestamp, err = d.value(key, maxTimestampLen)
 		case keyState:
-			m.state, err = d.text(key, MaxStateLen)
+			m.state, err = d.value(key, MaxStateLen)
 		case keyID:
 			m.id, err = d.integer(key)
 		case keyEpoch:
@@ -106,8 +112,11 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 		if err != nil {
 			return m, err
 		}
+		if more = d.take(','); !more && !d.take('}') {
+			return m, malformed("no comma between two fields")
+		}
 	}
-	if d.space(); len(d.rest) > 0 {
+	if d.space(); d.at < len(d.text) {
 		return m, malformed("text behind the JSON object")
 	}
 	if seen&keysRequired != keysRequired {
@@ -128,25 +137,28 @@ func (d *decoder) isNew(key []byte) bool {
 }
 
 func (d *decoder) space() {
-	for len(d.rest) > 0 && (d.rest[0] == ' ' || d.rest[0] == '\n' || d.rest[0] == '\t' || d.rest[0] == '\r') {
-		d.rest = d.rest[1:]
+	for d.at < len(d.text) && isSpace(d.text[d.at]) {
+		d.at++
 	}
+}
+
+// isSpace looks c up in a set of bits; most often the first look is enough.
+func isSpace(c byte) bool {
+	return c <= ' ' && 1<<c&(1<<' '|1<<'\n'|1<<'\t'|1<<'\r') > uint64(0)
 }
 
 // take skips white space and consumes c if it is next.
 func (d *decoder) take(c byte) bool {
-	if len(d.rest) > 0 && d.rest[0] <= ' ' {
-		d.space()
+	d.space()
+	if d.at == len(d.text) || d.text[d.at] != c {
+		return false
 	}
-	if len(d.rest) > 0 && d.rest[0] == c {
-		d.rest = d.rest[1:]
-		return true
-	}
-	return false
+	d.at++
+	return true
 }
 
-// text reads a string value of 1 to limit bytes.
-func (d *decoder) text(key []byte, limit int) ([]byte, error) {
+// value reads a string value of 1 to limit bytes.
+func (d *decoder) value(key []byte, limit int) ([]byte, error) {
 	s, err := d.string()
 	if err == nil && (len(s) == 0 || len(s) > limit) {
 		err = malformed("%s has %d bytes, it takes 1 to %d", key, len(s), limit)
@@ -179,15 +191,15 @@ func (d *decoder) string() ([]byte, error) {
 	if !d.take('"') {
 		return nil, malformed("no string where one must be")
 	}
-	i := plain(d.rest)
-	if i == len(d.rest) {
+	rest := d.text[d.at:]
+	i := plain(rest)
+	if i == len(rest) {
 		return nil, malformed("a string does not end")
 	}
-	switch d.rest[i] {
+	switch rest[i] {
 	case '"':
-		s := d.rest[:i]
-		d.rest = d.rest[i+1:]
-		return s, nil
+		d.at += i + 1
+		return rest[:i], nil
 	case '\\':
 		return d.escaped(i)
 	}
@@ -199,15 +211,17 @@ func (d *decoder) string() ([]byte, error) {
 func plain(b []byte) int {
 	const each = 0x0101010101010101 // times c: c in each byte
 	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		v := binary.LittleEndian.Uint64(b[i:])
-		quote, backslash := v^each*'"', v^each*'\\'
-		// The top bit of a byte that is below n: (x-n) &^ x. A borrow goes to
-		// later bytes only, so the first hit is true.
-		hit := (v-each*' ')&^v | (quote-each)&^quote | (backslash-each)&^backslash
-		if hit &= each * 0x80; hit != 0 {
+	for rest := b; len(rest) >= 8; rest = rest[8:] {
+		v := binary.LittleEndian.Uint64(rest)
+		// x-n has the top bit set where an x below 0x80 is below n. Control
+		// characters and the quote are those with x^2 <= ' ', the backslash is the
+		// one with x^'\\' < 1. A borrow goes to later bytes only, so the first hit
+		// is true.
+		hit := (v ^ each*2 - each*(' '+1)) | (v ^ each*'\\' - each)
+		if hit &= each * 0x80 &^ v; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
+		i += 8
 	}
 	for ; i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\'; i++ {
 	}
@@ -217,11 +231,11 @@ func plain(b []byte) int {
 // escaped reads a string whose first backslash is at i, into the scratch.
 func (d *decoder) escaped(i int) ([]byte, error) {
 	start := len(d.scratch)
-	d.scratch = append(d.scratch, d.rest[:i]...)
-	for b := d.rest[i:]; len(b) > 0; {
+	d.scratch = append(d.scratch, d.text[d.at:d.at+i]...)
+	for b := d.text[d.at+i:]; len(b) > 0; {
 		switch c := b[0]; {
 		case c == '"':
-			d.rest = b[1:]
+			d.at = len(d.text) - len(b) + 1
 			return d.scratch[start:], nil
 		case c < ' ':
 			return nil, malformed("control character in a string")
@@ -296,13 +310,11 @@ func (d *decoder) integer(key []byte) (uint64, error) {
 // scalar takes what could be a number, true, false or null.
 func (d *decoder) scalar() []byte {
 	d.space()
-	end := 0
-	for end < len(d.rest) && !endsScalar(d.rest[end]) {
-		end++
+	start := d.at
+	for d.at < len(d.text) && !endsScalar(d.text[d.at]) {
+		d.at++
 	}
-	s := d.rest[:end]
-	d.rest = d.rest[end:]
-	return s
+	return d.text[start:d.at]
 }
 
 func endsScalar(c byte) bool {
@@ -318,15 +330,15 @@ func (d *decoder) skip(depth int) error {
 	if depth > maxJSONDepth {
 		return malformed("nested deeper than %d", maxJSONDepth)
 	}
-	if d.space(); len(d.rest) == 0 {
+	if d.space(); d.at == len(d.text) {
 		return malformed("a value is absent")
 	}
-	switch open := d.rest[0]; open {
+	switch open := d.text[d.at]; open {
 	case '"':
 		_, err := d.string()
 		return err
 	case '{', '[':
-		d.rest = d.rest[1:]
+		d.at++
 		for first := true; !d.take(open + 2); first = false { // '{'+2 is '}', '['+2 is ']'
 			if !first && !d.take(',') {
 				return malformed("no comma between two values")

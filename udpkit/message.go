@@ -77,8 +77,10 @@ func (e *Epoch) UnmarshalText(text []byte) error {
 
 func (e Epoch) append(dst []byte) []byte {
 	const digits = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[e>>shift&15])
+	dst = append(dst, digits...) // room for 16, written to below
+	text := (*[16]byte)(dst[len(dst)-16:])
+	for i := range text {
+		text[i] = digits[e>>(60-4*i)&15]
 	}
 	return dst
 }
@@ -152,23 +154,61 @@ func sentTime(b []byte) (t time.Time, ok bool) {
 	return Message{Timestamp: string(b)}.Time()
 }
 
+// timestampReader is sentTime for messages that come one after the other. It
+// reads a date once: in the next timestamp mostly only the fraction of the second
+// is another.
+type timestampReader struct {
+	text [maxTimestampLen]byte // the last timestamp, without the digits of its fraction
+	n    int                   // bytes of it, 0 before the first
+	time time.Time             // what it says
+}
+
+func (r *timestampReader) read(b []byte) (time.Time, bool) {
+	const seconds = len("2006-01-02T15:04:05")
+	if len(b) < seconds || len(b) > maxTimestampLen {
+		return sentTime(b)
+	}
+	date, rest := b[:seconds], b[seconds:]
+	var fraction time.Duration
+	if len(rest) > 0 && rest[0] == '.' {
+		date, rest = b[:seconds+1], rest[1:]
+		unit := time.Second
+		for len(rest) > 0 && '0' <= rest[0] && rest[0] <= '9' && unit > 1 {
+			unit /= 10
+			fraction += unit * time.Duration(rest[0]-'0')
+			rest = rest[1:]
+		}
+		if unit == time.Second {
+			return sentTime(b) // no digit
+		}
+	}
+	if r.n == len(date)+len(rest) && string(r.text[:len(date)]) == string(date) && string(r.text[len(date):r.n]) == string(rest) {
+		return r.time.Add(fraction), true
+	}
+	t, ok := sentTime(b)
+	if ok {
+		r.n = copy(r.text[:], date)
+		r.n += copy(r.text[r.n:], rest)
+		r.time = t.Add(-fraction)
+	}
+	return t, ok
+}
+
 // AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a
 // field is out of its range or the result is longer than MaxMessageSize.
 func AppendMessage(dst []byte, m Message) ([]byte, error) {
-	if err := checkText("timestamp", m.Timestamp, maxTimestampLen); err != nil {
-		return dst, err
-	}
-	if err := m.State.check(); err != nil {
-		return dst, err
-	}
 	if m.ID > MaxMessageID {
 		return dst, fmt.Errorf("%w: message id %d is larger than %d", ErrConfig, m.ID, uint64(MaxMessageID))
 	}
 	start := len(dst)
-	dst = append(dst, `{"timestamp":`...)
-	dst = appendJSONString(dst, m.Timestamp)
-	dst = append(dst, `,"state":`...)
-	dst = appendJSONString(dst, string(m.State))
+	dst, err := appendText(append(dst, `{"timestamp":`...), "timestamp", m.Timestamp, maxTimestampLen)
+	if err != nil {
+		return dst[:start], err
+	}
+	dst, err = appendText(append(dst, `,"state":`...), "state", string(m.State), MaxStateLen)
+	if err != nil {
+		return dst[:start], err
+	}
 	dst = append(dst, `,"message_id":`...)
 	dst = strconv.AppendUint(dst, m.ID, 10)
 	if m.Epoch != 0 {
@@ -187,22 +227,43 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 	return dst, nil
 }
 
-// appendJSONString quotes text that checkText has passed: it holds no control
-// characters, so only the quote and the backslash need an escape.
-func appendJSONString(dst []byte, text string) []byte {
+// appendText appends text as a JSON string if checkText takes it: then it holds
+// no control characters, and only the quote and the backslash need an escape.
+func appendText(dst []byte, what, text string, limit int) ([]byte, error) {
+	if text != "" && len(text) <= limit && simple(text) {
+		return append(append(append(dst, '"'), text...), '"'), nil
+	}
+	if err := checkText(what, text, limit); err != nil {
+		return dst, err
+	}
 	dst = append(dst, '"')
-	start := len(dst)
-	dst = append(dst, text...)
-	if plain(dst[start:]) < len(text) {
-		dst = dst[:start]
-		for i := range len(text) {
-			if text[i] == '"' || text[i] == '\\' {
-				dst = append(dst, '\\')
-			}
-			dst = append(dst, text[i])
+	for i := range len(text) {
+		if text[i] == '"' || text[i] == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, text[i])
+	}
+	return append(dst, '"'), nil
+}
+
+// simple tells whether text is printable ASCII without quotes and backslashes, as
+// nearly all is. It looks at eight bytes at a time.
+func simple(text string) bool {
+	const each = 0x0101010101010101 // times c: c in each byte
+	for ; len(text) >= 8; text = text[8:] {
+		v := binary.LittleEndian.Uint64([]byte(text[:8]))
+		// As in plain, and x+1 has the top bit set where x is above '~'. A borrow or
+		// carry comes only from a byte that is not simple itself.
+		if ((v^each*2-each*(' '+1))|(v^each*'\\'-each)|(v+each)|v)&(each*0x80) != 0 {
+			return false
 		}
 	}
-	return append(dst, '"')
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // DecodeMessage reads a message, strictly: at most MaxMessageSize bytes of valid

@@ -18,9 +18,6 @@ import (
 const DefaultInterval = 5 * time.Second
 
 const (
-	// serverReadBuffer holds the acknowledgements that come all at once after a
-	// broadcast: 4 MiB took 10,000 small datagrams, the system's default 256.
-	serverReadBuffer = 4 << 20
 	// sentRing is how many messages back an acknowledgement is still taken.
 	sentRing = 1024
 	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
@@ -130,7 +127,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: serverReadBuffer})
+	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: ReadBufferSize})
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
@@ -141,6 +138,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	s := newServer(cfg, nil)
 	s.conn = conn
+	s.summary.ReadBuffer = grantedReadBuffer(conn)
 	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
 		for _, to := range targets {
 			writer.Add(b, to)
@@ -226,7 +224,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 
 	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
-	s.tell(StartEvent{At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval})
+	s.tell(StartEvent{
+		At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+	})
 
 	var (
 		readers, dispatcher sync.WaitGroup

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -37,6 +38,37 @@ func timestamp(e udpkit.MessageEvent) string {
 		return clock(sent)
 	}
 	return Printable(e.Timestamp)
+}
+
+// smallBuffer tells whether the system granted less than half of the receive
+// buffer that was asked for.
+func smallBuffer(granted int) bool { return granted > 0 && granted < udpkit.ReadBufferSize/2 }
+
+// buffer returns the size of a receive buffer, and what to do if it is small; ""
+// if the system did not tell.
+func buffer(granted int) string {
+	if !smallBuffer(granted) {
+		return size(granted)
+	}
+	text := size(granted) + " of the " + size(udpkit.ReadBufferSize) + " asked for"
+	switch runtime.GOOS {
+	case "linux":
+		text += ": raise net.core.rmem_max"
+	case "darwin", "freebsd", "dragonfly":
+		text += ": raise kern.ipc.maxsockbuf"
+	}
+	return text
+}
+
+// size returns a number of bytes, "" for 0.
+func size(n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case n < 1<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
 }
 
 // plural returns the number and the noun: 1 message, 2 messages.

@@ -21,6 +21,7 @@ var pageHTML string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"text":      func(s any) string { return Printable(fmt.Sprint(s)) },
 	"short":     short,
+	"buffer":    buffer,
 	"tenths":    tenths,
 	"clock":     clock,
 	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },

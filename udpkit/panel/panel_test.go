@@ -25,6 +25,7 @@ func TestText(t *testing.T) {
 		wait[udpkit.MessageEvent](t, client)
 	}
 	text := server.end(t)
+	require.Regexp(t, `\n  buffer +[0-9.]+ [KM]iB`, text)
 	require.Contains(t, text, "#1 sent to 1 target")
 	require.Contains(t, text, "#1 by c1 at 127.0.0.1:")
 	require.Contains(t, text, "Ended: interrupted")
@@ -34,8 +35,25 @@ func TestText(t *testing.T) {
 	require.Regexp(t, `ACTIVE +#1 sent [0-9:.]+ by 127\.0\.0\.1:[0-9]+, latency `, text)
 	require.Contains(t, text, "Ended: interrupted")
 	require.Contains(t, text, "missed        0, 0 gaps")
+	require.Regexp(t, `\n  buffer +[0-9.]+ [KM]iB`, text)
 	require.NotContains(t, text, "\x1b", "colours are for terminals")
 	require.NotContains(t, text, "\r", "the indicator is for terminals")
+}
+
+// A person is told where the system grants a much smaller receive buffer, and nothing at the start where it does not.
+func TestReadBuffer(t *testing.T) {
+	client, _ := startClient(t, udpkit.ClientConfig{}, panel.Options{})
+	text := client.end(t)
+	sum := udpkit.ClientSummary{}
+	for len(client.events) > 0 {
+		if e, ok := (<-client.events).(udpkit.ClientSummary); ok {
+			sum = e
+		}
+	}
+	require.Positive(t, sum.ReadBuffer)
+	small := sum.ReadBuffer < udpkit.ReadBufferSize/2
+	require.Equal(t, small, strings.Contains(text, "\n  receive buffer "), text)
+	require.Equal(t, small, strings.Contains(text, " of the 4 MiB asked for"), text)
 }
 
 // hostile datagrams must not get a raw control or invisible character onto a

@@ -108,10 +108,13 @@ func (t *text) event(e udpkit.Event) error {
 }
 
 func (t *text) start(e udpkit.StartEvent) string {
-	if e.ClientID != "" {
-		return fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.paint(bold, Printable(e.ClientID)), e.Listen, e.Receiver)
-	}
 	line := fmt.Sprintf("Server at %v, every %v, epoch %v. Ctrl-C ends it.", e.Listen, e.Interval, e.Epoch)
+	if e.ClientID != "" {
+		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.paint(bold, Printable(e.ClientID)), e.Listen, e.Receiver)
+	}
+	if smallBuffer(e.ReadBuffer) {
+		line += "\n  " + t.paint(yellow, "receive buffer "+buffer(e.ReadBuffer))
+	}
 	for _, to := range e.Targets {
 		line += fmt.Sprintf("\n  to %v", to)
 	}
@@ -124,6 +127,8 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),
+		"dropped", notZero(s.KernelDropped, "datagram"),
+		"buffer", buffer(s.ReadBuffer),
 		"not shown", notZero(s.EventsDropped, "event"),
 	)
 }
@@ -137,6 +142,7 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 		"interval", distribution(s.Interval),
 		"latency", distribution(s.Latency),
 		"dropped", notZero(s.Dropped+s.KernelDropped, "datagram"),
+		"buffer", buffer(s.ReadBuffer),
 	)
 }
 
