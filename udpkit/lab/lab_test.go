@@ -148,8 +148,9 @@ func TestPythonEnvironHidesUserSettings(t *testing.T) {
 }
 
 func TestKernelFlags(t *testing.T) {
-	assert.Equal(t, "-buildvcs=false", kernelFlags(""))
-	assert.Equal(t, "-tags=x -buildvcs=false", kernelFlags("-mod=mod -tags=x -buildvcs=true --modfile=go.alt"))
+	assert.Equal(t, "-buildvcs=false -ldflags=-s", kernelFlags(""))
+	assert.Equal(t, "-buildvcs=false -ldflags=-s -tags=x -ldflags=-w",
+		kernelFlags("-mod=mod -tags=x -buildvcs=true --modfile=go.alt -ldflags=-w"))
 }
 
 func TestRequirementsArePinnedAndHashed(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 
 // These tests set up the lab for real, in the user's cache: the first time downloads and takes minutes.
 
-func realSetup(t *testing.T) *Env {
+func realSetup(t testing.TB) *Env {
 	t.Helper()
 	if testing.Short() {
 		testenv.Skip(t, "sets up JupyterLab, which is not short")
@@ -54,7 +54,7 @@ func TestSecondSetupDoesNothing(t *testing.T) {
 }
 
 // writeNotebook writes a notebook of code cells.
-func writeNotebook(t *testing.T, path string, cells ...string) {
+func writeNotebook(t testing.TB, path string, cells ...string) {
 	t.Helper()
 	list := []any{}
 	for _, source := range cells {
@@ -86,6 +86,7 @@ func TestExecute(t *testing.T) {
 		err := env.Execute(t.Context(), in, out)
 		assert.ErrorIs(t, err, ErrNotebook)
 		assert.ErrorContains(t, err, "the reason")
+		assert.ErrorContains(t, err, "Cell [1] Line 2", "the stack trace needs no debugging information")
 	})
 	t.Run("the end of the context ends cell and kernel", func(t *testing.T) {
 		running := filepath.Join(dir, "running")
