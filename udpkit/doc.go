@@ -48,6 +48,25 @@
 // epoch, followed by " epoch <epoch>", which proves that the client has read the
 // message.
 //
+// # What it costs
+//
+// Datagrams of 120 bytes on one core of a small virtual machine, as "go tool
+// udpkit bench" prints it, which also measures yours; the README has all of it.
+//
+//	                       at full speed        50,000/s   there and back   idle
+//	C recvfrom             1.13 M/s    676 ns   4.6 us     46 / 92 us       0 %
+//	ReadFromUDPAddrPort    1.02 M/s    884 ns   8.9 us     50 / 109 us      0 %
+//	Blocking               1.07 M/s    670 ns   6.0 us     51 / 107 us      0 %
+//	NonBlocking            0.49 M/s    843 ns   5.4 us     20 ms            0.6 %
+//	SelectorStyle          0.95 M/s    720 ns   6.8 us     49 / 128 us      0 %
+//	Goroutine              1.01 M/s    663 ns   6.0 us     49 / 101 us      0 %
+//	Channel                1.10 M/s    664 ns   6.4 us     58 / 115 us      0 %
+//	any with Coalesce      9.5 M/s     70 ns    if the sender uses UDP_SEGMENT
+//	Client                 4.0 M/s     246 ns   likewise
+//
+// The times are the receiver's CPU for each datagram; there and back p50 and p99.
+// Nothing is allocated for a datagram.
+//
 // # When not to use it
 //
 // A broadcast stays on its subnet, is neither encrypted nor authenticated, and is

@@ -129,8 +129,8 @@ const (
 	// Goroutine reads and handles on a goroutine of its own. The caller's goroutine only calls OnIdle, which may
 	// therefore run at the same time as the handler.
 	Goroutine Style = "goroutine"
-	// Channel reads on a goroutine into a bounded channel, and selects over datagrams, ticks and cancellation on the
-	// caller's goroutine. A full channel drops the newest datagram and counts it, see [Receiver.Dropped].
+	// Channel reads on a goroutine into a bounded queue and tells of it over a channel; the caller's goroutine selects over
+	// that, ticks and cancellation. A full queue drops the newest datagram and counts it, see [Receiver.Dropped].
 	Channel Style = "channel"
 )
 

@@ -45,6 +45,9 @@ func (s *session) selecting() error {
 			if failure != nil || s.ctx.Err() != nil {
 				return
 			}
+			if !s.reader.Buffered() && s.reader.Emptied() {
+				return // what has come since makes the socket ready again: no need to ask for EAGAIN
+			}
 		}
 	}
 	if err := selector.Register(s.conn, Readable, readAll); err != nil {

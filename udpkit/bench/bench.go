@@ -11,6 +11,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -103,12 +104,10 @@ type subject struct {
 type mode struct{ subject, load string }
 
 var (
-	ordinary  = mode{"receive", "flood"}
-	segmented = mode{"receive", "segments"}
-	paced     = mode{"receive", "pace"}
-	echoed    = mode{"echo", "ping"}
-	statused  = mode{"receive", "statuses"}
-	statusGSO = mode{"receive", "status-segments"}
+	flooded  = mode{"receive", "flood"}
+	paced    = mode{"receive", "pace"}
+	echoed   = mode{"echo", "ping"}
+	statused = mode{"receive", "statuses"}
 )
 
 // Names of the rows that others are compared with.
@@ -116,7 +115,6 @@ const (
 	cBlocking = "C recvfrom"
 	cPolling  = "C non-blocking"
 	cSelector = "C epoll"
-	cBatch    = "C recvmmsg"
 	cGRO      = "C recvmmsg + GRO"
 )
 
@@ -128,38 +126,38 @@ func subjects(self []string, cc, python []string) []subject {
 			all = append(all, subject{name, language, twin, append(slices.Clone(command), args), modes})
 		}
 	}
-	add(cBlocking, "C", cBlocking, cc, "recvfrom", ordinary, paced, echoed)
-	add(cPolling, "C", cBlocking, cc, "poll", ordinary)
+	add(cBlocking, "C", cBlocking, cc, "recvfrom", flooded, paced, echoed)
+	add(cPolling, "C", cBlocking, cc, "poll", flooded)
 	if runtime.GOOS == "linux" {
-		add(cSelector, "C", cBlocking, cc, "epoll", ordinary, paced, echoed)
-		add(cBatch, "C", cBlocking, cc, "recvmmsg", ordinary, paced, echoed)
-		add(cGRO, "C", cBlocking, cc, "gro", segmented)
+		add(cSelector, "C", cBlocking, cc, "epoll", flooded, paced, echoed)
+		add("C recvmmsg", "C", cBlocking, cc, "recvmmsg", flooded, paced, echoed)
+		add(cGRO, "C", cBlocking, cc, "gro", flooded)
 	}
-	add("Go ReadFromUDPAddrPort", "Go", cBlocking, self, "ReadFromUDPAddrPort", ordinary, paced, echoed)
-	add("Go ReadFromUDP", "Go", cBlocking, self, "ReadFromUDP", ordinary)
-	add("Go deadline before each read", "Go", cBlocking, self, "SetReadDeadline", ordinary)
-	add("Go channel, datagram by datagram", "Go", cBlocking, self, "chan", ordinary, echoed)
+	add("Go ReadFromUDPAddrPort", "Go", cBlocking, self, "ReadFromUDPAddrPort", flooded, paced, echoed)
+	add("Go ReadFromUDP", "Go", cBlocking, self, "ReadFromUDP", flooded)
+	add("Go deadline before each read", "Go", cBlocking, self, "SetReadDeadline", flooded)
+	add("Go channel, datagram by datagram", "Go", cBlocking, self, "chan", flooded, paced, echoed)
 	twins := map[udpkit.Style]string{udpkit.NonBlocking: cPolling, udpkit.SelectorStyle: cSelector}
 	for _, style := range udpkit.Styles() {
-		twin := twins[style]
-		if twin == "" {
-			twin = cBlocking
-		}
-		modes := []mode{ordinary, paced, echoed}
+		modes := []mode{flooded, paced, echoed}
 		if style == udpkit.NonBlocking {
-			modes = []mode{ordinary, paced} // its round trip is the poll interval
+			modes = []mode{flooded, paced} // its round trip is the poll interval
 		}
-		add("udpkit "+string(style), "udpkit", twin, self, string(style), modes...)
-		add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", segmented)
+		add("udpkit "+string(style), "udpkit", cmp.Or(twins[style], cBlocking), self, string(style), modes...)
 	}
-	add("udpkit client", "udpkit", cBlocking, self, "client", statused, statusGSO)
+	if runtime.GOOS == "linux" {
+		for _, style := range udpkit.Styles() {
+			add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", flooded)
+		}
+	}
+	add("udpkit client", "udpkit", cGRO, self, "client", statused)
 	for _, p := range []struct{ name, args string }{
 		{"recvfrom", "recvfrom"}, {"non-blocking", "poll"}, {"selectors", "selectors"}, {"thread and queue", "thread"},
 		{"asyncio", "asyncio"},
 	} {
-		modes := []mode{ordinary, paced, echoed}
+		modes := []mode{flooded, paced, echoed}
 		if p.args == "poll" {
-			modes = []mode{ordinary, paced}
+			modes = []mode{flooded, paced}
 		}
 		add("Python "+p.name, "Python", cBlocking, python, p.args, modes...)
 	}
@@ -387,7 +385,7 @@ func (r *runner) idle(ctx context.Context) error {
 	}
 	var all []*watched
 	for _, s := range r.subjects {
-		if !slices.Contains(s.modes, ordinary) || s.name == "udpkit client" {
+		if s.command[len(s.command)-1] == "client" || strings.Contains(s.name, "GRO") {
 			continue
 		}
 		modes := []string{"idle"}

@@ -76,23 +76,19 @@ func TestRun(t *testing.T) {
 	assert.NotEmpty(t, steps)
 
 	for _, r := range report.Rows {
-		if strings.Contains(r.Name, "GRO") {
-			require.NotNil(t, r.Segmented, r.Name)
-			continue
-		}
-		require.NotNil(t, r.Ordinary, r.Name)
-		assert.Positive(t, r.Ordinary.Rate.Median, r.Name)
-		assert.Positive(t, r.Ordinary.CPU.Median, r.Name)
-		require.NotNil(t, r.Ordinary.RateRatio, r.Name)
-		if r.Name != "udpkit client" {
+		require.NotNil(t, r.Full, r.Name)
+		assert.Positive(t, r.Full.Rate.Median, r.Name)
+		assert.Positive(t, r.Full.CPU.Median, r.Name)
+		require.NotNil(t, r.Full.RateRatio, r.Name)
+		if !strings.Contains(r.Name, "client") && !strings.Contains(r.Name, "GRO") {
 			assert.NotEmpty(t, r.Idle, r.Name)
 		}
 	}
 	for _, style := range udpkit.Styles() {
 		r := row(t, report, "udpkit "+string(style))
-		assert.Less(t, r.Ordinary.Allocations.Median, 0.1, style)
+		assert.Less(t, r.Full.Allocations.Median, 0.1, style)
 		require.NotNil(t, r.Paced, style)
-		assert.Positive(t, row(t, report, "udpkit "+string(style)+" + GRO").Segmented.RateRatio.Median)
+		assert.Positive(t, row(t, report, "udpkit "+string(style)+" + GRO").Full.RateRatio.Median)
 		if style == udpkit.NonBlocking {
 			continue
 		}
@@ -102,8 +98,7 @@ func TestRun(t *testing.T) {
 		assert.Len(t, r.Idle, 2)
 	}
 	client := row(t, report, "udpkit client")
-	assert.Positive(t, client.Ordinary.Rate.Median)
-	assert.Positive(t, client.Segmented.Rate.Median)
+	assert.Positive(t, client.Full.Rate.Median)
 	require.NotNil(t, report.Acks)
 	assert.Equal(t, 100_000, report.Acks.Clients)
 	assert.Positive(t, report.Acks.Counted)
@@ -140,8 +135,8 @@ func TestRunWithoutReferences(t *testing.T) {
 	assert.Contains(t, missing, "the references in C")
 	assert.Contains(t, missing, "the references in Python")
 	r := row(t, report, "udpkit goroutine")
-	assert.Positive(t, r.Ordinary.Rate.Median)
-	assert.Nil(t, r.Ordinary.RateRatio)
+	assert.Positive(t, r.Full.Rate.Median)
+	assert.Nil(t, r.Full.RateRatio)
 	var tables bytes.Buffer
 	require.NoError(t, report.WriteText(&tables))
 	assert.Contains(t, tables.String(), "Not measured:")
@@ -177,7 +172,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	report, err := bench.Run(ctx, cfg)
 	require.ErrorIs(t, err, stop)
-	assert.Positive(t, row(t, report, "udpkit blocking").Ordinary.Rate.Median)
+	assert.Positive(t, row(t, report, "udpkit blocking").Full.Rate.Median)
 	assert.Nil(t, report.Acks)
 }
 
@@ -218,7 +213,7 @@ func ExampleRun() {
 	}
 	for _, row := range report.Rows {
 		if row.Name == "udpkit goroutine" {
-			fmt.Println(row.Name, row.Ordinary.Rate.Median > 0)
+			fmt.Println(row.Name, row.Full.Rate.Median > 0)
 		}
 	}
 	// Output: udpkit goroutine true

@@ -40,13 +40,11 @@ type RoundTrip struct {
 
 // load sends to a port of this machine until ctx ends, in one of these modes:
 //
-//	flood            at full speed, a system call for each datagram
-//	segments         at full speed, 64 datagrams to a system call (UDP_SEGMENT)
-//	pace             50,000 a second, evenly
-//	statuses         flood, but with messages of a server
-//	status-segments  segments, but with messages of a server
-//	ping             one, and the next when it has come back; writes a RoundTrip
-//	acks             for each message of the server, 100,000 acknowledgements
+//	flood         at full speed, 64 datagrams to a system call where there is UDP_SEGMENT
+//	statuses      the same, but with messages of a server
+//	pace          50,000 a second, evenly
+//	ping          one, and the next when it has come back; writes a RoundTrip
+//	acks          for each message of the server, 100,000 acknowledgements
 func load(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 2 {
 		return errors.New("a load needs a mode and a port")
@@ -66,26 +64,23 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 	payload := bytes.Repeat([]byte("."), datagramSize)
 	switch args[0] {
 	case "flood":
-		return flood(ctx, conn, func() []byte { return payload })
-	case "segments":
-		if err := segment(conn, datagramSize); err != nil {
-			return err
+		if segment(conn, datagramSize) == nil {
+			payload = bytes.Repeat(payload, segments)
 		}
-		payload = bytes.Repeat(payload, segments)
 		return flood(ctx, conn, func() []byte { return payload })
 	case "statuses":
-		s, err := newStatuses(1)
+		n := segments
+		if segment(conn, 1) != nil {
+			n = 1
+		}
+		s, err := newStatuses(n)
 		if err != nil {
 			return err
 		}
-		return flood(ctx, conn, s.next)
-	case "status-segments":
-		s, err := newStatuses(segments)
-		if err != nil {
-			return err
-		}
-		if err := segment(conn, s.size); err != nil {
-			return err
+		if n > 1 {
+			if err := segment(conn, s.size); err != nil {
+				return err
+			}
 		}
 		return flood(ctx, conn, s.next)
 	case "pace":

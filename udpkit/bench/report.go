@@ -45,17 +45,17 @@ type Missing struct {
 // Row is all that was measured of one receiver; nil is not measured.
 type Row struct {
 	Name string `json:"name"`
-	// Twin is the row that Ordinary and Segmented are compared with: the same mechanism
-	// in C. Paced and the round trip are compared with a blocking receive in C.
+	// Twin is the row that Full is compared with: the same mechanism in C. Paced and
+	// the round trip are compared with a blocking receive in C.
 	Twin string `json:"twin"`
-	// Ordinary is with a sender at full speed that makes a system call for each
-	// datagram, Segmented with one that gives the kernel 64 at a time (UDP_SEGMENT),
-	// Paced with one that sends 50,000 a second.
-	Ordinary  *Throughput `json:"ordinary,omitempty"`
-	Segmented *Throughput `json:"segmented,omitempty"`
-	Paced     *Throughput `json:"paced,omitempty"`
-	P50       *Figure     `json:"p50_ns,omitempty"`
-	P99       *Figure     `json:"p99_ns,omitempty"`
+	// Full is with a sender at full speed, Paced with one that sends 50,000 datagrams a
+	// second. On Linux the former gives the kernel 64 at a time (UDP_SEGMENT), since one
+	// that makes a system call for each is slower than most receivers; for a receiver
+	// without GRO the kernel takes them apart again.
+	Full  *Throughput `json:"full,omitempty"`
+	Paced *Throughput `json:"paced,omitempty"`
+	P50   *Figure     `json:"p50_ns,omitempty"`
+	P99   *Figure     `json:"p99_ns,omitempty"`
 	// P50Ratio and P99Ratio compare the round trip with that of a blocking receive in
 	// C in the same round.
 	P50Ratio *Figure `json:"p50_ratio,omitempty"`
@@ -140,13 +140,10 @@ func (r *Report) row(name string) *Row {
 }
 
 func (row *Row) throughput(m mode) **Throughput {
-	switch m {
-	case segmented, statusGSO:
-		return &row.Segmented
-	case paced:
+	if m == paced {
 		return &row.Paced
 	}
-	return &row.Ordinary
+	return &row.Full
 }
 
 func (r *Report) add(name string, m mode, round int, c count) {
@@ -202,9 +199,8 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, ", %s", version)
 		}
 	}
-	fmt.Fprintf(&b, ".\nMedians of %d rounds of %v that took turns (lowest to highest); CPU is the receiver's own.\n", r.Rounds, r.Time)
-	r.throughput(&b, "An ordinary sender at full speed: a system call for each datagram of 120 bytes", func(row *Row) *Throughput { return row.Ordinary })
-	r.throughput(&b, "A segmenting sender at full speed: 64 datagrams a system call (UDP_SEGMENT)", func(row *Row) *Throughput { return row.Segmented })
+	fmt.Fprintf(&b, ".\nMedians of %d rounds of %v that took turns, ± the most that one was away; CPU is the receiver's own; x is a ratio within a round.\n", r.Rounds, r.Time)
+	r.full(&b)
 	r.waiting(&b)
 	if a := r.Acks; a != nil {
 		fmt.Fprintf(&b, "\nA server with %d clients, all of which acknowledge a message a second: %d of %d acknowledgements counted, %.0f %% of a core, %.0f bytes a client.\n",
@@ -220,10 +216,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-func (r *Report) throughput(w io.Writer, title string, of func(*Row) *Throughput) {
-	rows := [][]string{{"receiver", "datagrams/s", "CPU each", "allocations each", "compared with", "rate", "CPU"}}
+func (r *Report) full(w io.Writer) {
+	rows := [][]string{{"receiver", "datagrams/s", "CPU each", "allocations each", "beside", "rate x", "CPU x"}}
 	for _, row := range r.Rows {
-		t := of(row)
+		t := row.Full
 		if t == nil {
 			continue
 		}
@@ -237,11 +233,11 @@ func (r *Report) throughput(w io.Writer, title string, of func(*Row) *Throughput
 		}
 		rows = append(rows, cells)
 	}
-	table(w, title, rows)
+	table(w, "A sender at full speed, datagrams of 120 bytes", rows)
 }
 
 func (r *Report) waiting(w io.Writer) {
-	rows := [][]string{{"receiver", "CPU each", "x " + cBlocking, "round trip p50", "x", "p99", "x", "idle", "wake-ups/s", "idle, 100 sockets"}}
+	rows := [][]string{{"receiver", "CPU each", "x", "round trip p50", "x", "p99", "x", "idle", "wake-ups/s", "idle, 100 sockets"}}
 	for _, row := range r.Rows {
 		cells := make([]string, len(rows[0]))
 		cells[0] = row.Name
@@ -253,16 +249,16 @@ func (r *Report) waiting(w io.Writer) {
 		}
 		for _, idle := range row.Idle {
 			if idle.Sockets == 1 {
-				cells[7], cells[8] = fmt.Sprintf("%.4f %%", 100*idle.CPU), fmt.Sprintf("%.1f", idle.WakeUps)
+				cells[7], cells[8] = fmt.Sprintf("%.3f %%", 100*idle.CPU), fmt.Sprintf("%.1f", idle.WakeUps)
 			} else {
-				cells[9] = fmt.Sprintf("%.4f %%, %.1f/s", 100*idle.CPU, idle.WakeUps)
+				cells[9] = fmt.Sprintf("%.3f %%", 100*idle.CPU)
 			}
 		}
 		if strings.Join(cells[1:], "") != "" {
 			rows = append(rows, cells)
 		}
 	}
-	table(w, "Waiting: 50,000 datagrams a second; one at a time there and back; none", rows)
+	table(w, "Waiting: 50,000 datagrams a second; one at a time there and back; none (x: beside "+cBlocking+")", rows)
 }
 
 // table writes rows, the first of which is the heading, if there are others.
@@ -291,14 +287,15 @@ func table(w io.Writer, title string, rows [][]string) {
 	}
 }
 
-func millions(f Figure) string {
-	return fmt.Sprintf("%.3g M (%.3g-%.3g)", f.Median/1e6, f.Min/1e6, f.Max/1e6)
-}
+func millions(f Figure) string { return fmt.Sprintf("%.3g M %s", f.Median/1e6, f.spread()) }
 
-func nanoseconds(f Figure) string { return fmt.Sprintf("%.0f ns (%.0f-%.0f)", f.Median, f.Min, f.Max) }
+func nanoseconds(f Figure) string { return fmt.Sprintf("%.0f ns %s", f.Median, f.spread()) }
 
-func micros(f Figure) string {
-	return fmt.Sprintf("%.1f us (%.1f-%.1f)", f.Median/1e3, f.Min/1e3, f.Max/1e3)
+func micros(f Figure) string { return fmt.Sprintf("%.1f us %s", f.Median/1e3, f.spread()) }
+
+// spread tells how far the rounds are from the median.
+func (f Figure) spread() string {
+	return fmt.Sprintf("±%.0f %%", 100*max(f.Max-f.Median, f.Median-f.Min)/f.Median)
 }
 
 func times(f *Figure) string {

@@ -207,6 +207,6 @@ func TestBench(t *testing.T) {
 	require.NoError(t, json.Unmarshal(p.lines.Bytes(), &report))
 	require.NoError(t, p.Wait(), p.stderr.String())
 	assert.True(t, slices.ContainsFunc(report.Rows, func(r *bench.Row) bool {
-		return r.Name == "udpkit goroutine" && r.Ordinary != nil && r.Ordinary.Rate.Median > 0
+		return r.Name == "udpkit goroutine" && r.Full != nil && r.Full.Rate.Median > 0
 	}), report.Missing)
 }

@@ -173,6 +173,9 @@ func (r *Reader) Next() *Datagram {
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.segment != 0 || r.at < r.n }
 
+// Emptied tells that the last Read found less than it had room for: the socket had no more.
+func (r *Reader) Emptied() bool { return r.n < len(r.messages) }
+
 // open begins with message i.
 func (r *Reader) open(i int) {
 	m := &r.messages[i]

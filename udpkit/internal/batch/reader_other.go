@@ -75,5 +75,8 @@ func (r *Reader) Next() *Datagram {
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.full }
 
+// Emptied would tell that the socket has no more; who reads one at a time does not know.
+func (r *Reader) Emptied() bool { return false }
+
 // Dropped is not known here.
 func (r *Reader) Dropped() (count uint32, ok bool) { return 0, false }
