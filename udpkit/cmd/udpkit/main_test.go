@@ -202,10 +202,11 @@ func TestCompletion(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	p := command(t, "bench", "--rounds=1", "--time=20ms", "--idle=20ms", "--only=udpkit goroutine", "--json")
+	p.lines.Buffer(nil, 1<<20)
+	out := p.rest()
+	require.NoError(t, p.Wait(), &p.stderr)
 	var report bench.Report
-	require.True(t, p.lines.Scan(), p.stderr.String())
-	require.NoError(t, json.Unmarshal(p.lines.Bytes(), &report))
-	require.NoError(t, p.Wait(), p.stderr.String())
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	assert.True(t, slices.ContainsFunc(report.Rows, func(r *bench.Row) bool {
 		return r.Name == "udpkit goroutine" && r.Full != nil && r.Full.Rate.Median > 0
 	}), report.Missing)
