@@ -39,7 +39,12 @@ func run(ctx context.Context, args []string) int {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serverCommand(), clientCommand(), labCommand(), benchCommand())
+	root.AddCommand(
+		serverCommand(),
+		clientCommand(),
+		labCommand(),
+		benchCommand(),
+	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = noArguments
 	}
