@@ -20,59 +20,9 @@ import (
 
 // TestBrowser does what a person does: starts the lab, sees the server's notebook
 // beside two clients', runs all three, watches the states arrive, interrupts, and
-// reads the summaries. It works on a copy of the checkout, since JupyterLab saves
-// what it shows.
+// reads the summaries.
 func TestBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		testenv.Skip(t, "no Chromium is installed")
-	}
-	t.Setenv("UDPKIT_PORT", fmt.Sprint(freeUDPPort(t)))
-	t.Setenv("UDPKIT_TARGET", "127.255.255.255") // nothing leaves this machine
-	t.Setenv("UDPKIT_INTERVAL", "500ms")
-
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	ready, done := make(chan string, 1), make(chan error, 1)
-	labContext, endLab := context.WithCancel(ctx)
-	go func() {
-		done <- lab.Run(labContext, lab.Config{
-			Dir: copyOfRepository(t), Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url },
-		})
-	}()
-	var url string
-	select {
-	case url = <-ready:
-	case err := <-done:
-		require.NoError(t, err, "the lab ended")
-	}
-	defer func() {
-		endLab()
-		require.NoError(t, <-done)
-	}()
-
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1600, 1000),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-	)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-
-	require.NoError(t, chromedp.Do(ctx), "start the browser")
-
-	page := &labPage{t: t, ctx: ctx}
-	page.do("open JupyterLab", chromedp.Navigate(url))
+	page := openLab(t)
 	notebooks := []string{"server.ipynb", "client.ipynb", "client-2.ipynb"}
 	for _, name := range notebooks {
 		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
@@ -102,6 +52,78 @@ func TestBrowser(t *testing.T) {
 		page.until(name+" draws what it recorded", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output svg, .jp-OutputArea-output img').length >= 2`)
 	}
 	page.screenshot("ended")
+}
+
+// TestBrowserWalkthrough runs the walkthrough in a browser, stops it in the middle
+// of a receiver's run, and reads that it was stopped.
+func TestBrowserWalkthrough(t *testing.T) {
+	const notebook = "nonblocking.ipynb"
+	page := openLab(t)
+	page.do("open the walkthrough", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, notebook)))
+	page.until("it is open with its kernel", panelOf(notebook)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	page.runAll(notebook)
+	page.until("a receiver runs", panelOf(notebook)+`.innerText.match(/\S waiting for [\d.]+ s/)`)
+	page.interrupt(notebook)
+	page.until("it says so", panelOf(notebook)+`.innerText.match(/ended: .*interrupt/)`)
+	page.until("it is in view", `(h => (h?.scrollIntoView({block: 'center'}), h))([...`+panelOf(notebook)+`.querySelectorAll('.jp-RenderedHTML')].find(h => h.innerText.includes('ended: ')))`)
+	page.screenshot("walkthrough")
+}
+
+// openLab starts the lab and opens it in a browser. It works on a copy of the
+// checkout, since JupyterLab saves what it shows.
+func openLab(t *testing.T) *labPage {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		testenv.Skip(t, "no Chromium is installed")
+	}
+	t.Setenv("UDPKIT_PORT", fmt.Sprint(freeUDPPort(t)))
+	t.Setenv("UDPKIT_TARGET", "127.255.255.255") // nothing leaves this machine
+	t.Setenv("UDPKIT_INTERVAL", "500ms")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	t.Cleanup(cancel)
+	ready, done := make(chan string, 1), make(chan error, 1)
+	labContext, endLab := context.WithCancel(ctx)
+	go func() {
+		done <- lab.Run(labContext, lab.Config{
+			Dir: copyOfRepository(t), Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url },
+		})
+	}()
+	var url string
+	select {
+	case url = <-ready:
+	case err := <-done:
+		require.NoError(t, err, "the lab ended")
+	}
+	t.Cleanup(func() {
+		endLab()
+		require.NoError(t, <-done)
+	})
+
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1600, 1000),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+	)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+
+	require.NoError(t, chromedp.Do(ctx), "start the browser")
+
+	page := &labPage{t: t, ctx: ctx}
+	page.do("open JupyterLab", chromedp.Navigate(url))
+	return page
 }
 
 // tabOf and panelOf are JavaScript for the label of a notebook's tab and for the
@@ -195,7 +217,7 @@ func (p *labPage) screenshot(name string) {
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb"} {
+	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {
