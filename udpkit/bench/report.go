@@ -193,10 +193,10 @@ func (r *Report) finish(subjects []subject) {
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "%s %s on %s, %d CPUs (%s), %s", m.OS, m.Kernel, m.Arch, m.CPUs, m.Processor, m.Go)
-	for _, version := range []string{m.C, m.Python} {
-		if version != "" {
-			fmt.Fprintf(&b, ", %s", version)
+	b.WriteString(m.OS)
+	for _, part := range []string{m.Kernel, m.Arch, m.Processor, fmt.Sprintf("%d CPUs", m.CPUs), m.Go, m.C, m.Python} {
+		if part != "" {
+			b.WriteString(", " + part)
 		}
 	}
 	fmt.Fprintf(&b, ".\nMedians of %d rounds of %v that took turns, ± the most that one was away; CPU is the receiver's own; x is a ratio within a round.\n", r.Rounds, r.Time)
