@@ -58,6 +58,7 @@ func TestLateReply(t *testing.T) {
 	assert.ErrorContains(t, err, addr(server).String())
 	assert.ErrorContains(t, err, "50ms")
 	_, first := read(t, server)
+	require.NoError(t, listen(t, first.String()).Close(), "a late reply goes to a closed port, which others can open")
 
 	c = newClient(t, addr(server), patience)
 	last := first

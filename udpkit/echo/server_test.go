@@ -35,22 +35,27 @@ func TestServerEvents(t *testing.T) {
 	events := make(chan echo.Event, 10)
 	s, stop := newServer(t, echo.ServerConfig{OnEvent: func(e echo.Event) { events <- e }})
 	client := listen(t, "127.0.0.1:0")
-	for _, text := range []string{"Hello", ""} {
+	texts := []string{"Hello", "World", ""}
+	for _, text := range texts {
 		write(t, client, text, s.Addr())
 		got, from := read(t, client)
 		assert.Equal(t, text, got)
 		assert.Equal(t, s.Addr(), from)
-		for _, kind := range []echo.Kind{echo.Received, echo.Answered} {
-			e := <-events
-			assert.Equal(t, kind, e.Kind)
-			assert.Equal(t, text, string(e.Payload))
-			assert.Equal(t, addr(client), e.Peer)
-			assert.WithinDuration(t, time.Now(), e.At, patience)
-			assert.Equal(t, kind == echo.Answered, e.Took > 0)
-		}
+	}
+	var kept []echo.Event
+	for range 2 * len(texts) {
+		kept = append(kept, <-events)
+	}
+	for i, e := range kept {
+		answered := i%2 == 1
+		assert.Equal(t, map[bool]echo.Kind{false: echo.Received, true: echo.Answered}[answered], e.Kind)
+		assert.Equal(t, texts[i/2], string(e.Payload))
+		assert.Equal(t, addr(client), e.Peer)
+		assert.WithinDuration(t, time.Now(), e.At, patience)
+		assert.Equal(t, answered, e.Took > 0)
 	}
 	stop()
-	assert.Equal(t, echo.ServerStats{Received: 2, Answered: 2}, s.Stats())
+	assert.Equal(t, echo.ServerStats{Received: 3, Answered: 3}, s.Stats())
 }
 
 func TestServerEnds(t *testing.T) {
@@ -126,7 +131,12 @@ func TestTwentyClients(t *testing.T) {
 	const work = 20 * time.Millisecond
 	slowest := map[echo.Mode]time.Duration{}
 	for _, mode := range echo.Modes() {
-		r, stop := newResponder(t, echo.ResponderConfig{Mode: mode, Work: work})
+		var peers []netip.AddrPort
+		r, stop := newResponder(t, echo.ResponderConfig{Mode: mode, Work: work, OnEvent: func(e echo.Event) {
+			if e.Kind == echo.Received {
+				peers = append(peers, e.Peer)
+			}
+		}})
 		exchanges, err := echo.Load(t.Context(), r.Addr(), 20, patience)
 		require.NoError(t, err)
 		require.Len(t, exchanges, 20)
@@ -139,6 +149,9 @@ func TestTwentyClients(t *testing.T) {
 		}
 		stop()
 		assert.EqualValues(t, 20, r.Stats().Answered)
+		for _, peer := range peers {
+			require.NoError(t, listen(t, peer.String()).Close(), "the clients' sockets are closed")
+		}
 		complete(t, r.Stats())
 	}
 	t.Log(slowest)
@@ -169,6 +182,7 @@ func TestQueueOverflow(t *testing.T) {
 	assert.EqualValues(t, 3, r.Stats().Dropped)
 	stop()
 	assert.Equal(t, echo.ServerStats{Received: 6, Dropped: 6}, r.Stats())
+	assert.ElementsMatch(t, []string{"0", "1", "2"}, []string{<-dropped, <-dropped, <-dropped}, "each its own text")
 }
 
 // forge opens a server at, having sent it a datagram in the name of from, where
@@ -211,6 +225,7 @@ func TestLoopOfEqualPorts(t *testing.T) {
 	require.NoError(t, err)
 	from := forge(t, fmt.Sprint("127.0.0.2:", a.Addr().Port()), a.Addr(), "loop")
 	stop := start(t, a)
+	reached(t, 1, func() uint64 { return a.Stats().Refused })
 	e := <-reasons
 	assert.Equal(t, from, e.Peer)
 	assert.ErrorContains(t, e.Err, "the server's own port")
