@@ -44,9 +44,14 @@ func run(ctx context.Context, args []string) int {
 		clientCommand(),
 		labCommand(),
 		benchCommand(),
+		echoCommand(),
+		responderCommand(),
+		sendCommand(),
 	)
 	for _, cmd := range root.Commands() {
-		cmd.Args = noArguments
+		if cmd.Args == nil {
+			cmd.Args = noArguments
+		}
 	}
 	root.SetArgs(args)
 

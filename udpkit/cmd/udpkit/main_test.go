@@ -41,13 +41,20 @@ type process struct {
 
 func command(t *testing.T, args ...string) *process {
 	t.Helper()
+	p := prepare(t, args...)
+	require.NoError(t, p.Start())
+	return p
+}
+
+// prepare returns a command that has not started.
+func prepare(t *testing.T, args ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), t: t}
 	p.Env = append(os.Environ(), asCommand+"=1")
 	out, err := p.StdoutPipe()
 	require.NoError(t, err)
 	p.lines = bufio.NewScanner(out)
 	p.Stderr = &p.stderr
-	require.NoError(t, p.Start())
 	return p
 }
 

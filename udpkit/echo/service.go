@@ -1,0 +1,279 @@
+package echo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+)
+
+// ErrConfig is wrapped by errors about a configuration or an argument.
+var ErrConfig = errors.New("invalid configuration")
+
+const (
+	// MaxPayload is the longest payload of a datagram in bytes: 65,535 that the
+	// length fields of IPv4 and UDP can say, less their headers of 20 and 8 (RFC
+	// 791, RFC 768).
+	MaxPayload = 65507
+	// readBuffer is what a server asks the system to hold while it is busy, in
+	// bytes.
+	readBuffer = 4 << 20
+	// writeBuffer has room for the longest datagram on systems whose default has
+	// not (macOS: 9,216 bytes).
+	writeBuffer = 128 << 10
+	// longestPause is how long a server rests between failures to receive.
+	longestPause = 100 * time.Millisecond
+)
+
+// service is what [Server] and [Responder] have in common.
+type service struct {
+	conn    *net.UDPConn
+	reader  *batch.Reader
+	guard   *guard
+	onEvent func(Event)
+	text    []byte // the answer; nil for the payload itself
+	work    time.Duration
+	workers int // 0: one datagram at a time, on the goroutine that reads
+	queue   int
+
+	events sync.Mutex // held while onEvent runs
+
+	mu      sync.Mutex
+	stats   ServerStats
+	running bool
+}
+
+// request is a datagram to answer.
+type request struct {
+	from    netip.AddrPort
+	payload []byte
+	at      time.Time
+}
+
+// open opens the socket of a service.
+func (s *service) open(listen netip.AddrPort, limit int) error {
+	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer})
+	if sock.AddrInUse(err) {
+		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
+	}
+	if err != nil {
+		return fmt.Errorf("the server cannot open %v: %w", listen, err)
+	}
+	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
+	reader, err := batch.New(conn, batch.Config{Size: 65535, Single: true})
+	if err == nil {
+		err = forbidBroadcast(conn)
+	}
+	if err != nil {
+		conn.Close()
+		return fmt.Errorf("the server cannot use %v: %w", listen, err)
+	}
+	s.conn, s.reader = conn, reader
+	s.guard = newGuard(s.Addr().Port(), limit)
+	return nil
+}
+
+// forbidBroadcast makes the system refuse to send to a broadcast address, which
+// package net has allowed: which addresses are one only the system knows.
+func forbidBroadcast(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	if err := raw.Control(func(fd uintptr) { set = setBroadcast(fd, 0) }); err != nil {
+		return err
+	}
+	return os.NewSyscallError("setsockopt SO_BROADCAST", set)
+}
+
+// Addr returns the address that is listened on.
+func (s *service) Addr() netip.AddrPort {
+	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Stats returns what was counted up to now.
+func (s *service) Stats() ServerStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countKernelDrops()
+	return s.stats
+}
+
+// countKernelDrops is for mu held. Of a closed socket the last count stays.
+func (s *service) countKernelDrops() {
+	if n, ok := s.reader.Dropped(); ok {
+		s.stats.KernelDropped = uint64(n)
+	}
+}
+
+// Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
+func (s *service) Close() error {
+	s.mu.Lock()
+	s.countKernelDrops()
+	s.mu.Unlock()
+	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// Run answers until ctx ends, and returns nil. It returns an error if the server
+// is closed or ran before; that of a closed one satisfies net.ErrClosed.
+func (s *service) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.running {
+		s.mu.Unlock()
+		return errors.New("the server has run already; a new run is a new server")
+	}
+	s.running = true
+	s.mu.Unlock()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	released := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(released)
+		_ = s.conn.SetDeadline(time.Unix(1, 0)) // ends reads and writes
+	})
+	accept := func(r request) { s.handle(ctx, r) }
+	var workers sync.WaitGroup
+	var queue chan request
+	if s.workers > 0 {
+		queue = make(chan request, s.queue)
+		accept = func(r request) {
+			r.payload = bytes.Clone(r.payload) // the reader's until the next read
+			select {
+			case queue <- r:
+			default:
+				s.drop(r)
+			}
+		}
+		for range s.workers {
+			workers.Go(func() {
+				for r := range queue {
+					s.handle(ctx, r)
+				}
+			})
+		}
+	}
+	err := s.receive(ctx, accept)
+	cancel()
+	if queue != nil {
+		close(queue)
+	}
+	workers.Wait()
+	<-released
+	return err
+}
+
+// receive reads until ctx ends.
+func (s *service) receive(ctx context.Context, accept func(request)) error {
+	rest := time.Duration(0)
+	for {
+		d := s.reader.Next()
+		if d == nil {
+			switch err := s.reader.Read(true); {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, net.ErrClosed):
+				return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
+			case err != nil:
+				s.count(&s.stats.ReadErrors)
+				if rest == 0 {
+					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", err)})
+				}
+				rest = min(max(2*rest, time.Millisecond), longestPause)
+				wait(ctx, rest)
+			default:
+				rest = 0
+			}
+			continue
+		}
+		s.count(&s.stats.Received)
+		r := request{from: d.Source, payload: d.Payload, at: d.Received}
+		err := error(nil)
+		if s.text != nil && bytes.Equal(r.payload, s.text) {
+			err = errOwnText
+		} else {
+			err = s.guard.refuse(r.from, r.at)
+		}
+		if err != nil {
+			s.count(&s.stats.Refused)
+			s.tell(Event{Kind: Refused, Peer: r.from, Payload: r.payload, Err: err})
+			continue
+		}
+		accept(r)
+	}
+}
+
+// handle answers.
+func (s *service) handle(ctx context.Context, r request) {
+	if ctx.Err() != nil {
+		s.drop(r)
+		return
+	}
+	s.tell(Event{Kind: Received, Peer: r.from, Payload: r.payload})
+	if wait(ctx, s.work); ctx.Err() != nil {
+		s.drop(r)
+		return
+	}
+	answer := s.text
+	if answer == nil {
+		answer = r.payload
+	}
+	switch _, err := s.conn.WriteToUDPAddrPort(answer, r.from); {
+	case err == nil:
+		s.count(&s.stats.Answered)
+		s.tell(Event{Kind: Answered, Peer: r.from, Payload: r.payload, Took: time.Since(r.at)})
+	case ctx.Err() != nil:
+		s.drop(r)
+	default:
+		s.count(&s.stats.Errors)
+		s.tell(Event{Kind: Failed, Peer: r.from, Payload: r.payload, Err: fmt.Errorf("cannot answer: %w", err)})
+	}
+}
+
+func (s *service) drop(r request) {
+	s.count(&s.stats.Dropped)
+	s.tell(Event{Kind: Dropped, Peer: r.from, Payload: r.payload})
+}
+
+func (s *service) count(counter *uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*counter++
+}
+
+// tell calls onEvent.
+func (s *service) tell(e Event) {
+	if s.onEvent == nil {
+		return
+	}
+	e.Payload = bytes.Clone(e.Payload)
+	s.events.Lock()
+	defer s.events.Unlock()
+	e.At = time.Now()
+	s.onEvent(e)
+}
+
+// wait waits, but no longer than ctx.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
