@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
@@ -25,12 +26,12 @@ var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
 func sharedPort() uint16 {
 	reserved.Lock()
 	defer reserved.Unlock()
-	conn, port, err := listenShared()
+	conn, err := sock.ListenUDP(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), sock.Options{Reuse: true})
 	if err != nil {
 		panic(err)
 	}
 	reserved.conns = append(reserved.conns, conn)
-	return port
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 
 var reserved struct {
@@ -238,14 +239,13 @@ func TestNeverAnswers(t *testing.T) {
 	require.NoError(t, err)
 	defer sink.Close()
 	b, l, stop := start(t, beacon.Config{
-		Name: "ann", Port: port, Interval: time.Hour, Targets: []netip.AddrPort{sink.LocalAddr().(*net.UDPAddr).AddrPort()},
+		Name: "ann", Port: port, Interval: time.Hour, Expiry: 3 * time.Hour, Targets: []netip.AddrPort{sink.LocalAddr().(*net.UDPAddr).AddrPort()},
 	})
 	for i := range 1000 {
-		_, err := sink.WriteToUDPAddrPort(fmt.Appendf(nil, "HELLO|p%d|%016x", i, i+1), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freeOf(port)))
+		_, err := sink.WriteToUDPAddrPort(fmt.Appendf(nil, "HELLO|p%d|%016x", i, i+1), netip.AddrPortFrom(loopback[0].Addr(), port))
 		require.NoError(t, err)
 	}
-	_ = b
-	_ = l
+	wait(t, l, change(beacon.Appeared, "p999"))
 	require.NoError(t, stop())
 	var got []string
 	buf := make([]byte, 2000)
@@ -256,8 +256,6 @@ func TestNeverAnswers(t *testing.T) {
 	}
 	assert.Equal(t, []string{"HELLO|ann|" + b.ID().String(), "BYE|ann|" + b.ID().String()}, got)
 }
-
-func freeOf(p uint16) uint16 { return p }
 
 func TestClosed(t *testing.T) {
 	b, err := beacon.New(beacon.Config{Port: sharedPort(), Targets: loopback})
@@ -316,4 +314,62 @@ func TestDefaults(t *testing.T) {
 	begun := all[beacon.StartEvent](l)[0]
 	assert.Equal(t, 800*time.Millisecond, begun.Interval)
 	assert.Equal(t, 4*time.Second, begun.Expiry)
+}
+
+// TestFlood: who is there stays there while a stranger sends forged HELLOs as fast
+// as it can.
+func TestFlood(t *testing.T) {
+	port := sharedPort()
+	ann, annLog, _ := start(t, beacon.Config{Name: "ann", Port: port, MaxPeers: 100})
+	_, _, _ = start(t, beacon.Config{Name: "bob", Port: port})
+	wait(t, annLog, change(beacon.Appeared, "bob"))
+	send := peer(t, "127.0.0.3", port)
+	for i := range 200_000 {
+		send(fmt.Sprintf("HELLO|forged|%016x", i+1))
+	}
+	require.Eventually(t, func() bool { return ann.Stats().Refused > 1000 }, 10*time.Second, time.Millisecond)
+	assert.LessOrEqual(t, len(ann.Peers()), 100)
+	assert.True(t, slices.ContainsFunc(ann.Peers(), func(p beacon.Peer) bool { return p.Name == "bob" }))
+	for _, e := range all[beacon.PeerEvent](annLog) {
+		if e.Name == "bob" {
+			assert.Equal(t, beacon.Appeared, e.Change)
+		}
+	}
+}
+
+// TestGroup4 multicasts on the loopback interface.
+func TestGroup4(t *testing.T) {
+	lo, err := net.InterfaceByIndex(1)
+	if err != nil || lo.Flags&net.FlagLoopback == 0 {
+		t.Skip("interface 1 is not the loopback interface here")
+	}
+	cfg := beacon.Config{Name: "ann", Port: sharedPort(), Group: beacon.DefaultGroup4, Interfaces: []string{lo.Name}}
+	ann, annLog, stopAnn := start(t, cfg)
+	cfg.Name = "bob"
+	_, bobLog, _ := start(t, cfg)
+	wait(t, annLog, change(beacon.Appeared, "bob"))
+	wait(t, bobLog, change(beacon.Appeared, "ann"))
+	require.Eventually(t, func() bool { return ann.Stats().Own > 0 }, 10*time.Second, time.Millisecond)
+	assert.Empty(t, all[beacon.ErrorEvent](annLog))
+	assert.Equal(t, []netip.AddrPort{netip.AddrPortFrom(cfg.Group, cfg.Port)}, all[beacon.StartEvent](annLog)[0].Targets)
+	require.NoError(t, stopAnn())
+	wait(t, bobLog, change(beacon.Left, "ann"))
+}
+
+// TestNoTarget: a beacon without an interface says so, and goes on listening.
+func TestNoTarget(t *testing.T) {
+	for _, group := range []netip.Addr{{}, beacon.DefaultGroup4} {
+		port, l := sharedPort(), newLog()
+		b, err := beacon.New(beacon.Config{Port: port, Group: group, Interfaces: []string{"no such card"}, OnEvent: l.add})
+		require.NoError(t, err)
+		defer b.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		assert.ErrorIs(t, wait(t, l, func(beacon.ErrorEvent) bool { return true }).Err, beacon.ErrNoTarget)
+		peer(t, "127.0.0.1", port)("HELLO|cat")
+		wait(t, l, change(beacon.Appeared, "cat"))
+		stop()
+		require.NoError(t, <-done)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -25,22 +26,25 @@ func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
 	file, ok := out.(*os.File)
 	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
 		if fd := int(file.Fd()); term.IsTerminal(fd) {
-			t.height = func() int {
-				_, height, err := term.GetSize(fd)
-				if err != nil || height < 1 {
-					return 24
+			t.size = func() (width, height int) {
+				width, height, err := term.GetSize(fd)
+				if err != nil || width < 1 || height < 1 {
+					return 80, 24
 				}
-				return height
+				return width, height
 			}
 		}
 	}
 	return run(ctx, cfg, func() screen { return t })
 }
 
+// nameColumns is how much of a name the table shows.
+const nameColumns = 32
+
 type text struct {
-	out    io.Writer
-	height func() int // of the terminal; nil if it is none
-	drawn  int        // lines of the table that stand there
+	out   io.Writer
+	size  func() (width, height int) // of the terminal; nil if it is none
+	drawn int                        // lines of the table that stand there
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
@@ -57,7 +61,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 		}
 		line = fmt.Sprintf("%s  %-9s %s", clock(e.At), label, failureText(e))
 	}
-	if t.height == nil {
+	if t.size == nil {
 		return t.write(line + "\n")
 	}
 	if _, first := e.(beacon.StartEvent); first {
@@ -70,22 +74,33 @@ func (t *text) event(e beacon.Event, p picture) error {
 
 // tick draws the table over the last one.
 func (t *text) tick(p picture) error {
-	if t.height == nil {
+	if t.size == nil {
 		return nil
 	}
-	table := t.table(p, t.height()-1)
-	// Lines that are too long end at the edge (DECAWM off): if they went on in the
-	// next, their number would be another.
-	screen := t.erase() + "\x1b[?7l" + table + "\x1b[?7h"
+	width, height := t.size()
+	table := t.table(p, height-1)
+	var screen strings.Builder
+	if t.drawn > 0 {
+		fmt.Fprintf(&screen, "\r\x1b[%dA", t.drawn)
+	}
+	// Each line is cleared on its own, since some terminals keep what is cleared at
+	// once. A line that went on in the next would upset the count: it is cut, and
+	// where characters are wider than one column, turning DECAWM off holds it.
+	screen.WriteString("\x1b[?7l")
+	for line := range strings.Lines(table) {
+		screen.WriteString("\x1b[2K" + cut(strings.TrimSuffix(line, "\n"), width) + "\n")
+	}
+	screen.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = strings.Count(table, "\n")
-	return t.write(screen)
+	return t.write(screen.String())
 }
 
-func (t *text) erase() string {
-	if t.drawn == 0 {
-		return ""
+// cut shortens text to so many characters.
+func cut(text string, length int) string {
+	if utf8.RuneCountInString(text) <= length {
+		return text
 	}
-	return fmt.Sprintf("\r\x1b[%dA\x1b[J", t.drawn)
+	return string([]rune(text)[:length-1]) + "…"
 }
 
 // table returns the peers and the last changes in at most so many lines.
@@ -94,7 +109,7 @@ func (t *text) table(p picture, lines int) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nNAME\tADDRESS\tID\tHERE FOR\tHEARD\tLAST HEARD\n")
 	for _, peer := range p.Peers {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%s ago\n", name(peer), peer.Addr.Addr(), id(peer),
+		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%s ago\n", cut(name(peer), nameColumns), peer.Addr.Addr(), id(peer),
 			ago(p.Now, peer.FirstSeen), peer.Heard, ago(p.Now, peer.LastSeen))
 	}
 	if len(p.Peers) == 0 {
