@@ -3,10 +3,11 @@ package udpkit
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
 )
 
 // DefaultPort is the UDP port that clients listen on.
@@ -16,10 +17,7 @@ const DefaultPort = 37020
 // example since no network interface is up.
 var ErrNoTarget = errors.New("no target address")
 
-var (
-	limitedBroadcast  = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	loopbackBroadcast = netip.AddrFrom4([4]byte{127, 255, 255, 255})
-)
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Targets says where a server sends its messages. The zero value is automatic:
 // the subnet-directed broadcast address (RFC 919) of every IPv4 interface that
@@ -113,48 +111,16 @@ func (t Targets) Resolve(port uint16) ([]netip.AddrPort, error) {
 
 // broadcastAddrs lists the broadcast addresses of the interfaces that are up.
 func broadcastAddrs() ([]netip.AddrPort, error) {
-	interfaces, err := net.Interfaces()
+	interfaces, err := nics.Up()
 	if err != nil {
-		return nil, fmt.Errorf("%w: cannot list the network interfaces: %w", ErrNoTarget, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoTarget, err)
 	}
 	var list []netip.AddrPort
-	for _, nic := range interfaces {
-		if nic.Flags&net.FlagUp == 0 {
-			continue
-		}
-		if nic.Flags&net.FlagLoopback != 0 {
-			list = append(list, netip.AddrPortFrom(loopbackBroadcast, 0))
-			continue
-		}
-		addrs, err := nic.Addrs()
-		if err != nil || nic.Flags&net.FlagBroadcast == 0 {
-			continue // gone since the listing, or point-to-point
-		}
-		for _, a := range addrs {
-			if ipnet, ok := a.(*net.IPNet); ok {
-				if b, ok := subnetBroadcast(ipnet); ok {
-					list = append(list, netip.AddrPortFrom(b, 0))
-				}
-			}
-		}
+	for _, a := range nics.Broadcasts(interfaces) {
+		list = append(list, netip.AddrPortFrom(a, 0))
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%w: no IPv4 interface is up", ErrNoTarget)
 	}
 	return list, nil
-}
-
-// subnetBroadcast returns the address with all host bits set. Subnets of one or
-// two addresses have none (RFC 3021).
-func subnetBroadcast(n *net.IPNet) (netip.Addr, bool) {
-	ip, bits := n.IP.To4(), len(n.Mask)
-	ones, size := n.Mask.Size()
-	if ip == nil || bits != net.IPv4len || size != 32 || ones > 30 {
-		return netip.Addr{}, false
-	}
-	var b [4]byte
-	for i := range b {
-		b[i] = ip[i] | ^n.Mask[i]
-	}
-	return netip.AddrFrom4(b), true
 }

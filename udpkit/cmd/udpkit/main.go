@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -47,6 +48,7 @@ func run(ctx context.Context, args []string) int {
 		echoCommand(),
 		responderCommand(),
 		sendCommand(),
+		beaconCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		if cmd.Args == nil {
@@ -60,7 +62,7 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), cmd == root:
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig), cmd == root:
 		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:

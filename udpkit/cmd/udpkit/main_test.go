@@ -178,6 +178,12 @@ func TestBadArguments(t *testing.T) {
 		{"bench --rounds 0", "cannot be 0"},
 		{"bench --time 1h", "from 10ms to 10s"},
 		{"lab --check --setup", "exclude each other"},
+		{"beacon --port 0", "port 0"},
+		{"beacon --interval 1ns", "shorter than 1ms"},
+		{"beacon --group 10.0.0.1", "not a multicast group"},
+		{"beacon --group all", `group "all" is neither`},
+		{"beacon --target nowhere", `target "nowhere" is not`},
+		{"beacon --name a|b", "U+007C"},
 		{"cilent", `unknown command "cilent"`},
 	} {
 		p := command(t, strings.Fields(test.args)...)

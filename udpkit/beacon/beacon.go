@@ -1,0 +1,411 @@
+package beacon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+)
+
+// Defaults of Config.
+const (
+	DefaultPort     = 3400
+	DefaultInterval = 800 * time.Millisecond
+	DefaultMaxPeers = 1024
+)
+
+// Multicast groups for [Config.Group], for those who have no other: one of the
+// IPv4 addresses that an organisation uses as it likes (239.255.0.0/16, the local
+// scope, RFC 2365), and one of the transient IPv6 ones (RFC 4291, section 2.7)
+// that stays on its link.
+var (
+	DefaultGroup4 = netip.AddrFrom4([4]byte{239, 255, 34, 0})
+	DefaultGroup6 = netip.MustParseAddr("ff12::3400")
+)
+
+// eventQueue is how many events wait for a slow Config.OnEvent.
+const eventQueue = 4096
+
+// Config configures a Beacon. The zero value works; it is copied.
+type Config struct {
+	// Name is what others see, 1 to MaxNameLen bytes of printable text without
+	// "|". Default "beacon-" and the first 8 digits of the id.
+	Name string
+	// Port is the UDP port to listen on, shared by any number of beacons on one
+	// machine, and to send to. Default DefaultPort.
+	Port uint16
+	// Group is a multicast group, IPv4 or IPv6, to join and to send to with a TTL
+	// of 2, on every interface that carries multicast, looked up anew as interfaces
+	// come and go. A beacon without a group broadcasts.
+	Group netip.Addr
+	// Targets are the addresses to send to, of Group's family if there is one; a
+	// port of 0 means Port. Default, unless there is a Group: automatic, the
+	// subnet-directed broadcast address (RFC 919) of every IPv4 interface that is
+	// up and can broadcast, looked up anew as interfaces come and go, and
+	// 127.255.255.255, which reaches the beacons on this machine without any
+	// network.
+	Targets []netip.AddrPort
+	// Interfaces are the names of those that automatic targets and Group use.
+	// Default all.
+	Interfaces []string
+	// Interval is the time between two HELLOs, at least 1 ms. Default
+	// DefaultInterval.
+	Interval time.Duration
+	// Expiry is how long a peer may be silent before it is taken for gone, at least
+	// 2 intervals. Default 5 intervals, and at least 4 s, which is 5 of the default
+	// ones: a peer's interval is not known here.
+	Expiry time.Duration
+	// MaxPeers bounds the table. When it is full, new peers are refused and counted
+	// until one leaves or expires. Default DefaultMaxPeers.
+	MaxPeers int
+	// MaxRuntime ends Run after this time. 0 means no limit.
+	MaxRuntime time.Duration
+	// OnEvent is called for each event, one call at a time, on a goroutine of its
+	// own: a slow one delays nothing, but loses events, which Stats.EventsDropped
+	// counts. The StartEvent and the final Stats are never lost.
+	OnEvent func(Event)
+}
+
+func (c Config) ipv6() bool {
+	return c.Group.Is6() || len(c.Targets) > 0 && c.Targets[0].Addr().Is6()
+}
+
+func (c Config) withDefaults(id ID) (Config, error) {
+	if c.Name == "" {
+		c.Name = "beacon-" + id.String()[:8]
+	}
+	if err := checkName(c.Name); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if c.Port == 0 {
+		c.Port = DefaultPort
+	}
+	if c.Group = c.Group.Unmap(); c.Group.IsValid() && (!c.Group.IsMulticast() || c.Group.Zone() != "") {
+		return c, fmt.Errorf("%w: %v is not a multicast group (224.0.0.0/4 or ff00::/8, without a zone)", ErrConfig, c.Group)
+	}
+	c.Targets, c.Interfaces = slices.Clone(c.Targets), slices.Clone(c.Interfaces)
+	for i, t := range c.Targets {
+		if t.Port() == 0 {
+			t = netip.AddrPortFrom(t.Addr(), c.Port)
+		}
+		c.Targets[i] = netip.AddrPortFrom(t.Addr().Unmap(), t.Port())
+		switch a := c.Targets[i].Addr(); {
+		case !a.IsValid() || a.IsUnspecified():
+			return c, fmt.Errorf("%w: a target has no address", ErrConfig)
+		case a.IsMulticast():
+			return c, fmt.Errorf("%w: the target %v is a multicast group; set it as the group", ErrConfig, a)
+		case a.Is6() != c.ipv6():
+			return c, fmt.Errorf("%w: the target %v is not of the same family (IPv4 or IPv6) as the others", ErrConfig, a)
+		}
+	}
+	if len(c.Interfaces) > 0 && len(c.Targets) > 0 && !c.Group.IsValid() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets and for a group, not for a list of targets", ErrConfig)
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.Interval < time.Millisecond {
+		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
+	}
+	if c.Expiry == 0 {
+		c.Expiry = 5 * max(c.Interval, DefaultInterval)
+	}
+	if c.Expiry/2 < c.Interval {
+		return c, fmt.Errorf("%w: expiry %v is shorter than two intervals of %v: peers would come and go", ErrConfig, c.Expiry, c.Interval)
+	}
+	if c.MaxPeers < 0 || c.MaxRuntime < 0 {
+		return c, fmt.Errorf("%w: MaxPeers and MaxRuntime cannot be negative", ErrConfig)
+	}
+	if c.MaxPeers == 0 {
+		c.MaxPeers = DefaultMaxPeers
+	}
+	return c, nil
+}
+
+// Beacon says that it is there, and keeps a table of the others. Its methods are
+// safe for concurrent use.
+type Beacon struct {
+	cfg      Config
+	id       ID
+	network  *network // nil in a simulation
+	reader   *batch.Reader
+	announce func([]byte) []failure // sends to each target
+	events   chan Event
+
+	mu      sync.Mutex
+	table   table
+	expiry  *time.Timer // fires when a peer may have expired
+	failing map[target]string
+	stats   Stats
+	started time.Time
+}
+
+// New opens the beacon's sockets and joins the group. An error wraps ErrConfig,
+// or is the system's for the socket, such as syscall.EADDRINUSE if another program
+// has the port and does not share it. The caller closes the beacon.
+func New(cfg Config) (*Beacon, error) {
+	id := newID()
+	cfg, err := cfg.withDefaults(id)
+	if err != nil {
+		return nil, err
+	}
+	n, err := openNetwork(cfg)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := batch.New(n.recv, batch.Config{Size: MaxSize})
+	if err != nil { // cannot be, the socket is open
+		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
+	}
+	b := newBeacon(cfg, id, n.announce)
+	b.network, b.reader = n, reader
+	return b, nil
+}
+
+// newBeacon makes a beacon without a socket, which sends by announce.
+func newBeacon(cfg Config, id ID, announce func([]byte) []failure) *Beacon {
+	b := &Beacon{
+		cfg: cfg, id: id, announce: announce,
+		events:  make(chan Event, eventQueue),
+		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry)},
+		expiry:  time.NewTimer(never),
+		failing: make(map[target]string),
+	}
+	return b
+}
+
+// ID returns the random number that names this run.
+func (b *Beacon) ID() ID { return b.id }
+
+// Name returns the name that others see.
+func (b *Beacon) Name() string { return b.cfg.Name }
+
+// Close closes the sockets, which ends a Run with net.ErrClosed and without a
+// goodbye. It is idempotent.
+func (b *Beacon) Close() error {
+	b.Stats() // the kernel's counter goes with the socket
+	return b.network.close()
+}
+
+// Run sends the first HELLO at once and then one an interval, and receives those
+// of others, until ctx or MaxRuntime ends it; then it says goodbye and returns
+// nil. A network that fails does not end it: failures are counted and reported,
+// and sending goes on. It returns an error if the beacon is closed or ran before;
+// that of a closed one satisfies net.ErrClosed.
+func (b *Beacon) Run(ctx context.Context) error {
+	return b.run(ctx, b.receive)
+}
+
+func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if b.cfg.MaxRuntime > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, b.cfg.MaxRuntime)
+		defer stop()
+	}
+	b.mu.Lock()
+	if !b.started.IsZero() {
+		b.mu.Unlock()
+		return errors.New("the beacon has run already; a new run is a new Beacon")
+	}
+	b.started = time.Now()
+	b.mu.Unlock()
+
+	start := StartEvent{
+		At: b.started, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
+		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry,
+	}
+	if b.network != nil {
+		start.Targets = b.network.addrs()
+	}
+	b.tell(start)
+	var receiver, dispatcher sync.WaitGroup
+	var failure error
+	dispatcher.Go(func() {
+		for e := range b.events {
+			b.tell(e)
+		}
+	})
+	receiver.Go(func() {
+		if err := receive(ctx); ctx.Err() == nil {
+			failure = fmt.Errorf("the beacon cannot receive any more: %w", err)
+			cancel()
+		}
+	})
+	b.beat(ctx)
+	receiver.Wait()
+	close(b.events)
+	dispatcher.Wait()
+	b.tell(b.Stats())
+	return failure
+}
+
+// beat sends on the timer, lets peers expire, and says goodbye in the end.
+func (b *Beacon) beat(ctx context.Context) {
+	ticker := time.NewTicker(b.cfg.Interval)
+	defer ticker.Stop()
+	defer b.expiry.Stop()
+	hello := Hello{Name: b.cfg.Name, ID: b.id}
+	for b.say(hello); ; {
+		select {
+		case <-ctx.Done():
+			hello.Bye = true
+			b.say(hello)
+			return
+		case <-ticker.C:
+			b.say(hello)
+		case <-b.expiry.C:
+			b.expire(time.Now())
+		}
+	}
+}
+
+// say sends h to each target, and reports what fails.
+func (b *Beacon) say(h Hello) {
+	datagram, err := AppendHello(nil, h)
+	if err != nil {
+		return // cannot be: the name was checked
+	}
+	results := b.announce(datagram)
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !h.Bye {
+		b.stats.Sent++
+	}
+	failing := make(map[target]string)
+	for _, r := range results {
+		was, failed := b.failing[r.target]
+		event := ErrorEvent{Target: r.target.to, Interface: r.target.name, At: now}
+		switch {
+		case r.err == nil && !failed:
+			continue
+		case r.err == nil:
+			event.Err, event.Text, event.Ended = errors.New(was), was, true
+		default:
+			b.stats.SendErrors++
+			event.Err, event.Text = r.err, r.err.Error()
+			failing[r.target] = event.Text
+			if was == event.Text {
+				continue
+			}
+		}
+		b.emit(event)
+	}
+	b.failing = failing
+}
+
+// receive reads until ctx ends or the socket fails.
+func (b *Beacon) receive(ctx context.Context) error {
+	release := context.AfterFunc(ctx, func() { _ = b.network.recv.SetReadDeadline(time.Unix(1, 0)) })
+	defer release()
+	for {
+		for d := b.reader.Next(); d != nil; d = b.reader.Next() {
+			b.handle(d.Payload, d.Truncated, d.Source, d.Received)
+		}
+		if err := b.reader.Read(true); err != nil {
+			return err
+		}
+	}
+}
+
+// handle takes one datagram. It never makes the beacon send.
+func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now time.Time) {
+	h, err := Decode(payload)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err != nil || truncated:
+		b.stats.Malformed++
+		return
+	case h.ID == b.id:
+		b.stats.Own++
+		return
+	}
+	b.stats.Heard++
+	v, peer, was := b.table.take(h, from, now)
+	event := PeerEvent{Peer: peer, Was: was, At: now}
+	switch v {
+	case refused:
+		b.stats.Refused++
+		return
+	case ignored:
+		b.stats.Ignored++
+		return
+	case known:
+		return
+	case appeared:
+		b.stats.Appeared++
+		event.Change = Appeared
+		if len(b.table.entries) == 1 { // else the timer runs already
+			b.expiry.Reset(b.cfg.Expiry)
+		}
+	case renamed:
+		event.Change = Renamed
+	case left:
+		b.stats.Left++
+		event.Change = Left
+	}
+	b.emit(event)
+}
+
+// expire removes the peers that have been silent for too long.
+func (b *Beacon) expire(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	gone, next := b.table.expire(now)
+	b.expiry.Reset(next)
+	b.stats.Expired += uint64(len(gone))
+	for _, p := range gone {
+		b.emit(PeerEvent{Change: Expired, Peer: p, At: now})
+	}
+}
+
+// tell calls OnEvent.
+func (b *Beacon) tell(e Event) {
+	if b.cfg.OnEvent != nil {
+		b.cfg.OnEvent(e)
+	}
+}
+
+// emit queues an event, or counts it if OnEvent is too slow. mu is held.
+func (b *Beacon) emit(e Event) {
+	if b.cfg.OnEvent == nil {
+		return
+	}
+	select {
+	case b.events <- e:
+	default:
+		b.stats.EventsDropped++
+	}
+}
+
+// Peers returns the table, ordered by name. The slice is the caller's.
+func (b *Beacon) Peers() []Peer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.table.list()
+}
+
+// Stats returns the counters up to now.
+func (b *Beacon) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reader != nil {
+		if count, ok := b.reader.Dropped(); ok {
+			b.stats.KernelDropped += uint64(count - uint32(b.stats.KernelDropped)) // the kernel counts modulo 2^32
+		}
+	}
+	s := b.stats
+	s.Peers = len(b.table.entries)
+	if !b.started.IsZero() {
+		s.Runtime = time.Since(b.started)
+	}
+	return s
+}

@@ -1,0 +1,78 @@
+package beacon
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Event is something that a Beacon reports while it runs: one of StartEvent,
+// PeerEvent, ErrorEvent and Stats, by value.
+type Event interface {
+	// Kind is the event's name in a journal, such as "appeared".
+	Kind() string
+}
+
+// StartEvent is the first.
+type StartEvent struct {
+	At       time.Time        `json:"at"`
+	Name     string           `json:"name"`
+	ID       ID               `json:"id"`
+	Port     uint16           `json:"port"`              // that it listens on
+	Group    netip.Addr       `json:"group,omitzero"`    // the multicast group, if any
+	Targets  []netip.AddrPort `json:"targets,omitempty"` // at this moment
+	Interval time.Duration    `json:"interval_ns"`
+	Expiry   time.Duration    `json:"expiry_ns"`
+}
+
+// Change is what has happened to a peer.
+type Change string
+
+// The changes.
+const (
+	Appeared Change = "appeared" // it is heard for the first time
+	Renamed  Change = "renamed"  // it has another name now
+	Left     Change = "left"     // it has said goodbye
+	Expired  Change = "expired"  // it has not been heard for Config.Expiry
+)
+
+// PeerEvent says that the table has changed.
+type PeerEvent struct {
+	Change Change    `json:"-"`
+	Peer             // as it is now, or was at last
+	Was    string    `json:"was,omitempty"` // the name before Renamed
+	At     time.Time `json:"at"`
+}
+
+// ErrorEvent says that something failed and the work goes on. A failure that
+// repeats is reported once, until it ends.
+type ErrorEvent struct {
+	Err       error          `json:"-"`
+	Text      string         `json:"error"`
+	Target    netip.AddrPort `json:"target,omitzero"`     // the address it concerns
+	Interface string         `json:"interface,omitempty"` // and the interface, for multicast
+	Ended     bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
+	At        time.Time      `json:"at"`
+}
+
+// Stats counts what a beacon has done. It is also the last event.
+type Stats struct {
+	Runtime       time.Duration `json:"runtime_ns"`
+	Sent          uint64        `json:"sent"`           // HELLOs, one an interval however many targets it has
+	SendErrors    uint64        `json:"send_errors"`    // targets that the system refused
+	Heard         uint64        `json:"heard"`          // well-formed datagrams of others
+	Own           uint64        `json:"own"`            // of this beacon itself, skipped
+	Malformed     uint64        `json:"malformed"`      // datagrams that were not of the wire format
+	Refused       uint64        `json:"refused"`        // HELLOs of new peers for which the table had no room
+	Ignored       uint64        `json:"ignored"`        // goodbyes of nobody in the table, or from another address
+	Appeared      uint64        `json:"appeared"`       // peers that came,
+	Left          uint64        `json:"left"`           // said goodbye,
+	Expired       uint64        `json:"expired"`        // or fell silent
+	Peers         int           `json:"peers"`          // that are there now
+	KernelDropped uint64        `json:"kernel_dropped"` // datagrams that the receive buffer had no room for; Linux tells
+	EventsDropped uint64        `json:"events_dropped"` // since Config.OnEvent was slow
+}
+
+func (StartEvent) Kind() string  { return "start" }
+func (e PeerEvent) Kind() string { return string(e.Change) }
+func (ErrorEvent) Kind() string  { return "error" }
+func (Stats) Kind() string       { return "summary" }

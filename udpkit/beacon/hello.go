@@ -1,0 +1,174 @@
+package beacon
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of the wire format, in bytes.
+const (
+	// MaxNameLen is the longest name.
+	MaxNameLen = 64
+	// MaxSize is the longest datagram.
+	MaxSize = len(helloPrefix) + MaxNameLen + len("|") + idLen
+)
+
+// Errors that callers can branch on with errors.Is.
+var (
+	// ErrConfig marks a configuration or a name that cannot be used.
+	ErrConfig = errors.New("invalid configuration")
+	// ErrMalformed marks a datagram that is not what the wire format allows.
+	ErrMalformed = errors.New("malformed datagram")
+	// ErrNoTarget means that there is no address to send to at the moment, for
+	// example since no network interface is up.
+	ErrNoTarget = errors.New("no target address")
+)
+
+const (
+	helloPrefix = "HELLO|"
+	byePrefix   = "BYE|"
+	idLen       = 16
+)
+
+// ID names one run of a beacon: a random number. Zero means none.
+type ID uint64
+
+// newID draws a random id, never zero.
+func newID() ID {
+	for {
+		var b [8]byte
+		rand.Read(b[:]) // never fails, see crypto/rand
+		if id := ID(binary.BigEndian.Uint64(b[:])); id != 0 {
+			return id
+		}
+	}
+}
+
+// String returns the id as it is sent, 16 hexadecimal digits; "" for none.
+func (id ID) String() string {
+	if id == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%016x", uint64(id))
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An error wraps ErrMalformed.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id = 0
+	if len(text) > 0 {
+		*id, err = parseID(text)
+	}
+	return err
+}
+
+func parseID(b []byte) (id ID, err error) {
+	if len(b) != idLen {
+		return 0, malformed("the id has %d digits, not %d", len(b), idLen)
+	}
+	for _, c := range b {
+		digit := strings.IndexByte("0123456789abcdef", c)
+		if digit < 0 {
+			return 0, malformed("the id %q is not hexadecimal in lower case", b)
+		}
+		id = id<<4 | ID(digit)
+	}
+	if id == 0 {
+		return 0, malformed("the id is zero")
+	}
+	return id, nil
+}
+
+// Hello is one datagram.
+type Hello struct {
+	// Name is the sender's, 1 to MaxNameLen bytes of printable text without "|".
+	// It may be empty where there is no ID.
+	Name string
+	// ID names the sender's run, 0 if it has not sent one.
+	ID ID
+	// Bye says that the run has ended. It needs an ID.
+	Bye bool
+}
+
+// check returns what is wrong with h, nil if nothing is.
+func (h Hello) check() error {
+	switch {
+	case h.ID == 0 && h.Bye:
+		return errors.New("a goodbye needs an id")
+	case h.ID == 0 && h.Name == "":
+		return nil // the bare HELLO
+	}
+	return checkName(h.Name)
+}
+
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the name is empty")
+	case len(name) > MaxNameLen:
+		return fmt.Errorf("the name %.20q... has %d bytes, the limit is %d", name, len(name), MaxNameLen)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("the name %q is not valid UTF-8", name)
+	}
+	for _, r := range name {
+		if r == '|' || !unicode.IsPrint(r) {
+			return fmt.Errorf("the name %q has the character %U, which is not allowed", name, r)
+		}
+	}
+	return nil
+}
+
+// AppendHello appends the wire form of h to dst. An error wraps ErrConfig.
+func AppendHello(dst []byte, h Hello) ([]byte, error) {
+	if err := h.check(); err != nil {
+		return dst, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if h.Bye {
+		dst = append(dst, byePrefix...)
+	} else {
+		dst = append(dst, helloPrefix...)
+	}
+	dst = append(dst, h.Name...)
+	if h.ID != 0 {
+		dst = append(dst, '|')
+		dst = append(dst, h.ID.String()...)
+	}
+	return dst, nil
+}
+
+// Decode reads a datagram, strictly: nothing but the four forms of the wire
+// format. An error wraps ErrMalformed. The result holds no part of b.
+func Decode(b []byte) (h Hello, err error) {
+	if len(b) > MaxSize {
+		return Hello{}, malformed("%d bytes, the limit is %d", len(b), MaxSize)
+	}
+	rest, ok := bytes.CutPrefix(b, []byte(helloPrefix))
+	if !ok {
+		if rest, h.Bye = bytes.CutPrefix(b, []byte(byePrefix)); !h.Bye {
+			return Hello{}, malformed("it begins neither with %s nor with %s", helloPrefix, byePrefix)
+		}
+	}
+	name, id, hasID := bytes.Cut(rest, []byte("|"))
+	if hasID {
+		if h.ID, err = parseID(id); err != nil {
+			return Hello{}, err
+		}
+	}
+	h.Name = string(name)
+	if err := h.check(); err != nil {
+		return Hello{}, malformed("%w", err)
+	}
+	return h, nil
+}
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
+}

@@ -1,0 +1,233 @@
+package beacon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+)
+
+const (
+	// hops is the TTL (IPv4) and the hop limit (IPv6) of multicasts: they get past
+	// one router, if it forwards multicast at all.
+	hops = 2
+	// readBuffer is the receive buffer to ask for, in bytes.
+	readBuffer = 1 << 20
+	// lookEvery is how often the interfaces are looked at, at the most.
+	lookEvery = time.Second
+)
+
+// network is where a beacon hears and is heard. announce and close are for one
+// goroutine at a time each.
+type network struct {
+	cfg        Config
+	recv, send *net.UDPConn
+	multicast  multicaster // nil without a group
+
+	looked   time.Time    // when the interfaces were looked at last, and what was found:
+	targets  []target     // where to send to,
+	problems []failure    // what hinders,
+	joined   map[int]bool // and where the group is joined, by the interface's index
+}
+
+// target is where one datagram goes.
+type target struct {
+	to    netip.AddrPort
+	index int    // by which interface, for multicast; else 0
+	name  string // the interface's
+}
+
+// failure says what is wrong with a target; a nil error, that it works. The zero
+// target stands for there being any.
+type failure struct {
+	target target
+	err    error
+}
+
+// multicaster is what package ipv4 and package ipv6 have in common here.
+type multicaster interface {
+	JoinGroup(nic *net.Interface, group net.Addr) error
+	LeaveGroup(nic *net.Interface, group net.Addr) error
+	SetMulticastInterface(nic *net.Interface) error
+	SetMulticastLoopback(on bool) error
+}
+
+// openNetwork opens the sockets: one on the port that is shared, one to send from.
+func openNetwork(cfg Config) (_ *network, err error) {
+	wildcard := netip.IPv4Unspecified()
+	if cfg.ipv6() {
+		wildcard = netip.IPv6Unspecified()
+	}
+	n := &network{cfg: cfg}
+	defer func() {
+		if err != nil {
+			_ = n.close()
+		}
+	}()
+	n.recv, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), sock.Options{Reuse: true, ReadBuffer: readBuffer})
+	if sock.AddrInUse(err) {
+		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end that one, or choose another port on all sides: %w", cfg.Port, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
+	}
+	n.send, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, 0), sock.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the beacon cannot open a socket to send from: %w", err)
+	}
+	if cfg.Group.IsValid() {
+		if err = n.setMulticast(); err != nil {
+			return nil, fmt.Errorf("the beacon cannot multicast to %v: %w", cfg.Group, err)
+		}
+	}
+	n.look()
+	return n, nil
+}
+
+func (n *network) setMulticast() error {
+	var sender multicaster
+	var err error
+	if n.cfg.ipv6() {
+		p := ipv6.NewPacketConn(n.send)
+		sender, err = p, p.SetMulticastHopLimit(hops)
+		n.multicast = group{ipv6.NewPacketConn(n.recv), p}
+	} else {
+		p := ipv4.NewPacketConn(n.send)
+		sender, err = p, p.SetMulticastTTL(hops)
+		n.multicast = group{ipv4.NewPacketConn(n.recv), p}
+	}
+	// Windows looks at the receiver's, everyone else at the sender's. It is on by
+	// default, but two beacons on one machine depend on it.
+	return errors.Join(err, sender.SetMulticastLoopback(true), n.multicast.SetMulticastLoopback(true))
+}
+
+// group joins with one socket and sends from the other.
+type group struct {
+	multicaster
+	sender multicaster
+}
+
+func (g group) SetMulticastInterface(nic *net.Interface) error {
+	return g.sender.SetMulticastInterface(nic)
+}
+
+func (n *network) close() error {
+	var errs []error
+	for _, conn := range []*net.UDPConn{n.recv, n.send} {
+		if conn == nil {
+			continue
+		}
+		if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// announce sends b to each target, and returns how it went.
+func (n *network) announce(b []byte) []failure {
+	if now := time.Now(); n.looked.IsZero() || now.Sub(n.looked) >= lookEvery {
+		n.looked = now
+		n.look()
+	}
+	results := slices.Clone(n.problems)
+	for _, t := range n.targets {
+		var err error
+		if t.index != 0 {
+			err = n.multicast.SetMulticastInterface(&net.Interface{Index: t.index, Name: t.name})
+		}
+		if err == nil {
+			_, err = n.send.WriteToUDPAddrPort(b, t.to)
+		}
+		results = append(results, failure{t, err})
+	}
+	return results
+}
+
+// look lists the targets anew, and joins the group on new interfaces.
+func (n *network) look() {
+	n.targets, n.problems = n.targets[:0], n.problems[:0]
+	for _, to := range n.cfg.Targets {
+		n.add(target{to: to})
+	}
+	if n.multicast != nil || len(n.targets) == 0 {
+		interfaces, err := nics.Up(n.cfg.Interfaces...)
+		if n.multicast != nil && err == nil {
+			n.join(interfaces)
+		} else {
+			for _, a := range nics.Broadcasts(interfaces) {
+				n.add(target{to: netip.AddrPortFrom(a, n.cfg.Port)})
+			}
+		}
+		if err == nil && len(n.targets) == 0 {
+			err = errors.New("no interface is up that can carry it")
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrNoTarget, err)
+		}
+		n.problems = append(n.problems, failure{err: err})
+	}
+}
+
+func (n *network) add(t target) {
+	if !slices.Contains(n.targets, t) {
+		n.targets = append(n.targets, t)
+	}
+}
+
+// join joins the group on each interface where that has not been done, and makes
+// them targets.
+func (n *network) join(interfaces []net.Interface) {
+	to, joined := netip.AddrPortFrom(n.cfg.Group, n.cfg.Port), make(map[int]bool)
+	for _, nic := range interfaces {
+		if !n.carries(nic) {
+			continue
+		}
+		t := target{to, nic.Index, nic.Name}
+		if !n.joined[nic.Index] {
+			// The system may have kept the membership on an interface that was down,
+			// and refuses a second one: leave first.
+			_ = n.multicast.LeaveGroup(&nic, net.UDPAddrFromAddrPort(to))
+			if err := n.multicast.JoinGroup(&nic, net.UDPAddrFromAddrPort(to)); err != nil {
+				n.problems = append(n.problems, failure{t, fmt.Errorf("cannot join %v on %s: %w", n.cfg.Group, nic.Name, err)})
+				continue
+			}
+		}
+		joined[nic.Index] = true
+		n.targets = append(n.targets, t)
+	}
+	n.joined = joined
+}
+
+// carries reports whether multicast of the beacon's family works over an
+// interface. Linux does not say so of its loopback interface, but carries IPv4
+// there: beacons on one machine hear each other without any network.
+func (n *network) carries(nic net.Interface) bool {
+	if nic.Flags&net.FlagMulticast == 0 && (nic.Flags&net.FlagLoopback == 0 || n.cfg.ipv6()) {
+		return false
+	}
+	addrs, err := nic.Addrs()
+	return err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		ipnet, ok := a.(*net.IPNet)
+		return ok && (ipnet.IP.To4() == nil) == n.cfg.ipv6()
+	})
+}
+
+// addrs returns the addresses that are sent to at the moment, each once.
+func (n *network) addrs() []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, t := range n.targets {
+		if !slices.Contains(list, t.to) {
+			list = append(list, t.to)
+		}
+	}
+	return list
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/radar"
+)
+
+func beaconCommand() *cobra.Command {
+	var (
+		cfg     beacon.Config
+		group   string
+		targets []string
+		asJSON  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "beacon",
+		Short: "Say HELLO to the network, and show who else is there",
+		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
+			"In a terminal the table is drawn in place, elsewhere each change is a line.",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cfg.Port == 0 {
+				return usageError{errors.New("port 0 is no port that others can send to")}
+			}
+			if cfg.Group, err = parseGroup(group); err != nil {
+				return err
+			}
+			for _, t := range targets {
+				addr, err := parseTarget(t)
+				if err != nil {
+					return err
+				}
+				cfg.Targets = append(cfg.Targets, addr)
+			}
+			if asJSON {
+				return beaconJSON(cmd.Context(), cfg)
+			}
+			return radar.Text(cmd.Context(), cfg, os.Stdout)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Name, "name", "", "the `name` that others see (default a random one)")
+	flags.StringVar(&group, "group", "", "multicast to this `group` instead of broadcasting: an address, or ipv4 or ipv6 for "+
+		beacon.DefaultGroup4.String()+" or "+beacon.DefaultGroup6.String())
+	flags.StringSliceVar(&targets, "target", nil, "send to these `addresses`, ADDR[:PORT],..., instead of broadcasting on every interface")
+	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`")
+	flags.DurationVar(&cfg.Interval, "interval", beacon.DefaultInterval, "time between two HELLOs, at least 1ms")
+	flags.DurationVar(&cfg.Expiry, "expiry", 0, "how long a peer may be silent (default 5 intervals, at least 4s)")
+	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
+	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+func parseGroup(s string) (netip.Addr, error) {
+	switch s {
+	case "":
+		return netip.Addr{}, nil
+	case "ipv4":
+		return beacon.DefaultGroup4, nil
+	case "ipv6":
+		return beacon.DefaultGroup6, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return a, usageError{fmt.Errorf("group %q is neither an IP address nor ipv4 or ipv6", s)}
+	}
+	return a, nil
+}
+
+func parseTarget(s string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a, 0), nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return a, usageError{fmt.Errorf("target %q is not an IP address with or without a port", s)}
+	}
+	return a, nil
+}
+
+// beaconJSON runs a beacon that prints its events.
+func beaconJSON(ctx context.Context, cfg beacon.Config) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	journal := udpkit.NewJournal(os.Stdout)
+	var failure error
+	cfg.OnEvent = func(e beacon.Event) {
+		if err := journal.Write(e); err != nil {
+			failure = err
+			cancel(err)
+		}
+	}
+	b, err := beacon.New(cfg)
+	if err != nil {
+		return err
+	}
+	err = b.Run(ctx)
+	return errors.Join(err, failure, b.Close())
+}

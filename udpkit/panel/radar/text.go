@@ -1,0 +1,201 @@
+package radar
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+// Text is Show with text: on a terminal the table in place, elsewhere a line for
+// each change; and a summary in the end.
+func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
+	t := &text{out: out}
+	// The console that Windows had before its Terminal shows escapes as they are.
+	file, ok := out.(*os.File)
+	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
+		if fd := int(file.Fd()); term.IsTerminal(fd) {
+			t.size = func() (width, height int) {
+				width, height, err := term.GetSize(fd)
+				if err != nil || width < 1 || height < 1 {
+					return 80, 24
+				}
+				return width, height
+			}
+		}
+	}
+	return run(ctx, cfg, func() screen { return t })
+}
+
+// nameColumns is how much of a name the table shows.
+const nameColumns = 32
+
+type text struct {
+	out   io.Writer
+	size  func() (width, height int) // of the terminal; nil if it is none
+	drawn int                        // lines of the table that stand there
+}
+
+func (t *text) event(e beacon.Event, p picture) error {
+	var line string
+	switch e := e.(type) {
+	case beacon.StartEvent:
+		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
+	case beacon.PeerEvent:
+		line = clock(e.At) + "  " + changeText(e)
+	case beacon.ErrorEvent:
+		label := "error"
+		if e.Ended {
+			label = "recovered"
+		}
+		line = fmt.Sprintf("%s  %-9s %s", clock(e.At), label, failureText(e))
+	}
+	if t.size == nil {
+		return t.write(line + "\n")
+	}
+	if _, first := e.(beacon.StartEvent); first {
+		if err := t.write(line + "\n"); err != nil {
+			return err
+		}
+	}
+	return t.tick(p)
+}
+
+// tick draws the table over the last one.
+func (t *text) tick(p picture) error {
+	if t.size == nil {
+		return nil
+	}
+	width, height := t.size()
+	table := t.table(p, height-1)
+	var screen strings.Builder
+	if t.drawn > 0 {
+		fmt.Fprintf(&screen, "\r\x1b[%dA", t.drawn)
+	}
+	// Each line is cleared on its own, since some terminals keep what is cleared at
+	// once. A line that went on in the next would upset the count: it is cut, and
+	// where characters are wider than one column, turning DECAWM off holds it.
+	screen.WriteString("\x1b[?7l")
+	for line := range strings.Lines(table) {
+		screen.WriteString("\x1b[2K" + cut(strings.TrimSuffix(line, "\n"), width) + "\n")
+	}
+	screen.WriteString("\x1b[J\x1b[?7h")
+	t.drawn = strings.Count(table, "\n")
+	return t.write(screen.String())
+}
+
+// cut shortens text to so many characters.
+func cut(text string, length int) string {
+	if utf8.RuneCountInString(text) <= length {
+		return text
+	}
+	return string([]rune(text)[:length-1]) + "…"
+}
+
+// table returns the peers and the last changes in at most so many lines.
+func (t *text) table(p picture, lines int) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nNAME\tADDRESS\tID\tHERE FOR\tHEARD\tLAST HEARD\n")
+	for _, peer := range p.Peers {
+		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%s ago\n", cut(name(peer), nameColumns), peer.Addr.Addr(), id(peer),
+			ago(p.Now, peer.FirstSeen), peer.Heard, ago(p.Now, peer.LastSeen))
+	}
+	if len(p.Peers) == 0 {
+		fmt.Fprintln(w, "Nobody yet.")
+	}
+	_ = w.Flush() // to a buffer
+	var tail []string
+	for _, f := range p.Failures {
+		tail = append(tail, "error: "+failureText(f))
+	}
+	for _, c := range p.Changes {
+		tail = append(tail, clock(c.At)+"  "+changeText(c))
+	}
+	rows := strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n")
+	rows[len(rows)-1] += "\n"
+	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
+	if len(tail) > 0 {
+		rows = append(rows, "\n"+strings.Join(tail, "\n")+"\n")
+	} else if over := len(rows) - lines; over > 0 && lines > 0 {
+		rows = append(rows[:lines-1], fmt.Sprintf("and %d more\n", over+1))
+	}
+	return strings.Join(rows, "")
+}
+
+func (t *text) end(p picture) error {
+	if err := t.tick(p); err != nil {
+		return err
+	}
+	s := p.Stats
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, short(s.Runtime))
+	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
+	fmt.Fprintf(&b, "  peers      %d there, %d came, %d left, %d expired, %d refused\n", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused)
+	fmt.Fprintf(&b, "  heard      %d, and %d of its own, %d malformed, %d ignored\n", s.Heard, s.Own, s.Malformed, s.Ignored)
+	if s.KernelDropped > 0 || s.EventsDropped > 0 {
+		fmt.Fprintf(&b, "  dropped    %d datagrams, %d events\n", s.KernelDropped, s.EventsDropped)
+	}
+	return t.write(b.String())
+}
+
+func (t *text) write(s string) error {
+	if _, err := io.WriteString(t.out, s); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}
+
+func name(p beacon.Peer) string {
+	if p.Name == "" {
+		return "(no name)"
+	}
+	return panel.Printable(p.Name)
+}
+
+func id(p beacon.Peer) string {
+	if p.ID == 0 {
+		return "–"
+	}
+	return p.ID.String()
+}
+
+func changeText(e beacon.PeerEvent) string {
+	text := fmt.Sprintf("%-9s %s at %v", e.Change, name(e.Peer), e.Addr.Addr())
+	if e.Change == beacon.Renamed {
+		text += ", was " + panel.Printable(e.Was)
+	}
+	return text
+}
+
+func failureText(e beacon.ErrorEvent) string {
+	text := panel.Printable(e.Text)
+	if e.Interface != "" && !strings.Contains(text, e.Interface) {
+		text = e.Interface + ": " + text
+	}
+	return text
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// ago returns how long ago something was, with a tenth of a second below a minute.
+func ago(now, then time.Time) string {
+	d := max(0, now.Sub(then))
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Truncate(time.Second).String()
+}
+
+func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
