@@ -2,6 +2,7 @@ package beacon_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -29,7 +30,9 @@ func python(t *testing.T, args ...any) *bufio.Scanner {
 	for _, a := range args {
 		words = append(words, fmt.Sprint(a))
 	}
-	cmd := exec.CommandContext(t.Context(), path, words...)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // then its output ends
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, path, words...)
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
