@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,9 @@ import (
 
 type simulation struct {
 	*Beacon
-	t      *testing.T
+	t *testing.T
+
+	mu     sync.Mutex
 	sent   []time.Duration // since the start
 	last   string
 	events []Event
@@ -30,10 +33,18 @@ func simulate(t *testing.T, cfg Config, announce func([]byte) []failure) (_ *sim
 	cfg, err := cfg.withDefaults(1)
 	require.NoError(t, err)
 	s := &simulation{t: t}
-	cfg.OnEvent = func(e Event) { s.events = append(s.events, e) }
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(e Event) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.events = append(s.events, e)
+		}
+	}
 	begun := time.Now()
 	s.Beacon = newBeacon(cfg, 1, func(b []byte) []failure {
+		s.mu.Lock()
 		s.sent, s.last = append(s.sent, time.Since(begun)), string(b)
+		s.mu.Unlock()
 		if announce != nil {
 			return announce(b)
 		}
@@ -60,6 +71,8 @@ func (s *simulation) hear(text string, from string) {
 
 func (s *simulation) changes() (list []string) {
 	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, e := range s.events {
 		if e, ok := e.(PeerEvent); ok {
 			list = append(list, fmt.Sprint(e.Name, " ", e.Change))
@@ -80,7 +93,9 @@ func TestRhythm(t *testing.T) {
 		}
 		time.Sleep(2*time.Second + 400*time.Millisecond + 1)
 		synctest.Wait()
+		s.mu.Lock()
 		assert.Equal(t, "HELLO|ann|0000000000000001", s.last)
+		s.mu.Unlock()
 		stop()
 		ms := time.Millisecond
 		assert.Equal(t, []time.Duration{0, 800 * ms, 1600 * ms, 2400 * ms, 2400*ms + 1}, s.sent)
@@ -206,7 +221,6 @@ func TestFailures(t *testing.T) {
 		sleep(1)
 		results.Store([]failure(nil))
 		sleep(1)
-		assert.Empty(t, s.failing)
 		stop()
 		var got []string
 		for _, e := range s.events {
@@ -217,6 +231,7 @@ func TestFailures(t *testing.T) {
 			}
 		}
 		assert.Equal(t, []string{"no target addressfalse", "no target addresstrue", "no target addressfalse"}, got)
+		assert.Empty(t, s.failing, "what is gone is forgotten")
 		assert.EqualValues(t, 4, s.Stats().SendErrors)
 	})
 }
@@ -224,15 +239,18 @@ func TestFailures(t *testing.T) {
 // TestSlowCallback: the HELLOs go on, and what was not told is counted.
 func TestSlowCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, stop := simulate(t, Config{MaxPeers: 3 * eventQueue}, nil)
 		block := make(chan struct{})
-		s.cfg.OnEvent = func(Event) { <-block }
+		s, stop := simulate(t, Config{MaxPeers: 3 * eventQueue, OnEvent: func(e Event) {
+			if _, first := e.(StartEvent); !first {
+				<-block
+			}
+		}}, nil)
 		for i := range 2 * eventQueue {
 			s.hear(fmt.Sprintf("HELLO|%d", i), "127.0.0.1")
 		}
 		time.Sleep(10 * DefaultInterval)
 		synctest.Wait()
-		assert.GreaterOrEqual(t, len(s.sent), 10)
+		assert.GreaterOrEqual(t, s.Stats().Sent, uint64(10))
 		assert.Positive(t, s.Stats().EventsDropped)
 		close(block)
 		stop()
