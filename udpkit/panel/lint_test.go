@@ -66,7 +66,7 @@ func cells(t *testing.T, name string) []notebookCell {
 
 // TestNotebooksHoldNoHTML: the cells leave it to the packages.
 func TestNotebooksHoldNoHTML(t *testing.T) {
-	for _, name := range []string{"server", "client", "nonblocking"} {
+	for _, name := range []string{"server", "client", "nonblocking", "concurrency"} {
 		for _, c := range cells(t, name) {
 			if c.Type != "code" {
 				continue
@@ -81,7 +81,12 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 
 // TestWalkthroughShape: prose leads, and code comes in small pieces.
 func TestWalkthroughShape(t *testing.T) {
-	all := cells(t, "nonblocking")
+	for _, name := range []string{"nonblocking", "concurrency"} {
+		t.Run(name, func(t *testing.T) { testShape(t, cells(t, name)) })
+	}
+}
+
+func testShape(t *testing.T, all []notebookCell) {
 	require.GreaterOrEqual(t, len(all), 15)
 	require.LessOrEqual(t, len(all), 30)
 	var lengths []int

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/lesson"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/plot"
 	"github.com/stretchr/testify/require"
@@ -286,6 +287,66 @@ func TestLesson(t *testing.T) {
 	require.ErrorContains(t, plot.Waiting(), "no notebook")
 	require.Error(t, plot.Runs(none))
 	require.Error(t, plot.Comparison(none))
+}
+
+// TestExperiments: what package experiment wrote is drawn.
+func TestExperiments(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "results.json")
+	all := []func(string) ([]byte, error){plot.ServersSVG, plot.ConversationSVG, plot.WeatherSVG}
+	write := func(r experiment.Results) {
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+	}
+	for _, draw := range all {
+		_, err := draw(filepath.Join(dir, "none"))
+		require.ErrorIs(t, err, experiment.ErrNothing)
+		write(experiment.Results{})
+		_, err = draw(file)
+		require.ErrorIs(t, err, experiment.ErrNothing)
+	}
+	const ms = time.Millisecond
+	sent, arrived := []time.Duration{0, 5 * ms, 10 * ms}, []time.Duration{20 * ms, 0, 30 * ms}
+	write(experiment.Results{
+		Servers: &experiment.ServersResult{Runs: []experiment.ServerRun{{
+			Name: "one at a time", Took: 2 * time.Second, Clients: []experiment.ServerClient{{Began: time.Second, Answered: 2 * time.Second}, {}},
+		}}},
+		Conversation: &experiment.ConversationResult{
+			Delay: 20 * ms,
+			TCP:   &experiment.Exchange{Answered: 82 * ms, Packets: []experiment.Packet{{Arrived: 20 * ms, Flags: "SYN", IP: 20, Header: 40}}},
+			UDP:   &experiment.Exchange{Answered: 41 * ms, Packets: []experiment.Packet{{Arrived: 20 * ms, IP: 20, Header: 8, Data: 12}}},
+		},
+		Weather: &experiment.WeatherResult{Cases: []experiment.WeatherCase{
+			{Conditions: experiment.Conditions{Name: experiment.Loss, Loss: 0.1}, UDP: &experiment.Transfer{Protocol: "udp", Sent: sent, Arrived: arrived}},
+			{Conditions: experiment.Conditions{Name: experiment.Damage, Damage: 0.1}},
+		}},
+	})
+	var found []string
+	for _, draw := range all {
+		svg, err := draw(file)
+		require.NoError(t, err)
+		found = append(found, texts(t, svg)...)
+		again, err := draw(file)
+		require.NoError(t, err)
+		require.Equal(t, svg, again)
+	}
+	for _, want := range []string{
+		"one at a time: 1 of 2 clients answered, the last after 2.00 s", "TCP: answered after 82 ms", "SYN, 60 bytes", "question, 40 bytes",
+		"10 % of the packets lost", "a bit turned over in 10 %: not measured here",
+	} {
+		require.Contains(t, found, want)
+	}
+	svg, err := plot.WeatherSVG(file)
+	require.NoError(t, err)
+	require.Contains(t, string(svg), "#CF222E", "the lost one")
+
+	write(experiment.Results{Conversation: &experiment.ConversationResult{NoWire: "nothing"}})
+	_, err = plot.ConversationSVG(file)
+	require.ErrorIs(t, err, experiment.ErrNoWire)
+	require.NoError(t, plot.Conversation(file), "that is no failure of the notebook")
+	require.Error(t, plot.Servers(file))
+	require.Error(t, plot.Weather(file))
 }
 
 func ExampleSequenceSVG() {

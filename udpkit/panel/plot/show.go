@@ -2,7 +2,9 @@ package plot
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
@@ -27,6 +29,23 @@ func Runs(file string) error { return show(runsPicture(file)) }
 // Comparison shows in the notebook what lesson.Compare measured. See
 // [ComparisonSVG].
 func Comparison(file string) error { return show(comparisonPicture(file)) }
+
+// Servers shows in the notebook what experiment.Servers measured. See [ServersSVG].
+func Servers(file string) error { return show(serversPicture(file)) }
+
+// Conversation shows in the notebook what experiment.Conversation captured. Where
+// nothing could be, it says so and is no error. See [ConversationSVG].
+func Conversation(file string) error {
+	p, err := conversationPicture(file)
+	if errors.Is(err, experiment.ErrNoWire) {
+		fmt.Println(err)
+		return nil
+	}
+	return show(p, err)
+}
+
+// Weather shows in the notebook what experiment.Weather measured. See [WeatherSVG].
+func Weather(file string) error { return show(weatherPicture(file)) }
 
 // show sends a picture to the notebook as a PNG: it is shown by a page that does
 // not trust the notebook too, looks the same everywhere, fits into a narrow

@@ -1,0 +1,385 @@
+package experiment_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
+)
+
+// results runs an experiment and returns what it has added to a file.
+func results(t *testing.T, run func(context.Context, string) error) experiment.Results {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "results.json")
+	require.NoError(t, run(t.Context(), file))
+	r, err := experiment.Load(file)
+	require.NoError(t, err)
+	return r
+}
+
+// needWire skips the test where there is none.
+func needWire(t *testing.T, why string) {
+	t.Helper()
+	if why != "" {
+		testenv.Skip(t, "%s", why)
+	}
+}
+
+func TestServers(t *testing.T) {
+	r := results(t, experiment.Servers).Servers
+	require.Len(t, r.Runs, 3)
+	one, all, few := r.Runs[0], r.Runs[1], r.Runs[2]
+	n := len(one.Clients)
+	require.Equal(t, 20, n)
+
+	require.Equal(t, echo.Sequential, one.Mode)
+	require.Equal(t, n, one.Answered())
+	require.GreaterOrEqual(t, one.Took, time.Duration(n)*r.Work, "one after the other")
+	require.Zero(t, one.Dropped)
+
+	require.Equal(t, n, all.Answered())
+	require.GreaterOrEqual(t, all.Took, r.Work)
+	require.Less(t, all.Took, one.Took/4, "at the same time")
+	require.Zero(t, all.Dropped)
+
+	require.Less(t, few.Answered(), n)
+	require.GreaterOrEqual(t, few.Answered(), few.Queue)
+	require.LessOrEqual(t, few.Answered(), few.Queue+few.Workers)
+	require.EqualValues(t, n-few.Answered(), few.Dropped, "what is not answered is counted")
+
+	for _, run := range r.Runs {
+		for _, c := range run.Clients {
+			if c.Answered != 0 {
+				require.GreaterOrEqual(t, c.Began, time.Duration(0))
+				require.GreaterOrEqual(t, c.Answered-c.Began, r.Work)
+			}
+		}
+	}
+	require.Greater(t, one.Median(), all.Median())
+}
+
+func TestConversation(t *testing.T) {
+	r := results(t, experiment.Conversation).Conversation
+	needWire(t, r.NoWire)
+	require.Len(t, r.UDP.Packets, 2, "a question and an answer")
+	for _, p := range r.UDP.Packets {
+		require.Equal(t, 8, p.Header, "RFC 768")
+		require.Equal(t, 20, p.IP, "RFC 791")
+		require.Empty(t, p.Flags)
+	}
+	all, data := r.UDP.Bytes()
+	require.Equal(t, 2*28+data, all)
+
+	tcp := r.TCP.Packets
+	require.Greater(t, len(tcp), 6)
+	for i, want := range []string{"SYN", "SYN ACK", "ACK"} {
+		require.Equal(t, want, tcp[i].Flags, "the handshake")
+		require.Equal(t, i == 1, tcp[i].Answer)
+		require.Zero(t, tcp[i].Data)
+	}
+	fins, sent := 0, 0
+	for _, p := range tcp {
+		require.GreaterOrEqual(t, p.Header, 20, "RFC 9293")
+		require.GreaterOrEqual(t, p.Arrived-p.Sent, r.Delay)
+		if strings.Contains(p.Flags, "FIN") {
+			fins++
+		}
+		sent += p.Data
+	}
+	require.Equal(t, 2, fins, "both say good-bye")
+	require.Equal(t, data, sent, "the same data")
+
+	require.InDelta(t, 1, r.RoundTrips(r.UDP), 0.9)
+	require.GreaterOrEqual(t, r.RoundTrips(r.UDP), 1.0)
+	require.GreaterOrEqual(t, r.RoundTrips(r.TCP), 2.0, "the handshake, and the question")
+}
+
+func TestWeather(t *testing.T) {
+	r := results(t, experiment.Weather).Weather
+	require.Len(t, r.Cases, 6)
+	udp := func(name string) *experiment.Transfer {
+		c := r.Case(name)
+		require.NotNil(t, c, name)
+		if c.UDP == nil {
+			require.NotEmpty(t, r.NoWire)
+			needWire(t, r.NoWire)
+		}
+		require.Equal(t, c.UDP.Delivered, len(c.UDP.Delays()))
+		require.GreaterOrEqual(t, c.UDP.Median(), c.Delay, "nothing is quicker than the network")
+		return c.UDP
+	}
+	fair := udp(experiment.Fair)
+	require.Equal(t, len(fair.Sent), fair.Delivered)
+	require.Zero(t, fair.Twice+fair.Disorder+fair.Damaged+fair.Road.Failed())
+	loss := udp(experiment.Loss)
+	require.Positive(t, loss.Road.Lost)
+	require.Equal(t, len(loss.Sent)-loss.Road.Lost, loss.Delivered, "what is lost is lost")
+	require.Positive(t, udp(experiment.Detours).Disorder)
+	twice := udp(experiment.Echoes)
+	require.Equal(t, twice.Road.Twice, twice.Twice)
+	narrow := udp(experiment.Narrow)
+	require.Equal(t, len(narrow.Sent)-narrow.Road.Dropped, narrow.Delivered)
+	require.Less(t, narrow.Delivered, len(narrow.Sent)*2/3, "twice as much as can pass")
+
+	needWire(t, r.NoWire)
+	for _, c := range r.Cases {
+		require.Equal(t, len(c.TCP.Sent), c.TCP.Delivered, c.Name)
+		require.Zero(t, c.TCP.Twice+c.TCP.Disorder+c.TCP.Damaged, c.Name)
+	}
+	damage := r.Case(experiment.Damage)
+	require.Positive(t, damage.TCP.Road.Damaged)
+	require.Positive(t, damage.UDP.Road.Damaged)
+	require.Zero(t, damage.UDP.Damaged, "the checksum finds it")
+	require.Equal(t, len(damage.UDP.Sent)-damage.UDP.Road.Damaged, damage.UDP.Delivered)
+	require.Positive(t, r.Case(experiment.Loss).TCP.Road.Lost)
+	require.Greater(t, r.Case(experiment.Loss).TCP.Worst(), r.Case(experiment.Loss).UDP.Median()*2, "the repair takes round trips")
+	slow := r.Case(experiment.Narrow)
+	require.Less(t, slow.TCP.Road.Dropped*4, slow.UDP.Road.Dropped, "TCP gives way")
+	require.Greater(t, slow.TCP.Took(), slow.UDP.Took())
+}
+
+func TestFlow(t *testing.T) {
+	r := results(t, experiment.Flow).Flow
+	require.Len(t, r.Ends, 2)
+	tcp, udp := r.Ends[0], r.Ends[1]
+	require.True(t, tcp.Stopped)
+	require.Less(t, tcp.Accepted, r.Offered)
+	require.Equal(t, tcp.Accepted, tcp.Arrived)
+	require.Zero(t, tcp.Lost())
+	require.Positive(t, udp.Arrived)
+	require.Less(t, udp.Arrived, udp.Accepted)
+	require.Equal(t, udp.Accepted-udp.Arrived, udp.Lost())
+}
+
+func TestSpeeds(t *testing.T) {
+	r := results(t, experiment.Speeds).Speed
+	require.Len(t, r.Rows, 3)
+	for i, row := range r.Rows {
+		require.Len(t, row.Full, r.Rounds)
+		require.Positive(t, row.Rate())
+		require.GreaterOrEqual(t, row.Lost(), 0.0)
+		require.Less(t, row.Lost(), 1.0)
+		if row.Protocol == "tcp" {
+			require.Zero(t, row.Lost())
+		}
+		if i < 2 {
+			require.Positive(t, row.P50First())
+			require.Positive(t, row.P50Next())
+		}
+	}
+	require.Greater(t, r.Rows[0].P50First(), r.Rows[0].P50Next(), "the handshake is in the first")
+}
+
+// TestInterrupted: every experiment ends at once, is no failure, and keeps nothing.
+func TestInterrupted(t *testing.T) {
+	for name, run := range map[string]func(context.Context, string) error{
+		"servers": experiment.Servers, "conversation": experiment.Conversation, "weather": experiment.Weather,
+		"flow": experiment.Flow, "speeds": experiment.Speeds,
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "results.json")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(30*time.Millisecond, func() { cancel(errors.New("interrupt")) })
+			began := time.Now()
+			require.NoError(t, run(ctx, file))
+			require.Less(t, time.Since(began), 3*time.Second)
+			_, err := experiment.Load(file)
+			require.ErrorIs(t, err, experiment.ErrNothing)
+			require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
+		})
+	}
+}
+
+func TestFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "results.json")
+	require.ErrorIs(t, experiment.Table(file), experiment.ErrNothing)
+	require.NoError(t, experiment.Flow(t.Context(), ""), "an empty name keeps nothing")
+	err := experiment.Flow(t.Context(), filepath.Join(dir, "none", "results.json"))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), dir)
+	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
+	_, err = experiment.Load(file)
+	require.ErrorContains(t, err, "cannot read the results")
+	require.ErrorContains(t, experiment.Flow(t.Context(), file), "cannot read the results")
+}
+
+// TestRows: the table has the rows of the course, and figures only of what was
+// measured.
+func TestRows(t *testing.T) {
+	rows := experiment.Rows(experiment.Results{})
+	require.Len(t, rows, 14)
+	for _, r := range rows {
+		require.NotEmpty(t, r.TCP, r.Feature)
+		require.NotEmpty(t, r.UDP, r.Feature)
+		if r.How != experiment.Shown {
+			require.Equal(t, experiment.Explained, r.How, r.Feature)
+		}
+	}
+	ms := time.Millisecond
+	transfer := func(protocol string, delivered int) *experiment.Transfer {
+		t := &experiment.Transfer{Protocol: protocol, Sent: make([]time.Duration, 4), Arrived: make([]time.Duration, 4), Delivered: delivered}
+		for i := range delivered {
+			t.Arrived[i] = ms
+		}
+		return t
+	}
+	flow := &experiment.FlowResult{Ends: []experiment.FlowEnd{
+		{Protocol: "tcp", Accepted: 4_000_000, Stopped: true, Arrived: 4_000_000}, {Protocol: "udp", Accepted: 32_000_000, Arrived: 90_000},
+	}}
+	rows = experiment.Rows(experiment.Results{
+		Conversation: &experiment.ConversationResult{
+			Delay: 10 * ms,
+			TCP:   &experiment.Exchange{Answered: 41 * ms, Packets: []experiment.Packet{{IP: 20, Header: 40}, {IP: 20, Header: 32, Data: 5}}},
+			UDP:   &experiment.Exchange{Answered: 21 * ms, Packets: []experiment.Packet{{IP: 20, Header: 8, Data: 5}}},
+		},
+		Weather: &experiment.WeatherResult{Cases: []experiment.WeatherCase{
+			{Conditions: experiment.Conditions{Name: experiment.Loss, Loss: 0.1}, TCP: transfer("tcp", 4), UDP: transfer("udp", 3)},
+			{Conditions: experiment.Conditions{Name: experiment.Narrow}, UDP: transfer("udp", 2)},
+		}},
+		Flow: flow,
+	})
+	var text strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&text, "%s | %s | %s | %s\n", r.Feature, r.TCP, r.UDP, r.How)
+	}
+	for _, want := range []string{
+		"answered after 2.0 round trips | none", "(RFC 9293): here 32 to 40", "117 bytes on the wire for 5 bytes of data | 33 bytes",
+		"4 of 4 messages with 10 % loss | as good as the network: 3 of 4 messages | measured", "4.0 MB", "90 kB arrived | measured",
+		"Congestion control | slows down when the network is full | none: that is the program's duty (RFC 8085) | explained",
+	} {
+		require.Contains(t, text.String(), want)
+	}
+}
+
+func TestPair(t *testing.T) {
+	for _, protocol := range []string{"tcp", "udp"} {
+		sender, receiver, err := experiment.Pair(protocol)
+		require.NoError(t, err)
+		_, err = sender.Write([]byte("hello"))
+		require.NoError(t, err)
+		b := make([]byte, 10)
+		require.NoError(t, receiver.SetReadDeadline(time.Now().Add(time.Second)))
+		n, err := receiver.Read(b)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(b[:n]))
+		require.NoError(t, sender.Close())
+		require.NoError(t, receiver.Close())
+	}
+}
+
+// printed returns what f prints.
+func printed(t *testing.T, f func() error) string {
+	t.Helper()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	stdout := os.Stdout
+	os.Stdout = w
+	defer func() { os.Stdout = stdout }()
+	err = f()
+	require.NoError(t, w.Close())
+	require.NoError(t, err)
+	text, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func writeFrame(w io.Writer, message []byte) error {
+	_, err := w.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...))
+	return err
+}
+
+func readFrame(r io.Reader) ([]byte, error) {
+	length := make([]byte, 2)
+	if _, err := io.ReadFull(r, length); err != nil {
+		return nil, err
+	}
+	message := make([]byte, binary.BigEndian.Uint16(length))
+	_, err := io.ReadFull(r, message)
+	return message, err
+}
+
+func TestCheckFrames(t *testing.T) {
+	check := func(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) string {
+		return printed(t, func() error { return experiment.CheckFrames(t.Context(), write, read) })
+	}
+	plain := func(w io.Writer, m []byte) error { _, err := w.Write(m); return err }
+	bare := func(r io.Reader) ([]byte, error) {
+		b := make([]byte, 1500)
+		n, err := r.Read(b)
+		return b[:n], err
+	}
+	require.Contains(t, check(writeFrame, readFrame), "✓")
+	require.Contains(t, check(plain, bare), `"first" was written, and read returned "f"`)
+	require.Contains(t, check(plain, func(r io.Reader) ([]byte, error) { return io.ReadAll(r) }), `✗ Not yet: "first" was written`)
+	require.Contains(t, check(writeFrame, func(io.Reader) ([]byte, error) { panic("oh") }), "panicked: oh")
+	require.Contains(t, check(func(io.Writer, []byte) error { return io.ErrShortWrite }, readFrame), "write returned short write")
+}
+
+func TestCheckAsk(t *testing.T) {
+	check := func(ask func(net.Conn, string) (string, error)) string {
+		return printed(t, func() error { return experiment.CheckAsk(t.Context(), ask) })
+	}
+	ask := func(trust bool) func(net.Conn, string) (string, error) {
+		return func(conn net.Conn, question string) (string, error) {
+			b := make([]byte, 1500)
+			for range 20 {
+				if _, err := conn.Write([]byte(question)); err != nil {
+					return "", err
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				for {
+					n, err := conn.Read(b)
+					if err != nil {
+						break
+					}
+					if answer := string(b[:n]); trust || answer == strings.ToUpper(question) {
+						return answer, nil
+					}
+				}
+			}
+			return "", errors.New("no answer")
+		}
+	}
+	require.Contains(t, check(ask(false)), "✓")
+	require.Contains(t, check(ask(true)), "came late, or twice")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	require.Contains(t, printed(t, func() error {
+		return experiment.CheckAsk(ctx, func(conn net.Conn, q string) (string, error) {
+			_, _ = conn.Write([]byte(q))
+			_, err := io.ReadFull(conn, make([]byte, 1e6)) // waits for what never comes
+			return "", err
+		})
+	}), "what does it wait for?")
+}
+
+// TestLight: a cell that runs an experiment does not pay for the drawing code.
+func TestLight(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NotContains(t, string(out), "gonum.org")
+}
+
+func ExampleRows() {
+	for _, row := range experiment.Rows(experiment.Results{})[:2] {
+		fmt.Printf("%s: %s | %s (%s)\n", row.Feature, row.TCP, row.UDP, row.How)
+	}
+	// Output:
+	// Connection: first a connection, which both ends remember and close | none: each datagram stands for itself (explained)
+	// Connection setup: a handshake (SYN, SYN ACK, ACK): one round trip before the question | none: the question is the first packet (explained)
+}
