@@ -69,6 +69,36 @@ func TestBrowserWalkthrough(t *testing.T) {
 	page.screenshot("walkthrough")
 }
 
+// TestBrowserSockets follows the way of a beginner: the index and its check, the
+// link to the notebook on sockets, all of its cells, and the stop button while the
+// beacon runs.
+func TestBrowserSockets(t *testing.T) {
+	const index, sockets = "index.ipynb", "sockets.ipynb"
+	t.Setenv("UDPKIT_BEACON_PORT", fmt.Sprint(freeUDPPort(t)))
+	page := openLab(t)
+	page.do("open the index", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, index)))
+	page.until("it is open with its kernel", panelOf(index)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	page.runAll(index)
+	page.until("all is well", `[...`+panelOf(index)+`.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('All is well'))`)
+	page.until("the map is drawn", panelOf(index)+`.querySelector('.jp-OutputArea-output img')`)
+	page.screenshot("index")
+
+	link := panelOf(index) + `.querySelector('a[href*="sockets.ipynb"]')`
+	page.until("the link to "+sockets, link)
+	page.do("follow it", chromedp.Evaluate[chromedp.Void](link+`.click()`))
+	page.until(sockets+" is open with its kernel", panelOf(sockets)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	page.runAll(sockets)
+	// innerText would leave out what is not in view.
+	page.until("a neighbour has come", `[...`+panelOf(sockets)+`.querySelectorAll('.jp-RenderedHTML')].some(h => h.textContent.includes('appeared'))`)
+	// The cells above it get their heights only as they are scrolled through, so that it moves once more.
+	page.until("the table is in view", `(h => h && (h.getBoundingClientRect().top > 0 && h.getBoundingClientRect().bottom < innerHeight || (h.scrollIntoView({block: 'center'}), false)))([...`+panelOf(sockets)+`.querySelectorAll('.jp-RenderedHTML')].find(h => h.textContent.includes('appeared')))`)
+	page.screenshot("beacon")
+	page.interrupt(sockets)
+	began := time.Now()
+	page.until("it says that it was interrupted", `[...`+panelOf(sockets)+`.querySelectorAll('.jp-RenderedHTML')].some(h => h.textContent.includes('ended: interrupted'))`)
+	require.Less(t, time.Since(began), 4*time.Second, "3 s, and one for a busy machine")
+}
+
 // openLab starts the lab and opens it in a browser. It works on a copy of the
 // checkout, since JupyterLab saves what it shows.
 func openLab(t *testing.T) *labPage {
@@ -217,7 +247,7 @@ func (p *labPage) screenshot(name string) {
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb"} {
+	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

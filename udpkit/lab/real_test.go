@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -238,10 +239,46 @@ func TestConcurrency(t *testing.T) {
 	assert.Contains(t, text, "captured")
 }
 
+// TestSockets runs sockets.ipynb as Run All does.
+func TestSockets(t *testing.T) {
+	env := realSetup(t)
+	port, err := freeUDPPort()
+	require.NoError(t, err)
+	began := time.Now()
+	text := string(executeNotebook(t, env, sockets, filepath.Join(t.TempDir(), sockets), fmt.Sprintf("UDPKIT_BEACON_PORT=%d", port)))
+	assert.Less(t, time.Since(began), 90*time.Second)
+	for _, error := range []string{
+		"✗ bind a second socket to the same port", "✗ wait 300 ms", "✗ send 65,508 bytes", "✗ send from a closed socket",
+		"✓ send to a port that nobody has", "✗ send there from it, and read the reply", "✗ connect when nobody listens",
+	} {
+		assert.Contains(t, text, error)
+	}
+	assert.Equal(t, 7+1, strings.Count(text, "This means: "), "every error is explained; one more is the end of a connection")
+	for _, want := range []string{
+		`ben has 5 bytes, \"hello\", error: <nil>`, `ben has 4 bytes, \"next\"`,
+		`✓ ask \"hello\", get \"hello\"`, `✗ ask \"how are you?\", get \"\"`,
+		`\"how are you?\" came back as \"how are you?\"`, `the server has \"hello, socket\"`,
+		`\">3</span><br>came`, `\">1</span><br>said goodbye`, `\">1</span><br>fell silent`, "ended: time is up",
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.NotContains(t, text, "never said\\\" came", "the client ends at exit")
+	assert.Equal(t, 3, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
+	assert.Equal(t, 5, strings.Count(text, `"image/png": "`))
+}
+
+// TestIndex runs index.ipynb.
+func TestIndex(t *testing.T) {
+	env := realSetup(t)
+	text := string(executeNotebook(t, env, index, filepath.Join(t.TempDir(), index)))
+	assert.Contains(t, text, "All is well: the Go kernel works.\\n")
+	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
+}
+
 // TestSolutions puts the hidden solutions into the exercises' cells.
 func TestSolutions(t *testing.T) {
 	env := realSetup(t)
-	for notebook, imports := range map[string]string{walkthrough: "waiting", concurrency: "servers"} {
+	for notebook, imports := range map[string]string{walkthrough: "waiting", concurrency: "servers", sockets: "datagram"} {
 		t.Run(notebook, func(t *testing.T) { testSolutions(t, env, notebook, imports) })
 	}
 }
@@ -285,17 +322,19 @@ func testSolutions(t *testing.T, env *Env, name, imports string) {
 
 // The notebooks that run to their end by themselves.
 const (
+	index       = "index.ipynb"
+	sockets     = "sockets.ipynb"
 	walkthrough = "nonblocking.ipynb"
 	concurrency = "concurrency.ipynb"
 )
 
 // executeNotebook returns the notebook with its outputs.
-func executeNotebook(t *testing.T, env *Env, name, output string) []byte {
+func executeNotebook(t *testing.T, env *Env, name, output string, variables ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	began := time.Now()
-	require.NoError(t, env.Execute(ctx, filepath.Join(env.Notebooks, name), output))
+	require.NoError(t, env.Execute(ctx, filepath.Join(env.Notebooks, name), output, variables...))
 	t.Logf("%s ran for %v", name, time.Since(began).Round(time.Second))
 	data, err := os.ReadFile(output)
 	require.NoError(t, err)
@@ -310,22 +349,28 @@ func executeNotebook(t *testing.T, env *Env, name, output string) []byte {
 
 var update = flag.Bool("update", false, "write the outputs of the committed notebooks into the checkout")
 
-// TestUpdate runs the notebooks as they are committed, with -update only.
+// TestUpdate runs the notebooks as they are committed, with -update only; one of them
+// with -run TestUpdate/sockets.
 func TestUpdate(t *testing.T) {
 	if !*update {
 		t.Skip("writes into the checkout: go test ./udpkit/lab -run TestUpdate -update")
 	}
-	c := &check{env: realSetup(t), dir: t.TempDir(), messages: 8, interval: time.Second}
-	require.NoError(t, c.run(t.Context()))
-	require.NoError(t, c.report(t.Output()))
-	for from, to := range map[string]string{"server": serverNotebook, clientName(0): clientNotebook} {
-		data, err := os.ReadFile(filepath.Join(c.dir, from+".ipynb"))
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(c.env.Notebooks, to), data, 0o644))
-	}
-	for _, name := range []string{walkthrough, concurrency} {
-		data := executeNotebook(t, c.env, name, filepath.Join(c.dir, name))
-		require.NoError(t, os.WriteFile(filepath.Join(c.env.Notebooks, name), data, 0o644))
+	env := realSetup(t)
+	t.Run("roles", func(t *testing.T) {
+		c := &check{env: env, dir: t.TempDir(), messages: 8, interval: time.Second}
+		require.NoError(t, c.run(t.Context()))
+		require.NoError(t, c.report(t.Output()))
+		for from, to := range map[string]string{"server": serverNotebook, clientName(0): clientNotebook} {
+			data, err := os.ReadFile(filepath.Join(c.dir, from+".ipynb"))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
+		}
+	})
+	for _, name := range []string{walkthrough, concurrency, sockets, index} {
+		t.Run(name, func(t *testing.T) {
+			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
+			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, name), data, 0o644))
+		})
 	}
 }
 

@@ -66,7 +66,7 @@ func cells(t *testing.T, name string) []notebookCell {
 
 // TestNotebooksHoldNoHTML: the cells leave it to the packages.
 func TestNotebooksHoldNoHTML(t *testing.T) {
-	for _, name := range []string{"server", "client", "nonblocking", "concurrency"} {
+	for _, name := range notebooks(t) {
 		for _, c := range cells(t, name) {
 			if c.Type != "code" {
 				continue
@@ -79,26 +79,77 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 	}
 }
 
-// TestWalkthroughShape: prose leads, and code comes in small pieces.
-func TestWalkthroughShape(t *testing.T) {
-	for _, name := range []string{"nonblocking", "concurrency"} {
-		t.Run(name, func(t *testing.T) { testShape(t, cells(t, name)) })
+// TestShape: in the notebooks that are read prose leads, and code comes in small
+// pieces. Those of sockets are larger: what it teaches are the bare calls.
+func TestShape(t *testing.T) {
+	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 16} {
+		t.Run(name, func(t *testing.T) {
+			all := cells(t, name)
+			require.GreaterOrEqual(t, len(all), 15)
+			require.LessOrEqual(t, len(all), 30)
+			var lengths []int
+			row := 0
+			for _, c := range all {
+				if row++; c.Type != "code" {
+					row = 0
+					continue
+				}
+				require.LessOrEqual(t, row, 2, "code cells without prose between")
+				lengths = append(lengths, len(c.Source))
+			}
+			slices.Sort(lengths)
+			require.LessOrEqual(t, lengths[len(lengths)/2], median, "the median cell")
+		})
 	}
 }
 
-func testShape(t *testing.T, all []notebookCell) {
-	require.GreaterOrEqual(t, len(all), 15)
-	require.LessOrEqual(t, len(all), 30)
-	var lengths []int
-	row := 0
-	for _, c := range all {
-		if row++; c.Type != "code" {
-			row = 0
-			continue
+// notebooks returns the names of the committed notebooks, without those that the
+// lab made as copies of the client's.
+func notebooks(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "notebooks", "*.ipynb"))
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".ipynb")
+		if !regexp.MustCompile(`^client-[0-9]+$`).MatchString(name) {
+			names = append(names, name)
 		}
-		require.LessOrEqual(t, row, 2, "code cells without prose between")
-		lengths = append(lengths, len(c.Source))
 	}
-	slices.Sort(lengths)
-	require.LessOrEqual(t, lengths[len(lengths)/2], 8, "the median cell")
+	require.Contains(t, names, "sockets")
+	return names
+}
+
+// coming are notebooks that the index links to before they are here.
+var coming = []string{"chat_server", "chat_client"}
+
+var notebookLink = regexp.MustCompile(`\]\(([^)#]*\.ipynb)[^)]*\)`)
+
+// TestLinks: the index leads to every notebook, and every link between notebooks
+// leads somewhere.
+func TestLinks(t *testing.T) {
+	all := notebooks(t)
+	for _, name := range all {
+		var linked []string
+		for _, c := range cells(t, name) {
+			for _, link := range notebookLink.FindAllStringSubmatch(strings.Join(c.Source, ""), -1) {
+				require.NotContains(t, link[1], "/", "%s: the notebooks are in one folder", name)
+				linked = append(linked, strings.TrimSuffix(link[1], ".ipynb"))
+			}
+		}
+		for _, to := range linked {
+			if slices.Contains(coming, to) && !slices.Contains(all, to) {
+				t.Logf("%s links to %s, which is not here yet", name, to)
+				continue
+			}
+			require.Contains(t, all, to, "a link of %s", name)
+		}
+		if name == "index" {
+			for _, there := range all {
+				if there != "index" {
+					require.Contains(t, linked, there, "the index leads to it")
+				}
+			}
+		}
+	}
 }

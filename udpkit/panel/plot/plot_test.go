@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/basics"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/lesson"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/plot"
@@ -347,6 +349,73 @@ func TestExperiments(t *testing.T) {
 	require.NoError(t, plot.Conversation(file), "that is no failure of the notebook")
 	require.Error(t, plot.Servers(file))
 	require.Error(t, plot.Weather(file))
+}
+
+// TestBasics: the pictures of the notebooks sockets and index.
+func TestBasics(t *testing.T) {
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none")
+	for _, draw := range []func(string) ([]byte, error){plot.ExchangeSVG, plot.PeersSVG} {
+		_, err := draw(none)
+		require.ErrorIs(t, err, basics.ErrNothing)
+		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
+	}
+	write := func(value any) string {
+		text, err := json.Marshal(value)
+		require.NoError(t, err)
+		file := filepath.Join(dir, "file")
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		return file
+	}
+	const ms = time.Millisecond
+	svg, err := plot.ExchangeSVG(write(basics.Tape{
+		Datagrams: []basics.Sent{
+			{From: basics.Client, Text: "<b>hello</b>", At: 5 * ms, Arrived: 6 * ms},
+			{From: basics.Server, Text: "hello", At: 7 * ms, Lost: true},
+			{From: basics.Client, Text: "again", At: 8 * ms},
+		},
+		Events: []basics.Mark{{Who: basics.Client, Text: basics.Timeout, At: 207 * ms}, {Who: basics.Server, Text: basics.Closed, At: 208 * ms}},
+	}))
+	require.NoError(t, err)
+	for _, want := range []string{"0.00 ms", "1.00 ms", "2.00 ms", "202 ms", "“<b>hello</b>”", "lost", "never read", "timeout", "closed"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	_, err = plot.ExchangeSVG(write(basics.Tape{}))
+	require.ErrorIs(t, err, basics.ErrNothing)
+
+	svg, err = plot.PeersSVG(write(basics.Neighbourhood{Length: 8 * time.Second, Peers: []basics.Presence{
+		{Name: "anna", From: time.Second, Heard: 8 * time.Second, To: 8 * time.Second},
+		{Name: "</text><script>", From: time.Second, Heard: 2 * time.Second, To: 3 * time.Second, End: beacon.Left},
+		{Name: "", From: time.Second, Heard: 2 * time.Second, To: 3 * time.Second, End: beacon.Expired},
+		{Name: "late", From: time.Second, Heard: 7 * time.Second, To: 8 * time.Second, End: beacon.Expired},
+	}}))
+	require.NoError(t, err)
+	for _, want := range []string{"anna", "no name", "said goodbye", "silent: forgotten", "</text><script>"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	_, err = plot.PeersSVG(write(basics.Neighbourhood{}))
+	require.ErrorIs(t, err, plot.ErrEmpty)
+
+	svg, err = plot.DatagramSVG("héllo\n\xff")
+	require.NoError(t, err)
+	for _, want := range []string{"IP header", "20 bytes", "UDP header", "8 bytes", "c3", "0a", "ff", "“h” “é” “l”", "“l” “o” “\\n” “\\xff”", "from 127.0.0.1"} {
+		require.Contains(t, texts(t, svg), want)
+	}
+	_, err = plot.DatagramSVG("")
+	require.NoError(t, err)
+	_, err = plot.DatagramSVG(strings.Repeat("x", 25))
+	require.ErrorContains(t, err, "room for 24 bytes")
+
+	for want, draw := range map[string]func() ([]byte, error){"37020": plot.LetterBoxesSVG, "SYN-ACK": plot.ConnectionSVG, "nonblocking": plot.NotebooksSVG} {
+		svg, err := draw()
+		require.NoError(t, err)
+		require.Contains(t, texts(t, svg), want)
+	}
+	for _, draw := range []func() error{plot.LetterBoxes, plot.Connection, plot.Notebooks, func() error { return plot.Datagram("hello") }} {
+		require.ErrorContains(t, draw(), "no notebook")
+	}
+	require.Error(t, plot.Exchange(none))
+	require.Error(t, plot.Peers(none))
 }
 
 func ExampleSequenceSVG() {

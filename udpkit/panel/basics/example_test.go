@@ -1,0 +1,59 @@
+package basics_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/basics"
+)
+
+func ExampleExplain() {
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	basics.Explain("create and bind a socket", err)
+	err = socket.Close()
+	basics.Explain("close it", err)
+	// Output:
+	// ✓ create and bind a socket: no error
+	// ✓ close it: no error
+}
+
+func ExampleRecord() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "talk.json")
+	err = basics.Record(context.Background(), file, func(server, client *basics.Socket) error {
+		if _, err := client.WriteTo([]byte("hello"), server.LocalAddr()); err != nil {
+			return err
+		}
+		_, _, err := server.ReadFrom(make([]byte, 1500))
+		return err
+	})
+	tape, readErr := basics.ReadTape(file)
+	if err != nil || readErr != nil {
+		fmt.Println(err, readErr)
+		return
+	}
+	for _, d := range tape.Datagrams {
+		fmt.Printf("the %s said %q, and it arrived: %v\n", d.From, d.Text, d.Arrived > d.At)
+	}
+	// Output:
+	// the client said "hello", and it arrived: true
+}
+
+func ExampleSend() {
+	a, err := basics.Send("hello")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(a.Bytes), "bytes, of which", basics.IPHeaderLen+basics.UDPHeaderLen, "are headers")
+	// Output:
+	// 33 bytes, of which 28 are headers
+}

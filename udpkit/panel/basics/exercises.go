@@ -1,0 +1,417 @@
+package basics
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// checkTime is how long the reader's function may take for anything.
+const checkTime = time.Second
+
+// report prints what a check found, never as a failure: an exercise that nobody
+// has done yet is no error.
+func report(ctx context.Context, missing string) error {
+	switch {
+	case ctx.Err() != nil:
+		fmt.Println("The check was interrupted.")
+		return nil
+	case missing == "":
+		fmt.Println("✓ All that was asked for. Well done!")
+		return nil
+	}
+	fmt.Println("✗ Not yet: " + missing)
+	return nil
+}
+
+// loopback opens a socket on this machine.
+func loopback() (net.PacketConn, error) { return net.ListenPacket("udp4", "127.0.0.1:0") }
+
+// start calls the reader's function, and returns where its error, or its panic,
+// will come.
+func start(f func() error) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				ended <- fmt.Errorf("it panicked: %v", p)
+			}
+		}()
+		ended <- f()
+	}()
+	return ended
+}
+
+// CheckShout checks the first exercise: a server that answers each datagram in
+// capital letters, and returns nil when its socket is closed.
+func CheckShout(ctx context.Context, shout func(socket net.PacketConn) error) error {
+	missing, err := checkShout(ctx, shout)
+	if err != nil {
+		return err
+	}
+	return report(ctx, missing)
+}
+
+func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing string, err error) {
+	socket, err := loopback()
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close() // the second time says that it is closed
+	defer context.AfterFunc(ctx, func() { _ = socket.Close() })()
+	ended := start(func() error { return shout(socket) })
+
+	var clients []net.Conn
+	for range 2 {
+		client, err := net.Dial("udp4", socket.LocalAddr().String())
+		if err != nil {
+			return "", err
+		}
+		defer client.Close()
+		clients = append(clients, client)
+	}
+	buffer := make([]byte, 2000)
+	for i, text := range []string{"hello", "Grüße", strings.Repeat("long ", 240)} {
+		for _, client := range clients {
+			if _, err := client.Write([]byte(text)); err != nil {
+				return "", err
+			}
+			_ = client.SetReadDeadline(time.Now().Add(checkTime)) // an error is met by the read
+			n, err := client.Read(buffer)
+			want := bytes.ToUpper([]byte(text))
+			switch {
+			case err != nil:
+				select {
+				case err := <-ended:
+					return fmt.Sprintf("shout returned (%v) before the socket was closed", err), nil
+				default:
+					return fmt.Sprintf("no answer to datagram %d within a second", i+1), nil
+				}
+			case !bytes.Equal(buffer[:n], want) && n < len(want):
+				return fmt.Sprintf("of %d bytes only %d came back. How long is the buffer?", len(want), n), nil
+			case !bytes.Equal(buffer[:n], want):
+				return fmt.Sprintf("the answer to %q is %q, and not %q", short(text), short(string(buffer[:n])), short(string(want))), nil
+			}
+		}
+	}
+	_ = socket.Close()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Sprintf("all is answered. But closing the socket is how this server is asked to end: return nil then, and not %q", err), nil
+		}
+	case <-time.After(checkTime):
+		return "all is answered, but a second after the socket was closed shout still runs", nil
+	}
+	return "", nil
+}
+
+// short makes a text fit for a message.
+func short(text string) string {
+	if len(text) > 20 {
+		return strings.ToValidUTF8(text[:20], "") + "…"
+	}
+	return text
+}
+
+// attempts is how often the second exercise asks.
+const attempts = 5
+
+// CheckAsk checks the second exercise: a client that survives lost and late
+// replies. Its socket is connected to an echo server on a bad network.
+func CheckAsk(ctx context.Context, ask func(socket net.Conn, question string) (string, error)) error {
+	missing, err := checkAsk(ctx, ask)
+	if err != nil {
+		return err
+	}
+	return report(ctx, missing)
+}
+
+func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
+	server, err := loopback()
+	if err != nil {
+		return "", err
+	}
+	bad := &badNetwork{PacketConn: server, heard: make(map[string]int)}
+	served := make(chan struct{})
+	go func() { defer close(served); bad.serve() }()
+	defer func() {
+		_ = server.Close() // ends serve
+		<-served
+	}()
+	socket, err := net.Dial("udp4", server.LocalAddr().String())
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close() // ends an ask that still waits
+	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionNever} {
+		if ctx.Err() != nil {
+			return "", nil
+		}
+		var answer string
+		ended := start(func() (err error) {
+			answer, err = ask(socket, question)
+			return err
+		})
+		select {
+		case err := <-ended:
+			if missing := bad.judge(question, answer, err); missing != "" {
+				return missing, nil
+			}
+		case <-ctx.Done():
+		case <-time.After(2 * checkTime):
+			return bad.waits(question), nil
+		}
+	}
+	return "", nil
+}
+
+// The questions, and what becomes of them.
+const (
+	questionEasy  = "Are you there?"
+	questionLost  = "And now?"              // the first two replies are lost
+	questionTwice = "Do you stutter?"       // every reply comes twice
+	questionNext  = "Do you listen to me?"  // so this one meets an old reply first
+	questionNever = "Is there anybody out?" // no reply at all
+)
+
+// badNetwork is an echo server whose replies get lost and come twice.
+type badNetwork struct {
+	net.PacketConn
+	mu    sync.Mutex
+	heard map[string]int
+}
+
+func (b *badNetwork) serve() {
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := b.ReadFrom(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // on some systems: that a reply met nobody
+			continue
+		}
+		question := string(buffer[:n])
+		b.mu.Lock()
+		if len(b.heard) < 100 {
+			b.heard[question]++
+		}
+		times := b.heard[question]
+		b.mu.Unlock()
+		replies := 1
+		switch {
+		case question == questionNever, question == questionLost && times <= 2:
+			replies = 0
+		case question == questionTwice:
+			replies = 2
+		}
+		for range replies {
+			_, _ = b.WriteTo(buffer[:n], from) // what is lost is lost
+		}
+	}
+}
+
+func (b *badNetwork) count(question string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard[question]
+}
+
+// judge says what is wrong with an answer.
+func (b *badNetwork) judge(question, answer string, err error) (missing string) {
+	asked := b.count(question)
+	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "it panicked"):
+		return err.Error()
+	case question == questionNever && err == nil:
+		return fmt.Sprintf("nobody answered %q, and ask returned %q without an error", question, answer)
+	case question == questionNever && asked != attempts:
+		return fmt.Sprintf("nobody answered, and ask gave up after asking %d times instead of %d", asked, attempts)
+	case question == questionNever:
+		return ""
+	case err != nil && asked < 2:
+		return fmt.Sprintf("the reply to %q was lost, and ask returned the error %q. Ask again!", question, err)
+	case err != nil:
+		return fmt.Sprintf("ask asked %q %d times and returned the error %q", question, asked, err)
+	case answer != question && answer == questionTwice:
+		return fmt.Sprintf("the answer to %q is %q: an old reply that came twice. Read on until the right one is there", question, answer)
+	case answer != question:
+		return fmt.Sprintf("the answer to %q is %q; an echo server answers with the question", question, answer)
+	}
+	return ""
+}
+
+// waits says what is wrong if ask does not return.
+func (b *badNetwork) waits(question string) string {
+	if question == questionNever {
+		return "nobody answers, and after two seconds ask still waits. Give up after five questions"
+	}
+	return fmt.Sprintf("the reply to %q was lost, and after two seconds ask still waits. Set a deadline", question)
+}
+
+// CheckWatch checks the third exercise: a table of peers that say HELLO, and are
+// forgotten when they are silent.
+func CheckWatch(ctx context.Context, watch func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func(peers []string)) error) error {
+	missing, err := checkWatch(ctx, watch)
+	if err != nil {
+		return err
+	}
+	return report(ctx, missing)
+}
+
+// expiry is the silence after which the third exercise forgets a peer.
+const expiry = 400 * time.Millisecond
+
+func checkWatch(ctx context.Context, watch func(context.Context, net.PacketConn, time.Duration, func([]string)) error) (missing string, err error) {
+	socket, err := loopback()
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close() // ends a watch that does not mind its context
+	sender, err := net.Dial("udp4", socket.LocalAddr().String())
+	if err != nil {
+		return "", err
+	}
+	defer sender.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := make(chan []string, 100)
+	w := &watching{sender: sender, changes: changes}
+	w.ended = start(func() error {
+		return watch(ctx, socket, expiry, func(peers []string) {
+			select {
+			case changes <- slices.Clone(peers):
+			default: // far too many, which was noticed before
+			}
+		})
+	})
+	steps := []func() string{
+		func() string { return w.hear("HELLO|anna", "anna") },
+		func() string { return w.hear("HELLO|ben", "anna", "ben") },
+		func() string { return w.ignore("HELLO|anna", "HELLO|ben", "HELLO|", "hello|eve", "GET / HTTP/1.1", "") },
+		func() string { return w.forget([]string{"HELLO|anna"}, "anna") },
+		func() string { return w.hear("HELLO|ben", "anna", "ben") },
+		func() string { return w.forget(nil) },
+	}
+	for _, step := range steps {
+		if missing := step(); missing != "" {
+			return missing, nil
+		}
+	}
+	cancel()
+	began := time.Now()
+	select {
+	case err := <-w.ended:
+		if !errors.Is(err, context.Canceled) {
+			return fmt.Sprintf("watch returned %v; the caller wants to know why: return ctx.Err()", err), nil
+		}
+	case <-time.After(checkTime):
+		return "the table is right, but a second after the cancel watch still runs", nil
+	}
+	if took := time.Since(began); took > 300*time.Millisecond {
+		return fmt.Sprintf("the table is right, but it took %v from cancel to return; make it less than 300ms", took.Round(time.Millisecond)), nil
+	}
+	return "", nil
+}
+
+// watching is a watch that is being checked.
+type watching struct {
+	sender  net.Conn
+	changes <-chan []string
+	ended   <-chan error
+}
+
+func (w *watching) send(text string) string {
+	if _, err := w.sender.Write([]byte(text)); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// hear sends a datagram, after which the table shall be want.
+func (w *watching) hear(text string, want ...string) string {
+	if missing := w.send(text); missing != "" {
+		return missing
+	}
+	return w.next(checkTime, fmt.Sprintf("after %q", text), want)
+}
+
+// next waits for a change.
+func (w *watching) next(within time.Duration, when string, want []string) string {
+	select {
+	case peers := <-w.changes:
+		return differ(when, peers, want)
+	case err := <-w.ended:
+		return fmt.Sprintf("watch returned (%v) before the context ended", err)
+	case <-time.After(within):
+		return fmt.Sprintf("%s changed was not called within %v; the peers are %v", when, within, want)
+	}
+}
+
+func differ(when string, peers, want []string) string {
+	if slices.Equal(peers, want) {
+		return ""
+	}
+	if slices.Equal(slices.Sorted(slices.Values(peers)), want) {
+		return fmt.Sprintf("%s the peers are %v: sort them", when, peers)
+	}
+	return fmt.Sprintf("%s the peers are %v and not %v", when, peers, want)
+}
+
+// ignore sends datagrams that shall change nothing.
+func (w *watching) ignore(texts ...string) string {
+	for _, text := range texts {
+		if missing := w.send(text); missing != "" {
+			return missing
+		}
+		select {
+		case peers := <-w.changes:
+			return fmt.Sprintf("%q changes nothing, and yet changed was called with %v", text, peers)
+		case err := <-w.ended:
+			return fmt.Sprintf("watch returned (%v) after the datagram %q", err, text)
+		case <-time.After(expiry / 20):
+		}
+	}
+	return ""
+}
+
+// forget keeps some peers alive and waits until the others are forgotten.
+func (w *watching) forget(alive []string, want ...string) string {
+	began := time.Now()
+	refresh := time.NewTicker(expiry / 4)
+	defer refresh.Stop()
+	for {
+		select {
+		case <-refresh.C:
+			for _, text := range alive {
+				if missing := w.send(text); missing != "" {
+					return missing
+				}
+			}
+			if time.Since(began) > 2*expiry+checkTime/2 {
+				return fmt.Sprintf("a peer was silent for %v and is still in the table; it should be %v", time.Since(began).Round(time.Millisecond), want)
+			}
+		case peers := <-w.changes:
+			took := time.Since(began)
+			if len(want) == 0 && len(peers) == 1 { // one of two has gone
+				continue
+			}
+			if missing := differ("after a silence", peers, want); missing != "" {
+				return missing
+			}
+			if took < expiry/2 {
+				return fmt.Sprintf("a peer was forgotten after %v; wait for %v", took.Round(time.Millisecond), expiry)
+			}
+			return ""
+		case err := <-w.ended:
+			return fmt.Sprintf("watch returned (%v) before the context ended", err)
+		}
+	}
+}
