@@ -275,15 +275,16 @@ func TestIndex(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
 }
 
-// TestWalkthroughSolutions puts the hidden solutions into the exercises' cells.
-func TestWalkthroughSolutions(t *testing.T) {
+// TestSolutions puts the hidden solutions into the exercises' cells.
+func TestSolutions(t *testing.T) {
 	env := realSetup(t)
-	for _, name := range []string{walkthrough, sockets, concurrency} {
-		t.Run(name, func(t *testing.T) { testSolutions(t, env, name) })
+	for notebook, imports := range map[string]string{walkthrough: "waiting", concurrency: "servers", sockets: "datagram"} {
+		t.Run(notebook, func(t *testing.T) { testSolutions(t, env, notebook, imports) })
 	}
 }
 
-func testSolutions(t *testing.T, env *Env, name string) {
+// testSolutions takes the imports from the cell of that id.
+func testSolutions(t *testing.T, env *Env, name, imports string) {
 	data, err := os.ReadFile(filepath.Join(env.Notebooks, name))
 	require.NoError(t, err)
 	var notebook struct {
@@ -297,9 +298,9 @@ func testSolutions(t *testing.T, env *Env, name string) {
 	for i, c := range notebook.Cells {
 		text := strings.Join(c.Source, "")
 		switch {
-		case strings.HasPrefix(text, "%noautoget"): // has the imports
-			imports, _, _ := strings.Cut(text, "%%")
-			cells = append(cells, imports)
+		case c.ID == imports:
+			head, _, _ := strings.Cut(text, "%%")
+			cells = append(cells, head)
 		case strings.HasPrefix(c.ID, "exercise-") && !strings.HasSuffix(c.ID, "-text"):
 			_, check, ok := strings.Cut(text, "%%")
 			require.True(t, ok, c.ID)
@@ -319,11 +320,12 @@ func testSolutions(t *testing.T, env *Env, name string) {
 	assert.Equal(t, len(cells)-1, strings.Count(string(data), "✓ All that was asked for"), "%s", data)
 }
 
+// The notebooks that run to their end by themselves.
 const (
-	concurrency = "concurrency.ipynb"
 	index       = "index.ipynb"
 	sockets     = "sockets.ipynb"
 	walkthrough = "nonblocking.ipynb"
+	concurrency = "concurrency.ipynb"
 )
 
 // executeNotebook returns the notebook with its outputs.
@@ -364,7 +366,7 @@ func TestUpdate(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
 		}
 	})
-	for _, name := range []string{walkthrough, sockets, concurrency, index} {
+	for _, name := range []string{walkthrough, concurrency, sockets, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, name), data, 0o644))
