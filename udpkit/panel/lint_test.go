@@ -121,7 +121,7 @@ func notebooks(t *testing.T) []string {
 }
 
 // coming are notebooks that the index links to before they are here.
-var coming = []string{"concurrency", "chat_server", "chat_client"}
+var coming = []string{"chat_server", "chat_client"}
 
 var notebookLink = regexp.MustCompile(`\]\(([^)#]*\.ipynb)[^)]*\)`)
 

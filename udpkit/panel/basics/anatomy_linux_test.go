@@ -2,9 +2,10 @@ package basics
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"os"
+	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,13 +15,38 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
+// inNamespace tells this test binary that it was started again, in a network
+// namespace of its own, where it takes no privilege to open a raw socket.
+const inNamespace = "UDPKIT_TEST_ANATOMY"
+
 // TestAnatomyIsTrue compares the headers that are drawn with those that the system
 // really writes: a raw socket is shown them.
 func TestAnatomyIsTrue(t *testing.T) {
-	packets, err := net.ListenPacket("ip4:udp", "127.0.0.1")
-	if errors.Is(err, os.ErrPermission) {
-		testenv.Skip(t, "no raw sockets here: %v", err)
+	if os.Getenv(inNamespace) != "" {
+		out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		compareAnatomy(t)
+		return
 	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		testenv.Skip(t, "the ip command (package iproute2) is not installed")
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAnatomyIsTrue$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		testenv.Skip(t, "no network namespaces here: %v", err)
+	}
+	require.NoError(t, err, "%s", out)
+}
+
+func compareAnatomy(t *testing.T) {
+	packets, err := net.ListenPacket("ip4:udp", "127.0.0.1")
 	require.NoError(t, err)
 	raw, err := ipv4.NewRawConn(packets)
 	require.NoError(t, err)
