@@ -39,7 +39,7 @@ type ClientConfig struct {
 
 func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	if c.DialTimeout < 0 || c.WriteTimeout < 0 || c.Pause < 0 {
-		return c, fmt.Errorf("%w: no time of a ClientConfig can be negative", ErrConfig)
+		return c, fmt.Errorf("%w: the times cannot be negative", ErrConfig)
 	}
 	if !c.Server.IsValid() {
 		c.Server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)

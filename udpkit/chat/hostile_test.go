@@ -59,11 +59,13 @@ func TestWriteTimeout(t *testing.T) {
 	wait(t, s.log, anyOf[chat.JoinEvent])
 	require.NoError(t, stopped.SetReadBuffer(4096))
 	ann, bob := connect(t, s), connect(t, s)
-	for s.Stats().Left[chat.ReasonSlow] == 0 {
+	for range 5000 { // 20 MB: more than the kernel takes, less than the queue
 		ann.send(strings.Repeat("x", chat.MaxLine) + "\n")
 		bob.expect("xxx")
 	}
-	assert.Equal(t, stopped.addr(), wait(t, s.log, anyOf[chat.LeaveEvent]).Client.String())
+	leave := wait(t, s.log, anyOf[chat.LeaveEvent])
+	assert.Equal(t, stopped.addr(), leave.Client.String())
+	assert.Equal(t, chat.ReasonSlow, leave.Reason)
 }
 
 // TestFlood: who sends as much as the connection takes is read at the allowed

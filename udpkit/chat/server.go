@@ -77,7 +77,7 @@ type ServerConfig struct {
 
 func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.MaxClients < 0 || c.MaxPerAddress < 0 || c.Queue < 0 || c.Rate < 0 || c.Pause < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
-		return c, fmt.Errorf("%w: no number of a ServerConfig can be negative", ErrConfig)
+		return c, fmt.Errorf("%w: MaxClients, MaxPerAddress, Queue, Rate and the times cannot be negative", ErrConfig)
 	}
 	if !c.Listen.IsValid() {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -44,6 +45,7 @@ func run(ctx context.Context, args []string) int {
 		clientCommand(),
 		labCommand(),
 		benchCommand(),
+		chatCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = noArguments
@@ -55,7 +57,7 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), cmd == root:
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, chat.ErrConfig), cmd == root:
 		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:
