@@ -120,9 +120,6 @@ func notebooks(t *testing.T) []string {
 	return names
 }
 
-// coming are notebooks that the index links to before they are here.
-var coming = []string{"chat_server", "chat_client"}
-
 var notebookLink = regexp.MustCompile(`\]\(([^)#]*\.ipynb)[^)]*\)`)
 
 // TestLinks: the index leads to every notebook, and every link between notebooks
@@ -138,10 +135,6 @@ func TestLinks(t *testing.T) {
 			}
 		}
 		for _, to := range linked {
-			if slices.Contains(coming, to) && !slices.Contains(all, to) {
-				t.Logf("%s links to %s, which is not here yet", name, to)
-				continue
-			}
 			require.Contains(t, all, to, "a link of %s", name)
 		}
 		if name == "index" {

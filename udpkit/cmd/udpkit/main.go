@@ -1,5 +1,5 @@
-// Command udpkit runs the systems of package udpkit from a terminal: a broadcast
-// server, its clients, the lab, which is JupyterLab with the notebooks, and a
+// Command udpkit runs the systems of this module from a terminal: broadcasting,
+// echo, the beacon, the chat, the lab, which is JupyterLab with the notebooks, and a
 // benchmark of the receivers.
 package main
 
@@ -13,6 +13,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -32,8 +33,8 @@ func run(ctx context.Context, args []string) int {
 	root := &cobra.Command{
 		Use:   "udpkit",
 		Short: "UDP networking that people can see",
-		Long: "udpkit broadcasts a server's state over UDP, receives it in any number of clients,\n" +
-			"and starts JupyterLab with notebooks that show both.",
+		Long: "udpkit broadcasts a server's state over UDP and receives it in any number of clients, echoes, finds\n" +
+			"neighbours, chats, and starts JupyterLab with notebooks that show all of it.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) int {
 		responderCommand(),
 		sendCommand(),
 		beaconCommand(),
+		chatCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		if cmd.Args == nil {
@@ -62,7 +64,8 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig), cmd == root:
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig),
+		errors.Is(err, chat.ErrConfig), cmd == root:
 		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:

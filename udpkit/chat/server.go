@@ -1,0 +1,620 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+)
+
+const (
+	// operator is the name that the server's own lines carry.
+	operator = "server"
+	// welcome begins the first line of a server; the rest is the client's address.
+	welcome = "* you are "
+
+	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
+	eventQueue = 4096
+	// closing is how long the clients have to take their last lines when the
+	// server ends.
+	closing = time.Second
+	// refusing is how long it may take to tell a refused client why: it fits into
+	// the empty buffer of a new connection, so nobody waits in fact.
+	refusing = 100 * time.Millisecond
+	// newcomers a second are let in, after a first rush of twice as many: each
+	// makes two notices for everybody.
+	newcomers = 100
+
+	// Bounds of the pause after a failed accept, which doubles each time, as in
+	// net/http.
+	minBackoff = 5 * time.Millisecond
+	maxBackoff = time.Second
+)
+
+// ServerConfig configures a Server. The zero value works; it is copied.
+type ServerConfig struct {
+	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of
+	// this machine, and DefaultPort; port 0 takes a free one.
+	Listen netip.AddrPort
+	// MaxClients is how many clients may be connected at once. Default 256.
+	MaxClients int
+	// MaxPerAddress is how many of them may come from one IP address. Default 32:
+	// a few people, or a machine with many notebooks.
+	MaxPerAddress int
+	// Queue is how many lines wait for a client that is slow to read. One more,
+	// and it is disconnected. Default 256, at most about 1 MiB.
+	Queue int
+	// Rate is how many messages a second are read from a client, after a first rush
+	// of twice as many. What a client sends beyond waits in its connection. Default 20.
+	Rate float64
+	// Pause is how long the rest of a message without a newline may take.
+	// Default DefaultPause. See Reader.
+	Pause time.Duration
+	// IdleTimeout is how long a client may be silent; pressing Enter suffices. A
+	// client that is gone without a word is found by TCP's keep-alive within
+	// minutes. Default 1 h.
+	IdleTimeout time.Duration
+	// WriteTimeout is how long a client may take nothing of what is sent to it.
+	// Default 10 s.
+	WriteTimeout time.Duration
+	// OnEvent is called for each event, one call at a time, on a goroutine of
+	// its own: it delays nobody. Events that it is too slow for are dropped, which
+	// Stats.EventsDropped counts. The StartEvent and the summary never are.
+	OnEvent func(Event)
+}
+
+func (c ServerConfig) withDefaults() (ServerConfig, error) {
+	if c.MaxClients < 0 || c.MaxPerAddress < 0 || c.Queue < 0 || c.Rate < 0 || c.Pause < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
+		return c, fmt.Errorf("%w: MaxClients, MaxPerAddress, Queue, Rate and the times cannot be negative", ErrConfig)
+	}
+	if !c.Listen.IsValid() {
+		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
+	}
+	c.Listen = netip.AddrPortFrom(c.Listen.Addr().Unmap(), c.Listen.Port())
+	setDefault(&c.MaxClients, 256)
+	setDefault(&c.MaxPerAddress, 32)
+	setDefault(&c.Queue, 256)
+	setDefault(&c.Rate, 20)
+	setDefault(&c.Pause, DefaultPause)
+	setDefault(&c.IdleTimeout, time.Hour)
+	setDefault(&c.WriteTimeout, 10*time.Second)
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server relays messages between its clients. Its methods are safe for
+// concurrent use.
+type Server struct {
+	cfg      ServerConfig
+	listener net.Listener
+	events   chan Event     // written with mu held, until ended
+	serving  sync.WaitGroup // two goroutines a client
+
+	mu      sync.Mutex
+	running bool
+	ended   bool
+	started time.Time
+	members []*member            // in the order in which they came
+	names   map[string]*member   // by skeleton
+	open    map[*member]struct{} // connections, also of those that have left and still get their last lines
+	sources map[netip.Addr]int   // connections an address
+	stats   Stats
+	failing bool // the last accept failed
+}
+
+// member is a connected client. The fields below mu of Server are guarded by it.
+type member struct {
+	conn *net.TCPConn
+	addr netip.AddrPort
+
+	name     string
+	joined   time.Time
+	messages uint64
+	queue    chan string // lines to send; closed when gone
+	gone     bool
+}
+
+// Member describes a connected client.
+type Member struct {
+	Addr     netip.AddrPort `json:"addr"`
+	Name     string         `json:"name,omitempty"` // "" for none
+	Joined   time.Time      `json:"joined"`
+	Messages uint64         `json:"messages"` // that it has sent
+}
+
+// NewServer opens the server's socket: clients can connect, and are served once
+// Run is called. An error wraps ErrConfig, or is the system's for the socket, such
+// as syscall.EADDRINUSE. The caller closes the server.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	network := "tcp4"
+	if cfg.Listen.Addr().Is6() {
+		network = "tcp6"
+	}
+	listener, err := net.Listen(network, cfg.Listen.String())
+	if sock.AddrInUse(err) {
+		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the chat server cannot open %v: %w", cfg.Listen, err)
+	}
+	return &Server{
+		cfg: cfg, listener: listener, events: make(chan Event, eventQueue),
+		names: make(map[string]*member), open: make(map[*member]struct{}), sources: make(map[netip.Addr]int),
+		stats: Stats{Left: make(map[Reason]uint64), Refused: make(map[Reason]uint64)},
+	}, nil
+}
+
+// Addr returns the address that the server listens on.
+func (s *Server) Addr() netip.AddrPort { return addrOf(s.listener.Addr()) }
+
+func addrOf(a net.Addr) netip.AddrPort {
+	addr := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// Close closes the listening socket, which ends a Run with net.ErrClosed. It is
+// idempotent and does not wait.
+func (s *Server) Close() error {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// Run serves clients until ctx ends, tells them, closes their connections within a
+// second, and returns nil. A failure to accept, as when the process has no more
+// file descriptors, is reported and tried again; the clients that are there do not
+// notice. It returns an error if the server is closed or ran before; that of a
+// closed one satisfies net.ErrClosed.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.running {
+		s.mu.Unlock()
+		return errors.New("the chat server has run already; a new run is a new Server")
+	}
+	s.running, s.started = true, time.Now()
+	s.mu.Unlock()
+	s.tell(StartEvent{At: s.started, Local: s.Addr()})
+	var dispatcher sync.WaitGroup
+	dispatcher.Go(func() {
+		for e := range s.events {
+			s.tell(e)
+		}
+	})
+
+	accepting, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(ctx, func() { _ = s.listener.Close() })()
+	err := s.accept(accepting)
+	cancel() // also if the listener was closed
+	s.end()
+	dispatcher.Wait()
+	s.tell(s.Summary())
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("the chat server cannot go on: %w", err)
+}
+
+// accept lets clients in until the listener is closed.
+func (s *Server) accept(ctx context.Context) error {
+	door := rate.NewLimiter(newcomers, 2*newcomers)
+	backoff := minBackoff
+	for {
+		if err := door.Wait(ctx); err != nil {
+			return err
+		}
+		conn, err := s.listener.Accept()
+		s.report(err)
+		switch {
+		case err == nil:
+			backoff = minBackoff
+			s.admit(ctx, conn.(*net.TCPConn))
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(backoff):
+			}
+			backoff = min(2*backoff, maxBackoff)
+		}
+	}
+}
+
+// report notes whether clients can be accepted, and emits an event when that
+// changes.
+func (s *Server) report(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.stats.AcceptErrors++
+		if !s.failing {
+			err = fmt.Errorf("no new client can be accepted, those that are here go on: %w", err)
+			s.emit(ErrorEvent{Err: err, Text: Clean(err.Error()), At: time.Now()})
+		}
+	} else if s.failing {
+		s.emit(ErrorEvent{Text: "new clients are accepted again", Ended: true, At: time.Now()})
+	}
+	s.failing = err != nil
+}
+
+// admit makes a client of a connection, or refuses it.
+func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
+	m := &member{conn: conn, addr: addrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refused Reason
+	switch {
+	case len(s.open) >= s.cfg.MaxClients:
+		refused = ReasonFull
+	case s.sources[m.addr.Addr()] >= s.cfg.MaxPerAddress:
+		refused = ReasonSameSource
+	}
+	if refused != "" {
+		s.stats.Refused[refused]++
+		s.emit(RefuseEvent{Client: m.addr, Reason: refused, At: m.joined})
+		// What fails here concerns nobody but the one who is refused.
+		_ = conn.SetWriteDeadline(m.joined.Add(refusing))
+		_, _ = fmt.Fprintf(conn, "* refused: %s; try again later\n", refused)
+		_ = conn.Close()
+		return
+	}
+	s.members = append(s.members, m)
+	s.open[m] = struct{}{}
+	s.sources[m.addr.Addr()]++
+	s.stats.Accepted++
+	s.emit(JoinEvent{Client: m.addr, At: m.joined})
+	s.toAll(fmt.Sprintf("* %s joined", m), m)
+	s.to(m, fmt.Sprint(welcome, m.addr, "; /name NAME gives you a name, /who tells who is here, exit leaves"))
+	s.serving.Go(func() { s.read(ctx, m) })
+	s.serving.Go(func() { s.write(m) })
+}
+
+// String is what others see: the name if there is one, and the address.
+func (m *member) String() string {
+	if m.name == "" {
+		return m.addr.String()
+	}
+	return fmt.Sprintf("%s (%v)", m.name, m.addr)
+}
+
+// who is the sender's name in a message.
+func (m *member) who() string {
+	if m.name == "" {
+		return m.addr.String()
+	}
+	return m.name
+}
+
+// read takes a client's lines until it is gone.
+func (s *Server) read(ctx context.Context, m *member) {
+	lines := NewReader(m.conn, ReaderConfig{Pause: s.cfg.Pause, Idle: s.cfg.IdleTimeout})
+	allowance := rate.NewLimiter(rate.Limit(s.cfg.Rate), max(1, int(2*s.cfg.Rate)))
+	for {
+		line, err := lines.Next()
+		switch {
+		case err == nil && isExit(line), errors.Is(err, io.EOF):
+			s.remove(m, ReasonLeft)
+			return
+		case errors.Is(err, ErrIdle):
+			s.remove(m, ReasonIdle)
+			return
+		case errors.Is(err, ErrLineTooLong):
+			s.remove(m, ReasonLineTooLong)
+			return
+		case err != nil:
+			s.remove(m, ReasonLost)
+			return
+		}
+		s.handle(m, line)
+		if allowance.Wait(ctx) != nil {
+			return // the server ends, which removes everybody
+		}
+	}
+}
+
+// handle does what a line says, unless its sender is gone.
+func (s *Server) handle(m *member, line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.gone {
+		return
+	}
+	if !strings.HasPrefix(line, "/") {
+		s.stats.Messages++
+		m.messages++
+		s.emit(MessageEvent{From: m.who(), Client: m.addr, Text: line, At: time.Now()})
+		s.toAll(m.who()+": "+line, m)
+		return
+	}
+	switch command, argument, _ := strings.Cut(line, " "); command {
+	case "/name":
+		s.rename(m, strings.TrimSpace(argument))
+	case "/who":
+		s.listTo(m)
+	default:
+		s.to(m, "* there is no such command; there are /name NAME and /who")
+	}
+}
+
+// rename gives a name to a client, with mu held.
+func (s *Server) rename(m *member, name string) {
+	if err := CheckName(name); err != nil {
+		s.to(m, "* not accepted: "+Clean(strings.TrimPrefix(err.Error(), ErrConfig.Error()+": ")))
+		return
+	}
+	if owner := s.names[skeleton(name)]; owner != nil && owner != m {
+		s.to(m, fmt.Sprintf("* not accepted: the name %s is taken, or looks like that of %s", name, owner))
+		return
+	}
+	if name == m.name {
+		return
+	}
+	was, before := m.name, m.String()
+	if was != "" {
+		delete(s.names, skeleton(was))
+	}
+	m.name = name
+	s.names[skeleton(name)] = m
+	s.emit(NameEvent{Client: m.addr, Name: name, Was: was, At: time.Now()})
+	s.toAll(fmt.Sprintf("* %s is now %s", before, name), nil)
+}
+
+// listTo tells a client who is here, with mu held, in few lines that are short
+// enough for clients that read 1,024 bytes at a time.
+func (s *Server) listTo(to *member) {
+	line := fmt.Sprintf("* %d here:", len(s.members))
+	for i, m := range s.members {
+		if len(line) > 900 {
+			s.to(to, line)
+			line = "*"
+		}
+		if i > 0 {
+			line += ","
+		}
+		line += " " + m.String()
+	}
+	s.to(to, line)
+}
+
+// Say sends a line of the operator to everybody. An error wraps ErrConfig for a
+// text that is no line, and is net.ErrClosed once the server has ended.
+func (s *Server) Say(text string) error {
+	text, err := checkLine(text)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return fmt.Errorf("the chat server has ended: %w", net.ErrClosed)
+	}
+	s.stats.Said++
+	s.emit(MessageEvent{From: operator, Text: text, At: time.Now()})
+	s.toAll(operator+": "+text, nil)
+	return nil
+}
+
+// checkLine returns a text as it is sent.
+func checkLine(text string) (string, error) {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return "", fmt.Errorf("%w: the message is empty", ErrConfig)
+	case len(text) > MaxLine:
+		return "", fmt.Errorf("%w: the message has %d bytes, the limit is %d", ErrConfig, len(text), MaxLine)
+	case strings.ContainsAny(text, "\r\n"):
+		return "", fmt.Errorf("%w: a message is one line", ErrConfig)
+	}
+	if text = Clean(text); len(text) > MaxLine {
+		return "", fmt.Errorf("%w: the message has too many characters that cannot be shown", ErrConfig)
+	}
+	return text, nil
+}
+
+// toAll queues a line for everybody but one, with mu held. Nobody is waited for:
+// who has no room in the queue is disconnected, which is said to the others.
+func (s *Server) toAll(line string, but *member) {
+	for _, m := range slices.Clone(s.members) {
+		if m != but {
+			s.to(m, line)
+		}
+	}
+}
+
+// to queues a line for one client, with mu held.
+func (s *Server) to(m *member, line string) {
+	if m.gone {
+		return
+	}
+	select {
+	case m.queue <- line + "\n":
+	default:
+		s.stats.Dropped++
+		s.removeLocked(m, ReasonSlow)
+	}
+}
+
+func (s *Server) remove(m *member, reason Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeLocked(m, reason)
+}
+
+// removeLocked takes a client out of the chat, with mu held. One that left, or
+// broke a rule, still gets what is queued for it.
+func (s *Server) removeLocked(m *member, reason Reason) {
+	if m.gone {
+		return
+	}
+	switch reason {
+	case ReasonIdle, ReasonLineTooLong:
+		s.to(m, fmt.Sprintf("* disconnected: you %s", reason))
+	case ReasonServerEnded:
+		s.to(m, "* the server has ended")
+	}
+	if m.gone { // there was no room for that
+		return
+	}
+	m.gone = true
+	s.members = slices.DeleteFunc(s.members, func(o *member) bool { return o == m })
+	if m.name != "" {
+		delete(s.names, skeleton(m.name))
+	}
+	s.stats.Left[reason]++
+	s.emit(LeaveEvent{Client: m.addr, Name: m.name, Reason: reason, At: time.Now()})
+	close(m.queue)
+	if reason == ReasonSlow || reason == ReasonLost {
+		m.abort()
+	}
+	if reason == ReasonLeft {
+		s.toAll(fmt.Sprintf("* %s left", m), nil)
+	} else if reason != ReasonServerEnded {
+		s.toAll(fmt.Sprintf("* %s left: %s", m, reason), nil)
+	}
+}
+
+// abort closes a connection at once and lets the system forget what it has not
+// sent, which it would keep for minutes.
+func (m *member) abort() {
+	_ = m.conn.SetLinger(0)
+	_ = m.conn.Close()
+}
+
+// write sends a client what is queued for it, several lines at once if they wait,
+// and closes the connection.
+func (s *Server) write(m *member) {
+	var batch []byte
+	for line := range m.queue {
+		batch = append(batch[:0], line...)
+		lines := uint64(1)
+		for len(m.queue) > 0 && len(batch) < MaxLine {
+			batch = append(batch, <-m.queue...)
+			lines++
+		}
+		err := m.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+		if err == nil {
+			_, err = m.conn.Write(batch)
+		}
+		s.mu.Lock()
+		if err == nil {
+			s.stats.Lines += lines
+		} else {
+			reason := ReasonLost
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				reason = ReasonSlow
+			}
+			s.removeLocked(m, reason) // closes the queue
+			s.stats.Dropped += lines + uint64(len(m.queue))
+			for range m.queue { // is empty then
+			}
+		}
+		s.mu.Unlock()
+	}
+	// The peer then reads to the end, even where Close resets the connection since
+	// something came that was not read.
+	_ = m.conn.CloseWrite()
+	_ = m.conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, m)
+	if s.sources[m.addr.Addr()]--; s.sources[m.addr.Addr()] == 0 {
+		delete(s.sources, m.addr.Addr())
+	}
+}
+
+// end tells everybody that the server ends, and waits until all connections are
+// closed.
+func (s *Server) end() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	s.ended = true
+	open := slices.Collect(maps.Keys(s.open))
+	for _, m := range slices.Clone(s.members) {
+		s.removeLocked(m, ReasonServerEnded)
+	}
+	s.mu.Unlock()
+	impatient := time.AfterFunc(closing, func() {
+		for _, m := range open {
+			m.abort()
+		}
+	})
+	defer impatient.Stop()
+	s.serving.Wait()
+	close(s.events) // nobody is left to write to it
+}
+
+// emit queues an event, or counts it if OnEvent is too slow, with mu held.
+func (s *Server) emit(e Event) {
+	if s.cfg.OnEvent == nil {
+		return
+	}
+	select {
+	case s.events <- e:
+	default:
+		s.stats.EventsDropped++
+	}
+}
+
+// tell calls OnEvent.
+func (s *Server) tell(e Event) {
+	if s.cfg.OnEvent != nil {
+		s.cfg.OnEvent(e)
+	}
+}
+
+// Who returns the clients, in the order in which they came.
+func (s *Server) Who() []Member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Member, len(s.members))
+	for i, m := range s.members {
+		list[i] = Member{Addr: m.addr, Name: m.name, Joined: m.joined, Messages: m.messages}
+	}
+	return list
+}
+
+// Stats returns the counters up to now. It is the caller's.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Left, stats.Refused = maps.Clone(stats.Left), maps.Clone(stats.Refused)
+	return stats
+}
+
+// Summary returns the statistics up to now.
+func (s *Server) Summary() ServerSummary {
+	sum := ServerSummary{Stats: s.Stats()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started.IsZero() {
+		sum.Runtime = time.Since(s.started)
+	}
+	return sum
+}

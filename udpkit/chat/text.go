@@ -1,0 +1,84 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// DefaultPort is the TCP port of a server.
+	DefaultPort = 8000
+	// MaxLine is the longest message of a client in bytes, without its newline.
+	MaxLine = 4 << 10
+	// MaxNameLen is the longest name in bytes.
+	MaxNameLen = 24
+
+	// maxRelayed is the longest line that a server sends: it puts a name before a
+	// message, and U+FFFD, three bytes, in the place of each byte that it replaces.
+	maxRelayed = 4 * MaxLine
+)
+
+// ErrConfig marks a configuration, name or text that cannot be used.
+var ErrConfig = errors.New("invalid configuration")
+
+// Clean returns text as it is relayed and shown: one line of valid UTF-8 without
+// anything that steers a terminal or reorders what is read. A tab becomes a space.
+// Control characters (C0, C1, DEL), line separators, bidirectional and other
+// format characters and bytes that are not UTF-8 become U+FFFD. Variation selectors
+// and joiners, which emoji are made of, are left out. It is not an escape for HTML.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r == '\u200d' || unicode.Is(unicode.Variation_Selector, r):
+			return -1
+		case !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r):
+			return utf8.RuneError
+		}
+		return r // also utf8.RuneError for a byte that is not UTF-8
+	}, text)
+}
+
+// CheckName returns nil if the name can be had: a letter, then letters, digits, -
+// and _, all ASCII and at most MaxNameLen bytes, so that no name looks like an
+// address, a notice or, in another script, like somebody else's. The operator's
+// "server" is not to be had. An error wraps ErrConfig.
+func CheckName(name string) error {
+	for i, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || !(r >= '0' && r <= '9') && r != '-' && r != '_') {
+			return fmt.Errorf("%w: the name %q: a name is a letter, then letters, digits, - and _ (a to z only)", ErrConfig, cut(name))
+		}
+	}
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: the name is empty", ErrConfig)
+	case len(name) > MaxNameLen:
+		return fmt.Errorf("%w: the name %q has %d bytes, the limit is %d", ErrConfig, cut(name), len(name), MaxNameLen)
+	case skeleton(name) == skeleton(operator):
+		return fmt.Errorf("%w: the name %q belongs to the operator", ErrConfig, name)
+	}
+	return nil
+}
+
+// cut shortens what somebody gave as a name, for an answer.
+func cut(name string) string {
+	if len(name) > MaxNameLen {
+		return name[:MaxNameLen] + "..."
+	}
+	return name
+}
+
+// lookAlike are the characters of a name that are taken for each other, in the
+// sense of Unicode's confusables (UTS 39).
+var lookAlike = strings.NewReplacer("0", "o", "1", "l", "i", "l", "5", "s", "rn", "m", "vv", "w", "-", "", "_", "")
+
+// skeleton is equal for names that look alike.
+func skeleton(name string) string { return lookAlike.Replace(strings.ToLower(name)) }
+
+// isExit reports whether a line is the word that ends a chat.
+func isExit(line string) bool { return strings.EqualFold(strings.TrimSpace(line), "exit") }

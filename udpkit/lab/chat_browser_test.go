@@ -1,0 +1,159 @@
+package lab_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+)
+
+// TestChatBrowser lets two people chat, each in a notebook of their own: they type
+// into the input box, read in the panel, one is interrupted while the box is open,
+// and works on in the same notebook.
+func TestChatBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		testenv.Skip(t, "no Chromium is installed")
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := listener.Addr().(*net.TCPAddr).Port
+	require.NoError(t, listener.Close())
+	t.Setenv("UDPKIT_PORT", fmt.Sprint(port))
+	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1") // nothing leaves this machine
+
+	dir := copyOfRepository(t)
+	notebooks := []string{"chat_server.ipynb", "chat_client.ipynb"}
+	for _, name := range notebooks {
+		content, err := os.ReadFile(filepath.Join("..", "..", "notebooks", name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "notebooks", name), withoutOutputs(t, content), 0o644))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	ready, done := make(chan string, 1), make(chan error, 1)
+	labContext, endLab := context.WithCancel(ctx)
+	go func() {
+		done <- lab.Run(labContext, lab.Config{Dir: dir, Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url }})
+	}()
+	var address *url.URL
+	select {
+	case at := <-ready:
+		address, err = url.Parse(at)
+		require.NoError(t, err)
+	case err := <-done:
+		require.NoError(t, err, "the lab ended")
+	}
+	defer func() {
+		endLab()
+		require.NoError(t, <-done)
+	}()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1100, 1000),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+	)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	defer cancel()
+
+	open := func(parent context.Context, name string) (*labPage, context.CancelFunc) {
+		ctx, cancel := chromedp.NewContext(parent)
+		require.NoError(t, chromedp.Do(ctx), "open a tab")
+		page := &labPage{t: t, ctx: ctx}
+		at := *address
+		at.Path = "/lab/workspaces/" + strings.TrimSuffix(name, ".ipynb") + "/tree/notebooks/" + name
+		page.do("open JupyterLab", chromedp.Navigate(at.String()))
+		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+		return page, cancel
+	}
+	server, closeServer := open(ctx, notebooks[0])
+	defer closeServer()
+	client, closeClient := open(server.ctx, notebooks[1])
+	defer closeClient()
+
+	defer func() {
+		if t.Failed() {
+			server.screenshot("chat-server-failed")
+			client.screenshot("chat-client-failed")
+		}
+	}()
+	server.runAll(notebooks[0])
+	server.until("the server is open", panelOf(notebooks[0])+`.innerText.includes('open on 127.0.0.1')`)
+	client.runAll(notebooks[1])
+	client.until("the client is connected", panelOf(notebooks[1])+`.innerText.includes('you are 127.0.0.1')`)
+	client.types(notebooks[1], "/name ann")
+	server.until("the server knows the name", panelOf(notebooks[0])+`.innerText.includes('is now ann')`)
+	for i := range 3 {
+		client.types(notebooks[1], fmt.Sprintf("question %d", i))
+		server.until("the question comes", panelOf(notebooks[0])+fmt.Sprintf(`.innerText.includes('question %d')`, i))
+		server.types(notebooks[0], fmt.Sprintf("answer %d", i))
+		client.until("the answer comes", panelOf(notebooks[1])+fmt.Sprintf(`.innerText.includes('answer %d')`, i))
+	}
+	// What comes while a line is being typed does not disturb it.
+	box := client.begins(notebooks[1], "half a line")
+	server.types(notebooks[0], "an interruption")
+	client.until("the interruption comes", panelOf(notebooks[1])+`.innerText.includes('an interruption')`)
+	client.until("the line is still there", box+`.value === 'half a line'`)
+	server.screenshot("chat-server")
+	client.screenshot("chat-client")
+
+	client.interrupt(notebooks[1])
+	client.until("the client keeps its last panel", panelOf(notebooks[1])+`.innerText.includes('ended: interrupted')`)
+	server.until("the server knows that it left", panelOf(notebooks[0])+`.innerText.includes('left')`)
+	client.screenshot("chat-client-ended")
+	client.runAll(notebooks[1])
+	client.until("the client is connected again", panelOf(notebooks[1])+`.innerText.includes('you are 127.0.0.1')`)
+	client.types(notebooks[1], "back again")
+	server.until("it talks again", panelOf(notebooks[0])+`.innerText.includes('back again')`)
+	client.types(notebooks[1], "exit")
+	client.until("the client has left", panelOf(notebooks[1])+`.innerText.includes('ended: by exit')`)
+	server.interrupt(notebooks[0])
+	server.until("the server keeps its last panel", panelOf(notebooks[0])+`.innerText.includes('ended: interrupted')`)
+	server.screenshot("chat-server-ended")
+}
+
+// begins types the beginning of a line into the input box of a notebook's running
+// cell. The box that the last line was typed into stays for half a second, hidden.
+func (p *labPage) begins(notebook, line string) (box string) {
+	p.t.Helper()
+	box = panelOf(notebook) + `.querySelector('.jp-Stdin-input')`
+	p.until("the input box, and no other", panelOf(notebook)+`.querySelectorAll('.jp-Stdin-input').length === 1 && !`+box+`.closest('.jp-OutputArea-stdin-hiding')`)
+	// After Run All, JupyterLab may move the focus once more, to a cell.
+	p.until("the box has the focus", fmt.Sprintf(`(b => (b === document.activeElement || b.focus(), b === document.activeElement))(%s)`, box))
+	for range 5 {
+		p.do("type "+line, chromedp.SendKeys(chromedp.JSPath(box), line))
+		stands, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](box+fmt.Sprintf(`.value === %q || (%s.value = '', false)`, line, box)))
+		require.NoError(p.t, err)
+		if stands {
+			return box
+		}
+	}
+	p.screenshot("failed")
+	require.Fail(p.t, "the box does not take the line", line)
+	return box
+}
+
+func (p *labPage) types(notebook, line string) {
+	p.t.Helper()
+	p.do("press Enter", chromedp.SendKeys(chromedp.JSPath(p.begins(notebook, line)), "\r"))
+}

@@ -1,0 +1,185 @@
+package room
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+const (
+	maxLines   = 14
+	maxMembers = 20
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"text":   panel.Printable,
+	"clock":  clock,
+	"plural": plural[uint64],
+}).Parse(pageHTML))
+
+// view is what is known of a role beyond its events.
+type view struct {
+	server *chat.Server
+	client *chat.Client
+}
+
+// summary is the end of the text that a role leaves behind.
+func (v *view) summary() string {
+	if v.client != nil {
+		sum := v.client.Summary()
+		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), plural(sum.Sent, "message"), plural(sum.Received, "line"))
+	}
+	sum := v.server.Summary()
+	text := fmt.Sprintf(", after %v\n  clients    %d%s\n  messages   %d, and %d of the operator\n  sent       %s",
+		sum.Runtime.Round(time.Millisecond), sum.Accepted, reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, plural(sum.Lines, "line"))
+	if sum.Dropped > 0 {
+		text += fmt.Sprintf(", %d dropped", sum.Dropped)
+	}
+	return text + reasons(sum.Left, "\n  left       ")
+}
+
+// reasons lists counters in a fixed order, behind a label unless there are none.
+func reasons(counts map[chat.Reason]uint64, label string) string {
+	list := make([]string, 0, len(counts))
+	for r, n := range counts {
+		list = append(list, fmt.Sprintf("%d %s", n, r))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	sort.Strings(list)
+	return label + strings.Join(list, ", ")
+}
+
+// page shows a role as one live panel in the notebook.
+type page struct {
+	*panel.Live
+	view *view
+
+	mu     sync.Mutex
+	start  chat.StartEvent
+	lines  []pageLine // the newest, the oldest first
+	remark string
+	ended  string
+}
+
+// pageLine is a line of the chat.
+type pageLine struct {
+	At   time.Time
+	Kind string // notice, own, operator, or a message
+	Who  string // "" if the line does not say
+	Text string
+}
+
+func newPage(v *view) *page {
+	p := &page{view: v}
+	p.Live = panel.NewLive(p.snapshot)
+	return p
+}
+
+func (p *page) event(e chat.Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := e.(type) {
+	case chat.StartEvent:
+		p.start = e
+	case chat.ServerSummary, chat.ClientSummary:
+	default:
+		line := pageLine{At: when(e), Text: describe(e)}
+		m, message := e.(chat.MessageEvent)
+		switch {
+		case !message || m.From == "" && strings.HasPrefix(line.Text, "* "):
+			line.Kind, line.Text = "notice", strings.TrimPrefix(line.Text, "* ")
+		case m.From == "":
+			line.Who, line.Text = sender(line.Text)
+		default:
+			line.Who, line.Text = m.From, m.Text
+		}
+		if line.Who == "server" {
+			line.Kind = "operator"
+		}
+		p.add(line)
+	}
+	p.News()
+	return nil
+}
+
+// sender takes a line of a server apart, if it says who sent it: a name has no
+// space in it.
+func sender(line string) (who, text string) {
+	who, text, ok := strings.Cut(line, ": ")
+	if !ok || strings.Contains(who, " ") {
+		return "", line
+	}
+	return who, text
+}
+
+func (p *page) add(line pageLine) {
+	p.lines = append(p.lines, line)
+	p.lines = p.lines[max(0, len(p.lines)-maxLines):]
+}
+
+func (p *page) said(text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.add(pageLine{At: time.Now(), Kind: "own", Who: "you", Text: text})
+	p.remark = ""
+	p.News()
+	return nil
+}
+
+func (p *page) note(text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remark = text
+	p.News()
+	return nil
+}
+
+func (p *page) end(why string) error {
+	p.mu.Lock()
+	p.ended = why
+	p.mu.Unlock()
+	return p.End()
+}
+
+// pageData is what the template shows.
+type pageData struct {
+	Start   chat.StartEvent
+	Lines   []pageLine
+	Remark  string
+	Ended   string // "" while it runs
+	Server  chat.ServerSummary
+	Client  chat.ClientSummary
+	Left    string
+	Members []chat.Member
+	More    int // members that are not shown
+	Now     int
+}
+
+func (p *page) snapshot(bool) (*template.Template, any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := pageData{Start: p.start, Lines: append([]pageLine(nil), p.lines...), Remark: p.remark, Ended: p.ended}
+	if p.view.client != nil {
+		d.Client = p.view.client.Summary()
+		return pageTemplate.Lookup("client"), d
+	}
+	d.Server = p.view.server.Summary()
+	d.Left = reasons(d.Server.Left, "")
+	d.Members = p.view.server.Who()
+	d.Now = len(d.Members)
+	d.Members = d.Members[:min(d.Now, maxMembers)]
+	d.More = d.Now - len(d.Members)
+	return pageTemplate.Lookup("server"), d
+}

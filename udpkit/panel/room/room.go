@@ -1,0 +1,347 @@
+package room
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+)
+
+// leaving is how long a client waits for the server's goodbye after exit.
+const leaving = time.Second
+
+// Options says how a role is shown and what feeds it. The zero value suits a
+// notebook.
+type Options struct {
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
+	// os.Stdout.
+	Out io.Writer
+	// JSON writes the events as JSON lines instead of text or a live panel.
+	JSON bool
+	// In is read for lines to say; exit, or the end of In, ends the role. If In and
+	// Out are terminals, then with an editor for the line. A read that is waiting
+	// when the role ends is left waiting. Default: the input box of the notebook
+	// inside GoNB, if neither Headless nor Say nor Out nor JSON is set; else nothing.
+	In io.Reader
+	// Headless asks for no input: without a browser nobody could answer.
+	Headless bool
+	// Say are lines to say without anybody who types, as a person takes turns: each
+	// when a message has come. A client begins with the first one. An "exit" ends
+	// the role.
+	Say []string
+	// MaxRuntime ends the role after this time. 0 means no limit.
+	MaxRuntime time.Duration
+}
+
+// display shows one role. Its methods may be called at the same time.
+type display interface {
+	// event shows what has happened.
+	event(chat.Event) error
+	// said shows what was said here and does not come back as an event.
+	said(text string) error
+	// note shows a remark of the program itself, such as a refused line.
+	note(text string) error
+	// end shows the last picture: why the role has ended. No other method is called
+	// any more.
+	end(why string) error
+}
+
+// session is one run of a role.
+type session struct {
+	cancel context.CancelFunc
+	show   display
+	say    func(string) error
+	exit   func() // what an exit does
+	echo   bool   // show what was said: it neither stands on the screen nor comes as an event
+	client bool
+
+	mu    sync.Mutex
+	say1  []string // Options.Say that are left
+	why   string   // the role has ended, the first reason
+	err   error    // the first failure to show
+	ended bool     // nothing may be shown any more
+}
+
+// Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is
+// over. It returns an error if the server cannot start or go on, and if the
+// display fails, which ends the server too. The OnEvent of cfg is called as well.
+func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
+	ctx, cancel := withRuntime(ctx, opt)
+	defer cancel()
+	s := &session{cancel: cancel, say1: opt.Say}
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	server, err := chat.NewServer(cfg)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	s.say = server.Say
+	s.exit = cancel
+	finish, err := s.begin(ctx, opt, &view{server: server})
+	if err != nil {
+		return err
+	}
+	return finish(server.Run(ctx))
+}
+
+// Client connects to a server and shows what it sends, as Server does. It returns
+// nil too when the server ends the connection.
+func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
+	ctx, cancel := withRuntime(ctx, opt)
+	defer cancel()
+	s := &session{cancel: cancel, say1: opt.Say, client: true}
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	client, err := chat.Dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	s.say = client.Send
+	s.exit = func() {
+		if client.Leave() != nil {
+			cancel()
+		}
+	}
+	finish, err := s.begin(ctx, opt, &view{client: client})
+	if err != nil {
+		return err
+	}
+	return finish(client.Run(ctx))
+}
+
+func withRuntime(ctx context.Context, opt Options) (context.Context, context.CancelFunc) {
+	if opt.MaxRuntime > 0 {
+		return context.WithTimeout(ctx, opt.MaxRuntime)
+	}
+	return context.WithCancel(ctx)
+}
+
+// begin opens the display and starts to read. The function that it returns ends
+// both, given what the role ended with.
+func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(error) error, err error) {
+	out := opt.Out
+	box := out == nil && !opt.JSON && gonbui.IsNotebook
+	if out == nil {
+		out = os.Stdout
+	}
+	restore := func() error { return nil }
+	switch {
+	case box:
+		s.show, s.echo = newPage(v), s.client
+		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
+			go s.lines(ctx, &inputBox{bufio.NewReader(os.Stdin)})
+		}
+	case opt.JSON:
+		s.show = jsonLines{udpkit.NewJournal(out)}
+	default:
+		if e := newEditor(opt.In, out); e != nil {
+			if err := e.raw(); err != nil {
+				return nil, err
+			}
+			restore = e.restore
+			s.show = &text{out: e, summary: v.summary}
+			go s.lines(ctx, e)
+			opt.In = nil
+		} else {
+			s.show = &text{out: out, summary: v.summary}
+		}
+	}
+	if opt.In != nil {
+		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
+		go s.lines(ctx, &scanner{bufio.NewScanner(opt.In)})
+	}
+	return func(err error) error {
+		s.mu.Lock()
+		switch {
+		case errors.Is(err, chat.ErrServerClosed):
+			err = nil
+			s.ending("the server closed the connection")
+		case s.err != nil:
+			s.why = ""
+			s.ending("by a failure to show")
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			s.ending("time is up")
+		case err != nil:
+			s.ending("by a failure")
+		default:
+			s.ending("interrupted")
+		}
+		s.ended = true
+		why, failed := s.why, s.err
+		s.mu.Unlock()
+		return errors.Join(err, failed, s.show.end(why), restore())
+	}, nil
+}
+
+// ending keeps the first reason to end, with mu held.
+func (s *session) ending(why string) {
+	if s.why == "" {
+		s.why = why
+	}
+}
+
+// chain returns an OnEvent that shows before it calls the caller's.
+func (s *session) chain(callers func(chat.Event)) func(chat.Event) {
+	return func(e chat.Event) {
+		s.fail(s.show.event(e))
+		if callers != nil {
+			callers(e)
+		}
+		switch e := e.(type) {
+		case chat.StartEvent:
+			if s.client {
+				s.turn()
+			}
+		case chat.MessageEvent:
+			if s.client && !strings.HasPrefix(e.Text, "* ") || e.Client.IsValid() {
+				s.turn()
+			}
+		}
+	}
+}
+
+// fail keeps the first failure and ends the role: a panel that stands still would
+// deceive.
+func (s *session) fail(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.cancel()
+}
+
+// turn says the next line of Options.Say.
+func (s *session) turn() {
+	s.mu.Lock()
+	if len(s.say1) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	line := s.say1[0]
+	s.say1 = s.say1[1:]
+	s.mu.Unlock()
+	if s.take(line, true) {
+		time.AfterFunc(leaving, s.cancel)
+	}
+}
+
+// take does what a line says.
+func (s *session) take(line string, echo bool) (exit bool) {
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return false
+	case strings.EqualFold(line, "exit"):
+		s.leave("by exit")
+		return true
+	}
+	if err := s.say(line); err != nil {
+		s.unlessEnded(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
+	} else if echo && s.client {
+		s.unlessEnded(func() error { return s.show.said(line) })
+	}
+	return false
+}
+
+// leave ends the role for a reason.
+func (s *session) leave(why string) {
+	s.mu.Lock()
+	s.ending(why)
+	s.mu.Unlock()
+	s.exit()
+}
+
+// unlessEnded shows something.
+func (s *session) unlessEnded(show func() error) {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if !ended {
+		s.fail(show())
+	}
+}
+
+// source is where lines come from that a person types.
+type source interface {
+	// next returns a line without its newline. io.EOF is a farewell.
+	next() (string, error)
+	// patient reports whether all that was said before the end must be delivered
+	// however long it takes, as with a file.
+	patient() bool
+}
+
+// lines takes each line until ctx ends.
+func (s *session) lines(ctx context.Context, from source) {
+	for {
+		line, err := from.next()
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && from.patient() && !s.client {
+			return // a server may run without a keyboard
+		}
+		if err != nil {
+			s.leave("interrupted")
+		} else if !s.take(line, s.echo) {
+			continue
+		}
+		if !from.patient() {
+			time.AfterFunc(leaving, s.cancel)
+		}
+		return
+	}
+}
+
+// scanner reads lines from anything.
+type scanner struct{ *bufio.Scanner }
+
+func (s *scanner) next() (string, error) {
+	if !s.Scan() {
+		return "", io.EOF
+	}
+	return s.Text(), nil
+}
+
+func (*scanner) patient() bool { return true }
+
+// inputBox asks for a line in the notebook, below the panel.
+type inputBox struct{ stdin *bufio.Reader }
+
+func (b *inputBox) next() (string, error) {
+	gonbui.RequestInput("Say (exit to leave): ", false)
+	line, err := b.stdin.ReadString('\n')
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+func (*inputBox) patient() bool { return false }
+
+// jsonLines shows events as JSON lines.
+type jsonLines struct{ *udpkit.Journal }
+
+func (j jsonLines) event(e chat.Event) error { return j.Write(e) }
+func (jsonLines) said(string) error          { return nil }
+func (jsonLines) end(string) error           { return nil }
+
+func (j jsonLines) note(text string) error {
+	return j.Write(noteEvent{Text: chat.Clean(text), At: time.Now()})
+}
+
+type noteEvent struct {
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
+}
+
+func (noteEvent) Kind() string { return "note" }

@@ -1,0 +1,193 @@
+package room_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/room"
+)
+
+const patience = 10 * time.Second
+
+// buffer is an io.Writer that can be read while others write.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *buffer) shows(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(b.String(), text) }, patience, 5*time.Millisecond, "never shown: %q", text)
+}
+
+// role is one that runs beside the test.
+type role struct {
+	out   *buffer
+	types *io.PipeWriter
+	addr  netip.AddrPort // where it listens, or is connected
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// startRole starts room.Server, or room.Client if there is an address.
+func startRole(t *testing.T, server netip.AddrPort, opt room.Options) *role {
+	t.Helper()
+	in, types := io.Pipe()
+	r := &role{out: new(buffer), types: types, ended: make(chan error, 1)}
+	opt.In = in
+	if opt.Out == nil {
+		opt.Out = r.out
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	started := make(chan netip.AddrPort, 1)
+	on := func(e chat.Event) {
+		if e, ok := e.(chat.StartEvent); ok {
+			started <- e.Local
+		}
+	}
+	go func() {
+		if server.IsValid() {
+			r.ended <- room.Client(ctx, chat.ClientConfig{Server: server, OnEvent: on}, opt)
+		} else {
+			r.ended <- room.Server(ctx, chat.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), OnEvent: on}, opt)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		_ = types.Close()
+	})
+	select {
+	case r.addr = <-started:
+	case err := <-r.ended:
+		require.NoError(t, err, "ended at once")
+	}
+	return r
+}
+
+func (r *role) says(t *testing.T, line string) {
+	t.Helper()
+	_, err := io.WriteString(r.types, line+"\n")
+	require.NoError(t, err)
+}
+
+func (r *role) end(t *testing.T) string {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		require.NoError(t, err)
+	case <-time.After(patience):
+		require.Fail(t, "the role does not end", r.out)
+	}
+	return r.out.String()
+}
+
+func TestPlainText(t *testing.T) {
+	server := startRole(t, netip.AddrPort{}, room.Options{})
+	ann, bob := startRole(t, server.addr, room.Options{}), startRole(t, server.addr, room.Options{})
+	bob.out.shows(t, "you are")
+	ann.out.shows(t, bob.addr.String()+" joined")
+	ann.says(t, "/name ann")
+	bob.out.shows(t, "is now ann")
+	ann.says(t, "  hello  ")
+	bob.out.shows(t, "  ann: hello\n")
+	server.out.shows(t, "  ann: hello\n")
+	server.says(t, "hi")
+	ann.out.shows(t, "  server: hi\n")
+	ann.says(t, strings.Repeat("x", chat.MaxLine+1))
+	ann.out.shows(t, "the limit is 4096")
+	ann.says(t, "Exit")
+	assert.Contains(t, ann.end(t), "Ended: by exit, after ")
+	bob.stop()
+	assert.Contains(t, bob.end(t), "Ended: interrupted, after ")
+	server.out.shows(t, bob.addr.String()+" left")
+	server.says(t, "exit")
+	text := server.end(t)
+	assert.Contains(t, text, "clients    2")
+	assert.Contains(t, text, "messages   1, and 1 of the operator")
+	assert.Contains(t, text, "left       2 left")
+	assert.NotContains(t, text, "\x1b")
+}
+
+func TestServerClosed(t *testing.T) {
+	server := startRole(t, netip.AddrPort{}, room.Options{MaxRuntime: 300 * time.Millisecond})
+	client := startRole(t, server.addr, room.Options{})
+	assert.Contains(t, server.end(t), "Ended: time is up")
+	text := client.end(t)
+	assert.Contains(t, text, "* the server has ended")
+	assert.Contains(t, text, "Ended: the server closed the connection")
+}
+
+// TestTakingTurns: two without anybody who types.
+func TestTakingTurns(t *testing.T) {
+	server := startRole(t, netip.AddrPort{}, room.Options{Say: []string{"hello yourself", "bye", "exit"}})
+	client := startRole(t, server.addr, room.Options{Say: []string{"hello", "how are you?", "exit"}})
+	text := client.end(t)
+	assert.Regexp(t, `(?s)you: hello\n.*server: hello yourself\n.*you: how are you\?\n.*server: bye\n.*Ended: by exit`, text)
+	assert.Contains(t, server.out.String(), ": how are you?\n")
+}
+
+func TestJSON(t *testing.T) {
+	server := startRole(t, netip.AddrPort{}, room.Options{JSON: true})
+	client := startRole(t, server.addr, room.Options{})
+	client.says(t, "hello <b>")
+	server.out.shows(t, `"text":"hello`)
+	client.says(t, "exit")
+	client.end(t)
+	server.out.shows(t, `{"event":"leave",`)
+	server.stop()
+	text := server.end(t)
+	for _, part := range []string{`{"event":"start",`, `{"event":"join","client":"127.0.0.1:`, `{"event":"message","from":"127.0.0.1:`, `"reason":"left"`, `{"event":"summary","accepted":1,`} {
+		assert.Contains(t, text, part)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	err := room.Client(t.Context(), chat.ClientConfig{Name: "a b"}, room.Options{Out: io.Discard})
+	assert.ErrorIs(t, err, chat.ErrConfig)
+	server := startRole(t, netip.AddrPort{}, room.Options{})
+	err = room.Server(t.Context(), chat.ServerConfig{Listen: server.addr}, room.Options{Out: io.Discard})
+	assert.ErrorContains(t, err, "taken by another program")
+	// A display that fails ends the role, and says so.
+	broken := errors.New("the screen is gone")
+	err = room.Client(t.Context(), chat.ClientConfig{Server: server.addr}, room.Options{Out: failing{broken}})
+	assert.ErrorIs(t, err, broken)
+	server.stop()
+	server.end(t)
+}
+
+type failing struct{ error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.error }
+
+func ExampleStream() {
+	_ = room.Stream(context.Background())
+	// Output:
+	// UDP, a read                        ["ready\n" "steady\n" "go\n"]
+	// TCP, a read of up to 1,024 bytes   ["ready\nsteady\ngo\n"]
+	// TCP, a read of up to 4 bytes       ["read" "y\nst" "eady" "\ngo\n"]
+	// TCP, a line                        ["ready" "steady" "go"]
+}
