@@ -59,15 +59,7 @@ func executeChat(t *testing.T, env *Env, dir string) (server, client string) {
 		return ended
 	}
 	serverEnded := execute(chatServerNotebook, "hello ann\nhello netcat, this is a notebook\nexit")
-	waitForPort(t, port, serverEnded)
-
-	netcat := exec.CommandContext(ctx, nc, "127.0.0.1", strconv.Itoa(port))
-	types, err := netcat.StdinPipe()
-	require.NoError(t, err)
-	out, err := netcat.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, netcat.Start())
-	shown := bufio.NewScanner(out)
+	types, shown, netcatEnded := startNetcat(ctx, t, nc, port, serverEnded)
 	until := func(part string) {
 		t.Helper()
 		for shown.Scan() {
@@ -77,7 +69,6 @@ func executeChat(t *testing.T, env *Env, dir string) (server, client string) {
 		}
 		require.Fail(t, "netcat never showed it", part)
 	}
-	until("you are 127.0.0.1:")
 	clientEnded := execute(chatClientNotebook, "hello from a notebook")
 	until("is now ann")
 	until("ann: hello from a notebook")
@@ -91,7 +82,7 @@ func executeChat(t *testing.T, env *Env, dir string) (server, client string) {
 	require.NoError(t, err)
 	until("the server has ended")
 	require.NoError(t, types.Close())
-	require.NoError(t, netcat.Wait())
+	require.NoError(t, netcatEnded())
 	require.NoError(t, <-serverEnded)
 	require.NoError(t, <-clientEnded)
 	return readExecuted(t, env, filepath.Join(dir, chatServerNotebook)), readExecuted(t, env, filepath.Join(dir, chatClientNotebook))
@@ -115,21 +106,30 @@ func freeTCPPort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// waitForPort returns when somebody listens there.
-func waitForPort(t *testing.T, port int, failed <-chan error) {
+// startNetcat connects as soon as the server listens.
+func startNetcat(ctx context.Context, t *testing.T, nc string, port int, failed <-chan error) (types io.WriteCloser, shown *bufio.Scanner, wait func() error) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		netcat := exec.CommandContext(ctx, nc, "127.0.0.1", strconv.Itoa(port))
+		types, err := netcat.StdinPipe()
+		require.NoError(t, err)
+		out, err := netcat.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, netcat.Start())
+		shown := bufio.NewScanner(out)
+		if shown.Scan() {
+			assert.Contains(t, shown.Text(), "you are 127.0.0.1:")
+			return types, shown, netcat.Wait
+		}
+		_ = netcat.Wait() // nobody listens yet
 		select {
 		case err := <-failed:
-			require.NoError(t, err)
-		default:
+			require.NoError(t, err, "the notebook ended")
+		case <-again.C:
 		}
-		conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, 2*time.Minute, 100*time.Millisecond, "nobody listens")
+	}
 }
 
 // TestUpdateChat writes the chat's notebooks with the outputs of a chat, with

@@ -321,7 +321,7 @@ func (*scanner) patient() bool { return true }
 type inputBox struct{ stdin *bufio.Reader }
 
 func (b *inputBox) next() (string, error) {
-	gonbui.RequestInput("Say (exit to leave): ", false)
+	gonbui.RequestInput("Say: ", false)
 	line, err := b.stdin.ReadString('\n')
 	return strings.TrimRight(line, "\r\n"), err
 }

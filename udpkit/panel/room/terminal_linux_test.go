@@ -58,6 +58,7 @@ func openTerminal(t *testing.T) *terminal {
 		}
 	}()
 	t.Cleanup(func() {
+		_, _ = person.WriteString("\r\x04") // for a read that is left
 		_ = program.Close()
 		<-term.done
 		_ = person.Close()
