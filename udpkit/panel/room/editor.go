@@ -29,8 +29,13 @@ func (c *console) Write(p []byte) (int, error) { return c.out.Write(p) }
 // Read returns keys, before which the window may have got another size.
 func (c *console) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
-	if width, height, sizeErr := term.GetSize(int(c.out.Fd())); sizeErr == nil && width > 0 {
-		_ = c.editor.SetSize(width, height) // fails as the next line does
+	if raw, rawErr := c.out.SyscallConn(); rawErr == nil {
+		// Unlike Fd, Control minds that the file may be closed meanwhile.
+		_ = raw.Control(func(fd uintptr) {
+			if width, height, sizeErr := term.GetSize(int(fd)); sizeErr == nil && width > 0 {
+				_ = c.editor.SetSize(width, height) // fails as the next line does
+			}
+		})
 	}
 	return n, err
 }
