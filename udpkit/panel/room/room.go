@@ -65,7 +65,7 @@ type session struct {
 	client bool
 
 	mu    sync.Mutex
-	say1  []string // Options.Say that are left
+	turns []string // Options.Say that are left
 	why   string   // the role has ended, the first reason
 	err   error    // the first failure to show
 	ended bool     // nothing may be shown any more
@@ -77,7 +77,7 @@ type session struct {
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	ctx, cancel := withRuntime(ctx, opt)
 	defer cancel()
-	s := &session{cancel: cancel, say1: opt.Say}
+	s := &session{cancel: cancel, turns: opt.Say}
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	server, err := chat.NewServer(cfg)
 	if err != nil {
@@ -98,7 +98,7 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 	ctx, cancel := withRuntime(ctx, opt)
 	defer cancel()
-	s := &session{cancel: cancel, say1: opt.Say, client: true}
+	s := &session{cancel: cancel, turns: opt.Say, client: true}
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	client, err := chat.Dial(ctx, cfg)
 	if err != nil {
@@ -226,12 +226,12 @@ func (s *session) fail(err error) {
 // turn says the next line of Options.Say.
 func (s *session) turn() {
 	s.mu.Lock()
-	if len(s.say1) == 0 {
+	if len(s.turns) == 0 {
 		s.mu.Unlock()
 		return
 	}
-	line := s.say1[0]
-	s.say1 = s.say1[1:]
+	line := s.turns[0]
+	s.turns = s.turns[1:]
 	s.mu.Unlock()
 	if s.take(line, true) {
 		time.AfterFunc(leaving, s.cancel)
