@@ -57,11 +57,11 @@
 //	C recvfrom             1.13 M/s    676 ns   4.6 us     46 / 92 us       0 %
 //	ReadFromUDPAddrPort    1.02 M/s    884 ns   8.9 us     50 / 109 us      0 %
 //	Blocking               1.07 M/s    670 ns   6.0 us     51 / 107 us      0 %
-//	NonBlocking            0.49 M/s    843 ns   5.4 us     20 ms            0.6 %
+//	NonBlocking            0.49 M/s    843 ns   5.4 us     not measured     0.6 %
 //	SelectorStyle          0.95 M/s    720 ns   6.8 us     49 / 128 us      0 %
 //	Goroutine              1.01 M/s    663 ns   6.0 us     49 / 101 us      0 %
 //	Channel                1.10 M/s    664 ns   6.4 us     58 / 115 us      0 %
-//	any with Coalesce      9.5 M/s     70 ns    if the sender uses UDP_SEGMENT
+//	with Coalesce          9-10 M/s    65-78 ns if the sender uses UDP_SEGMENT; NonBlocking 3.9 M/s
 //	Client                 4.0 M/s     246 ns   likewise
 //
 // The times are the receiver's CPU for each datagram; there and back p50 and p99.
