@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // ErrConfig is wrapped by the errors about a [Config].
@@ -404,7 +405,7 @@ func (r *runner) idle(ctx context.Context) error {
 			all = append(all, &watched{name: s.name, sockets: []int{1, 100}[i], process: p})
 		}
 	}
-	if !sleep(ctx, min(settle, r.cfg.Idle)) {
+	if !measure.Sleep(ctx, min(settle, r.cfg.Idle)) {
 		return ctx.Err()
 	}
 	var err error
@@ -413,7 +414,7 @@ func (r *runner) idle(ctx context.Context) error {
 			return err
 		}
 	}
-	if !sleep(ctx, r.cfg.Idle) {
+	if !measure.Sleep(ctx, r.cfg.Idle) {
 		return ctx.Err()
 	}
 	for _, w := range all {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -224,11 +225,11 @@ func client(ctx context.Context, warmUp, duration time.Duration, out io.Writer) 
 	defer cancel()
 	go func() {
 		defer cancel()
-		if !until(ctx, func() bool { return c.Summary().Received > 0 }) || !sleep(ctx, warmUp) {
+		if !until(ctx, func() bool { return c.Summary().Received > 0 }) || !measure.Sleep(ctx, warmUp) {
 			return
 		}
 		before := now(int64(c.Summary().Received))
-		if sleep(ctx, duration) {
+		if measure.Sleep(ctx, duration) {
 			_ = json.NewEncoder(out).Encode(now(int64(c.Summary().Received)).since(before))
 		}
 	}()
@@ -295,21 +296,9 @@ func heap() int64 {
 // until waits for something, false if ctx ended before.
 func until(ctx context.Context, happened func() bool) bool {
 	for !happened() {
-		if !sleep(ctx, time.Millisecond) {
+		if !measure.Sleep(ctx, time.Millisecond) {
 			return false
 		}
 	}
 	return true
-}
-
-// sleep returns false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // Neighbourhood is what a beacon saw of its neighbours. Times are since its start.
@@ -65,7 +66,7 @@ func Neighbours(ctx context.Context, file string, me beacon.Config, show func(co
 	play := func(name string, from, to time.Duration, part func(ctx context.Context, name string, me beacon.Config) error) {
 		cast.Go(func() {
 			ctx := playing
-			if !sleep(ctx, time.Until(start.Add(from))) {
+			if !measure.Sleep(ctx, time.Until(start.Add(from))) {
 				return
 			}
 			if to > 0 {
@@ -115,7 +116,7 @@ func bare(ctx context.Context, name string, me beacon.Config) error {
 		if _, err := fmt.Fprintf(socket, "HELLO|%s", name); err != nil {
 			return err
 		}
-		if !sleep(ctx, cmp.Or(me.Interval, beacon.DefaultInterval)) {
+		if !measure.Sleep(ctx, cmp.Or(me.Interval, beacon.DefaultInterval)) {
 			return nil
 		}
 	}
@@ -181,16 +182,4 @@ func ReadNeighbourhood(file string) (Neighbourhood, error) {
 	var n Neighbourhood
 	err := read(file, &n)
 	return n, err
-}
-
-// sleep waits, and reports whether ctx is still good.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

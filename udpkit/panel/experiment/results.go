@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // ErrNothing means that the cells that measure have not been run.
@@ -70,12 +71,4 @@ func cause(err error) error {
 }
 
 // Median returns the middle one of several values; 0 for none.
-func Median[T float64 | time.Duration](values []T) T { return quantile(values, 0.5) }
-
-func quantile[T float64 | time.Duration](values []T, share float64) T {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
-}
+func Median[T float64 | time.Duration](values []T) T { return measure.Quantile(values, 0.5) }

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // load is what is sent: so many messages of a size in bytes, one at every such time.
@@ -52,10 +54,10 @@ func (t Transfer) Delays() []time.Duration {
 func (t Transfer) Median() time.Duration { return Median(t.Delays()) }
 
 // Worst returns the longest delay.
-func (t Transfer) Worst() time.Duration { return quantile(t.Delays(), 1) }
+func (t Transfer) Worst() time.Duration { return measure.Quantile(t.Delays(), 1) }
 
 // Took returns when the last message arrived.
-func (t Transfer) Took() time.Duration { return quantile(t.Arrived, 1) }
+func (t Transfer) Took() time.Duration { return measure.Quantile(t.Arrived, 1) }
 
 // numberSize is the part of a message that holds its number.
 const numberSize = 4
@@ -128,7 +130,7 @@ func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(
 			err = errors.Join(err, tcp.CloseWrite())
 		} else {
 			// The last datagram, and the longest way that it can take.
-			sleep(ctx, 2*c.Delay+c.Queue+100*time.Millisecond)
+			measure.Sleep(ctx, 2*c.Delay+c.Queue+100*time.Millisecond)
 			err = errors.Join(err, receiver.SetReadDeadline(time.Unix(1, 0)))
 		}
 		sent <- err
@@ -141,7 +143,7 @@ func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(
 func (t *Transfer) send(ctx context.Context, conn net.Conn, began time.Time, l load) error {
 	b := make([]byte, l.Size)
 	for n := range l.Messages {
-		if wait := time.Until(began.Add(time.Duration(n) * l.Every)); wait > 0 && !sleep(ctx, wait) {
+		if wait := time.Until(began.Add(time.Duration(n) * l.Every)); wait > 0 && !measure.Sleep(ctx, wait) {
 			return nil
 		}
 		write(b, n)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // ErrNoWire means that this system does not let the program make a network of its
@@ -130,7 +132,7 @@ func (w *wire) do(ctx context.Context, j job) (o outcome, err error) {
 	if j.Load == nil {
 		var e Exchange
 		e, err = exchange(ctx, j.Protocol, at, to)
-		sleep(ctx, 4*j.Conditions.Delay+50*time.Millisecond) // for the last packets
+		measure.Sleep(ctx, 4*j.Conditions.Delay+50*time.Millisecond) // for the last packets
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		e.Packets, w.remember = w.seen, false
@@ -139,16 +141,4 @@ func (w *wire) do(ctx context.Context, j job) (o outcome, err error) {
 	t, err := transfer(ctx, j.Protocol, at, func(netip.AddrPort) netip.AddrPort { return to }, j.Conditions, *j.Load)
 	t.Road = w.counts()
 	return outcome{Transfer: &t}, err
-}
-
-// sleep waits, and reports whether ctx is still good.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // Comparison is what [Compare] measured.
@@ -38,10 +39,10 @@ type Result struct {
 }
 
 // P50 returns the median round trip.
-func (r Result) P50() time.Duration { return quantile(r.RoundTrips, 0.50) }
+func (r Result) P50() time.Duration { return measure.Quantile(r.RoundTrips, 0.50) }
 
 // P99 returns the round trip that 99 of 100 do not exceed.
-func (r Result) P99() time.Duration { return quantile(r.RoundTrips, 0.99) }
+func (r Result) P99() time.Duration { return measure.Quantile(r.RoundTrips, 0.99) }
 
 // CostText returns the median cost, or why there is none.
 func (r Result) CostText() string { return costText(r.Cost) }
@@ -69,15 +70,7 @@ type SlowResult struct {
 func (r SlowResult) Lost() int { return max(0, r.Sent-r.Handled-r.Dropped) }
 
 // Median returns the middle value of a measurement's rounds; 0 for none.
-func Median[T float64 | time.Duration](values []T) T { return quantile(values, 0.5) }
-
-func quantile[T float64 | time.Duration](values []T, share float64) T {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
-}
+func Median[T float64 | time.Duration](values []T) T { return measure.Quantile(values, 0.5) }
 
 func costText(cost []time.Duration) string {
 	if len(cost) == 0 {

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // checkTime is how long the reader's function may take for anything.
@@ -97,7 +99,7 @@ func checkReceive(ctx context.Context, sockets pair, receive func(context.Contex
 		ended <- receive(ctx, sockets.receiver, func(payload []byte) { got <- string(payload) })
 	}()
 	for i, word := range []string{"one", "two", "three"} {
-		sleep(ctx, 30*time.Millisecond)
+		measure.Sleep(ctx, 30*time.Millisecond)
 		if _, err := sockets.sender.Write([]byte(word)); err != nil {
 			return err.Error()
 		}

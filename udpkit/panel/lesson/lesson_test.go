@@ -18,6 +18,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -222,7 +223,7 @@ func TestCodeLines(t *testing.T) {
 func TestQuantile(t *testing.T) {
 	require.Zero(t, Median[float64](nil))
 	require.Equal(t, 2.0, Median([]float64{3, 1, 2}))
-	require.Equal(t, time.Duration(9), quantile([]time.Duration{9, 1, 2, 3}, 0.99))
+	require.Equal(t, time.Duration(9), measure.Quantile([]time.Duration{9, 1, 2, 3}, 0.99))
 	require.Equal(t, 0, SlowResult{Sent: 1, Handled: 2}.Lost())
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 const (
@@ -94,7 +95,7 @@ func ask(ctx context.Context, n int, conn *net.UDPConn) ([]time.Duration, error)
 	var trips []time.Duration
 	buf := make([]byte, size)
 	for range n {
-		if !sleep(ctx, time.Duration(rand.Int64N(int64(longestPause)))) {
+		if !measure.Sleep(ctx, time.Duration(rand.Int64N(int64(longestPause)))) {
 			return trips, nil
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -129,7 +130,7 @@ func (c *comparing) many(ctx context.Context, style udpkit.Style) (result Socket
 		}
 		sockets = append(sockets, p)
 	}
-	sleep(ctx, settle) // for what is about to end
+	measure.Sleep(ctx, settle) // for what is about to end
 	before := runtime.NumGoroutine()
 	var handled counter
 	serve := serveEach
@@ -141,7 +142,7 @@ func (c *comparing) many(ctx context.Context, style udpkit.Style) (result Socket
 		return result, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	sleep(ctx, settle)
+	measure.Sleep(ctx, settle)
 	result.Goroutines = runtime.NumGoroutine() - before
 	result.Idle = idle(ctx, c.idle)
 	all := handled.expect(len(sockets))
@@ -263,7 +264,7 @@ func (c *comparing) slow(ctx context.Context, s slowCase) (SlowResult, error) {
 	}
 	payload := make([]byte, size)
 	for i := range c.burst {
-		if i%atOnce == 0 && !sleep(ctx, time.Millisecond) {
+		if i%atOnce == 0 && !measure.Sleep(ctx, time.Millisecond) {
 			break
 		}
 		if _, err := sockets.sender.Write(payload); err != nil {
@@ -272,7 +273,7 @@ func (c *comparing) slow(ctx context.Context, s slowCase) (SlowResult, error) {
 		result.Sent++
 	}
 	quiet := 0
-	for last := int64(-1); quiet < 6 && sleep(ctx, settle); {
+	for last := int64(-1); quiet < 6 && measure.Sleep(ctx, settle); {
 		if now := handled.Load(); now != last {
 			last, quiet = now, 0
 		} else {

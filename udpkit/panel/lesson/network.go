@@ -67,18 +67,6 @@ func (r *running) stop() error {
 	return <-r.ended
 }
 
-// sleep waits, and reports whether ctx is still good.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // goroutines returns how many there are, once those that are about to end have
 // ended: it waits a moment for the number to come down to want.
 func goroutines(want int) int {

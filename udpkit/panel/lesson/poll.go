@@ -13,6 +13,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/janpfeifer/gonb/gonbui"
 )
@@ -75,7 +76,7 @@ func pollOnce(ctx context.Context, every time.Duration) (pollRow, error) {
 	}
 	row.Idle = idle(ctx, pollIdle)
 	for range pollDatagrams {
-		if !sleep(ctx, time.Duration(rand.Int64N(int64(every)))) {
+		if !measure.Sleep(ctx, time.Duration(rand.Int64N(int64(every)))) {
 			break
 		}
 		one := handled.expect(1)
@@ -98,10 +99,10 @@ func pollOnce(ctx context.Context, every time.Duration) (pollRow, error) {
 // that cannot be told.
 func idle(ctx context.Context, d time.Duration) []float64 {
 	runtime.GC() // now, rather than in the middle
-	sleep(ctx, settle)
+	measure.Sleep(ctx, settle)
 	from, ok := cpu.Used()
 	began := time.Now()
-	if !sleep(ctx, d) || !ok {
+	if !measure.Sleep(ctx, d) || !ok {
 		return nil
 	}
 	to, _ := cpu.Used()

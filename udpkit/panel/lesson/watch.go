@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/janpfeifer/gonb/gonbui"
 )
@@ -93,7 +94,7 @@ func (w *watch) run(ctx context.Context, length time.Duration, timetable []time.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sleep(ctx, settle) // for what is about to end
+	measure.Sleep(ctx, settle) // for what is about to end
 	before := runtime.NumGoroutine()
 	w.mu.Lock()
 	w.length, w.start = length, time.Now()
@@ -122,7 +123,7 @@ func (w *watch) run(ctx context.Context, length time.Duration, timetable []time.
 // send keeps to the timetable, and then cancels.
 func (w *watch) send(ctx context.Context, cancel context.CancelFunc, sockets pair, timetable []time.Duration, before int) error {
 	for i, at := range timetable {
-		if !sleep(ctx, time.Until(w.start.Add(at))) {
+		if !measure.Sleep(ctx, time.Until(w.start.Add(at))) {
 			return nil
 		}
 		w.mu.Lock()
@@ -136,7 +137,7 @@ func (w *watch) send(ctx context.Context, cancel context.CancelFunc, sockets pai
 			return err
 		}
 	}
-	if !sleep(ctx, time.Until(w.start.Add(w.length))) {
+	if !measure.Sleep(ctx, time.Until(w.start.Add(w.length))) {
 		return nil
 	}
 	w.mu.Lock()
