@@ -125,7 +125,9 @@ func (r *Reader) read(begun time.Time) (pause bool, err error) {
 			waits = false
 		}
 	}
-	if err := r.conn.SetReadDeadline(deadline); err != nil {
+	// A pipe whose other end is closed takes no deadline (net.Pipe); reading from it
+	// does not wait, and tells how it ended.
+	if err := r.conn.SetReadDeadline(deadline); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return false, fmt.Errorf("read deadline: %w", err)
 	}
 	n, err := r.conn.Read(r.buf[len(r.buf):cap(r.buf)])

@@ -267,3 +267,14 @@ func FuzzName(f *testing.F) {
 		require.NotEqual(t, "server", strings.ToLower(name))
 	})
 }
+
+// The end of a stream is the end, also where its connection takes no deadline any more.
+func TestReaderOfClosedPipe(t *testing.T) {
+	peer, conn := net.Pipe()
+	require.NoError(t, peer.Close())
+	_, err := chat.NewReader(conn, chat.ReaderConfig{}).Next()
+	assert.Equal(t, io.EOF, err)
+	require.NoError(t, conn.Close())
+	_, err = chat.NewReader(conn, chat.ReaderConfig{}).Next()
+	assert.ErrorIs(t, err, io.ErrClosedPipe)
+}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -369,7 +370,7 @@ func (s *Server) rename(m *member, name string) {
 		s.to(m, "* not accepted: "+Clean(strings.TrimPrefix(err.Error(), ErrConfig.Error()+": ")))
 		return
 	}
-	if owner := s.names[skeleton(name)]; owner != nil && owner != m {
+	if owner := s.names[names.Skeleton(name)]; owner != nil && owner != m {
 		s.to(m, fmt.Sprintf("* not accepted: the name %s is taken, or looks like that of %s", name, owner))
 		return
 	}
@@ -378,10 +379,10 @@ func (s *Server) rename(m *member, name string) {
 	}
 	was, before := m.name, m.String()
 	if was != "" {
-		delete(s.names, skeleton(was))
+		delete(s.names, names.Skeleton(was))
 	}
 	m.name = name
-	s.names[skeleton(name)] = m
+	s.names[names.Skeleton(name)] = m
 	s.emit(NameEvent{Client: m.addr, Name: name, Was: was, At: time.Now()})
 	s.toAll(fmt.Sprintf("* %s is now %s", before, name), nil)
 }
@@ -484,7 +485,7 @@ func (s *Server) removeLocked(m *member, reason Reason) {
 	m.gone = true
 	s.members = slices.DeleteFunc(s.members, func(o *member) bool { return o == m })
 	if m.name != "" {
-		delete(s.names, skeleton(m.name))
+		delete(s.names, names.Skeleton(m.name))
 	}
 	s.stats.Left[reason]++
 	s.emit(LeaveEvent{Client: m.addr, Name: m.name, Reason: reason, At: time.Now()})

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 	// MaxLine is the longest message of a client in bytes, without its newline.
 	MaxLine = 4 << 10
 	// MaxNameLen is the longest name in bytes.
-	MaxNameLen = 24
+	MaxNameLen = names.MaxLen
 
 	// maxRelayed is the longest line that a server sends: it puts a name before a
 	// message, and U+FFFD, three bytes, in the place of each byte that it replaces.
@@ -48,37 +50,14 @@ func Clean(text string) string {
 // address, a notice or, in another script, like somebody else's. The operator's
 // "server" is not to be had. An error wraps ErrConfig.
 func CheckName(name string) error {
-	for i, r := range name {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		if !letter && (i == 0 || !(r >= '0' && r <= '9') && r != '-' && r != '_') {
-			return fmt.Errorf("%w: the name %q: a name is a letter, then letters, digits, - and _ (a to z only)", ErrConfig, cut(name))
-		}
+	if err := names.Check(name); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	switch {
-	case name == "":
-		return fmt.Errorf("%w: the name is empty", ErrConfig)
-	case len(name) > MaxNameLen:
-		return fmt.Errorf("%w: the name %q has %d bytes, the limit is %d", ErrConfig, cut(name), len(name), MaxNameLen)
-	case skeleton(name) == skeleton(operator):
+	if names.Skeleton(name) == names.Skeleton(operator) {
 		return fmt.Errorf("%w: the name %q belongs to the operator", ErrConfig, name)
 	}
 	return nil
 }
-
-// cut shortens what somebody gave as a name, for an answer.
-func cut(name string) string {
-	if len(name) > MaxNameLen {
-		return name[:MaxNameLen] + "..."
-	}
-	return name
-}
-
-// lookAlike are the characters of a name that are taken for each other, in the
-// sense of Unicode's confusables (UTS 39).
-var lookAlike = strings.NewReplacer("0", "o", "1", "l", "i", "l", "5", "s", "rn", "m", "vv", "w", "-", "", "_", "")
-
-// skeleton is equal for names that look alike.
-func skeleton(name string) string { return lookAlike.Replace(strings.ToLower(name)) }
 
 // isExit reports whether a line is the word that ends a chat.
 func isExit(line string) bool { return strings.EqualFold(strings.TrimSpace(line), "exit") }

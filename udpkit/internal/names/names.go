@@ -1,0 +1,43 @@
+// Package names decides which names participants of a chat or a relay can have, and which of them look alike.
+package names
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxLen is the longest name in bytes.
+const MaxLen = 24
+
+// Check returns nil for a name that can be had: a letter, then letters, digits, - and _, all ASCII and at most MaxLen
+// bytes, so that no name looks like an address, a notice or, in another script, like somebody else's.
+func Check(name string) error {
+	for i, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || !(r >= '0' && r <= '9') && r != '-' && r != '_') {
+			return fmt.Errorf("the name %q: a name is a letter, then letters, digits, - and _ (a to z only)", Cut(name))
+		}
+	}
+	switch {
+	case name == "":
+		return errors.New("the name is empty")
+	case len(name) > MaxLen:
+		return fmt.Errorf("the name %q has %d bytes, the limit is %d", Cut(name), len(name), MaxLen)
+	}
+	return nil
+}
+
+// Cut shortens what somebody gave as a name, for an answer.
+func Cut(name string) string {
+	if len(name) > MaxLen {
+		return name[:MaxLen] + "..."
+	}
+	return name
+}
+
+// lookAlike are the characters of a name that are taken for each other, in the sense of Unicode's confusables (UTS 39).
+var lookAlike = strings.NewReplacer("0", "o", "1", "l", "i", "l", "5", "s", "rn", "m", "vv", "w", "-", "", "_", "")
+
+// Skeleton is equal for names that look alike.
+func Skeleton(name string) string { return lookAlike.Replace(strings.ToLower(name)) }
