@@ -1,0 +1,2 @@
+// Package relay carries messages from writers to readers over UDP.
+package relay
