@@ -15,6 +15,8 @@ const (
 	maxSegments = 64
 	// maxPiece is the most bytes in it: what one datagram could have.
 	maxPiece = 65507
+	// maxVectors is the most datagrams in one call that do not lie one behind the other in memory.
+	maxVectors = 1024
 )
 
 // systemWriter is what the system call works on, prepared once.
@@ -66,6 +68,7 @@ func (w *Writer) flush(done func(netip.AddrPort, error)) {
 		}
 		at = w.sendPrepared(at, done)
 	}
+	clear(w.system.vectors)
 }
 
 // sendPrepared sends the messages that prepare has made of the queue from at on, and returns what comes next in it.
@@ -105,7 +108,7 @@ func (w *Writer) prepare(at int) (end int) {
 	s := &w.system
 	s.next, s.end, s.vectors = 0, 0, s.vectors[:0]
 	if cap(s.vectors) == 0 {
-		s.vectors = make([]unix.Iovec, 0, 4*maxSegments) // never grows, as messages point into it
+		s.vectors = make([]unix.Iovec, 0, maxVectors) // never grows, as messages point into it
 	}
 	for at < len(w.queue) && s.end < maxSlots {
 		n := w.piece(at)
@@ -120,13 +123,11 @@ func (w *Writer) prepare(at int) (end int) {
 		}
 		m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&s.names[s.end])), length
 		first := len(s.vectors)
-		for _, o := range w.queue[at : at+n] {
-			v := unix.Iovec{Base: unsafe.SliceData(o.payload)}
-			v.SetLen(len(o.payload))
-			s.vectors = append(s.vectors, v)
+		for i := at; i < at+n; i++ {
+			s.add(first, w.queue[i].payload)
 		}
 		m.header.Iov = &s.vectors[first]
-		m.header.SetIovlen(n)
+		m.header.SetIovlen(len(s.vectors) - first)
 		if n > 1 {
 			h := (*unix.Cmsghdr)(unsafe.Pointer(&s.control[s.end]))
 			h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
@@ -145,22 +146,39 @@ func (w *Writer) prepare(at int) (end int) {
 // piece returns how many datagrams from at on can go in one message: to one address, of one length, the last may be
 // shorter.
 func (w *Writer) piece(at int) int {
-	first := w.queue[at]
+	first := &w.queue[at]
 	size, total := len(first.payload), len(first.payload)
 	n := 1
 	if size == 0 || w.system.noSegment {
 		return n
 	}
 	for ; n < maxSegments && at+n < len(w.queue); n++ {
-		o := w.queue[at+n]
-		if total += len(o.payload); o.to != first.to || len(o.payload) > size || len(o.payload) == 0 || total > maxPiece {
+		o := &w.queue[at+n]
+		length := len(o.payload)
+		if total += length; o.to != first.to || length > size || length == 0 || total > maxPiece {
 			break
 		}
-		if len(o.payload) < size {
+		if length < size {
 			return n + 1
 		}
 	}
 	return n
+}
+
+// add appends a datagram to the message whose vectors begin at first. Such as lie one behind the other in memory make
+// one vector, which is less work for the kernel.
+func (s *systemWriter) add(first int, payload []byte) {
+	base := unsafe.SliceData(payload)
+	if n := len(s.vectors); n > first {
+		last := &s.vectors[n-1]
+		if uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(base)) {
+			last.SetLen(int(last.Len) + len(payload))
+			return
+		}
+	}
+	v := unix.Iovec{Base: base}
+	v.SetLen(len(payload))
+	s.vectors = append(s.vectors, v)
 }
 
 // name writes the socket address of to and returns its length, or false if it cannot be written here.

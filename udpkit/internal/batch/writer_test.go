@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 )
 
 // sink is a socket that counts what comes.
@@ -25,7 +27,7 @@ func newWriter(t testing.TB, conn *net.UDPConn) *Writer {
 	return w
 }
 
-// Datagrams of all lengths to several addresses arrive whole, each at its own, in order.
+// Datagrams of all lengths, in one part or two, to several addresses arrive whole, each at its own, in order.
 func TestWriter(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		from := sink(t, network)
@@ -34,22 +36,34 @@ func TestWriter(t *testing.T) {
 		for range 3 {
 			sinks = append(sinks, sink(t, network))
 		}
-		for round := range 3 {
+		const each = 200
+		for round, mixed := range []bool{true, true, false, true} {
 			want := make([][]string, len(sinks))
 			var wantTo []netip.AddrPort
-			for i := range 300 {
-				at := i / 100 // runs to one address
+			for i := range each * len(sinks) {
+				at := i / each // runs to one address
 				if round == 1 {
-					at = i % 3 // or alternating
+					at = i % len(sinks) // or alternating
 				}
-				// Equal lengths with a shorter or a longer one now and then, an empty one too.
-				payload := fmt.Sprintf("%03d %0*d", i, []int{40, 40, 40, 40, 40, 40, 40, 20, 40, 60}[i%10], i)
-				if i%17 == 0 {
-					payload = ""
+				payload := fmt.Sprintf("%03d %040d", i, i) // more than fit into one call
+				if mixed {
+					// Equal lengths with a shorter or a longer one now and then, an empty one too.
+					payload = fmt.Sprintf("%03d %0*d", i, []int{40, 40, 40, 40, 40, 40, 40, 20, 40, 60}[i%10], i)
+					if i%17 == 0 {
+						payload = ""
+					}
 				}
 				want[at] = append(want[at], payload)
 				wantTo = append(wantTo, addr(sinks[at]))
-				w.Add([]byte(payload), addr(sinks[at]))
+				if i%7 < 3 {
+					w.Add([]byte(payload), addr(sinks[at]))
+					continue
+				}
+				cut := i % 5 * len(payload) / 4 // none of it, and all of it, too
+				head, body := []byte(payload[:cut]), []byte(payload[cut:])
+				w.AddParts(head, body, addr(sinks[at]))
+				clear(head)
+				clear(body)
 			}
 			var gotTo []netip.AddrPort
 			w.Flush(func(to netip.AddrPort, err error) {
@@ -67,7 +81,33 @@ func TestWriter(t *testing.T) {
 				}
 			}
 		}
+		for _, parts := range [][2]string{{"head", "body"}, {"", "all"}, {"all", ""}, {"", ""}} { // alone
+			w.AddParts([]byte(parts[0]), []byte(parts[1]), addr(sinks[0]))
+			w.Flush(func(_ netip.AddrPort, err error) { require.NoError(t, err) })
+			buf := make([]byte, 2000)
+			n, err := sinks[0].Read(buf)
+			require.NoError(t, err)
+			require.Equal(t, parts[0]+parts[1], string(buf[:n]))
+		}
 		w.Flush(func(netip.AddrPort, error) { assert.Fail(t, "there is nothing left") })
+	}
+}
+
+// The longest datagrams go in pieces too, as many as fit into one.
+func TestWriterLong(t *testing.T) {
+	from, to := sink(t, "udp4"), sink(t, "udp4")
+	w := newWriter(t, from)
+	for _, size := range []int{65507, 32753, 1200} {
+		n := 2 * 65507 / size
+		for range n {
+			w.AddParts(make([]byte, 12), make([]byte, size-12), addr(to))
+		}
+		w.Flush(func(_ netip.AddrPort, err error) { require.NoError(t, err) })
+		for range n {
+			got, err := to.Read(make([]byte, 65536))
+			require.NoError(t, err)
+			require.Equal(t, size, got)
+		}
 	}
 }
 
@@ -89,7 +129,7 @@ func TestWriterErrors(t *testing.T) {
 		if i == 2 {
 			payload = tooLong
 		}
-		w.Add(payload, r.to)
+		w.AddParts(payload[:3], payload[3:], r.to)
 	}
 	var got []result
 	w.Flush(func(to netip.AddrPort, err error) { got = append(got, result{to, err != nil}) })
@@ -120,7 +160,10 @@ func TestWriterAllocatesNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		for range 10 {
 			w.Add(b, to)
+			w.AddParts(b[:12], b[12:], to)
 		}
+		w.Flush(done)
+		w.AddParts(b[:12], b[12:], to)
 		w.Flush(done)
 	}))
 }
@@ -159,5 +202,49 @@ func BenchmarkWriter(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkWriterParts is what a relay does: the same body with a head of its own for each of many targets. "one part"
+// is the least that is possible: the same datagrams for all, in one piece already.
+func BenchmarkWriterParts(b *testing.B) {
+	const targets, each, size, headSize = 64, 16, 1200, 12
+	from := sink(b, "udp4")
+	w := newWriter(b, from)
+	var to []netip.AddrPort
+	for range targets {
+		sink := sink(b, "udp4")
+		newReader(b, sink, Config{Size: size, Coalesce: true}) // as readers have it: the kernel takes no piece apart
+		to = append(to, addr(sink))
+	}
+	datagrams, head := make([]byte, each*size), make([]byte, headSize)
+	for _, way := range []struct {
+		name string
+		add  func(target, i int)
+	}{
+		{"parts", func(target, i int) { w.AddParts(head, datagrams[i*size+headSize:][:size-headSize], to[target]) }},
+		{"one part", func(target, i int) { w.Add(datagrams[i*size:][:size], to[target]) }},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			b.ReportAllocs()
+			round := func() {
+				for target := range targets {
+					for i := range each {
+						way.add(target, i)
+					}
+				}
+				w.Flush(func(netip.AddrPort, error) {})
+			}
+			for range 600 { // until nobody has room: filling it is dearer
+				round()
+			}
+			b.ResetTimer()
+			before, _ := cpu.Used()
+			for n := 0; n < b.N; n += targets * each {
+				round()
+			}
+			after, _ := cpu.Used()
+			b.ReportMetric(float64(after-before)/float64(b.N), "cpu-ns/op")
+		})
 	}
 }
