@@ -53,7 +53,8 @@ func (e GapEvent) Messages() uint64 { return e.To - e.From + 1 }
 // LogEvent tells a reader that the server has another log than before: its
 // sequence numbers begin anew, and what was not read of the old one is lost.
 type LogEvent struct {
-	At time.Time `json:"at"`
+	Next uint64    `json:"next"` // the message that comes next
+	At   time.Time `json:"at"`
 }
 
 // StoredEvent tells a writer that a message is stored, in the order of writing.

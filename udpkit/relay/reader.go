@@ -2,9 +2,18 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"slices"
+	"sort"
+	"strings"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
+
+// maxWaiting is how many messages a reader holds for a slow OnEvent, or out of order.
+const maxWaiting = 1 << 14
 
 // From says where in the log a reader begins.
 type From uint8
@@ -20,8 +29,23 @@ const (
 	FromNow
 )
 
+var fromNames = [...]string{"last", "start", "now"}
+
 // ParseFrom reads "last", "start" or "now". An error wraps ErrConfig.
-func ParseFrom(text string) (From, error) { panic("soon") }
+func ParseFrom(text string) (From, error) {
+	if i := slices.Index(fromNames[:], text); i >= 0 {
+		return From(i), nil
+	}
+	return 0, fmt.Errorf("%w: a reader cannot begin at %q, choose %s", ErrConfig, text, strings.Join(fromNames[:], ", "))
+}
+
+// String returns what ParseFrom reads.
+func (f From) String() string {
+	if int(f) < len(fromNames) {
+		return fromNames[f]
+	}
+	return fmt.Sprintf("from %d", uint8(f))
+}
 
 // ReaderConfig configures a Reader. It is copied.
 type ReaderConfig struct {
@@ -31,37 +55,354 @@ type ReaderConfig struct {
 	Username string
 	// From is where in the log to begin. Default FromLast.
 	From From
-	// Delay collects messages for this time and delivers them together. Default 0:
-	// each as it comes.
+	// Delay collects messages for this time and delivers them together, or sooner
+	// if there are more than 8,192. Default 0: each as it comes.
 	Delay time.Duration
 	// MaxMessages ends Run after so many. 0 means no limit.
 	MaxMessages uint64
-	// OnEvent is called for each event, one call at a time. A message counts as
-	// delivered when the call returns. While it does not, up to 16,384 further
-	// messages wait, and then the server does.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its
+	// own. A message counts as delivered when the call returns. While it does not,
+	// up to 16,384 further messages wait, and then the server does.
 	OnEvent func(Event)
 }
 
 // Reader gets every message of a relay's log, in order, each once, or a GapEvent
-// for those that are not kept any more.
-type Reader struct{}
+// for those that are not kept any more. Its methods are safe for concurrent use.
+type Reader struct {
+	*client
+	cfg ReaderConfig
+
+	// client.mu guards these.
+	next    uint64 // the message to come
+	done    uint64 // the message after the last that was delivered
+	highest uint64 // the highest that has come
+	log     uint64 // next is of this one; 0: nothing is known
+	early   []span // what came before its turn: in order, with holes between
+	waiting int    // messages in early and in queue
+	owes    bool   // an acknowledgement
+	granted int    // room in the last one
+	names   map[string]string
+	stats   ReaderStats
+	drops   func() (uint32, bool)
+	ending  bool // MaxMessages are delivered
+}
+
+// span is a run of messages.
+type span struct {
+	first    uint64
+	messages []Message
+}
+
+func (s *span) end() uint64 { return s.first + uint64(len(s.messages)) }
 
 // NewReader opens a reader's socket. An error wraps ErrConfig, or is the system's.
 // The caller closes the reader.
-func NewReader(cfg ReaderConfig) (*Reader, error) { panic("soon") }
+func NewReader(cfg ReaderConfig) (*Reader, error) {
+	r, err := newReader(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.open()
+}
+
+// newReader makes a reader without a socket. Set client.send.
+func newReader(cfg ReaderConfig) (*Reader, error) {
+	if int(cfg.From) >= len(fromNames) || cfg.Delay < 0 {
+		return nil, fmt.Errorf("%w: From is %v, Delay is %v", ErrConfig, cfg.From, cfg.Delay)
+	}
+	c, err := newClient(RoleReader, cfg.Server, cfg.Username, cfg.OnEvent)
+	if err != nil {
+		return nil, err
+	}
+	c.hello.from = cfg.From
+	return &Reader{client: c, cfg: cfg, names: make(map[string]string), granted: maxWaiting}, nil
+}
 
 // Run registers and delivers messages until ctx ends or MaxMessages are delivered,
 // takes leave of the server and returns nil. A server that is away is waited for,
 // which a LinkEvent tells. The error wraps ErrNameTaken if another reader had the
-// name for longer than a dead one could, ErrRefused if the server is full, or
-// net.ErrClosed.
-func (r *Reader) Run(ctx context.Context) error { panic("soon") }
-
-// Addr returns the local address.
-func (r *Reader) Addr() netip.AddrPort { panic("soon") }
-
-// Close closes the socket. It is idempotent.
-func (r *Reader) Close() error { panic("soon") }
+// name for longer than a dead one could, or net.ErrClosed.
+func (r *Reader) Run(ctx context.Context) error {
+	begun := time.Now()
+	reader, err := batch.New(r.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
+	if err != nil {
+		return fmt.Errorf("the reader cannot go on: %w", err)
+	}
+	r.mu.Lock()
+	r.drops = reader.Dropped
+	r.mu.Unlock()
+	err = r.run(ctx, r, func(ctx context.Context) error { return r.receive(ctx, r, reader) })
+	r.tell(ReaderSummary{ReaderStats: r.Stats(), Runtime: time.Since(begun)})
+	return err
+}
 
 // Stats returns the counters.
-func (r *Reader) Stats() ReaderStats { panic("soon") }
+func (r *Reader) Stats() ReaderStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats := r.stats
+	stats.Next, stats.Last = r.done, max(r.stats.Last, r.highest)
+	stats.Malformed, stats.Registered = r.malformed, r.registered
+	if r.drops != nil {
+		stats.Kernel, _ = r.drops()
+	}
+	return stats
+}
+
+func (r *Reader) welcomed(f *frame, now time.Time) {
+	r.stats.Last = f.last
+	switch {
+	case r.log == f.log && (f.next >= r.next || f.last+1 >= r.next):
+		// It goes on. The server may not have heard yet how far the reader is, or know
+		// only older messages for now.
+	default:
+		if r.log != 0 {
+			r.emit(LogEvent{Next: f.next, At: now})
+		} else {
+			r.done = f.next
+		}
+		r.next, r.highest = f.next, f.next-1
+		for _, s := range r.early {
+			r.waiting -= len(s.messages)
+		}
+		r.early = nil
+	}
+	r.log = f.log
+	r.begin()
+	r.settle(true)
+}
+
+// begin has the next hello say where the reader is.
+func (r *Reader) begin() {
+	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log
+}
+
+func (r *Reader) take(f *frame, now time.Time) {
+	switch f.kind {
+	case kindPong:
+		r.stats.Last = f.last
+	case kindGap:
+		r.owes = true
+		if f.first <= r.next && f.last >= r.next {
+			r.emit(GapEvent{From: r.next, To: f.last})
+			r.next = f.last + 1
+			r.highest = max(r.highest, f.last)
+			r.drain()
+		}
+	case kindData:
+		r.data(f)
+	default:
+		r.malformed++
+	}
+}
+
+// data takes messages.
+func (r *Reader) data(f *frame) {
+	r.owes = true
+	r.stats.Datagrams++
+	end := f.first + uint64(f.count)
+	if end <= r.next {
+		r.stats.Duplicates++
+		return
+	}
+	if end > r.next+maxWaiting || r.waiting+f.count > maxWaiting {
+		r.stats.Refused++
+		return
+	}
+	entries := rest{b: f.entries}
+	if f.first > r.next {
+		r.stats.Early++
+		messages := make([]Message, f.count)
+		for i := range messages {
+			messages[i] = r.message(&entries, f.first+uint64(i))
+		}
+		r.hold(span{f.first, messages})
+		return
+	}
+	for seq := f.first; seq < end; seq++ {
+		m := r.message(&entries, seq)
+		if seq >= r.next {
+			r.emit(MessageEvent{Message: m})
+			r.waiting++
+		}
+	}
+	r.next = end
+	r.highest = max(r.highest, end-1)
+	if len(r.early) > 0 {
+		r.drain()
+	}
+}
+
+// message takes a message of a data datagram. Its name is most often one that came
+// before.
+func (r *Reader) message(entries *rest, seq uint64) Message {
+	at, name, text := entries.message()
+	username, ok := r.names[string(name)]
+	if !ok {
+		if len(r.names) >= 1024 {
+			clear(r.names)
+		}
+		username = string(name)
+		r.names[username] = username
+	}
+	return Message{Seq: seq, Username: username, Text: string(text), At: time.Unix(0, at)}
+}
+
+// hold keeps messages until it is their turn.
+func (r *Reader) hold(s span) {
+	at := sort.Search(len(r.early), func(i int) bool { return r.early[i].end() > s.first })
+	for len(s.messages) > 0 {
+		if at == len(r.early) || s.end() <= r.early[at].first {
+			r.early = slices.Insert(r.early, at, s)
+			r.waiting += len(s.messages)
+			break
+		}
+		have := r.early[at]
+		if s.first < have.first { // what is before it
+			part := span{s.first, s.messages[:have.first-s.first]}
+			r.early = slices.Insert(r.early, at, part)
+			r.waiting += len(part.messages)
+			at++
+		}
+		if s.end() <= have.end() {
+			break
+		}
+		s = span{have.end(), s.messages[have.end()-s.first:]}
+		at++
+	}
+	r.highest = max(r.highest, r.early[len(r.early)-1].end()-1)
+}
+
+// drain delivers what was early and has its turn now.
+func (r *Reader) drain() {
+	n := 0
+	for n < len(r.early) && r.early[n].first <= r.next {
+		for _, m := range r.early[n].messages {
+			if m.Seq < r.next {
+				r.waiting--
+				continue
+			}
+			r.emit(MessageEvent{Message: m})
+			r.next++
+		}
+		n++
+	}
+	r.early = slices.Delete(r.early, 0, n)
+}
+
+// settle acknowledges, if there is something to.
+func (r *Reader) settle(always bool) {
+	if !r.owes && !always {
+		return
+	}
+	r.owes = false
+	r.begin()
+	r.granted = maxWaiting - r.waiting
+	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
+	var entries [maxRanges * rangeSize]byte
+	f.entries = entries[:0]
+	for from, i := r.next, 0; i < len(r.early) && f.count < maxRanges; i++ {
+		if s := &r.early[i]; s.first > from {
+			f.entries = missing{uint32(from - r.next), uint32(s.first - from)}.append(f.entries)
+			f.count++
+		}
+		from = r.early[i].end()
+		f.last = from - 1
+	}
+	r.send(f.append(nil))
+}
+
+func (r *Reader) act(time.Time) time.Duration { return time.Hour }
+
+func (r *Reader) farewell(f *frame) { f.done = r.done }
+
+// deliver tells what is queued: at once, or with Delay so long after the first of a batch.
+func (r *Reader) deliver(done <-chan struct{}) {
+	var first time.Time // when the batch began; zero: there is none
+	var batch []Event
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-r.queued:
+		case <-timer.C:
+		}
+		r.mu.Lock()
+		held := r.cfg.Delay > 0 && slices.ContainsFunc(r.queue, isMessage)
+		if held {
+			if first.IsZero() {
+				first = time.Now()
+			}
+			if wait := r.cfg.Delay - time.Since(first); wait > 0 && r.waiting <= maxWaiting/2 {
+				timer.Reset(wait)
+				batch = r.hurry(batch[:0])
+				r.mu.Unlock()
+				for _, e := range batch {
+					r.tell(e)
+				}
+				continue
+			}
+		}
+		first = time.Time{}
+		batch, r.queue = append(batch[:0], r.queue...), r.queue[:0]
+		r.mu.Unlock()
+		for i, e := range batch {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			m, message := e.(MessageEvent)
+			if message {
+				m.Last = i+1 == len(batch) || !isMessage(batch[i+1])
+				r.tell(m)
+			} else {
+				r.tell(e)
+			}
+			r.mu.Lock()
+			switch e := e.(type) {
+			case MessageEvent:
+				r.done = e.Seq + 1
+				r.waiting--
+				r.stats.Delivered++
+				r.ending = r.cfg.MaxMessages > 0 && r.stats.Delivered >= r.cfg.MaxMessages
+			case GapEvent:
+				r.done = e.To + 1
+				r.stats.Gaps++
+				r.stats.Missing += e.Messages()
+			case LogEvent:
+				r.done = e.Next
+			}
+			if r.up && r.granted < maxWaiting/2 && r.waiting <= maxWaiting/2 {
+				r.settle(true) // there is room again
+			}
+			ending := r.ending
+			if ending {
+				r.fail(nil)
+			}
+			r.mu.Unlock()
+			if ending {
+				return
+			}
+		}
+		clear(batch)
+	}
+}
+
+func isMessage(e Event) bool { _, ok := e.(MessageEvent); return ok }
+
+// hurry takes what does not wait for a batch out of the queue, with mu held: what is
+// neither a message nor a gap, which have their order.
+func (r *Reader) hurry(batch []Event) []Event {
+	r.queue = slices.DeleteFunc(r.queue, func(e Event) bool {
+		switch e.(type) {
+		case MessageEvent, GapEvent, LogEvent:
+			return false
+		}
+		batch = append(batch, e)
+		return true
+	})
+	return batch
+}

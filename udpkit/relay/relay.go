@@ -30,8 +30,6 @@ var (
 	ErrTextTooLong = fmt.Errorf("%w: text too long", ErrConfig)
 	// ErrNameTaken tells that another live client has the username in that role.
 	ErrNameTaken = errors.New("the username is taken")
-	// ErrRefused tells that a server does not take the client for another reason.
-	ErrRefused = errors.New("the server refuses")
 )
 
 // Role is what a client does.

@@ -2,12 +2,19 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
 const (
 	// maxUnstored is how many messages a writer sends before the first of them is stored.
 	maxUnstored = 512
+	// firstUnstored is how many it is at first, and after a loss.
+	firstUnstored = 32
 )
 
 // WriterConfig configures a Writer. It is copied.
@@ -16,40 +23,301 @@ type WriterConfig struct {
 	Server netip.AddrPort
 	// Username is needed, see CheckUsername.
 	Username string
-	// OnEvent is called for each event, one call at a time.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own.
 	OnEvent func(Event)
 }
 
-// Writer writes messages into a relay's log. Send and Flush may be called from any
-// goroutine, and before Run.
-type Writer struct{}
+// Writer writes messages into a relay's log. Send and Flush may be called before
+// Run. Its methods are safe for concurrent use.
+type Writer struct {
+	*client
+
+	// client.mu guards these.
+	messages []written // what is not stored, in order
+	base     uint64    // number of the first of them
+	sent     int       // how many of them were sent
+	again    uint64    // numbers below it were sent before
+	window   int       // how many may be
+	rtt      estimator
+	sample   uint64 // the message whose answer is measured, 0: none
+	sampled  time.Time
+	at       time.Time     // when the timeout began
+	resent   time.Time     // when the last loss was reacted to
+	changed  chan struct{} // closed when there is room, or nothing pending
+	refused  bool          // the store fails, as was said
+	stats    WriterStats
+	untold   int // StoredEvents in the queue
+}
+
+type written struct {
+	text  string
+	given time.Time
+}
 
 // NewWriter opens a writer's socket. An error wraps ErrConfig, or is the system's.
 // The caller closes the writer.
-func NewWriter(cfg WriterConfig) (*Writer, error) { panic("soon") }
+func NewWriter(cfg WriterConfig) (*Writer, error) {
+	w, err := newWriter(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.open()
+}
+
+// newWriter makes a writer without a socket. Set client.send.
+func newWriter(cfg WriterConfig) (*Writer, error) {
+	c, err := newClient(RoleWriter, cfg.Server, cfg.Username, cfg.OnEvent)
+	if err != nil {
+		return nil, err
+	}
+	c.hello.at = 1
+	return &Writer{client: c, base: 1, window: firstUnstored, changed: make(chan struct{})}, nil
+}
 
 // Send gives a message to the writer, which sends it until the server has stored
 // it: then a StoredEvent tells. It waits while 512 messages are on their way. It
 // returns an error that wraps ErrConfig for a text that cannot be sent, the cause of
 // the end of ctx, or what has ended Run.
-func (w *Writer) Send(ctx context.Context, text string) error { panic("soon") }
+func (w *Writer) Send(ctx context.Context, text string) error {
+	if err := CheckText(text); err != nil {
+		return err
+	}
+	given := time.Now()
+	return w.until(ctx, func() bool {
+		if len(w.messages)+w.untold >= maxUnstored {
+			return false
+		}
+		w.messages = append(w.messages, written{text, given})
+		w.stats.Written++
+		w.poke()
+		return true
+	})
+}
 
-// Flush waits until everything that was given to Send is stored. An error is the
-// cause of the end of ctx, or what has ended Run: then Stats tells how much is not.
-func (w *Writer) Flush(ctx context.Context) error { panic("soon") }
+// Flush waits until everything that was given to Send is stored, and told. An error
+// is the cause of the end of ctx, or what has ended Run: then Stats tells how much
+// is not.
+func (w *Writer) Flush(ctx context.Context) error {
+	return w.until(ctx, func() bool { return len(w.messages)+w.untold == 0 })
+}
+
+// errEnded is what Send and Flush return after a Run that has ended well.
+var errEnded = errors.New("the writer has ended")
+
+// until waits for what try does, which is called with mu held.
+func (w *Writer) until(ctx context.Context, try func() bool) error {
+	for {
+		w.mu.Lock()
+		done, changed := try(), w.changed
+		w.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-w.ended:
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if try() { // at the last moment
+				return nil
+			}
+			if w.failed != nil {
+				return w.failed
+			}
+			return errEnded
+		}
+	}
+}
 
 // Run registers and sends until ctx ends, takes leave of the server and returns
 // nil. What is not stored then is lost: call Flush before. A server that is away is
 // waited for, which a LinkEvent tells. The error wraps ErrNameTaken if another
-// writer had the name for longer than a dead one could, ErrRefused if the server is
-// full, or net.ErrClosed.
-func (w *Writer) Run(ctx context.Context) error { panic("soon") }
-
-// Addr returns the local address.
-func (w *Writer) Addr() netip.AddrPort { panic("soon") }
-
-// Close closes the socket. It is idempotent.
-func (w *Writer) Close() error { panic("soon") }
+// writer had the name for longer than a dead one could, or net.ErrClosed.
+func (w *Writer) Run(ctx context.Context) error {
+	begun := time.Now()
+	reader, err := batch.New(w.conn, batch.Config{Size: MaxDatagram})
+	if err != nil {
+		return fmt.Errorf("the writer cannot go on: %w", err)
+	}
+	err = w.run(ctx, w, func(ctx context.Context) error { return w.receive(ctx, w, reader) })
+	w.tell(WriterSummary{WriterStats: w.Stats(), Runtime: time.Since(begun)})
+	return err
+}
 
 // Stats returns the counters.
-func (w *Writer) Stats() WriterStats { panic("soon") }
+func (w *Writer) Stats() WriterStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stats := w.stats
+	stats.Pending = uint64(len(w.messages))
+	stats.Malformed, stats.Registered = w.malformed, w.registered
+	return stats
+}
+
+func (w *Writer) welcomed(_ *frame, now time.Time) {
+	w.back(now) // what the server has of it, it says when it comes again
+	w.rtt.backoff = 0
+}
+
+// back begins anew with the first message that is not stored.
+func (w *Writer) back(now time.Time) {
+	w.again = max(w.again, w.base+uint64(w.sent))
+	w.sent, w.sample, w.window = 0, 0, firstUnstored
+	w.resent, w.at = now, now
+	w.poke()
+}
+
+func (w *Writer) take(f *frame, now time.Time) {
+	switch f.kind {
+	case kindPong:
+	case kindStored:
+		w.stored(f, now)
+	case kindFailed:
+		if f.first >= w.base && f.first <= w.base+uint64(w.sent) {
+			if !w.refused {
+				w.refused = true
+				text := fmt.Sprintf("the server at %v could not store message %d, trying on: %s", w.server, f.first, f.entries)
+				w.emit(ErrorEvent{Err: errors.New(text), Text: text, At: now})
+			}
+			// It comes again after a timeout, which grows.
+			w.rtt.backoff++
+		}
+	default:
+		w.malformed++
+	}
+}
+
+// stored takes what the server has stored.
+func (w *Writer) stored(f *frame, now time.Time) {
+	runs := rest{b: f.entries}
+	progress := 0
+	end := max(w.again, w.base+uint64(w.sent)) // what was sent ever
+	for range f.count {
+		run := runs.run()
+		for i := range uint64(run.count) {
+			if run.number+i != w.base || w.base == end {
+				continue
+			}
+			m := w.messages[progress]
+			e := StoredEvent{Number: w.base, Text: m.text, Took: now.Sub(m.given)}
+			if run.seq > 0 {
+				e.Seq = run.seq + i
+			}
+			w.emit(e)
+			w.untold++
+			w.stats.Stored++
+			w.base++
+			progress++
+			// The loop above is bounded by what a datagram can say: 64 runs of 2^16.
+		}
+	}
+	if progress == 0 {
+		// The server waits for a message before those that came: do not wait for the timeout.
+		if w.sent > 0 && f.last < w.base+uint64(w.sent)-1 && now.Sub(w.resent) > max(w.rtt.smooth, time.Millisecond) && f.last+1 >= w.base && f.count == 0 {
+			w.back(now)
+		}
+		return
+	}
+	w.messages = append(w.messages[:0], w.messages[progress:]...)
+	w.sent = max(0, w.sent-progress)
+	w.hello.at = w.base
+	w.window = min(w.window+progress, maxUnstored)
+	w.at = now
+	if w.sample > 0 && w.sample < w.base {
+		w.rtt.sample(now.Sub(w.sampled))
+		w.sample = 0
+	}
+	w.rtt.backoff = 0
+	if w.refused {
+		w.refused = false
+		w.emit(ErrorEvent{Err: errors.New("the server could not store"), Text: "messages are stored again", Ended: true, At: now})
+	}
+	w.poke()
+}
+
+func (w *Writer) settle(bool) {}
+
+// act sends what is due.
+func (w *Writer) act(now time.Time) time.Duration {
+	if w.sent > 0 {
+		timeout := w.rtt.timeout()
+		if now.Sub(w.at) >= timeout {
+			w.back(now)
+			w.rtt.backoff++
+		}
+	}
+	for w.sent < len(w.messages) && w.sent < w.window {
+		first := w.base + uint64(w.sent)
+		f := frame{kind: kindWrite, id: w.hello.id, first: first}
+		size := headerSize + 8 + 1
+		for w.sent < len(w.messages) && w.sent < w.window && f.count < 255 {
+			text := w.messages[w.sent].text
+			if size += 2 + len(text); size > MaxDatagram {
+				break
+			}
+			f.entries = appendText(f.entries, text)
+			f.count++
+			w.sent++
+		}
+		if w.sent == f.count {
+			w.at = now
+		}
+		end := first + uint64(f.count)
+		if first < w.again {
+			w.stats.Resent += min(end, w.again) - first
+		} else if w.sample == 0 {
+			w.sample, w.sampled = first, now
+		}
+		w.stats.Datagrams++
+		w.send(f.append(nil))
+	}
+	if w.sent == 0 {
+		return time.Hour
+	}
+	return w.at.Add(w.rtt.timeout()).Sub(now)
+}
+
+func (w *Writer) farewell(*frame) {}
+
+// deliver tells what is queued.
+func (w *Writer) deliver(done <-chan struct{}) {
+	var batch []Event
+	for {
+		select {
+		case <-w.queued:
+		case <-done:
+		}
+		w.mu.Lock()
+		batch, w.queue = append(batch[:0], w.queue...), w.queue[:0]
+		w.mu.Unlock()
+		told := 0
+		for _, e := range batch { // also when the end has come: what is stored is told
+			w.tell(e)
+			if _, ok := e.(StoredEvent); ok {
+				told++
+			}
+		}
+		w.mu.Lock()
+		w.untold -= told
+		close(w.changed)
+		w.changed = make(chan struct{})
+		more := len(w.queue) > 0
+		w.mu.Unlock()
+		clear(batch)
+		select {
+		case <-done:
+			if !more {
+				return
+			}
+			w.mu.Lock()
+			select {
+			case w.queued <- struct{}{}:
+			default:
+			}
+			w.mu.Unlock()
+		default:
+		}
+	}
+}

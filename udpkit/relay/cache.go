@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"encoding/binary"
+	"sort"
+)
+
+// item is what one datagram carries to readers: messages, or the news of a gap. It
+// is the same for all of them, and never changed.
+type item struct {
+	first, end uint64 // numbers, end not included
+	gap        bool
+	body       []byte // what follows the header
+}
+
+func gapItem(first, end uint64) item {
+	body := binary.BigEndian.AppendUint64(make([]byte, 0, 16), first)
+	return item{first: first, end: end, gap: true, body: binary.BigEndian.AppendUint64(body, end-1)}
+}
+
+// slabSize is how many bytes are allocated at once for bodies.
+const slabSize = 64 * maxBody
+
+// packer makes items of messages.
+type packer struct{ slab []byte }
+
+// pack appends items with the messages, as few as possible. All but the last are
+// filled with zeros to the same length: the kernel takes equal datagrams to one
+// address in one piece (UDP_SEGMENT).
+func (p *packer) pack(items []item, messages []Message) []item {
+	for len(messages) > 0 {
+		if cap(p.slab)-len(p.slab) < maxBody {
+			p.slab = make([]byte, 0, slabSize)
+		}
+		body := p.slab[len(p.slab) : len(p.slab)+bodyStart]
+		n := 0
+		for n < len(messages) && len(body)+messageSize(&messages[n]) <= maxBody {
+			body = appendMessage(body, &messages[n])
+			n++
+		}
+		first := messages[0].Seq
+		binary.BigEndian.PutUint64(body, first)
+		binary.BigEndian.PutUint16(body[8:], uint16(n))
+		if n < len(messages) {
+			used := len(body)
+			body = body[:maxBody]
+			clear(body[used:])
+		}
+		p.slab = p.slab[:len(p.slab)+len(body)]
+		items = append(items, item{first: first, end: first + uint64(n), body: body[:len(body):len(body)]})
+		messages = messages[n:]
+	}
+	return items
+}
+
+// cache holds the newest messages, without holes.
+type cache struct {
+	packer
+	items []item // those before begin are gone
+	begin int
+	bytes int
+	max   int    // bytes
+	end   uint64 // the number of the next message
+}
+
+// add appends messages; those that it has already are left out, and where some are
+// missing it begins anew.
+func (c *cache) add(messages []Message) {
+	for len(messages) > 0 && messages[0].Seq < c.end {
+		messages = messages[1:]
+	}
+	if len(messages) == 0 {
+		return
+	}
+	if messages[0].Seq != c.end {
+		c.items, c.begin, c.bytes = nil, 0, 0
+	}
+	before := len(c.items)
+	c.items = c.pack(c.items, messages)
+	for _, i := range c.items[before:] {
+		c.bytes += len(i.body)
+	}
+	c.end = c.items[len(c.items)-1].end
+	for c.bytes > c.max && c.begin < len(c.items)-1 {
+		c.bytes -= len(c.items[c.begin].body)
+		c.items[c.begin] = item{}
+		c.begin++
+	}
+	if c.begin > 1024 && c.begin > len(c.items)/2 {
+		n := copy(c.items, c.items[c.begin:])
+		clear(c.items[n:])
+		c.items, c.begin = c.items[:n], 0
+	}
+}
+
+// first returns the number of the oldest message, or end if there is none.
+func (c *cache) first() uint64 {
+	if c.begin == len(c.items) {
+		return c.end
+	}
+	return c.items[c.begin].first
+}
+
+// at returns the item with the message of this number, which must be in the cache.
+func (c *cache) at(seq uint64) item {
+	items := c.items[c.begin:]
+	return items[sort.Search(len(items), func(i int) bool { return items[i].end > seq })]
+}

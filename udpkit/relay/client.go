@@ -1,0 +1,419 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+)
+
+const (
+	// Bounds of the pause between two attempts to register, which doubles each time.
+	minRetry = 50 * time.Millisecond
+	maxRetry = time.Second
+	// leaving is how long a client waits for the answer when it takes leave, and
+	// insisting how often it says so.
+	leaving   = time.Second
+	insisting = 100 * time.Millisecond
+	// usualExpire is taken for ServerConfig.Expire until a server has told it.
+	usualExpire = 15 * time.Second
+)
+
+// client is what readers and writers have in common: a socket, a registration, and
+// events that are told one by one on a goroutine of their own.
+type client struct {
+	hello  frame // as it is sent; the cookie is the last that came
+	server netip.AddrPort
+	onTell func(Event)
+	conn   *net.UDPConn // nil in a simulation
+	send   func(b []byte)
+
+	mu      sync.Mutex
+	running bool
+	ended   chan struct{} // Run is over
+	failed  error         // why it must end
+	stop    context.CancelCauseFunc
+	wake    chan struct{} // there is something to do before the time that was set
+
+	up         bool
+	told       string    // the text of the last LinkEvent
+	heard      time.Time // when a server was heard last
+	asked      time.Time // when it was last asked for a sign of life
+	expire     time.Duration
+	retry      time.Duration // the next pause between attempts, 0: at once
+	tried      time.Time
+	answered   bool      // a challenge was answered since
+	takenSince time.Time // zero: the name is not taken, as far as is known
+	registered uint64
+	malformed  uint64
+	gone       bool // the server has said goodbye, or does not know us
+
+	queue  []Event
+	queued chan struct{} // there are events
+}
+
+func newClient(role Role, server netip.AddrPort, username string, onEvent func(Event)) (*client, error) {
+	if err := CheckUsername(username); err != nil {
+		return nil, err
+	}
+	if !server.IsValid() {
+		server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)
+	}
+	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); server.Port() == 0 || server.Addr().IsUnspecified() || server.Addr().IsMulticast() {
+		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
+	}
+	return &client{
+		hello:  frame{kind: kindHello, id: NewID(), role: role, name: username},
+		server: server, onTell: onEvent, expire: usualExpire,
+		ended: make(chan struct{}), wake: make(chan struct{}, 1), queued: make(chan struct{}, 1),
+	}, nil
+}
+
+// open opens the socket.
+func (c *client) open() error {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(c.server))
+	if err != nil {
+		return fmt.Errorf("the %v cannot open a socket to %v: %w", c.hello.role, c.server, err)
+	}
+	_ = conn.SetReadBuffer(readBuffer) // the system may grant less, which costs datagrams and no messages
+	c.conn = conn
+	c.send = func(b []byte) {
+		// What is not sent is not answered, and sent again; see receive for what an
+		// error can tell.
+		_, _ = conn.Write(b)
+	}
+	return nil
+}
+
+// Addr returns the local address.
+func (c *client) Addr() netip.AddrPort { return addrOf(c.conn.LocalAddr()) }
+
+// Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
+func (c *client) Close() error {
+	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// actor is what differs between a reader and a writer. All but deliver are called
+// with mu held.
+type actor interface {
+	// welcomed takes the confirmation of a registration.
+	welcomed(f *frame, now time.Time)
+	// take takes another datagram of the server that the client is registered with.
+	take(f *frame, now time.Time)
+	// settle acknowledges what has come, when no more datagrams are waiting, and always
+	// as a sign of life.
+	settle(always bool)
+	// act does what is due and returns how long it can wait then.
+	act(now time.Time) time.Duration
+	// farewell fills in a leave datagram.
+	farewell(f *frame)
+	// deliver tells the events that are queued, until done.
+	deliver(done <-chan struct{})
+}
+
+// run is Run without the summary.
+func (c *client) run(ctx context.Context, a actor, serve func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.mu.Lock()
+	if c.running {
+		c.mu.Unlock()
+		return fmt.Errorf("the %v has run already; a new run is a new one", c.hello.role)
+	}
+	c.running, c.stop = true, cancel
+	start := StartEvent{At: time.Now(), Server: c.server, Role: c.hello.role, Username: c.hello.name}
+	if c.conn != nil {
+		start.Local = c.Addr()
+	}
+	c.emit(start)
+	c.mu.Unlock()
+
+	var parts sync.WaitGroup
+	delivered := make(chan struct{})
+	parts.Go(func() { a.deliver(delivered) })
+	acting, stopActing := context.WithCancel(ctx)
+	var actors sync.WaitGroup
+	actors.Go(func() { c.act(acting, a) })
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	var served error
+	var receiver sync.WaitGroup
+	receiver.Go(func() {
+		if served = serve(serving); served != nil {
+			cancel(served)
+		}
+	})
+
+	<-ctx.Done()
+	stopActing()
+	actors.Wait()
+	close(delivered) // no event begins any more
+	parts.Wait()
+	c.leave(a)
+	stopServing()
+	receiver.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.failed
+	if err == nil {
+		err = served
+	}
+	c.failed = err
+	close(c.ended)
+	return err
+}
+
+// fail ends the run with an error, with mu held; nil ends it well.
+func (c *client) fail(err error) {
+	if c.failed == nil {
+		c.failed = err
+	}
+	if c.stop != nil {
+		c.stop(nil)
+	}
+}
+
+// receive takes datagrams from the socket until ctx ends.
+func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) error {
+	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	for {
+		for d := reader.Next(); d != nil; d = reader.Next() {
+			c.handle(a, d.Payload)
+		}
+		c.settled(a)
+		err := reader.Read(true)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+		case refused(err):
+			c.refusedNow()
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
+		default: // what a network reports may pass; keep trying is what was asked for
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(minRetry):
+			}
+		}
+	}
+}
+
+// refused tells that nobody listens at the server's port.
+func refused(err error) bool {
+	const wsaeconnreset = 10054
+	var errno syscall.Errno
+	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.As(err, &errno) && errno == wsaeconnreset
+}
+
+func (c *client) refusedNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? Trying on", c.server))
+	c.poke()
+}
+
+// poke has act look at what is due, with mu held.
+func (c *client) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// emit queues an event, with mu held.
+func (c *client) emit(e Event) {
+	c.queue = append(c.queue, e)
+	select {
+	case c.queued <- struct{}{}:
+	default:
+	}
+}
+
+func (c *client) tell(e Event) {
+	if c.onTell != nil {
+		c.onTell(e)
+	}
+}
+
+// down notes that no server serves the client, with mu held.
+func (c *client) down(why string) {
+	if c.up {
+		c.up, c.retry = false, 0
+	}
+	if why != c.told {
+		c.told = why
+		c.emit(LinkEvent{Text: why, At: time.Now()})
+	}
+}
+
+// handle takes a datagram. The caller calls settled when no more are waiting.
+func (c *client) handle(a actor, b []byte) {
+	f, err := parse(b)
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil || f.id != c.hello.id {
+		c.malformed++
+		return
+	}
+	if c.gone = false; f.kind == kindBye || f.kind == kindReset {
+		c.gone = true
+	}
+	c.heard = now
+	switch f.kind {
+	case kindChallenge:
+		if c.up || c.answered {
+			return
+		}
+		c.hello.cookie = f.cookie
+		c.answered = true
+		c.register(now)
+	case kindRefuse:
+		if c.up {
+			return
+		}
+		c.turnedAway(&f, now)
+	case kindReset, kindBye:
+		why := fmt.Sprintf("the server at %v has begun anew; registering again", c.server)
+		if f.kind == kindBye {
+			why = fmt.Sprintf("the server at %v has ended; waiting for it to come back", c.server)
+		}
+		if c.up {
+			c.down(why)
+			c.poke()
+		}
+	case kindWelcome:
+		c.expire = min(max(f.expire, time.Second), time.Hour)
+		c.takenSince = time.Time{}
+		a.welcomed(&f, now)
+		if !c.up {
+			c.up, c.told, c.asked = true, "", now
+			c.registered++
+			e := LinkEvent{Up: true, At: now}
+			if c.hello.role == RoleReader {
+				e.Next = c.hello.at
+			}
+			c.emit(e)
+		}
+		c.poke()
+	default:
+		if c.up {
+			a.take(&f, now)
+		}
+	}
+}
+
+func (c *client) settled(a actor) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.up {
+		a.settle(false)
+	}
+}
+
+// turnedAway takes a refusal, with mu held.
+func (c *client) turnedAway(f *frame, now time.Time) {
+	reason := reasons[f.reason]
+	if reason != ReasonNameTaken {
+		c.takenSince = time.Time{}
+		c.down(fmt.Sprintf("the server at %v takes nobody now: %s. Trying on", c.server, reason))
+		return
+	}
+	// The one who has the name may be dead, or our own earlier run: then it is free soon.
+	if c.takenSince.IsZero() {
+		c.takenSince = now
+	}
+	patience := f.expire + f.expire/2 + time.Second
+	if now.Sub(c.takenSince) > patience {
+		c.fail(fmt.Errorf("%w: another %v is %s at %v; choose another name", ErrNameTaken, c.hello.role, c.hello.name, c.server))
+		return
+	}
+	c.down(fmt.Sprintf("another %v is %s at %v; trying for %v, in case it is gone", c.hello.role, c.hello.name, c.server, patience))
+}
+
+// register sends a hello, with mu held.
+func (c *client) register(now time.Time) {
+	c.tried = now
+	c.send(c.hello.append(nil))
+}
+
+// act does what is due, until ctx ends.
+func (c *client) act(ctx context.Context, a actor) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-c.wake:
+		}
+		c.mu.Lock()
+		pause := c.due(a, time.Now())
+		c.mu.Unlock()
+		timer.Reset(pause)
+	}
+}
+
+// due does what is due and returns how long it can wait then, with mu held.
+func (c *client) due(a actor, now time.Time) time.Duration {
+	if !c.up {
+		if wait := c.tried.Add(c.retry).Sub(now); wait > 0 {
+			return wait
+		}
+		c.retry = min(max(minRetry, 2*c.retry), maxRetry)
+		c.answered = false
+		c.register(now)
+		if c.told == "" && c.retry == maxRetry {
+			c.down(fmt.Sprintf("no answer from %v yet; trying on", c.server))
+		}
+		return c.retry
+	}
+	silent := now.Sub(c.heard)
+	if silent > c.expire*3/5 {
+		c.down(fmt.Sprintf("no answer from %v for %v; trying on", c.server, silent.Round(time.Second)))
+		return 0
+	}
+	ping := c.expire / 5
+	if wait := c.asked.Add(ping).Sub(now); wait <= 0 {
+		c.asked = now
+		c.send(begin(nil, kindPing, c.hello.id))
+		a.settle(true)
+	}
+	return max(time.Millisecond, min(a.act(now), c.asked.Add(ping).Sub(now)))
+}
+
+// leave takes leave of the server, and insists for a while.
+func (c *client) leave(a actor) {
+	c.mu.Lock()
+	f := frame{kind: kindLeave, id: c.hello.id}
+	a.farewell(&f)
+	c.mu.Unlock()
+	for end := time.Now().Add(leaving); time.Now().Before(end); {
+		c.mu.Lock()
+		gone := c.gone || !c.up
+		if !gone {
+			c.send(f.append(nil))
+		}
+		c.mu.Unlock()
+		if gone {
+			return
+		}
+		select { // an answer wakes
+		case <-c.wake:
+		case <-time.After(insisting):
+		}
+	}
+}
