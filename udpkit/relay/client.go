@@ -251,6 +251,7 @@ func (c *client) tell(e Event) {
 func (c *client) down(why string) {
 	if c.up {
 		c.up, c.retry = false, 0
+		c.hello.try++
 	}
 	if why != c.told {
 		c.told = why
@@ -295,18 +296,14 @@ func (c *client) handle(a actor, b []byte) {
 			c.poke()
 		}
 	case kindWelcome:
+		if c.up || f.try != c.hello.try { // an old one: things have changed since
+			return
+		}
 		c.expire = min(max(f.expire, time.Second), time.Hour)
 		c.takenSince = time.Time{}
+		c.up, c.told, c.asked = true, "", now
+		c.registered++
 		a.welcomed(&f, now)
-		if !c.up {
-			c.up, c.told, c.asked = true, "", now
-			c.registered++
-			e := LinkEvent{Up: true, At: now}
-			if c.hello.role == RoleReader {
-				e.Next = c.hello.at
-			}
-			c.emit(e)
-		}
 		c.poke()
 	default:
 		if c.up {

@@ -18,6 +18,7 @@ func Example() {
 	}
 	defer server.Close()
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	var running sync.WaitGroup
 	running.Go(func() { fmt.Println("server:", server.Run(ctx)) })
 

@@ -168,13 +168,8 @@ func (r *Reader) welcomed(f *frame, now time.Time) {
 		r.early = nil
 	}
 	r.log = f.log
-	r.begin()
+	r.emit(LinkEvent{Up: true, Next: r.next, At: now})
 	r.settle(true)
-}
-
-// begin has the next hello say where the reader is.
-func (r *Reader) begin() {
-	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log
 }
 
 func (r *Reader) take(f *frame, now time.Time) {
@@ -296,7 +291,7 @@ func (r *Reader) settle(always bool) {
 		return
 	}
 	r.owes = false
-	r.begin()
+	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log // for the next registration
 	r.granted = maxWaiting - r.waiting
 	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
 	var entries [maxRanges * rangeSize]byte

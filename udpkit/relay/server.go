@@ -405,7 +405,7 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 		answer = (&frame{kind: kindPong, id: c.id, first: first, last: max(last, s.cache.end-1)}).append(nil)
 	case f.kind == kindLeave:
 		s.leave(c, f.done)
-	case f.kind == kindAck && c.role == RoleReader && f.next <= c.sent:
+	case f.kind == kindAck && c.role == RoleReader && f.next <= max(c.sent, s.cache.end):
 		c.heard = now
 		if f.next < c.next {
 			break // an old one
@@ -483,7 +483,7 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 			owner.addr = from
 			s.emit(JoinEvent{Role: f.role, Username: f.name, Client: from, Next: owner.next, Moved: true, At: now})
 		}
-		s.welcome(owner)
+		s.welcome(owner, f.try)
 		s.makeReady(owner)
 	case len(s.sessions)+len(s.registering) >= s.cfg.MaxClients:
 		s.refuse(f, from, ReasonFull)
@@ -503,9 +503,9 @@ func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
 }
 
 // welcome confirms a registration, with mu held.
-func (s *Server) welcome(c *session) {
+func (s *Server) welcome(c *session, try uint32) {
 	first, last := s.log.Bounds()
-	f := frame{kind: kindWelcome, id: c.id, next: c.next, first: first, last: max(last, s.cache.end-1), log: s.log.ID(), expire: s.cfg.Expire}
+	f := frame{kind: kindWelcome, id: c.id, try: try, next: c.next, first: first, last: max(last, s.cache.end-1), log: s.log.ID(), expire: s.cfg.Expire}
 	if c.role == RoleWriter {
 		f.next = c.stored + 1
 	}
@@ -548,7 +548,7 @@ func (s *Server) register(f *frame, from netip.AddrPort) {
 			e.Next = c.next
 		}
 		s.emit(e)
-		s.welcome(c)
+		s.welcome(c, f.try)
 	}
 	s.mu.Unlock()
 	s.pump()

@@ -149,6 +149,10 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 	if n > 0 {
 		s.flight = append(s.flight[:0], s.flight[n:]...)
 	}
+	if f.next > s.sent { // it was registered by a hello that had been under way for long
+		s.flight, s.pipe, s.backlog = s.flight[:0], 0, nil
+		s.next, s.sent = f.next, f.next
+	}
 	// f.next may be within a datagram: the reader began there.
 	s.done = max(s.done, f.done)
 	s.room = uint64(f.window)

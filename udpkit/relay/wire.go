@@ -16,7 +16,7 @@ const (
 	cookieSize    = 20 // period, MAC
 	helloSize     = 96 // as long as the longest answer that an unproved address can get, and longer
 	challengeSize = headerSize + cookieSize
-	welcomeSize   = headerSize + 4*8 + 4
+	welcomeSize   = headerSize + 4 + 4*8 + 4
 	refuseSize    = headerSize + 1 + 4
 
 	maxBody   = MaxDatagram - headerSize
@@ -71,6 +71,7 @@ type frame struct {
 	id   ID
 
 	// hello
+	try    uint32 // counts a client's connections; a welcome repeats that of the hello
 	role   Role
 	from   From
 	at     uint64 // fromAt: where the reader was; a writer's: the first number that is not known to be stored
@@ -103,7 +104,7 @@ func (f *frame) append(b []byte) []byte {
 	b = begin(b, f.kind, f.id)
 	switch f.kind {
 	case kindHello:
-		b = append(b, byte(f.role), byte(f.from))
+		b = append(be.AppendUint32(b, f.try), byte(f.role), byte(f.from))
 		b = be.AppendUint64(be.AppendUint64(b, f.at), f.log)
 		b = append(b, f.cookie[:]...)
 		b = append(b, byte(len(f.name)))
@@ -112,7 +113,7 @@ func (f *frame) append(b []byte) []byte {
 	case kindChallenge:
 		b = append(b, f.cookie[:]...)
 	case kindWelcome:
-		b = be.AppendUint64(be.AppendUint64(b, f.next), f.first)
+		b = be.AppendUint64(be.AppendUint64(be.AppendUint32(b, f.try), f.next), f.first)
 		b = be.AppendUint64(be.AppendUint64(b, f.last), f.log)
 		b = be.AppendUint32(b, uint32(f.expire.Milliseconds()))
 	case kindRefuse:
@@ -161,7 +162,7 @@ func parse(b []byte) (f frame, err error) {
 		if len(b) != helloSize {
 			return f, malformed("a hello of %d bytes", len(b))
 		}
-		f.role, f.from = Role(r.byte()), From(r.byte())
+		f.try, f.role, f.from = r.uint32(), Role(r.byte()), From(r.byte())
 		f.at, f.log = r.uint64(), r.uint64()
 		copy(f.cookie[:], r.take(cookieSize))
 		f.name = string(r.take(int(r.byte())))
@@ -173,6 +174,7 @@ func parse(b []byte) (f frame, err error) {
 	case kindChallenge:
 		copy(f.cookie[:], r.take(cookieSize))
 	case kindWelcome:
+		f.try = r.uint32()
 		f.next, f.first, f.last, f.log = r.uint64(), r.uint64(), r.uint64(), r.uint64()
 		f.expire = r.milliseconds()
 	case kindRefuse:

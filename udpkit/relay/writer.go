@@ -159,6 +159,7 @@ func (w *Writer) Stats() WriterStats {
 func (w *Writer) welcomed(_ *frame, now time.Time) {
 	w.back(now) // what the server has of it, it says when it comes again
 	w.rtt.backoff = 0
+	w.emit(LinkEvent{Up: true, At: now})
 }
 
 // back begins anew with the first message that is not stored.

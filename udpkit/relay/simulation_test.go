@@ -1,0 +1,300 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// network is a packet network inside the test: it loses, doubles, delays (and so
+// reorders) and cuts what is sent, by chance from a seed, on a clock that
+// testing/synctest turns as fast as it can.
+type network struct {
+	mu        sync.Mutex
+	random    *rand.Rand
+	loss      float64
+	duplicate float64
+	corrupt   float64
+	delay     time.Duration // the longest
+	burst     float64       // the chance that a loss begins a burst of 20 (Gilbert-Elliott)
+	bursting  int
+	down      map[netip.AddrPort]bool // partitions
+	server    *Server
+	clients   map[netip.AddrPort]func([]byte)
+	carried   int
+	wrong     int // of the server's datagrams: longer than MaxDatagram
+}
+
+var simulatedServer = netip.MustParseAddrPort("10.0.0.1:12345")
+
+func newNetwork(seed uint64) *network {
+	return &network{random: rand.New(rand.NewPCG(seed, 0)), down: map[netip.AddrPort]bool{}, clients: map[netip.AddrPort]func([]byte){}}
+}
+
+// carry takes a datagram from or to a client.
+func (n *network) carry(payload []byte, client netip.AddrPort, deliver func([]byte)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.carried++
+	if n.bursting > 0 {
+		n.bursting--
+		return
+	}
+	if n.down[client] || n.random.Float64() < n.loss {
+		if n.random.Float64() < n.burst {
+			n.bursting = 20
+		}
+		return
+	}
+	copies := 1
+	if n.random.Float64() < n.duplicate {
+		copies = 2
+	}
+	for range copies {
+		b := slices.Clone(payload)
+		if n.random.Float64() < n.corrupt {
+			b = b[:n.random.IntN(len(b))] // what is changed within, UDP's checksum finds
+		}
+		time.AfterFunc(time.Duration(n.random.Int64N(int64(n.delay)+1)), func() { deliver(b) })
+	}
+}
+
+func (n *network) set(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
+
+// AddParts and Flush make it the carrier of a server.
+func (n *network) AddParts(head, body []byte, to netip.AddrPort) {
+	_ = n.reply(slices.Concat(head, body), to)
+}
+
+func (n *network) Flush(func(netip.AddrPort, error)) {}
+
+func (n *network) reply(b []byte, to netip.AddrPort) error {
+	n.mu.Lock()
+	if len(b) > MaxDatagram {
+		n.wrong++
+	}
+	deliver := n.clients[to]
+	n.mu.Unlock()
+	if deliver != nil {
+		n.carry(b, to, deliver)
+	}
+	return nil
+}
+
+// serve runs a server on the network until stop is called.
+func (n *network) serve(t *testing.T, log Log, onEvent func(Event)) (stop func()) {
+	cfg, err := ServerConfig{Log: log, OnEvent: onEvent}.withDefaults()
+	require.NoError(t, err)
+	s := newServer(cfg)
+	s.carrier, s.reply = n, n.reply
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	ready := make(chan struct{})
+	go func() {
+		ended <- s.run(ctx, StartEvent{At: time.Now()}, func(ctx context.Context) error {
+			n.set(func() { n.server = s })
+			close(ready)
+			<-ctx.Done()
+			n.set(func() { n.server = nil })
+			return nil
+		})
+	}()
+	<-ready
+	return func() {
+		cancel()
+		require.NoError(t, <-ended)
+	}
+}
+
+// connect gives a client an address, and returns what to send with.
+func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
+	n.set(func() {
+		n.clients[addr] = func(b []byte) {
+			c.handle(a, b)
+			c.settled(a)
+		}
+	})
+	c.send = func(b []byte) {
+		n.carry(b, addr, func(b []byte) {
+			n.mu.Lock()
+			s := n.server
+			n.mu.Unlock()
+			if s != nil {
+				s.handle(b, addr)
+				s.pump()
+			}
+		})
+	}
+}
+
+// received is what a reader got.
+type received struct {
+	mu       sync.Mutex
+	messages []Message
+	gaps     []GapEvent
+	logs     int
+}
+
+func (r *received) event(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e := e.(type) {
+	case MessageEvent:
+		r.messages = append(r.messages, e.Message)
+	case GapEvent:
+		r.gaps = append(r.gaps, e)
+	case LogEvent:
+		r.logs++
+	}
+}
+
+func (r *received) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.messages)
+}
+
+// clientAddr is the address of client number i.
+func clientAddr(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1 + byte(i>>8), byte(i)}), uint16(20000+i))
+}
+
+// TestDelivery writes and reads over networks of all kinds, with partitions and a
+// restarted server: every message that a writer was told is stored is in the log
+// once, in the order of its writer, and reaches every reader once, in order.
+func TestDelivery(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	for name, set := range map[string]func(*network){
+		"perfect":                  func(*network) {},
+		"loss 1 %":                 func(n *network) { n.loss, n.delay = 0.01, 5*time.Millisecond },
+		"loss 5 %, reordered":      func(n *network) { n.loss, n.duplicate, n.delay = 0.05, 0.05, 50*time.Millisecond },
+		"loss 20 %, corrupted":     func(n *network) { n.loss, n.duplicate, n.corrupt, n.delay = 0.2, 0.3, 0.01, 20*time.Millisecond },
+		"loss 50 %, a second late": func(n *network) { n.loss, n.duplicate, n.delay = 0.5, 0.5, time.Second },
+		"bursts":                   func(n *network) { n.loss, n.burst, n.delay = 0.02, 1, 10*time.Millisecond },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(seed)
+				set(n)
+				simulate(t, n, 400)
+			})
+		})
+	}
+}
+
+func simulate(t *testing.T, n *network, each int) {
+	const writers, readers = 3, 4
+	log := NewMemory(0)
+	stop := n.serve(t, log, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var running sync.WaitGroup
+
+	var stored [writers]map[uint64]string // what each writer was told
+	var flushed sync.WaitGroup
+	for i := range writers {
+		stored[i] = map[uint64]string{}
+		w, err := newWriter(WriterConfig{Username: fmt.Sprintf("writer%c", 'A'+i), OnEvent: func(e Event) {
+			if e, ok := e.(StoredEvent); ok {
+				assert.Equal(t, uint64(len(stored[i])+1), e.Number)
+				stored[i][e.Seq] = e.Text
+			}
+		}})
+		require.NoError(t, err)
+		n.connect(w.client, w, clientAddr(100+i))
+		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
+		flushed.Go(func() {
+			for k := range each {
+				assert.NoError(t, w.Send(ctx, fmt.Sprintf("%d of %s", k, w.hello.name)))
+				if k%50 == 0 {
+					time.Sleep(time.Duration(k) * time.Millisecond)
+				}
+			}
+			assert.NoError(t, w.Flush(ctx))
+		})
+	}
+	var got [readers]received
+	for i := range readers {
+		cfg := ReaderConfig{Username: fmt.Sprintf("reader%c", 'A'+i), OnEvent: got[i].event}
+		if i == 1 {
+			cfg.Delay = 3 * time.Second
+		}
+		r, err := newReader(cfg)
+		require.NoError(t, err)
+		n.connect(r.client, r, clientAddr(i))
+		running.Go(func() {
+			time.Sleep(time.Duration(i) * 700 * time.Millisecond) // they come at any time
+			assert.NoError(t, r.run(ctx, r, idle))
+		})
+	}
+	// One reader is cut off for half a minute, so that its registration expires, and
+	// all are for two seconds; the server ends and another begins.
+	time.Sleep(1500 * time.Millisecond)
+	n.set(func() { n.down[clientAddr(0)] = true })
+	time.Sleep(time.Second)
+	for i := range 4 {
+		n.set(func() { n.down[clientAddr(i)], n.down[clientAddr(100+i)] = true, true })
+	}
+	time.Sleep(2 * time.Second)
+	n.set(func() { clear(n.down); n.down[clientAddr(0)] = true })
+	time.Sleep(time.Second)
+	stop()
+	time.Sleep(time.Second)
+	stop = n.serve(t, log, nil)
+	time.Sleep(30 * time.Second)
+	n.set(func() { clear(n.down) })
+
+	flushed.Wait()
+	_, last := log.Bounds()
+	require.EqualValues(t, writers*each, last, "each is stored once")
+	patience := time.Now().Add(time.Hour)
+	for i := range got {
+		for got[i].count() < int(last) && time.Now().Before(patience) {
+			time.Sleep(time.Second)
+		}
+	}
+	cancel()
+	running.Wait()
+	stop()
+	synctest.Wait()
+
+	all, err := log.Read(t.Context(), 1, int(last))
+	require.NoError(t, err)
+	numbers := map[string]int{}
+	for _, m := range all {
+		require.Equal(t, fmt.Sprintf("%d of %s", numbers[m.Username], m.Username), m.Text, "in the order of their writer")
+		numbers[m.Username]++
+		if i := m.Username[len(m.Username)-1] - 'A'; m.Text != stored[i][m.Seq] {
+			t.Errorf("%s was told that %d is %q, the log has %q", m.Username, m.Seq, stored[i][m.Seq], m.Text)
+		}
+	}
+	for i := range got {
+		require.Equal(t, len(all), len(got[i].messages), "reader %d", i)
+		for k, m := range got[i].messages {
+			require.Equal(t, all[k].Seq, m.Seq, "reader %d", i)
+			require.Equal(t, all[k].Text, m.Text)
+			require.Equal(t, all[k].Username, m.Username)
+		}
+		assert.Empty(t, got[i].gaps)
+		assert.Zero(t, got[i].logs)
+	}
+	assert.Zero(t, n.wrong)
+	t.Logf("%d datagrams for %d messages to %d readers", n.carried, last, readers)
+}
+
+// idle serves nothing: the network of the test does.
+func idle(ctx context.Context) error { <-ctx.Done(); return nil }
