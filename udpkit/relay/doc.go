@@ -59,13 +59,13 @@
 // While it is refused as taken the client goes on for half as long again as a dead
 // owner would keep it. The log arbitrates between servers that share it.
 //
-//	          hello, every 50 ms to 1 s
-//	             .--------.
-//	             v        |
-//	 start -> [connecting]-'  -- welcome of this try --> [registered] -- end of ctx --> leave, until bye, 1 s at most
-//	             ^                                          |   ^ |
-//	             |   reset, bye, port unreachable,          |   '-' ping every expire/5
-//	             '---or no word for 3/5 of expire ----------'
+//	         hello, every 50 ms to 1 s
+//	            .--------.
+//	            v        |
+//	start -> [connecting]-'  -- welcome of this try --> [registered] -- end of ctx --> leave, until bye, 1 s at most
+//	            ^                                          |   ^ |
+//	            |   reset, bye, port unreachable,          |   '-' ping every expire/5
+//	            '---or no word for 3/5 of expire ----------'
 //
 // To the server a client is registered from the welcome until it leaves or was not
 // heard for expire ([ServerConfig].Expire, 15 s). It answers a reset to what comes

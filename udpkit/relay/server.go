@@ -993,7 +993,7 @@ func (s *Server) leave(c *session, done uint64) {
 	}
 	c.leaving = true
 	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, logPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), closing)
 		defer cancel()
 		s.keep(ctx, c, true)
 		s.mu.Lock()

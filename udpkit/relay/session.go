@@ -78,6 +78,7 @@ type congestion struct {
 	threshold float64 // below it the window doubles each round trip, above it grows by one (RFC 5681)
 	recovery  uint64  // losses before this number have been reacted to
 	pipe      int     // datagrams under way
+	losses    int     // datagrams that are lost and not sent again
 	rtt       estimator
 }
 
@@ -120,8 +121,11 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 	progress := 0
 	var newest time.Time // when the last of what has arrived was sent
 	arrived := func(f *flying) {
-		if f.state == underWay {
+		switch f.state {
+		case underWay:
 			s.pipe--
+		case lost:
+			s.losses--
 		}
 		if f.at.After(newest) {
 			newest = f.at
@@ -150,7 +154,7 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 		s.flight = append(s.flight[:0], s.flight[n:]...)
 	}
 	if f.next > s.sent { // it was registered by a hello that had been under way for long
-		s.flight, s.pipe, s.backlog = s.flight[:0], 0, nil
+		s.flight, s.pipe, s.losses, s.backlog = s.flight[:0], 0, 0, nil
 		s.next, s.sent = f.next, f.next
 	}
 	// f.next may be within a datagram: the reader began there.
@@ -183,10 +187,9 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 		}
 	}
 	// What was sent well before something that has arrived is lost (RFC 8985).
-	tolerance := max(s.rtt.smooth/4, time.Millisecond)
+	limit := newest.Add(-max(s.rtt.smooth/4, time.Millisecond))
 	for i := range s.flight {
-		fly := &s.flight[i]
-		if fly.state == underWay && fly.at.Add(tolerance).Before(newest) {
+		if fly := &s.flight[i]; fly.state == underWay && fly.at.Before(limit) {
 			s.lose(fly)
 		}
 	}
@@ -206,6 +209,7 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 func (s *session) lose(f *flying) {
 	f.state = lost
 	s.pipe--
+	s.losses++
 	if f.first >= s.recovery {
 		s.recovery = s.sent
 		s.threshold = max(s.window/2, minWindow)
@@ -257,11 +261,12 @@ func (s *session) send(c *cache, limit int, now time.Time, add func(head, body [
 		n++
 	}
 	allowed := func() bool { return s.pipe < int(s.window) && s.tokens > 0 }
-	for i := range s.flight {
+	for i := 0; s.losses > 0; i++ {
 		if f := &s.flight[i]; f.state == lost {
 			if !allowed() || n == limit {
 				return n, again, allowed()
 			}
+			s.losses--
 			put(f)
 			s.resent++
 			again++
