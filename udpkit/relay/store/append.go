@@ -1,0 +1,352 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// A record is stored once though it may come twice: from a writer that has had no
+// answer, at another server, after a restart. JetStream can refuse a message that it
+// has had already by an identifier, but remembers those for minutes only. What does
+// not end is the comparison of a sequence number: each run of a writer has a subject
+// of its own, whose last message says how far the run is.
+//
+// Embedded, nobody else appends, so the last sequence number of the log is known. A
+// record is published on condition that it is still that, the next on condition that
+// it is one more, and so on: one cannot be stored without those before it. They go
+// out in one go, only the last one is acknowledged, and then the disk is synced once.
+//
+// With a cluster, others append at the same time. There a call is one atomic batch,
+// of which the first record of each run has the condition that the last message of
+// its subject is the one that is known.
+
+const (
+	// maxBatch is how many messages a batch may have in JetStream.
+	maxBatch = 1000
+	// maxRuns is how many runs are remembered; others are asked for.
+	maxRuns = 8192
+	// appendAttempts is how often records are sent that others have sent meanwhile.
+	appendAttempts = 5
+)
+
+// position is how far a run is.
+type position struct {
+	number uint64 // of its last record, 0 if there is none
+	seq    uint64 // of that, 0 if it is not kept
+}
+
+var errOutrun = errors.New("other servers were faster")
+
+// Append stores records and returns their sequence numbers.
+func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
+	for _, r := range records {
+		err := errors.Join(relay.CheckUsername(r.Username), relay.CheckText(r.Text))
+		if r.Number == 0 || r.Run == 0 {
+			err = errors.Join(err, fmt.Errorf("%w: a record without number or run", relay.ErrConfig))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	working, cancel := s.operation(ctx)
+	defer cancel()
+	if s.local != nil {
+		works, cancel := s.local.works(working)
+		defer cancel()
+		working = works
+		select {
+		case s.appending <- struct{}{}:
+			defer func() { <-s.appending }()
+		case <-working.Done():
+			return nil, s.failed(ctx, "store messages", context.Cause(working))
+		}
+	}
+	for len(seqs) < len(records) {
+		chunk := records[len(seqs):]
+		chunk = chunk[:min(len(chunk), maxBatch)]
+		for attempt := 1; ; attempt++ {
+			got, err := s.appendChunk(working, chunk)
+			if err == nil {
+				seqs = append(seqs, got...)
+				break
+			}
+			s.forget(chunk)
+			if !errors.Is(err, errOutrun) || attempt == appendAttempts {
+				if cause := context.Cause(working); cause != nil {
+					err = cause
+				}
+				return seqs, s.failed(ctx, "store messages", err)
+			}
+		}
+	}
+	return seqs, nil
+}
+
+// forget drops what may have changed.
+func (s *Store) forget(records []relay.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range records {
+		delete(s.runs, r.Run)
+	}
+}
+
+func (s *Store) remember(run relay.ID, p position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.runs) >= maxRuns {
+		clear(s.runs)
+	}
+	s.runs[run] = p
+}
+
+// position returns how far a run is.
+func (s *Store) position(ctx context.Context, run relay.ID) (position, error) {
+	s.mu.Lock()
+	p, ok := s.runs[run]
+	s.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	m, err := s.lastBySubject(ctx, s.cfg.Name, s.runSubject(run))
+	if err != nil || m.Seq == 0 {
+		return position{}, err
+	}
+	r, err := s.decode(m.Seq, m.Data)
+	return position{number: r.Number, seq: m.Seq}, err
+}
+
+// appendChunk stores records that fit into one batch. The error is errOutrun if what
+// is known of the log was not true any more.
+func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint64, error) {
+	if s.local != nil && !s.local.sure {
+		if err := s.findTail(ctx); err != nil {
+			return nil, err
+		}
+	}
+	runs := make(map[relay.ID]position)
+	for _, r := range records {
+		if _, ok := runs[r.Run]; !ok {
+			p, err := s.position(ctx, r.Run)
+			if err != nil {
+				return nil, err
+			}
+			runs[r.Run] = p
+		}
+	}
+	seqs := make([]uint64, len(records))
+	var messages []*nats.Msg
+	var fresh []int // indices of what is not stored yet
+	began := make(map[relay.ID]bool)
+	for i, r := range records {
+		p := runs[r.Run]
+		if r.Number <= p.number {
+			continue
+		}
+		runs[r.Run] = position{number: r.Number, seq: p.seq}
+		m := &nats.Msg{
+			Subject: s.runSubject(r.Run), Header: nats.Header{},
+			Data: appendRecord(make([]byte, 0, recordOverhead+len(r.Text)), r),
+		}
+		if s.local != nil {
+			m.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(s.local.tail+uint64(len(messages)), 10)}
+		} else if !began[r.Run] {
+			m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(p.seq, 10)}
+			began[r.Run] = true
+		}
+		messages = append(messages, m)
+		fresh = append(fresh, i)
+	}
+	if len(messages) > 0 {
+		var last uint64
+		var err error
+		if s.local != nil {
+			last, err = s.publishLocal(ctx, messages)
+		} else {
+			last, err = s.publishBatch(ctx, messages)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i, index := range fresh {
+			seqs[index] = last - uint64(len(fresh)-1-i)
+			run := records[index].Run
+			runs[run] = position{number: runs[run].number, seq: seqs[index]}
+		}
+		s.advance(last)
+	}
+	for run, p := range runs {
+		s.remember(run, p)
+	}
+	return seqs, s.findDuplicates(ctx, records, seqs)
+}
+
+// findDuplicates fills in the sequence numbers of records that were stored before.
+func (s *Store) findDuplicates(ctx context.Context, records []relay.Record, seqs []uint64) error {
+	lowest := make(map[relay.ID]uint64)
+	for i, r := range records {
+		if n := lowest[r.Run]; seqs[i] == 0 && (n == 0 || r.Number < n) {
+			lowest[r.Run] = r.Number
+		}
+	}
+	for run, from := range lowest {
+		_, known, err := s.stored(ctx, run, from)
+		if err != nil {
+			return err
+		}
+		for i, r := range records {
+			if r.Run == run && seqs[i] == 0 && r.Number-from < uint64(len(known)) {
+				seqs[i] = known[r.Number-from]
+			}
+		}
+	}
+	return nil
+}
+
+// findTail finds the last sequence number of the embedded log, after everything that
+// was published before has been worked off: an Append may have left before it was.
+func (s *Store) findTail(ctx context.Context) error {
+	// This is refused, when its turn comes.
+	_, err := s.js.PublishMsg(ctx, nats.NewMsg(s.runSubject(0)), jetstream.WithExpectLastSequence(1<<63))
+	if !hasCode(err, codeWrongLastSequence) {
+		return err
+	}
+	state, err := s.state(ctx)
+	if err == nil {
+		s.local.tail, s.local.sure = state.LastSeq, true
+	}
+	return err
+}
+
+// publishLocal stores messages that have their place in the embedded log, and syncs.
+func (s *Store) publishLocal(ctx context.Context, messages []*nats.Msg) (last uint64, err error) {
+	s.local.sure = false // until it has worked
+	for _, m := range messages[:len(messages)-1] {
+		if err := s.nc.PublishMsg(m); err != nil {
+			return 0, err
+		}
+	}
+	ack, err := s.js.PublishMsg(ctx, messages[len(messages)-1])
+	switch {
+	case hasCode(err, codeWrongLastSequence):
+		return 0, errOutrun
+	case err != nil:
+		s.local.log.kick() // it may have been heard by nobody
+		return 0, err
+	case ack.Sequence != s.local.tail+uint64(len(messages)):
+		return 0, fmt.Errorf("%w: message %d is stored as %d", ErrDamaged, s.local.tail+uint64(len(messages)), ack.Sequence)
+	}
+	if s.cfg.Sync == SyncAlways {
+		if err := s.local.blocks.sync(); err != nil {
+			return 0, err
+		}
+	}
+	s.local.tail, s.local.sure = ack.Sequence, true
+	return ack.Sequence, nil
+}
+
+// Headers of an atomic batch, see NATS' ADR 50.
+const (
+	batchID     = "Nats-Batch-Id"
+	batchSeq    = "Nats-Batch-Sequence"
+	batchCommit = "Nats-Batch-Commit"
+)
+
+// publishBatch stores messages in a cluster, all or none.
+func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last uint64, err error) {
+	if len(messages) > 1 {
+		id := nats.NewInbox()[len(nats.InboxPrefix):]
+		for i, m := range messages {
+			m.Header[batchID] = []string{id}
+			m.Header[batchSeq] = []string{strconv.Itoa(i + 1)}
+			if i < len(messages)-1 {
+				if err := s.nc.PublishMsg(m); err != nil {
+					return 0, err
+				}
+			} else {
+				m.Header[batchCommit] = []string{"1"}
+			}
+		}
+	}
+	ack, err := s.js.PublishMsg(ctx, messages[len(messages)-1], jetstream.WithRetryAttempts(0))
+	if hasCode(err, codeWrongLastSequence) {
+		return 0, errOutrun
+	}
+	if err != nil {
+		return 0, err
+	}
+	// The others need not ask when they hear of it; if they do not, they ask.
+	_ = s.nc.Publish(s.storedSubject(), strconv.AppendUint(nil, ack.Sequence, 10))
+	return ack.Sequence, nil
+}
+
+// Stored returns how far a run is, and where the records from number from on are.
+func (s *Store) Stored(ctx context.Context, run relay.ID, from uint64) (last uint64, seqs []uint64, err error) {
+	working, cancel := s.operation(ctx)
+	defer cancel()
+	s.forget([]relay.Record{{Run: run}}) // another server may have had it
+	last, seqs, err = s.stored(working, run, from)
+	return last, seqs, s.failed(ctx, "look for messages", err)
+}
+
+func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, []uint64, error) {
+	p, err := s.position(ctx, run)
+	if err != nil {
+		return 0, nil, err
+	}
+	from = max(from, 1)
+	if from > p.number {
+		return p.number, nil, nil
+	}
+	seqs := make([]uint64, p.number+1-from)
+	seqs[len(seqs)-1] = p.seq
+	first, _ := s.Bounds()
+	// They are as far back as there are of them, or further if others wrote too.
+	for back := uint64(len(seqs)); len(seqs) > 1 && p.seq >= first; back *= 4 {
+		start := first
+		if p.seq-first > back {
+			start = p.seq - back
+		}
+		found, err := s.collect(ctx, run, from, start, p.seq, seqs)
+		if err != nil {
+			return 0, nil, err
+		}
+		if found || start == first {
+			break
+		}
+	}
+	return p.number, seqs, nil
+}
+
+// collect puts the sequence numbers of a run's records from number from on into
+// seqs, as far as they are between start and end. It tells whether that was all.
+func (s *Store) collect(ctx context.Context, run relay.ID, from, start, end uint64, seqs []uint64) (all bool, err error) {
+	for start < end {
+		messages, err := s.get(ctx, getRequest{Seq: start, NextFor: s.runSubject(run), Batch: min(len(seqs), maxRead)})
+		if err != nil {
+			return false, err
+		}
+		if len(messages) == 0 {
+			return false, nil
+		}
+		for _, m := range messages {
+			r, err := s.decode(m.Seq, m.Data)
+			if err != nil {
+				return false, err
+			}
+			all = all || r.Number <= from
+			if r.Number >= from && r.Number-from < uint64(len(seqs)) {
+				seqs[r.Number-from] = m.Seq
+			}
+			start = m.Seq + 1
+		}
+	}
+	return all, nil
+}

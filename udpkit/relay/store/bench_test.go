@@ -1,0 +1,45 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/internal/logtest"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+)
+
+// BenchmarkAppend appends one call after the other, as a server does.
+func BenchmarkAppend(b *testing.B) {
+	for _, sync := range []store.Sync{store.SyncAlways, store.SyncPeriodic} {
+		for _, batch := range []int{1, 16, 256} {
+			b.Run(fmt.Sprintf("sync=%s/batch=%d", sync, batch), func(b *testing.B) {
+				benchmarkAppend(b, open(b, store.Config{Dir: b.TempDir(), Sync: sync}), batch)
+			})
+		}
+	}
+}
+
+func benchmarkAppend(b *testing.B, s *store.Store, batch int) {
+	run, next := relay.NewID(), uint64(1)
+	for b.Loop() {
+		_, err := s.Append(b.Context(), logtest.Records(run, next, batch))
+		require.NoError(b, err)
+		next += uint64(batch)
+	}
+	b.ReportMetric(float64(next)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// BenchmarkRead reads a log from the oldest message to the newest.
+func BenchmarkRead(b *testing.B) {
+	const messages = 10_000
+	s := open(b, store.Config{Dir: b.TempDir()})
+	_, err := s.Append(b.Context(), logtest.Records(relay.NewID(), 1, messages))
+	require.NoError(b, err)
+	for b.Loop() {
+		require.Len(b, logtest.All(b, s), messages)
+	}
+	b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds(), "messages/s")
+}

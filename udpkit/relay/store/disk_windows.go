@@ -1,0 +1,24 @@
+package store
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// lock takes the file for this process, or tells that another has it. The system
+// gives it back when the file is closed, however the process ends.
+func lock(f *os.File) (taken bool, err error) {
+	err = windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return false, nil
+	}
+	return err == nil, os.NewSyscallError("LockFileEx", err)
+}
+
+// syncFlag opens a file in a way that allows to sync it.
+const syncFlag = os.O_RDWR
+
+// syncDir does nothing: NTFS keeps a journal of its directories.
+func syncDir(string) error { return nil }

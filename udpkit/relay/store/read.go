@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+const (
+	// maxRead and maxReadBytes bound what is read from the log at once.
+	maxRead      = 1024
+	maxReadBytes = 1 << 20
+)
+
+// getRequest asks a stream for messages, see NATS' ADR 31.
+type getRequest struct {
+	Seq      uint64 `json:"seq"`
+	NextFor  string `json:"next_by_subj,omitempty"`
+	Batch    int    `json:"batch"`
+	MaxBytes int    `json:"max_bytes"`
+}
+
+// get returns messages of the log from a sequence number on, as any server of a
+// cluster knows them. None is no error.
+func (s *Store) get(ctx context.Context, r getRequest) (messages []stored, err error) {
+	r.MaxBytes = maxReadBytes
+	question, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	inbox := s.nc.NewInbox()
+	replies, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = replies.Unsubscribe() }()
+	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.cfg.Name, inbox, question); err != nil {
+		return nil, err
+	}
+	for {
+		m, err := replies.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+		case "204": // the end of the batch
+			return messages, nil
+		case "404":
+			return nil, nil
+		case "503":
+			return nil, nats.ErrNoResponders
+		default:
+			return nil, fmt.Errorf("the NATS server answers %s %s", status, m.Header.Get("Description"))
+		}
+		seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("the NATS server's answer has no sequence number: %w", err)
+		}
+		messages = append(messages, stored{Seq: seq, Data: m.Data})
+	}
+}
+
+// decode decodes a record of the log.
+func (s *Store) decode(seq uint64, data []byte) (relay.Record, error) {
+	r, err := decodeRecord(data)
+	if err != nil {
+		err = fmt.Errorf("message %d of the NATS stream %s is %w; to skip it, delete it: nats stream rmm %s %d", seq, s.cfg.Name, err, s.cfg.Name, seq)
+	}
+	return r, err
+}
+
+// Read returns messages from number from on.
+func (s *Store) Read(ctx context.Context, from uint64, max int) ([]relay.Message, error) {
+	working, cancel := s.operation(ctx)
+	defer cancel()
+	messages, err := s.read(working, from, max)
+	return messages, s.failed(ctx, "read messages", err)
+}
+
+func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Message, error) {
+	if limit < 1 {
+		return nil, nil
+	}
+	for pause := 5 * time.Millisecond; ; pause *= 2 {
+		first, last := s.Bounds()
+		from = max(from, first)
+		if from > last {
+			return nil, nil
+		}
+		got, err := s.get(ctx, getRequest{Seq: from, Batch: min(limit, maxRead, int(min(last-from, maxRead))+1)})
+		if err != nil && !errors.Is(err, nats.ErrNoResponders) {
+			return nil, err
+		}
+		if len(got) > 0 && got[0].Seq == from {
+			return s.messages(got)
+		}
+		// It is there, but not here: discarded meanwhile, or this server of the
+		// cluster is behind, or its part of the disk is damaged. The leader knows.
+		state, err := s.state(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.observe(state)
+		if len(got) > 0 && (from < state.FirstSeq || s.local != nil || pause > 100*time.Millisecond) {
+			return s.messages(got)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("message %d cannot be read: %w", from, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// messages decodes what comes without a hole.
+func (s *Store) messages(got []stored) (messages []relay.Message, err error) {
+	for i, m := range got {
+		if m.Seq != got[0].Seq+uint64(i) {
+			break
+		}
+		r, err := s.decode(m.Seq, m.Data)
+		if err != nil && i == 0 {
+			return nil, err
+		}
+		if err != nil {
+			break
+		}
+		messages = append(messages, relay.Message{Seq: m.Seq, Username: r.Username, Text: r.Text, At: r.At})
+	}
+	return messages, nil
+}
+
+// Follow delivers messages as they are stored.
+func (s *Store) Follow(ctx context.Context, after uint64, deliver func([]relay.Message)) error {
+	for {
+		s.mu.Lock()
+		grown := s.grown
+		s.mu.Unlock()
+		messages, err := s.Read(ctx, after+1, maxRead)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(messages) > 0 {
+			after = messages[len(messages)-1].Seq
+			deliver(messages)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.ctx.Done():
+			return s.failed(ctx, "follow the log", net.ErrClosed)
+		case <-grown:
+		}
+	}
+}
