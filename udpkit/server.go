@@ -326,11 +326,12 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 func (s *Server) report(to netip.AddrPort, err error) {
 	s.mu.Lock()
 	was, failed := s.failing[to]
-	event := ErrorEvent{Peer: to, At: time.Now()}
-	switch {
-	case err == nil && !failed:
+	if err == nil && !failed { // as most often: the rest is not for each datagram
 		s.mu.Unlock()
 		return
+	}
+	event := ErrorEvent{Peer: to, At: time.Now()}
+	switch {
 	case err == nil:
 		delete(s.failing, to)
 		event.Text, event.Ended = was, true

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,8 +182,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	defer os.RemoveAll(dir)
 	r := &runner{cfg: cfg, cores: cores(), failed: make(map[string]bool), report: newReport(cfg)}
-	cc, python := r.references(ctx, dir)
+	cc, ccSend, python := r.references(ctx, dir)
 	r.subjects = subjects(cfg.Self, cc, python)
+	r.prepareSending(ccSend)
 	if len(cfg.Only) > 0 {
 		r.only()
 	}
@@ -201,6 +203,7 @@ type runner struct {
 	cfg      Config
 	cores    []int // of receiver and sender; fewer than two: wherever the system likes
 	subjects []subject
+	senders  map[string][]senderSubject // by kind
 	failed   map[string]bool
 	report   *Report
 }
@@ -217,12 +220,12 @@ func (r *runner) missing(what string, why error) {
 func (r *runner) only() {
 	r.subjects = slices.DeleteFunc(r.subjects, func(s subject) bool {
 		return !slices.Contains([]string{cBlocking, cPolling, cSelector, cGRO}, s.name) &&
-			!slices.ContainsFunc(r.cfg.Only, func(part string) bool { return strings.Contains(s.name, part) })
+			!r.wanted(s.name)
 	})
 }
 
 // references prepares the programs in C and Python, and returns how to run them.
-func (r *runner) references(ctx context.Context, dir string) (cc, python []string) {
+func (r *runner) references(ctx context.Context, dir string) (receive, send, python []string) {
 	write := func(name string) string {
 		text, err := reference.ReadFile("reference/" + name) // cannot fail: it is embedded
 		if err == nil {
@@ -236,13 +239,20 @@ func (r *runner) references(ctx context.Context, dir string) (cc, python []strin
 	if path, err := lookPath(os.Getenv("CC"), "cc", "gcc", "clang"); err != nil {
 		r.missing("the references in C", err)
 	} else {
-		r.cfg.Progress("compiling the reference in C")
-		program := filepath.Join(dir, "receive")
-		text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write("receive.c")).CombinedOutput()
-		if err != nil {
-			r.missing("the references in C", fmt.Errorf("%s: %w: %s", path, err, lastLine(text)))
-		} else {
-			cc, r.report.Machine.C = []string{program}, version(ctx, path)
+		r.cfg.Progress("compiling the references in C")
+		compile := func(name string) []string {
+			program := filepath.Join(dir, name)
+			text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write(name+".c")).CombinedOutput()
+			if err != nil {
+				r.missing("the references in C", fmt.Errorf("%s: %w: %s", path, err, lastLine(text)))
+				return nil
+			}
+			r.report.Machine.C = version(ctx, path)
+			return []string{program}
+		}
+		receive = compile("receive")
+		if runtime.GOOS == "linux" {
+			send = compile("send")
 		}
 	}
 	if path, err := lookPath("python3"); err != nil {
@@ -250,7 +260,7 @@ func (r *runner) references(ctx context.Context, dir string) (cc, python []strin
 	} else {
 		python, r.report.Machine.Python = []string{path, write("receive.py")}, version(ctx, path)
 	}
-	return cc, python
+	return receive, send, python
 }
 
 // lookPath returns the first of the programs that there is.
@@ -289,6 +299,7 @@ func (r *runner) run(ctx context.Context) error {
 				}
 			}
 		}
+		r.sending(ctx, round)
 	}
 	if ctx.Err() == nil {
 		r.cfg.Progress(fmt.Sprintf("a server with %d clients", ackClients))
@@ -439,6 +450,7 @@ const (
 // process is one process of the benchmark.
 type process struct {
 	cmd    *exec.Cmd
+	in     io.WriteCloser
 	out    *bufio.Reader
 	errors bytes.Buffer // may be read after end
 }
@@ -450,6 +462,9 @@ func (r *runner) start(ctx context.Context, core int, command []string, args ...
 	p := &process{cmd: exec.CommandContext(ctx, command[0], args...)}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
+		return nil, err
+	}
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 	p.out = bufio.NewReader(out)

@@ -53,6 +53,24 @@ func row(t *testing.T, r *bench.Report, name string) *bench.Row {
 	return nil
 }
 
+func ownSending(kind string) string {
+	if kind == "relay" {
+		return "udpkit relay's sending"
+	}
+	return "udpkit server's sending"
+}
+
+func sendingRows(t *testing.T, r *bench.Report, name, kind string) (rows []*bench.Sending) {
+	t.Helper()
+	for _, s := range r.Sending {
+		if s.Name == name && s.Kind == kind {
+			rows = append(rows, s)
+		}
+	}
+	require.NotEmpty(t, rows, "%s to %s", name, kind)
+	return rows
+}
+
 // Every row has what belongs into it.
 func TestRun(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -99,6 +117,17 @@ func TestRun(t *testing.T) {
 	}
 	client := row(t, report, "udpkit client")
 	assert.Positive(t, client.Full.Rate.Median)
+	for _, kind := range []string{"list", "broadcast", "relay"} {
+		for _, name := range []string{"C sendto", "Go WriteToUDPAddrPort", ownSending(kind)} {
+			for _, s := range sendingRows(t, report, name, kind) {
+				assert.Positive(t, s.Rate.Median)
+				assert.Positive(t, s.CPU.Median)
+				assert.InDelta(t, 1, s.Arrived.Median, 0.2, "%s %s %d", name, kind, s.Listeners)
+				require.NotNil(t, s.RateRatio)
+				assert.Positive(t, s.RateRatio.Median)
+			}
+		}
+	}
 	require.NotNil(t, report.Acks)
 	assert.Equal(t, 100_000, report.Acks.Clients)
 	assert.Positive(t, report.Acks.Counted)
@@ -109,6 +138,7 @@ func TestRun(t *testing.T) {
 	var back bench.Report
 	require.NoError(t, json.Unmarshal(text, &back))
 	assert.Len(t, back.Rows, len(report.Rows))
+	assert.Len(t, back.Sending, len(report.Sending))
 	var tables bytes.Buffer
 	require.NoError(t, report.WriteText(&tables))
 	for _, r := range report.Rows {
@@ -124,7 +154,7 @@ func TestRunWithoutReferences(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("CC", "")
 	cfg := quick()
-	cfg.Only = []string{"udpkit goroutine"}
+	cfg.Only = []string{"udpkit goroutine", "relay's sending"}
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	var missing []string
@@ -137,6 +167,11 @@ func TestRunWithoutReferences(t *testing.T) {
 	r := row(t, report, "udpkit goroutine")
 	assert.Positive(t, r.Full.Rate.Median)
 	assert.Nil(t, r.Full.RateRatio)
+	if runtime.GOOS == "linux" {
+		require.Len(t, report.Sending, 3) // numbers of readers
+		assert.Positive(t, report.Sending[0].Rate.Median)
+		assert.Nil(t, report.Sending[0].RateRatio)
+	}
 	var tables bytes.Buffer
 	require.NoError(t, report.WriteText(&tables))
 	assert.Contains(t, tables.String(), "Not measured:")
@@ -146,7 +181,7 @@ func TestRunWithoutReferences(t *testing.T) {
 func TestRunBrokenSubjects(t *testing.T) {
 	cfg := quick()
 	cfg.Self = []string{"sh", "-c", "echo out of order >&2; exit 1"}
-	cfg.Only = []string{"udpkit goroutine"}
+	cfg.Only = []string{"udpkit goroutine", "relay's sending"}
 	t.Setenv("CC", "false")
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
@@ -155,7 +190,12 @@ func TestRunBrokenSubjects(t *testing.T) {
 		why[m.What] = m.Why
 	}
 	assert.Contains(t, why["the references in C"], "exit status 1")
-	for _, what := range []string{"udpkit goroutine, flood", "udpkit goroutine, ping", "a server with many clients", "idle"} {
+	for _, what := range []string{
+		"udpkit goroutine, flood", "udpkit goroutine, ping", "sending, relay, 8 listeners", "a server with many clients", "idle",
+	} {
+		if runtime.GOOS != "linux" && strings.HasPrefix(what, "sending") {
+			continue
+		}
 		assert.Equal(t, "out of order", why[what], what)
 	}
 }
@@ -196,6 +236,8 @@ func TestSubjectRefuses(t *testing.T) {
 	for _, args := range [][]string{
 		nil, {"goroutine"}, {"goroutine", "dance"}, {"nobody", "echo"}, {"goroutine", "receive", "soon", "1"},
 		{"load", "flood"}, {"load", "dance", "1"}, {"load", "flood", "x"}, {"server", "x"},
+		{"sender", "batch"}, {"sender", "batch", "status", "1", "1", "120", "nowhere"}, {"sender", "batch", "status", "1", "soon", "1", "127.0.0.1:9"},
+		{"sender", "pigeon", "status", "1", "1", "120", "127.0.0.1:9"}, {"sinks", "list", "many"},
 	} {
 		assert.Error(t, bench.Subject(t.Context(), args, new(bytes.Buffer)), "%q", args)
 	}

@@ -17,12 +17,15 @@ type count struct {
 	Elapsed     int64 `json:"elapsed_ns"`
 	CPU         int64 `json:"cpu_ns"`
 	Allocations int64 `json:"allocations"`
+	// Total counts datagrams since the start, a sender's.
+	Total int64 `json:"total,omitempty"`
 }
 
 // since returns what has been added to c since before.
 func (c count) since(before count) count {
 	return count{
 		c.Datagrams - before.Datagrams, c.Elapsed - before.Elapsed, c.CPU - before.CPU, c.Allocations - before.Allocations,
+		c.Datagrams,
 	}
 }
 
@@ -31,7 +34,7 @@ func now(datagrams int64) count {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	used, _ := cpu.Used()
-	return count{datagrams, int64(time.Since(born)), int64(used), int64(memory.Mallocs)}
+	return count{Datagrams: datagrams, Elapsed: int64(time.Since(born)), CPU: int64(used), Allocations: int64(memory.Mallocs)}
 }
 
 var born = time.Now()
@@ -44,6 +47,7 @@ type meter struct {
 	done             context.CancelFunc
 
 	datagrams int64
+	looked    int64 // datagrams at the last look, see addAll
 	first     time.Time
 	before    *count
 }
@@ -52,6 +56,14 @@ type meter struct {
 // does, so it looks for one datagram in 256.
 func (m *meter) add() {
 	if m.datagrams++; m.datagrams%256 == 1 && m.duration > 0 {
+		m.look(time.Now())
+	}
+}
+
+// addAll counts datagrams.
+func (m *meter) addAll(n int64) {
+	if m.datagrams += n; m.datagrams-m.looked >= 256 && m.duration > 0 {
+		m.looked = m.datagrams
 		m.look(time.Now())
 	}
 }

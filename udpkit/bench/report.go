@@ -19,7 +19,9 @@ type Report struct {
 	Time   time.Duration `json:"time_ns"`
 	Idle   time.Duration `json:"idle_ns"`
 	Rows   []*Row        `json:"rows"`
-	Acks   *Acks         `json:"acks,omitempty"`
+	// Sending is what the senders do.
+	Sending []*Sending `json:"sending,omitempty"`
+	Acks    *Acks      `json:"acks,omitempty"`
 	// Missing is what could not be measured here, and why.
 	Missing []Missing `json:"missing"`
 }
@@ -187,6 +189,7 @@ func (r *Report) finish(subjects []subject) {
 		}
 		row.P50Ratio, row.P99Ratio = row.P50.over(blocking.P50), row.P99.over(blocking.P99)
 	}
+	r.finishSending()
 }
 
 // WriteText writes the report as tables, which are Markdown too.
@@ -202,6 +205,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, ".\nMedians of %d rounds of %v that took turns, ± the most that one was away; CPU is the receiver's own; x is a ratio within a round.\n", r.Rounds, r.Time)
 	r.full(&b)
 	r.waiting(&b)
+	r.sendingTables(&b)
 	if a := r.Acks; a != nil {
 		fmt.Fprintf(&b, "\nA server with %d clients, all of which acknowledge a message a second: %d of %d acknowledgements counted, %.0f %% of a core, %.0f bytes a client.\n",
 			a.Clients, a.Counted, a.Sent, 100*a.CPU, a.Memory)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -41,6 +43,8 @@ type ready struct {
 //	client receive WARMUP DURATION like a receiver, but statuses
 //	server PORT                    count acknowledgements of the load at PORT
 //	load MODE PORT                 see load
+//	sender ...                     see sender
+//	sinks KIND N                   swallow what is sent to N sockets, see sinks
 //
 // The times are in nanoseconds. The references understand the first three.
 func Subject(ctx context.Context, args []string, out io.Writer) error {
@@ -52,8 +56,17 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	if args[0] == "load" {
 		return load(ctx, args[1:], out)
 	}
-	if args[0] == "server" {
+	switch args[0] {
+	case "server":
 		return server(ctx, args[1], out)
+	case "sender":
+		return sender(ctx, args[1:], out)
+	case "sinks":
+		n, err := strconv.Atoi(args[len(args)-1])
+		if err != nil {
+			return err
+		}
+		return sinks(ctx, n, args[1] == kindBroadcast, os.Stdin, out)
 	}
 	var times [2]time.Duration
 	for i, text := range args[2:min(len(args), 4)] {

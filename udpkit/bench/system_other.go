@@ -3,16 +3,16 @@
 package bench
 
 import (
-	"errors"
+	"context"
 	"io"
 	"net"
 	"os/exec"
 	"time"
 )
 
-var errLinux = errors.New("only Linux has it")
-
 func segment(*net.UDPConn, int) error { return errLinux }
+
+func sinks(context.Context, int, bool, io.Reader, io.Writer) error { return errLinux }
 
 func blocking(conn *net.UDPConn) (io.ReadWriter, error) { return conn, nil }
 
