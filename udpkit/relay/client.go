@@ -158,7 +158,9 @@ func (c *client) run(ctx context.Context, a actor, serve func(context.Context) e
 	actors.Wait()
 	close(delivered) // no event begins any more
 	parts.Wait()
-	c.leave(a)
+	if !errors.Is(context.Cause(ctx), net.ErrClosed) { // a closed socket cannot take leave
+		c.leave(a)
+	}
 	stopServing()
 	receiver.Wait()
 	c.mu.Lock()

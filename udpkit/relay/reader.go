@@ -351,7 +351,7 @@ func (r *Reader) deliver(done <-chan struct{}) {
 			}
 			m, message := e.(MessageEvent)
 			if message {
-				m.Last = i+1 == len(batch) || !isMessage(batch[i+1])
+				m.Last = i+1 == len(batch) || !isMessage(batch[i+1]) || r.stats.Delivered+1 == r.cfg.MaxMessages
 				r.tell(m)
 			} else {
 				r.tell(e)

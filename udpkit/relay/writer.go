@@ -84,6 +84,11 @@ func (w *Writer) Send(ctx context.Context, text string) error {
 	}
 	given := time.Now()
 	return w.until(ctx, func() bool {
+		select {
+		case <-w.ended: // nobody would send it
+			return false
+		default:
+		}
 		if len(w.messages)+w.untold >= maxUnstored {
 			return false
 		}
