@@ -32,8 +32,6 @@ const (
 	maxBatch = 1000
 	// maxRuns is how many runs are remembered; others are asked for.
 	maxRuns = 8192
-	// appendAttempts is how often records are sent that others have sent meanwhile.
-	appendAttempts = 5
 )
 
 // position is how far a run is.
@@ -42,7 +40,8 @@ type position struct {
 	seq    uint64 // of that, 0 if it is not kept
 }
 
-var errOutrun = errors.New("other servers were faster")
+// errOutrun tells that what was known of the log is not true any more.
+var errOutrun = errors.New("another server was faster")
 
 // Append stores records and returns their sequence numbers.
 func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
@@ -55,38 +54,31 @@ func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint
 			return nil, err
 		}
 	}
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	if s.local != nil {
-		works, cancel := s.local.works(working)
-		defer cancel()
-		working = works
-		select {
-		case s.appending <- struct{}{}:
-			defer func() { <-s.appending }()
-		case <-working.Done():
-			return nil, s.failed(ctx, "store messages", context.Cause(working))
-		}
-	}
-	for len(seqs) < len(records) {
-		chunk := records[len(seqs):]
-		chunk = chunk[:min(len(chunk), maxBatch)]
-		for attempt := 1; ; attempt++ {
-			got, err := s.appendChunk(working, chunk)
-			if err == nil {
-				seqs = append(seqs, got...)
-				break
+	err = s.try(ctx, "store messages", func(ctx context.Context) error {
+		if s.local != nil {
+			works, done, err := s.local.begin(ctx)
+			if err != nil {
+				return err
 			}
-			s.forget(chunk)
-			if !errors.Is(err, errOutrun) || attempt == appendAttempts {
-				if cause := context.Cause(working); cause != nil {
+			defer done()
+			ctx = works
+		}
+		for len(seqs) < len(records) {
+			chunk := records[len(seqs):]
+			chunk = chunk[:min(len(chunk), maxBatch)]
+			got, err := s.appendChunk(ctx, chunk)
+			if err != nil {
+				s.forget(chunk)
+				if cause := context.Cause(ctx); cause != nil {
 					err = cause
 				}
-				return seqs, s.failed(ctx, "store messages", err)
+				return err
 			}
+			seqs = append(seqs, got...)
 		}
-	}
-	return seqs, nil
+		return nil
+	})
+	return seqs, err
 }
 
 // forget drops what may have changed.
@@ -123,8 +115,7 @@ func (s *Store) position(ctx context.Context, run relay.ID) (position, error) {
 	return position{number: r.Number, seq: m.Seq}, err
 }
 
-// appendChunk stores records that fit into one batch. The error is errOutrun if what
-// is known of the log was not true any more.
+// appendChunk stores records that fit into one batch.
 func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint64, error) {
 	if s.local != nil && !s.local.sure {
 		if err := s.findTail(ctx); err != nil {
@@ -276,7 +267,7 @@ func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last ui
 		}
 	}
 	ack, err := s.js.PublishMsg(ctx, messages[len(messages)-1], jetstream.WithRetryAttempts(0))
-	if hasCode(err, codeWrongLastSequence) {
+	if hasCode(err, codeWrongLastSequence, codeBusyLastSequence, codeIncompleteBatch, codeTooManyBatches) {
 		return 0, errOutrun
 	}
 	if err != nil {
@@ -289,11 +280,12 @@ func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last ui
 
 // Stored returns how far a run is, and where the records from number from on are.
 func (s *Store) Stored(ctx context.Context, run relay.ID, from uint64) (last uint64, seqs []uint64, err error) {
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	s.forget([]relay.Record{{Run: run}}) // another server may have had it
-	last, seqs, err = s.stored(working, run, from)
-	return last, seqs, s.failed(ctx, "look for messages", err)
+	err = s.try(ctx, "look for messages", func(ctx context.Context) error {
+		s.forget([]relay.Record{{Run: run}}) // another server may have had it
+		last, seqs, err = s.stored(ctx, run, from)
+		return err
+	})
+	return last, seqs, err
 }
 
 func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, []uint64, error) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,22 +16,10 @@ import (
 // owner. It expires by itself. Who takes it does so on condition that the last
 // message is the one that was seen, so that of two only one succeeds.
 
-// claimAttempts is how often the last message may have changed.
-const claimAttempts = 5
-
 // Claim gives a name to the owner. The ttl is rounded up to a second.
 func (s *Store) Claim(ctx context.Context, name string, owner relay.ID, ttl time.Duration) error {
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	err := s.claim(working, name, owner, (ttl + time.Second - 1).Truncate(time.Second))
-	if errors.Is(err, relay.ErrNameTaken) {
-		return err
-	}
-	return s.failed(ctx, "take the name "+name, err)
-}
-
-func (s *Store) claim(ctx context.Context, name string, owner relay.ID, ttl time.Duration) error {
-	for attempt := 1; ; attempt++ {
+	ttl = max((ttl + time.Second - 1).Truncate(time.Second), time.Second)
+	return s.try(ctx, "take the name "+name, func(ctx context.Context) error {
 		had, err := s.owner(ctx, name)
 		if err != nil {
 			return err
@@ -41,11 +28,12 @@ func (s *Store) claim(ctx context.Context, name string, owner relay.ID, ttl time
 			return fmt.Errorf("%w: %s", relay.ErrNameTaken, name)
 		}
 		_, err = s.js.PublishMsg(ctx, &nats.Msg{Subject: s.nameSubject(name), Data: []byte(owner.String())},
-			jetstream.WithMsgTTL(max(ttl, time.Second)), jetstream.WithExpectLastSequencePerSubject(had.Seq))
-		if !hasCode(err, codeWrongLastSequence) || attempt == claimAttempts {
-			return err
+			jetstream.WithMsgTTL(ttl), jetstream.WithExpectLastSequencePerSubject(had.Seq))
+		if hasCode(err, codeWrongLastSequence, codeBusyLastSequence) {
+			return errOutrun
 		}
-	}
+		return err
+	})
 }
 
 func (s *Store) owner(ctx context.Context, name string) (stored, error) {
@@ -54,35 +42,38 @@ func (s *Store) owner(ctx context.Context, name string) (stored, error) {
 
 // Release gives back a name.
 func (s *Store) Release(ctx context.Context, name string, owner relay.ID) error {
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	had, err := s.owner(working, name)
-	if err == nil && had.Seq != 0 && string(had.Data) == owner.String() {
-		var answer struct{}
-		err = s.request(working, "$JS.API.STREAM.MSG.DELETE."+s.namesStream(), map[string]any{"seq": had.Seq, "no_erase": true}, &answer)
-		if hasCode(err, codeSequenceNotFound) {
-			err = nil // it has expired or changed hands at this moment
+	return s.try(ctx, "give back the name "+name, func(ctx context.Context) error {
+		had, err := s.owner(ctx, name)
+		if err != nil || had.Seq == 0 || string(had.Data) != owner.String() {
+			return err
 		}
-	}
-	return s.failed(ctx, "give back the name "+name, err)
+		var answer struct{}
+		err = s.request(ctx, "$JS.API.STREAM.MSG.DELETE."+s.namesStream(), map[string]any{"seq": had.Seq, "no_erase": true}, &answer)
+		if hasCode(err, codeSequenceNotFound) {
+			return nil // it has expired or changed hands at this moment
+		}
+		return err
+	})
 }
 
 // Client returns what was saved of a client.
 func (s *Store) Client(ctx context.Context, role relay.Role, username string) (r relay.ClientRecord, err error) {
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	m, err := s.lastBySubject(working, s.clientsStream(), s.clientSubject(role, username))
-	if err == nil && m.Seq != 0 {
+	err = s.try(ctx, "look for "+role.String()+" "+username, func(ctx context.Context) error {
+		m, err := s.lastBySubject(ctx, s.clientsStream(), s.clientSubject(role, username))
+		if err != nil || m.Seq == 0 {
+			return err
+		}
 		saved := struct {
 			*relay.ClientRecord
 			Role string `json:"role"` // of which relay.Role knows only how it is written
 		}{ClientRecord: &r}
-		if err = json.Unmarshal(m.Data, &saved); err != nil {
-			r = relay.ClientRecord{}
+		if err := json.Unmarshal(m.Data, &saved); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		r.Role = role
-	}
-	return r, s.failed(ctx, "look for "+role.String()+" "+username, err)
+		return nil
+	})
+	return r, err
 }
 
 // SaveClient keeps what is known of a client.
@@ -91,16 +82,16 @@ func (s *Store) SaveClient(ctx context.Context, r relay.ClientRecord) error {
 	if err != nil {
 		return err
 	}
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	if s.local != nil {
-		works, cancel := s.local.works(working)
-		defer cancel()
-		working = works
-	}
-	_, err = s.js.Publish(working, s.clientSubject(r.Role, r.Username), data)
-	if cause := context.Cause(working); err != nil && cause != nil {
-		err = cause
-	}
-	return s.failed(ctx, "save "+r.Role.String()+" "+r.Username, err)
+	return s.try(ctx, "save "+r.Role.String()+" "+r.Username, func(ctx context.Context) error {
+		if s.local != nil {
+			works, cancel := s.local.works(ctx)
+			defer cancel()
+			ctx = works
+		}
+		_, err := s.js.Publish(ctx, s.clientSubject(r.Role, r.Username), data)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
+		return err
+	})
 }

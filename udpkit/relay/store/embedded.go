@@ -38,9 +38,10 @@ type embedded struct {
 	lock  *os.File
 	known map[string]bool // streams that were there before
 
-	blocks blocks
-	tail   uint64 // the log's last sequence number, if it is known
-	sure   bool   // tail is known
+	appending chan struct{} // holds a token while an Append is under way; it guards:
+	blocks    blocks
+	tail      uint64 // the log's last sequence number
+	sure      bool   // that it is
 
 	log serverLog
 
@@ -55,7 +56,10 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the log's directory: %w", err)
 	}
-	e = &embedded{cfg: cfg, known: make(map[string]bool), log: serverLog{errors: make(chan struct{}, 1)}}
+	e = &embedded{
+		cfg: cfg, known: make(map[string]bool), appending: make(chan struct{}, 1),
+		log: serverLog{errors: make(chan struct{}, 1)},
+	}
 	e.blocks.dir = filepath.Join(streamDir(cfg.Dir, cfg.Name), "msgs")
 	if e.lock, err = os.OpenFile(filepath.Join(cfg.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("the log's directory: %w", err)
@@ -167,6 +171,18 @@ func (e *embedded) works(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel(nil) }
 }
 
+// begin waits until this call of Append is the only one, and returns works.
+func (e *embedded) begin(ctx context.Context) (works context.Context, done func(), err error) {
+	works, cancel := e.works(ctx)
+	select {
+	case e.appending <- struct{}{}:
+		return works, func() { <-e.appending; cancel() }, nil
+	case <-works.Done():
+		defer cancel()
+		return nil, nil, context.Cause(works)
+	}
+}
+
 // check finds out whether the server can store, and ends what waits for it if not.
 func (e *embedded) check() error {
 	e.mu.Lock()
@@ -189,12 +205,16 @@ func (e *embedded) check() error {
 	return err
 }
 
+// errFailing marks what prevents that anything is stored until it is repaired.
+var errFailing = errors.New("nothing can be stored")
+
 func (e *embedded) setFailure(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failure = err
 	if err != nil {
-		e.fail(err)
+		e.failure = fmt.Errorf("%w: %w", errFailing, err)
+		e.fail(e.failure)
 	}
 }
 
@@ -264,8 +284,8 @@ func (s *Store) heal() {
 // restart starts the server again.
 func (s *Store) restart() error {
 	select {
-	case s.appending <- struct{}{}:
-		defer func() { <-s.appending }()
+	case s.local.appending <- struct{}{}:
+		defer func() { <-s.local.appending }()
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
@@ -273,10 +293,8 @@ func (s *Store) restart() error {
 	if err := s.local.start(); err != nil {
 		return err
 	}
-	ctx, cancel := s.operation(s.ctx)
-	defer cancel()
 	_, before := s.Bounds()
-	if err := s.setUp(ctx); err != nil {
+	if err := s.try(s.ctx, "open the log "+s.cfg.Name, s.setUp); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -81,24 +80,26 @@ func (s *Store) decode(seq uint64, data []byte) (relay.Record, error) {
 
 // Read returns messages from number from on.
 func (s *Store) Read(ctx context.Context, from uint64, max int) ([]relay.Message, error) {
-	working, cancel := s.operation(ctx)
-	defer cancel()
-	messages, err := s.read(working, from, max)
-	return messages, s.failed(ctx, "read messages", err)
+	var messages []relay.Message
+	err := s.try(ctx, "read messages", func(ctx context.Context) (err error) {
+		messages, err = s.read(ctx, from, max)
+		return err
+	})
+	return messages, err
 }
 
 func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Message, error) {
 	if limit < 1 {
 		return nil, nil
 	}
-	for pause := 5 * time.Millisecond; ; pause *= 2 {
+	for pause := time.Millisecond; ; pause *= 2 {
 		first, last := s.Bounds()
 		from = max(from, first)
 		if from > last {
 			return nil, nil
 		}
-		got, err := s.get(ctx, getRequest{Seq: from, Batch: min(limit, maxRead, int(min(last-from, maxRead))+1)})
-		if err != nil && !errors.Is(err, nats.ErrNoResponders) {
+		got, err := s.get(ctx, getRequest{Seq: from, Batch: int(min(uint64(limit), maxRead, last-from+1))})
+		if err != nil {
 			return nil, err
 		}
 		if len(got) > 0 && got[0].Seq == from {
@@ -114,10 +115,8 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 		if len(got) > 0 && (from < state.FirstSeq || s.local != nil || pause > 100*time.Millisecond) {
 			return s.messages(got)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("message %d cannot be read: %w", from, ctx.Err())
-		case <-time.After(pause):
+		if sleep(ctx, pause) != nil {
+			return nil, fmt.Errorf("message %d is nowhere", from)
 		}
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +36,10 @@ const (
 	// operation is how long a call may take if its context says nothing else. It is
 	// longer than a cluster takes to choose a new leader.
 	operation = 8 * time.Second
+	// attempt is how long an answer may take before it is taken for lost, and
+	// maxPause how long the next attempt waits at most.
+	attempt  = 2 * time.Second
+	maxPause = 250 * time.Millisecond
 	// polling is how often the bounds of the log are asked for. What changes them
 	// tells by itself as a rule.
 	polling = time.Second
@@ -129,10 +136,11 @@ func (c Config) withDefaults() (Config, error) {
 // Store is a relay's log in NATS JetStream. Its methods are safe for concurrent
 // use; after Close they return an error that wraps net.ErrClosed.
 type Store struct {
-	cfg Config
-	id  uint64
-	nc  *nats.Conn
-	js  jetstream.JetStream
+	cfg   Config
+	where string // the log is, for errors
+	id    uint64
+	nc    *nats.Conn
+	js    jetstream.JetStream
 
 	local *embedded // nil with URLs
 
@@ -140,8 +148,6 @@ type Store struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	closed sync.Once
-
-	appending chan struct{} // holds a token while an Append to local is under way
 
 	mu          sync.Mutex
 	first, last uint64
@@ -162,7 +168,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, first: 1, grown: make(chan struct{}), runs: make(map[relay.ID]position),
-		appending: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.open(ctx); err != nil {
@@ -179,32 +184,32 @@ func (s *Store) open(ctx context.Context) (err error) {
 		nats.Name("udpkit relay"), nats.NoEcho(), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1), // nothing may be sent later than it seems
 	}
-	url := ""
+	servers := ""
 	if s.cfg.Dir != "" {
+		s.where = "in " + s.cfg.Dir
 		if s.local, err = openEmbedded(s.cfg); err != nil {
 			return err
 		}
 		options = append(options, nats.InProcessServer(s.local), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	} else {
-		url = joinURLs(s.cfg.URLs)
+		servers = strings.Join(s.cfg.URLs, ",")
+		s.where = "at " + hosts(s.cfg.URLs)
 		options = append(options, nats.ReconnectWait(250*time.Millisecond), nats.SetCustomDialer(dialer{s.ctx}))
 		if s.cfg.Credentials != "" {
 			options = append(options, nats.UserCredentials(s.cfg.Credentials))
 		}
 	}
-	if s.nc, err = nats.Connect(url, options...); err != nil {
+	if s.nc, err = nats.Connect(servers, options...); err != nil {
 		if s.cfg.Credentials != "" && errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%w: the credentials: %w", relay.ErrConfig, err)
 		}
-		return s.failed(ctx, "connect to the NATS server", err)
+		return s.failed(ctx, "connect with NATS", err)
 	}
 	if s.js, err = jetstream.New(s.nc); err != nil {
 		return err
 	}
-	opening, cancel := s.operation(ctx)
-	defer cancel()
-	if err := s.setUp(opening); err != nil {
-		return s.failed(ctx, "open the log "+s.cfg.Name, err)
+	if err := s.try(ctx, "open the log "+s.cfg.Name, s.setUp); err != nil {
+		return err
 	}
 	if s.local == nil {
 		_, err := s.nc.Subscribe(s.storedSubject(), func(m *nats.Msg) {
@@ -226,14 +231,18 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func joinURLs(urls []string) (url string) {
-	for i, u := range urls {
-		if i > 0 {
-			url += ","
+// hosts returns the addresses without passwords.
+func hosts(urls []string) string {
+	var hosts []string
+	for _, text := range urls {
+		if u, err := url.Parse(text); err == nil && u.Host != "" {
+			text = u.Host
+		} else if at := strings.LastIndexByte(text, '@'); at >= 0 {
+			text = text[at+1:]
 		}
-		url += u
+		hosts = append(hosts, text)
 	}
-	return url
+	return strings.Join(hosts, ", ")
 }
 
 // dialer ends with the store.
@@ -278,18 +287,55 @@ func (s *Store) Size() (messages, bytes uint64) {
 	return s.last + 1 - s.first, s.bytes
 }
 
-// operation bounds a call.
-func (s *Store) operation(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, operation)
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+// try does something with the log, and tries again what may work later: a cluster
+// chooses another leader, the connection moves to another server. An answer may be
+// lost, so it must not matter if it has been done before.
+func (s *Store) try(ctx context.Context, what string, do func(context.Context) error) error {
+	working, cancel := context.WithTimeout(ctx, operation)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
+		trial, cancel := context.WithTimeout(working, attempt)
+		err := do(trial)
+		cancel()
+		if err == nil || errors.Is(err, relay.ErrNameTaken) {
+			return err
+		}
+		if permanent(err) || sleep(working, pause) != nil {
+			return s.failed(ctx, what, err)
+		}
+	}
+}
+
+// permanent tells that nothing changes if one tries again.
+func permanent(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code < 500
+	}
+	for _, target := range []error{relay.ErrConfig, errRecord, ErrDamaged, errFailing, nats.ErrConnectionClosed} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep waits, and returns an error if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 // failed says what err prevented, or rather that the store is closed or ctx has ended.
 func (s *Store) failed(ctx context.Context, what string, err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case s.ctx.Err() != nil:
@@ -297,11 +343,7 @@ func (s *Store) failed(ctx context.Context, what string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("no answer within %v: %w", operation, os.ErrDeadlineExceeded)
 	}
-	where := s.cfg.Dir
-	if where == "" {
-		where = "NATS"
-	}
-	return fmt.Errorf("%s in %s: %w", what, where, err)
+	return fmt.Errorf("%s %s: %w", what, s.where, err)
 }
 
 // The subjects, and the names of the streams.
@@ -409,27 +451,34 @@ func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig, must boo
 
 // Error codes of JetStream that nats.go has no names for.
 const (
+	codeNoPeers              = 10005 // for so many replicas
 	codeReplicasNotSupported = 10074 // the server is not part of a cluster
-	codeWrongLastSequence    = 10071
 	codeSequenceNotFound     = 10043
+	codeWrongLastSequence    = 10071 // the condition of a message is not fulfilled
+	codeBusyLastSequence     = 10164 // the same, on account of a message that is on its way into the cluster
+	codeIncompleteBatch      = 10176 // part of it is lost
+	codeTooManyBatches       = 10210 // at the same time
 )
 
-func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	if cfg.Replicas != 0 || s.local != nil {
-		return s.js.CreateStream(ctx, cfg)
+func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) (stream jetstream.Stream, err error) {
+	asked := cfg.Replicas
+	if asked == 0 && s.local == nil {
+		cfg.Replicas = 3
 	}
-	cfg.Replicas = 3
-	stream, err := s.js.CreateStream(ctx, cfg)
-	if hasCode(err, codeReplicasNotSupported) {
+	if stream, err = s.js.CreateStream(ctx, cfg); asked == 0 && hasCode(err, codeReplicasNotSupported) {
 		cfg.Replicas = 1
 		stream, err = s.js.CreateStream(ctx, cfg)
+	}
+	if hasCode(err, codeNoPeers) {
+		err = fmt.Errorf("%d replicas need as many servers that run; start more, or ask for fewer replicas: %w", cfg.Replicas, err)
 	}
 	return stream, err
 }
 
-func hasCode(err error, code jetstream.ErrorCode) bool {
+// hasCode tells whether err is one of these answers of JetStream.
+func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == code
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode)
 }
 
 // poll keeps the bounds true: retention moves the first, other servers the last.
@@ -442,7 +491,7 @@ func (s *Store) poll() {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, operation)
+		ctx, cancel := context.WithTimeout(s.ctx, attempt)
 		state, err := s.state(ctx)
 		cancel()
 		if err == nil {
