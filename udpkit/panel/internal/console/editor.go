@@ -78,3 +78,11 @@ func (e *Editor) Next() (string, error) {
 
 // Patient is false.
 func (*Editor) Patient() bool { return false }
+
+// Print writes lines, and a newline behind them, above the line being typed.
+func (e *Editor) Print(lines string) error {
+	if _, err := io.WriteString(e, lines+"\n"); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}

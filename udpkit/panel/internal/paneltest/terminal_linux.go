@@ -129,12 +129,13 @@ func (s *Screen) Lines() (lines []string, x, y int) {
 	return lines, x, y
 }
 
-// Until waits for a text on the screen, wherever lines wrap.
+// Until waits for a text on the screen, wherever its lines wrap.
 func (s *Screen) Until(t *testing.T, text string) {
 	t.Helper()
+	squeeze := func(text string) string { return strings.ReplaceAll(text, " ", "") } // a line may wrap at a space
 	require.Eventually(t, func() bool {
 		lines, _, _ := s.Lines()
-		return strings.Contains(strings.Join(lines, "\n"), text) || strings.Contains(strings.Join(lines, ""), text)
+		return strings.Contains(squeeze(strings.Join(lines, "")), squeeze(text))
 	}, Patience, 5*time.Millisecond, "never on the screen: %q", text)
 }
 
