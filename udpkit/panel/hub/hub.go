@@ -43,6 +43,8 @@ type Options struct {
 	// ReadHistory and plots. However long the role runs, it stays small. It is emptied
 	// once the role's socket is open. Default: none.
 	History string
+	// Place is where a server's log is, for a person. Default: nothing is said of it.
+	Place string
 	// MaxRuntime ends the role after this time. 0 means no limit.
 	MaxRuntime time.Duration
 }
@@ -66,7 +68,7 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 		return s.abandon(err)
 	}
 	defer server.Close()
-	s.start(&view{role: roleServer, server: server, log: cfg.Log})
+	s.start(&view{role: roleServer, server: server, log: cfg.Log, place: opt.Place})
 	return s.finish("", server.Run(s.ctx))
 }
 

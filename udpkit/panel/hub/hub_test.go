@@ -148,7 +148,7 @@ func TestPlainText(t *testing.T) {
 	assert.Contains(t, text, "next       #4")
 	server.stop()
 	text = server.ends(t)
-	assert.Contains(t, text, "Relay server on "+addr.String()+". The log: empty.")
+	assert.Contains(t, text, "Relay server on "+addr.String()+"; the log: empty. Ctrl-C ends it.\n")
 	for _, part := range []string{"clients    2 registered; 2 left", "stored     3 messages", "delivered  3 messages", "log        #1 to #3", "writer ann", " left\n"} {
 		assert.Contains(t, text, part)
 	}
@@ -265,6 +265,7 @@ func TestJoin(t *testing.T) {
 
 // TestSay: lines without anybody who types.
 func TestSay(t *testing.T) {
+	assert.Empty(t, hub.Numbered(-1))
 	_, addr := startServer(t, relay.ServerConfig{}, hub.Options{})
 	ann := start(t, func(ctx context.Context, out io.Writer) error {
 		return hub.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, hub.Options{Out: out, Say: []string{"one", "two"}})
@@ -481,11 +482,7 @@ func TestNameTaken(t *testing.T) {
 func TestManyMessages(t *testing.T) {
 	const many = 20_000
 	_, addr := startServer(t, relay.ServerConfig{}, hub.Options{})
-	var lines strings.Builder
-	for i := range many {
-		fmt.Fprintf(&lines, "line %d\n", i+1)
-	}
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader(lines.String()), hub.Options{})
+	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, nil, hub.Options{Say: hub.Numbered(many)})
 	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: many}, hub.Options{})
 	assert.Contains(t, ann.ends(t), "stored     20,000 of 20,000 messages")
 	text := bob.ends(t)

@@ -41,6 +41,7 @@ func runCell() error {
 	}
 	switch *run {
 	case "server":
+		opt.Place = "memory"
 		return hub.Server(ctx, relay.ServerConfig{Listen: addr}, opt)
 	case "reader":
 		return hub.Reader(ctx, relay.ReaderConfig{Server: addr, Username: "ann"}, opt)
@@ -62,7 +63,7 @@ func TestNotebookServer(t *testing.T) {
 	open = open[strings.Index(open, "127.0.0.1:"):]
 	addr := netip.MustParseAddrPort(open[:strings.Index(open, "<")])
 	write(t, addr, "ann", "one", "two")
-	k.Until(t, "writer ann at 127.0.0.1:", "messages #1 to #2", ">2</span><br>stored<")
+	k.Until(t, "writer ann at 127.0.0.1:", "the log in memory: #1 to #2", ">2</span><br>stored<")
 	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob"}, hub.Options{})
 	k.Until(t, "reader <b>bob</b>", "2 delivered", ">2</span><br>delivered<")
 	k.Interrupt(t)

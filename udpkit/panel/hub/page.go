@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -219,7 +220,7 @@ func (p *page) server(d *pageData, add func(value, label string), stored, delive
 	v := p.view
 	s := v.server.Stats()
 	d.Title, d.State, d.Nothing = "Relay server", "open on "+v.server.Addr().String(), "Nobody has come yet."
-	d.Help = fmt.Sprintf("writers write, it stores, readers read · the log: messages %s · ■ ends it", kept(s.First, s.Last))
+	d.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
 	add(fmt.Sprint(s.Readers), "readers")
 	add(fmt.Sprint(s.Writers), "writers")
 	add(number(s.Stored), "stored")

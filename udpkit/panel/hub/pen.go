@@ -65,6 +65,15 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	return why, both(err, p.missing(source.Patient()))
 }
 
+// Numbered returns so many lines, each with its number, for Options.Say.
+func Numbered(n int) []string {
+	lines := make([]string, max(0, n))
+	for i := range lines {
+		lines[i] = fmt.Sprintf("line %d", i+1)
+	}
+	return lines
+}
+
 // both returns two errors as one of one line.
 func both(first, second error) error {
 	if first == nil || second == nil {

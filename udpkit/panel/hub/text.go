@@ -160,7 +160,7 @@ func (t *text) describe(e relay.Event) string {
 func (t *text) begin(e relay.StartEvent) string {
 	switch {
 	case t.view.server != nil:
-		return fmt.Sprintf("Relay server on %v. The log: %s. Ctrl-C ends it.", e.Local, kept(t.view.log.Bounds()))
+		return fmt.Sprintf("Relay server on %v; %s. Ctrl-C ends it.", e.Local, t.view.logText(t.view.log.Bounds()))
 	case e.Role == relay.RoleWriter && t.view.reader != nil:
 		return ""
 	case e.Role == relay.RoleReader && t.view.writer == nil:

@@ -19,6 +19,7 @@ type view struct {
 	begun    time.Time
 	server   *relay.Server
 	log      relay.Log // a server's
+	place    string    // of the log, for a person
 	reader   *relay.Reader
 	writer   *relay.Writer
 
@@ -90,6 +91,14 @@ func (v *view) logSize() string {
 		return bytes(size)
 	}
 	return ""
+}
+
+// logText says where the log is and which messages it has.
+func (v *view) logText(first, last uint64) string {
+	if v.place == "" {
+		return "the log: " + kept(first, last)
+	}
+	return "the log in " + printable(v.place) + ": " + kept(first, last)
 }
 
 // printable returns a text fit to be shown in one line: a tab is a space, and what
