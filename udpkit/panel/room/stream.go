@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
