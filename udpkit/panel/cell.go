@@ -96,6 +96,15 @@ func ParsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
+// ParseLines reads the lines of a text, as an environment variable holds them, for
+// what a role says where nobody types. There is no error; Flag wants one.
+func ParseLines(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return strings.Split(text, "\n"), nil
+}
+
 // SessionFile returns the path of a file that all cells of a notebook share and
 // no other notebook does; it is gone when the kernel ends or starts again.
 // Outside of GoNB it is in os.TempDir.

@@ -15,11 +15,21 @@ import (
 // shows the notebook, and for the notebook's file.
 const betweenIdle = 250 * time.Millisecond
 
+//go:embed styles.html
+var stylesHTML string
+
+// Templates parses what a package shows with NewLive; it panics if that cannot be
+// parsed. The styles that all panels have in common are defined in it: frame, faint,
+// table, th, td, big, bad and tile. The function text is Printable.
+func Templates(html string, functions template.FuncMap) *template.Template {
+	common := template.New("page").Funcs(template.FuncMap{"text": func(s any) string { return Printable(fmt.Sprint(s)) }})
+	return template.Must(template.Must(common.Parse(stylesHTML)).Funcs(functions).Parse(html))
+}
+
 //go:embed page.html
 var pageHTML string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"text":      func(s any) string { return Printable(fmt.Sprint(s)) },
+var pageTemplate = Templates(pageHTML, template.FuncMap{
 	"short":     short,
 	"buffer":    buffer,
 	"tenths":    tenths,
@@ -31,7 +41,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"color":     Color,
 	"plural":    plural[uint64],
 	"percent":   func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) },
-}).Parse(pageHTML))
+})
 
 // Color returns the CSS colour of a state, that white text can be read on. States
 // that are not of the default cycle share a neutral one.

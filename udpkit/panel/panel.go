@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
@@ -114,7 +115,7 @@ func (o Options) display(s *session) display {
 		out = os.Stdout
 	}
 	if o.JSON {
-		return jsonLines{udpkit.NewJournal(out)}
+		return jsonLines{console.NewJSON(out)}
 	}
 	return newText(out, s.ended)
 }
@@ -251,19 +252,11 @@ func (s *session) run(role interface {
 	return errors.Join(err, s.failure(), shown, closed)
 }
 
-// jsonLines shows events as the journal's lines.
-type jsonLines struct{ *udpkit.Journal }
+// jsonLines shows events as the journal's lines. Those of notes are skipped by
+// udpkit.ReadJournal.
+type jsonLines struct{ *console.JSON }
 
-func (j jsonLines) event(e udpkit.Event) error { return j.Write(e) }
+func (j jsonLines) event(e udpkit.Event) error { return j.Event(e) }
+func (j jsonLines) note(text string) error     { return j.Note(text) }
 func (jsonLines) idle(time.Duration)           {}
 func (jsonLines) end() error                   { return nil }
-
-func (j jsonLines) note(text string) error { return j.Write(noteEvent{Text: text, At: time.Now()}) }
-
-// noteEvent is a line that udpkit.ReadJournal skips.
-type noteEvent struct {
-	Text string    `json:"text"`
-	At   time.Time `json:"at"`
-}
-
-func (noteEvent) Kind() string { return "note" }

@@ -3,14 +3,12 @@ package panel
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"golang.org/x/term"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // frames are the pictures of the waiting indicator.
@@ -18,50 +16,24 @@ var frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧",
 
 // text shows one line an event, and on a terminal a waiting indicator below.
 type text struct {
-	out      io.Writer
-	ended    func() string
-	terminal bool // the indicator can be drawn in place
-	color    bool
+	*console.Screen
+	ended func() string
 
 	mu       sync.Mutex
 	interval time.Duration // a server's; 0 for a client
 	frame    int
-	drawn    int // columns that the indicator takes at the moment
 }
 
 func newText(out io.Writer, ended func() string) *text {
-	t := &text{out: out, ended: ended}
-	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" {
-		t.terminal = term.IsTerminal(int(file.Fd()))
-	}
-	// The console that Windows had before its Terminal shows escapes as they are.
-	t.color = t.terminal && os.Getenv("NO_COLOR") == "" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
-	return t
-}
-
-// The colours of text, as parameters of the SGR escape.
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	blue   = "34"
-	bold   = "1"
-	faint  = "2"
-)
-
-func (t *text) paint(color, s string) string {
-	if !t.color || color == "" {
-		return s
-	}
-	return "\x1b[" + color + "m" + s + "\x1b[0m"
+	return &text{Screen: console.NewScreen(out), ended: ended}
 }
 
 // state is a state in its colour, padded to the longest of the default ones.
 func (t *text) state(s udpkit.State) string {
 	color := map[udpkit.State]string{
-		udpkit.StateActive: green, udpkit.StateStandby: blue, udpkit.StateMaintenance: yellow, udpkit.StateError: red,
+		udpkit.StateActive: console.Green, udpkit.StateStandby: console.Blue, udpkit.StateMaintenance: console.Yellow, udpkit.StateError: console.Red,
 	}[s]
-	return t.paint(color, fmt.Sprintf("%-11s", Printable(string(s))))
+	return t.Paint(color, fmt.Sprintf("%-11s", Printable(string(s))))
 }
 
 func (t *text) event(e udpkit.Event) error {
@@ -75,7 +47,7 @@ func (t *text) event(e udpkit.Event) error {
 	case udpkit.SentEvent:
 		line = fmt.Sprintf("%s  %s  #%d sent to %s", clock(e.At), t.state(e.State), e.MessageID, plural(e.Targets, "target"))
 		if e.Failed > 0 {
-			line += t.paint(red, fmt.Sprintf(", %d failed", e.Failed))
+			line += t.Paint(console.Red, fmt.Sprintf(", %d failed", e.Failed))
 		}
 	case udpkit.AckEvent:
 		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", clock(e.At), "ack", e.MessageID, Printable(e.ClientID), e.Client, short(e.RTT))
@@ -85,18 +57,18 @@ func (t *text) event(e udpkit.Event) error {
 			line += ", latency " + short(e.Latency)
 		}
 		if e.Late {
-			line += t.paint(yellow, ", late")
+			line += t.Paint(console.Yellow, ", late")
 		}
 	case udpkit.GapEvent:
-		line = fmt.Sprintf("%s  %s  %s by %v", clock(e.At), t.paint(red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
+		line = fmt.Sprintf("%s  %s  %s by %v", clock(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
 	case udpkit.TimeoutEvent:
-		line = fmt.Sprintf("%s  %s  no message for %s", clock(e.At), t.paint(yellow, fmt.Sprintf("%-11s", "silence")), short(e.Elapsed))
+		line = fmt.Sprintf("%s  %s  no message for %s", clock(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), short(e.Elapsed))
 	case udpkit.ErrorEvent:
-		label, color := "error", red
+		label, color := "error", console.Red
 		if e.Ended {
-			label, color = "recovered", green
+			label, color = "recovered", console.Green
 		}
-		line = fmt.Sprintf("%s  %s  %s", clock(e.At), t.paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
+		line = fmt.Sprintf("%s  %s  %s", clock(e.At), t.Paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
 	case udpkit.ServerSummary:
 		line = t.serverSummary(e)
 	case udpkit.ClientSummary:
@@ -104,16 +76,16 @@ func (t *text) event(e udpkit.Event) error {
 	default:
 		return nil
 	}
-	return t.print(line)
+	return t.Print(line)
 }
 
 func (t *text) start(e udpkit.StartEvent) string {
 	line := fmt.Sprintf("Server at %v, every %v, epoch %v. Ctrl-C ends it.", e.Listen, e.Interval, e.Epoch)
 	if e.ClientID != "" {
-		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.paint(bold, Printable(e.ClientID)), e.Listen, e.Receiver)
+		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.Paint(console.Bold, Printable(e.ClientID)), e.Listen, e.Receiver)
 	}
 	if smallBuffer(e.ReadBuffer) {
-		line += "\n  " + t.paint(yellow, "receive buffer "+buffer(e.ReadBuffer))
+		line += "\n  " + t.Paint(console.Yellow, "receive buffer "+buffer(e.ReadBuffer))
 	}
 	for _, to := range e.Targets {
 		line += fmt.Sprintf("\n  to %v", to)
@@ -149,7 +121,7 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 // summary is a block of labels and values; an empty value is left out.
 func (t *text) summary(runtime time.Duration, lines ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %s", t.paint(bold, "Ended: "+t.ended()), short(runtime))
+	fmt.Fprintf(&b, "\n%s, %s", t.Paint(console.Bold, "Ended: "+t.ended()), short(runtime))
 	for i := 0; i < len(lines); i += 2 {
 		if lines[i+1] != "" {
 			fmt.Fprintf(&b, "\n  %-13s %s", lines[i], lines[i+1])
@@ -159,32 +131,11 @@ func (t *text) summary(runtime time.Duration, lines ...string) string {
 }
 
 func (t *text) note(remark string) error {
-	return t.print(fmt.Sprintf("%s  %-11s  %s", clock(time.Now()), "note", Printable(remark)))
-}
-
-// print writes a line where the indicator was.
-func (t *text) print(line string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, err := fmt.Fprintf(t.out, "%s%s\n", t.erase(), line); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
-}
-
-// erase returns what clears the indicator, with nothing but spaces: any terminal
-// understands them.
-func (t *text) erase() string {
-	if t.drawn == 0 {
-		return ""
-	}
-	blank := "\r" + strings.Repeat(" ", t.drawn) + "\r"
-	t.drawn = 0
-	return blank
+	return t.Print(fmt.Sprintf("%s  %-11s  %s", clock(time.Now()), "note", Printable(remark)))
 }
 
 func (t *text) idle(elapsed time.Duration) {
-	if !t.terminal {
+	if !t.HasStatus() {
 		return
 	}
 	t.mu.Lock()
@@ -194,18 +145,10 @@ func (t *text) idle(elapsed time.Duration) {
 		wait = "next message in " + tenths(max(0, t.interval-elapsed))
 	}
 	t.frame = (t.frame + 1) % len(frames)
-	erase := t.erase()
-	t.drawn = len(wait) + 2
-	// If it fails, so does the next line, which tells.
-	_, _ = fmt.Fprintf(t.out, "%s%s %s", erase, frames[t.frame], t.paint(faint, wait))
+	t.Status(frames[t.frame], wait)
 }
 
-func (t *text) end() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, err := io.WriteString(t.out, t.erase())
-	return err
-}
+func (t *text) end() error { return t.Clear() }
 
 // missing says which ids a gap left out.
 func missing(e udpkit.GapEvent) string {

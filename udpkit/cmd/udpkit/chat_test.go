@@ -16,10 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// talking starts a chat command that is typed at through a pipe.
+// talking starts a command that is typed at through a pipe.
 func talking(t *testing.T, args ...string) (*process, io.WriteCloser) {
 	t.Helper()
-	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], append([]string{"chat"}, args...)...), t: t}
+	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), t: t}
 	p.Env = append(os.Environ(), asCommand+"=1")
 	out, err := p.StdoutPipe()
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func types(t *testing.T, in io.Writer, line string) {
 
 func chatServer(t *testing.T, args ...string) (s *process, in io.WriteCloser, port string) {
 	t.Helper()
-	s, in = talking(t, append([]string{"server", "--address", "127.0.0.1", "--port", "0"}, args...)...)
+	s, in = talking(t, append([]string{"chat", "server", "--address", "127.0.0.1", "--port", "0"}, args...)...)
 	line := s.until("Chat server on 127.0.0.1:")
 	_, port, _ = strings.Cut(line, "Chat server on 127.0.0.1:")
 	return s, in, port[:strings.IndexAny(port, ". ")]
@@ -60,9 +60,9 @@ func chatServer(t *testing.T, args ...string) (s *process, in io.WriteCloser, po
 // TestChat is a chat in three terminals.
 func TestChat(t *testing.T) {
 	server, operator, port := chatServer(t)
-	ann, annTypes := talking(t, "client", "--port", port, "--name", "ann")
+	ann, annTypes := talking(t, "chat", "client", "--port", port, "--name", "ann")
 	ann.until("is now ann")
-	bob, bobTypes := talking(t, "client", "--address", "localhost", "--port", port, "--name", "bob")
+	bob, bobTypes := talking(t, "chat", "client", "--address", "localhost", "--port", port, "--name", "bob")
 	bob.until("is now bob")
 	types(t, annTypes, "hello bob")
 	bob.until("  ann: hello bob")
@@ -91,9 +91,9 @@ func TestChatEnds(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		server, operator, port := chatServer(t)
 		require.NoError(t, operator.Close(), "a server runs without a keyboard")
-		leaves, _ := talking(t, "client", "--port", port, "--json")
+		leaves, _ := talking(t, "chat", "client", "--port", port, "--json")
 		leaves.event("message")
-		stays, _ := talking(t, "client", "--port", port)
+		stays, _ := talking(t, "chat", "client", "--port", port)
 		stays.until("you are")
 		begun := time.Now()
 		require.NoError(t, leaves.Process.Signal(signal))

@@ -1,6 +1,6 @@
 // Command udpkit runs the systems of this module from a terminal: broadcasting,
-// echo, the beacon, the chat, the lab, which is JupyterLab with the notebooks, and a
-// benchmark of the receivers.
+// echo, the beacon, the chat, the relay, the lab, which is JupyterLab with the
+// notebooks, and a benchmark of the receivers.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
 func main() {
@@ -34,7 +35,7 @@ func run(ctx context.Context, args []string) int {
 		Use:   "udpkit",
 		Short: "UDP networking that people can see",
 		Long: "udpkit broadcasts a server's state over UDP and receives it in any number of clients, echoes, finds\n" +
-			"neighbours, chats, and starts JupyterLab with notebooks that show all of it.",
+			"neighbours, chats, relays what must not be lost, and starts JupyterLab with notebooks that show all of it.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) int {
 		sendCommand(),
 		beaconCommand(),
 		chatCommand(),
+		relayCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		if cmd.Args == nil {
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig),
-		errors.Is(err, chat.ErrConfig), cmd == root:
+		errors.Is(err, chat.ErrConfig), errors.Is(err, relay.ErrConfig), cmd == root:
 		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:

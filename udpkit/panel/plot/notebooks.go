@@ -16,8 +16,8 @@ func NotebooksSVG() ([]byte, error) { return notebooksPicture().svg() }
 
 func notebooksPicture() picture {
 	return picture{
-		title: "The notebooks: three to read, one after the other; a server that broadcasts to its clients; a chat server that its clients connect to",
-		width: 680, height: 334,
+		title: "The notebooks: three to read, one after the other; a server that broadcasts to its clients; a chat server that its clients connect to; a relay that stores what writers write and delivers it to readers",
+		width: 680, height: 426,
 		draw: func(c draw.Canvas) error {
 			sequence{Canvas: c}.notebooks()
 			return nil
@@ -47,6 +47,13 @@ func (s sequence) notebooks() {
 	s.notebook(110, 270, "chat_server", "passes on", payloadColor)
 	s.notebook(570, 270, "chat_client", "as many as you like", payloadColor)
 	s.both(192, 292, 488)
+
+	s.say(12, 346, text.XLeft, grey, "6. with UDP, and nothing lost: what writers write is stored, and every reader gets it once")
+	s.notebook(110, 364, "relay_writer", "as many as you like", udpColor)
+	s.notebook(340, 364, "relay_server", "stores, and delivers", udpColor)
+	s.notebook(570, 364, "relay_reader", "as many as you like", udpColor)
+	s.arrow(190, 386, 258, 386, accent)
+	s.arrow(420, 386, 488, 386, stateColor("ACTIVE"))
 }
 
 // notebook draws the box of a notebook; x is its middle.

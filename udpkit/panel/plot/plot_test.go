@@ -20,6 +20,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/basics"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/hub"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/lesson"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/plot"
 	"github.com/stretchr/testify/require"
@@ -426,4 +427,61 @@ func ExampleSequenceSVG() {
 	}
 	fmt.Println(strings.Contains(string(svg), "Client 1 received message 7"))
 	// Output: true
+}
+
+// TestRelay: what package hub wrote is drawn, and the pictures of its notebooks.
+func TestRelay(t *testing.T) {
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none")
+	_, err := plot.RelaySVG(none)
+	require.ErrorIs(t, err, plot.ErrEmpty)
+	require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
+	write := func(role string, samples ...hub.Sample) string {
+		file := filepath.Join(dir, "history")
+		text := fmt.Sprintf(`{"event":"start","role":%q,"username":"<b>ann"}`+"\n", role)
+		for _, s := range samples {
+			fields, err := json.Marshal(s)
+			require.NoError(t, err)
+			text += `{"event":"sample",` + string(fields[1:]) + "\n"
+		}
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return file
+	}
+	_, err = plot.RelaySVG(write("server", hub.Sample{Served: true}))
+	require.ErrorIs(t, err, plot.ErrEmpty)
+
+	// 1,000 messages in the third second; bob is behind, and carl comes later.
+	second := time.Second
+	svg, err := plot.RelaySVG(write("server",
+		hub.Sample{Served: true},
+		hub.Sample{At: second, Served: true, Lags: []hub.Lag{{Username: "bob"}}},
+		hub.Sample{At: 2 * second, Served: true, Stored: 1000, Delivered: 400, Lags: []hub.Lag{{Username: "bob", Messages: 600}}},
+		hub.Sample{At: 3 * second, Served: true, Stored: 1000, Delivered: 1000, Lags: []hub.Lag{{Username: "bob"}, {Username: "carl<i>", Messages: 1}}},
+		hub.Sample{At: 4 * second, Served: true, Stored: 1000, Delivered: 2000},
+	))
+	require.NoError(t, err)
+	found := texts(t, svg)
+	for _, want := range []string{"Throughput", "messages a second", "How far behind", "time since the start (s)", "● stored", "● delivered", "● bob", "● carl<i>", "1k", "500"} {
+		require.Contains(t, found, want)
+	}
+	require.Contains(t, string(svg), "Relay server &lt;b&gt;ann over 4s, messages stored: 1000, delivered: 2000", "for those who cannot see it")
+	require.NotContains(t, found, "grey: no server")
+
+	svg, err = plot.RelaySVG(write("join", hub.Sample{Served: true}, hub.Sample{At: second, Stored: 1, Pending: 1}, hub.Sample{At: 2 * second, Served: true, Stored: 2, Delivered: 2, Missing: 3}))
+	require.NoError(t, err)
+	found = texts(t, svg)
+	require.Contains(t, found, "grey: no server")
+	require.Contains(t, found, "● not stored yet")
+	require.Contains(t, string(svg), "missing: 3")
+	require.Contains(t, string(svg), "#EAEEF2", "the second without a server")
+	require.Error(t, plot.Relay(none))
+
+	for want, draw := range map[string]func() ([]byte, error){
+		"prove it: here is a cookie": plot.RegistrationSVG, "ack: next #3, up to #5, missing #3": plot.NumbersSVG,
+		"I have it: #12": plot.StoredSVG, "killed": plot.KilledSVG,
+	} {
+		svg, err := draw()
+		require.NoError(t, err)
+		require.Contains(t, texts(t, svg), want)
+	}
 }

@@ -15,10 +15,10 @@ const peersShown = 50
 //go:embed page.html
 var pageHTML string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"ago": ago, "clock": clock, "short": short, "name": name, "id": id,
-	"change": changeText, "failure": failureText, "text": panel.Printable,
-}).Parse(pageHTML))
+	"change": changeText, "failure": failureText,
+})
 
 // page is a live panel in a notebook.
 type page struct {

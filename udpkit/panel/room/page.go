@@ -21,11 +21,10 @@ const (
 //go:embed page.html
 var pageHTML string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"text":   panel.Printable,
+var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"clock":  clock,
 	"plural": plural[uint64],
-}).Parse(pageHTML))
+})
 
 // view is what is known of a role beyond its events.
 type view struct {

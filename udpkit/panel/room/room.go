@@ -1,7 +1,6 @@
 package room
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -12,8 +11,8 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // leaving is how long a client waits for the server's goodbye after exit.
@@ -138,16 +137,17 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 	case box:
 		s.show, s.echo = newPage(v), s.client
 		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
-			go s.lines(ctx, &inputBox{bufio.NewReader(os.Stdin)})
+			go s.lines(ctx, console.NewInputBox("Say: "))
 		}
 	case opt.JSON:
-		s.show = jsonLines{udpkit.NewJournal(out)}
+		s.show = jsonLines{console.NewJSON(out)}
 	default:
-		if e := newEditor(opt.In, out); e != nil {
-			if err := e.raw(); err != nil {
-				return nil, err
-			}
-			restore = e.restore
+		e, err := console.NewEditor(opt.In, out)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			restore = e.Restore
 			s.show = &text{out: e, summary: v.summary}
 			go s.lines(ctx, e)
 			opt.In = nil
@@ -157,7 +157,7 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 	}
 	if opt.In != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-		go s.lines(ctx, &scanner{bufio.NewScanner(opt.In)})
+		go s.lines(ctx, console.NewReader(opt.In))
 	}
 	return func(err error) error {
 		s.mu.Lock()
@@ -274,23 +274,18 @@ func (s *session) unlessEnded(show func() error) {
 	}
 }
 
-// source is where lines come from that a person types.
-type source interface {
-	// next returns a line without its newline. io.EOF is a farewell.
-	next() (string, error)
-	// patient reports whether all that was said before the end must be delivered
-	// however long it takes, as with a file.
-	patient() bool
-}
-
 // lines takes each line until ctx ends.
-func (s *session) lines(ctx context.Context, from source) {
+func (s *session) lines(ctx context.Context, from console.Source) {
 	for {
-		line, err := from.next()
+		line, err := from.Next()
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && from.patient() && !s.client {
+		if errors.Is(err, console.ErrLineTooLong) {
+			s.unlessEnded(func() error { return s.show.note(err.Error()) })
+			continue
+		}
+		if err != nil && from.Patient() && !s.client {
 			return // a server may run without a keyboard
 		}
 		if err != nil {
@@ -298,50 +293,17 @@ func (s *session) lines(ctx context.Context, from source) {
 		} else if !s.take(line, s.echo) {
 			continue
 		}
-		if !from.patient() {
+		if !from.Patient() {
 			time.AfterFunc(leaving, s.cancel)
 		}
 		return
 	}
 }
 
-// scanner reads lines from anything.
-type scanner struct{ *bufio.Scanner }
-
-func (s *scanner) next() (string, error) {
-	if !s.Scan() {
-		return "", io.EOF
-	}
-	return s.Text(), nil
-}
-
-func (*scanner) patient() bool { return true }
-
-// inputBox asks for a line in the notebook, below the panel.
-type inputBox struct{ stdin *bufio.Reader }
-
-func (b *inputBox) next() (string, error) {
-	gonbui.RequestInput("Say: ", false)
-	line, err := b.stdin.ReadString('\n')
-	return strings.TrimRight(line, "\r\n"), err
-}
-
-func (*inputBox) patient() bool { return false }
-
 // jsonLines shows events as JSON lines.
-type jsonLines struct{ *udpkit.Journal }
+type jsonLines struct{ *console.JSON }
 
-func (j jsonLines) event(e chat.Event) error { return j.Write(e) }
+func (j jsonLines) event(e chat.Event) error { return j.Event(e) }
+func (j jsonLines) note(text string) error   { return j.Note(chat.Clean(text)) }
 func (jsonLines) said(string) error          { return nil }
 func (jsonLines) end(string) error           { return nil }
-
-func (j jsonLines) note(text string) error {
-	return j.Write(noteEvent{Text: chat.Clean(text), At: time.Now()})
-}
-
-type noteEvent struct {
-	Text string    `json:"text"`
-	At   time.Time `json:"at"`
-}
-
-func (noteEvent) Kind() string { return "note" }

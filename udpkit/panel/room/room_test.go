@@ -1,13 +1,11 @@
 package room_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,37 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/paneltest"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/room"
 )
 
-const patience = 10 * time.Second
-
-// buffer is an io.Writer that can be read while others write.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *buffer) shows(t *testing.T, text string) {
-	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(b.String(), text) }, patience, 5*time.Millisecond, "never shown: %q", text)
-}
-
 // role is one that runs beside the test.
 type role struct {
-	out   *buffer
+	out   *paneltest.Buffer
 	types *io.PipeWriter
 	addr  netip.AddrPort // where it listens, or is connected
 	stop  context.CancelFunc
@@ -56,7 +30,7 @@ type role struct {
 func startRole(t *testing.T, server netip.AddrPort, opt room.Options) *role {
 	t.Helper()
 	in, types := io.Pipe()
-	r := &role{out: new(buffer), types: types, ended: make(chan error, 1)}
+	r := &role{out: new(paneltest.Buffer), types: types, ended: make(chan error, 1)}
 	opt.In = in
 	if opt.Out == nil {
 		opt.Out = r.out
@@ -99,7 +73,7 @@ func (r *role) end(t *testing.T) string {
 	select {
 	case err := <-r.ended:
 		require.NoError(t, err)
-	case <-time.After(patience):
+	case <-time.After(paneltest.Patience):
 		require.Fail(t, "the role does not end", r.out)
 	}
 	return r.out.String()
@@ -108,22 +82,22 @@ func (r *role) end(t *testing.T) string {
 func TestPlainText(t *testing.T) {
 	server := startRole(t, netip.AddrPort{}, room.Options{})
 	ann, bob := startRole(t, server.addr, room.Options{}), startRole(t, server.addr, room.Options{})
-	bob.out.shows(t, "you are")
-	ann.out.shows(t, bob.addr.String()+" joined")
+	bob.out.Shows(t, "you are")
+	ann.out.Shows(t, bob.addr.String()+" joined")
 	ann.says(t, "/name ann")
-	bob.out.shows(t, "is now ann")
+	bob.out.Shows(t, "is now ann")
 	ann.says(t, "  hello  ")
-	bob.out.shows(t, "  ann: hello\n")
-	server.out.shows(t, "  ann: hello\n")
+	bob.out.Shows(t, "  ann: hello\n")
+	server.out.Shows(t, "  ann: hello\n")
 	server.says(t, "hi")
-	ann.out.shows(t, "  server: hi\n")
+	ann.out.Shows(t, "  server: hi\n")
 	ann.says(t, strings.Repeat("x", chat.MaxLine+1))
-	ann.out.shows(t, "the limit is 4096")
+	ann.out.Shows(t, "the limit is 4096")
 	ann.says(t, "Exit")
 	assert.Contains(t, ann.end(t), "Ended: by exit, after ")
 	bob.stop()
 	assert.Contains(t, bob.end(t), "Ended: interrupted, after ")
-	server.out.shows(t, bob.addr.String()+" left")
+	server.out.Shows(t, bob.addr.String()+" left")
 	server.says(t, "exit")
 	text := server.end(t)
 	assert.Contains(t, text, "clients    2")
@@ -154,10 +128,10 @@ func TestJSON(t *testing.T) {
 	server := startRole(t, netip.AddrPort{}, room.Options{JSON: true})
 	client := startRole(t, server.addr, room.Options{})
 	client.says(t, "hello <b>")
-	server.out.shows(t, `"text":"hello`)
+	server.out.Shows(t, `"text":"hello`)
 	client.says(t, "exit")
 	client.end(t)
-	server.out.shows(t, `{"event":"leave",`)
+	server.out.Shows(t, `{"event":"leave",`)
 	server.stop()
 	text := server.end(t)
 	for _, part := range []string{`{"event":"start",`, `{"event":"join","client":"127.0.0.1:`, `{"event":"message","from":"127.0.0.1:`, `"reason":"left"`, `{"event":"summary","accepted":1,`} {

@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -140,11 +139,5 @@ func overTCP(ctx context.Context, size int) (pieces []string, err error) {
 	}
 }
 
-// ParseLines reads the lines of a text, as an environment variable holds them, for
-// Options.Say. There is no error; panel.Flag wants one.
-func ParseLines(text string) ([]string, error) {
-	if text == "" {
-		return nil, nil
-	}
-	return strings.Split(text, "\n"), nil
-}
+// ParseLines is panel.ParseLines.
+func ParseLines(text string) ([]string, error) { return panel.ParseLines(text) }

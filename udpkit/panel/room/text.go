@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // text shows a line an event.
@@ -38,7 +39,7 @@ func (t *text) said(line string) error {
 func (t *text) note(line string) error { return t.print(clock(time.Now()) + "  " + chat.Clean(line)) }
 
 func (t *text) end(why string) error {
-	if e, ok := t.out.(*editor); ok {
+	if e, ok := t.out.(*console.Editor); ok {
 		e.SetPrompt("")
 	}
 	return t.print("\nEnded: " + why + t.summary())

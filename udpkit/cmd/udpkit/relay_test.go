@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// relayServer starts a server on a port, 0 for a free one, and returns that.
+func relayServer(t *testing.T, port, data string, args ...string) (*process, string) {
+	t.Helper()
+	s := command(t, append([]string{"relay", "server", "--address", "127.0.0.1", "--port", port, "--data", data, "--json"}, args...)...)
+	local := s.event("start")["local"].(string)
+	return s, strings.TrimPrefix(local, "127.0.0.1:")
+}
+
+// interrupted ends a command as Ctrl-C does and returns its summary.
+func (p *process) interrupted(signal os.Signal) map[string]any {
+	p.t.Helper()
+	begun := time.Now()
+	require.NoError(p.t, p.Process.Signal(signal))
+	sum := p.event("summary")
+	_ = p.rest()
+	assert.NoError(p.t, p.Wait(), &p.stderr)
+	assert.Less(p.t, time.Since(begun), 3*time.Second)
+	return sum
+}
+
+// TestRelay is the main job in terminals: readers and writers around a server that
+// is killed in between.
+func TestRelay(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	data := filepath.Join(t.TempDir(), "log")
+	server, port := relayServer(t, "0", data)
+	early := command(t, "relay", "reader", "--username", "early", "--port", port, "--json")
+	early.event("link")
+	writer, types1 := talking(t, "relay", "writer", "--username", "ann", "--address", "localhost", "--port", port, "--json")
+	join, types2 := talking(t, "relay", "join", "--username", "bob", "--port", port)
+	const each = 20
+	sent := map[string]bool{}
+	say := func(to io.Writer, who string, from int) {
+		for i := from; i < from+each/2; i++ {
+			types(t, to, fmt.Sprintf("%d", i))
+			sent[fmt.Sprintf("%s: %d", who, i)] = true
+		}
+	}
+	say(types1, "ann", 1)
+	say(types2, "bob", 1)
+	join.until("bob (you): 10")
+	for range each / 2 {
+		writer.event("stored")
+	}
+	require.NoError(t, server.Process.Kill())
+	_ = server.Wait()
+	say(types1, "ann", 1+each/2)
+	say(types2, "bob", 1+each/2)
+	require.NoError(t, types1.Close())
+	join.until("is the server running")
+	for e := writer.event("link"); e["up"] != false; e = writer.event("link") {
+	}
+	server, _ = relayServer(t, port, data)
+	for i := range each / 2 {
+		assert.EqualValues(t, 1+each/2+i, writer.event("stored")["number"])
+	}
+	assert.EqualValues(t, each, writer.event("summary")["stored"])
+	require.NoError(t, writer.Wait(), "all is stored")
+	join.until("bob (you): 20")
+	require.NoError(t, types2.Close(), "the end of the input leaves")
+	join.until("Ended: all is written")
+	assert.NoError(t, join.Wait())
+
+	late := command(t, "relay", "reader", "--username", "late", "--from", "start", "--port", port, "--json")
+	for _, reader := range []*process{early, late} {
+		got := map[string]bool{}
+		for seq := 1; seq <= 2*each; seq++ {
+			m := reader.event("message")
+			assert.EqualValues(t, seq, m["seq"], "in order, and without a hole")
+			text := fmt.Sprintf("%s: %s", m["username"], m["text"])
+			assert.False(t, got[text], "twice: %s", text)
+			got[text] = true
+			_, err := time.Parse(time.RFC3339Nano, m["at"].(string))
+			assert.NoError(t, err)
+		}
+		assert.Equal(t, sent, got)
+	}
+	assert.EqualValues(t, 2*each, early.interrupted(os.Interrupt)["delivered"])
+	assert.EqualValues(t, 2*each, late.interrupted(syscall.SIGTERM)["delivered"])
+	assert.EqualValues(t, 2*each, server.interrupted(syscall.SIGTERM)["last"])
+}
+
+// TestRelayRetention: what is not kept is a gap, and a name goes on where it was.
+func TestRelayRetention(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	data := filepath.Join(t.TempDir(), "log")
+	server, port := relayServer(t, "0", data, "--sync", "periodic")
+	write := func(lines string) {
+		w, in := talking(t, "relay", "writer", "--username", "ann", "--port", port)
+		_, err := io.WriteString(in, lines)
+		require.NoError(t, err)
+		require.NoError(t, in.Close())
+		w.until("Ended: all is written")
+		require.NoError(t, w.Wait(), &w.stderr)
+	}
+	write("1\n2\n")
+	reader := command(t, "relay", "reader", "--username", "bob", "--delay", "0.01", "--port", port, "--json")
+	reader.event("message")
+	reader.event("message")
+	reader.interrupted(os.Interrupt)
+	write("3\n4\n5\n6\n")
+	server.interrupted(os.Interrupt)
+	server, port = relayServer(t, port, data, "--retain-messages", "2") // without what an earlier server has in memory
+	reader = command(t, "relay", "reader", "--username", "bob", "--port", port, "--json")
+	gap := reader.event("gap")
+	assert.EqualValues(t, 3, gap["from"])
+	assert.EqualValues(t, 4, gap["to"])
+	assert.EqualValues(t, 5, reader.event("message")["seq"])
+	assert.EqualValues(t, 6, reader.event("message")["seq"])
+	sum := reader.interrupted(os.Interrupt)
+	assert.EqualValues(t, 2, sum["missing"])
+	server.interrupted(os.Interrupt)
+}
+
+// TestRelayNotStored: the exit code tells, and which lines it was.
+func TestRelayNotStored(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	_, port := relayServer(t, "0", t.TempDir())
+	writer, in := talking(t, "relay", "writer", "--username", "ann", "--port", port)
+	_, err := io.WriteString(in, "one\n"+strings.Repeat("x", 1001)+"\nthree")
+	require.NoError(t, err)
+	require.NoError(t, in.Close())
+	writer.until("! line 2 is not sent: text too long: 1001 bytes, a message has at most 1000")
+	assert.Contains(t, writer.rest(), "stored     2 of 2 messages")
+	_ = writer.Wait()
+	assert.Equal(t, 1, writer.ProcessState.ExitCode())
+	assert.Equal(t, "udpkit relay writer: not everything is stored: 1 of 3 lines refused\n", writer.stderr.String())
+
+	writer, in = talking(t, "relay", "writer", "--username", "ann", "--port", "9")
+	types(t, in, "one")
+	writer.until("is the server running")
+	types(t, in, "two")
+	begun := time.Now()
+	require.NoError(t, writer.Process.Signal(os.Interrupt))
+	writer.until("Ended: interrupted")
+	_ = writer.rest()
+	_ = writer.Wait()
+	assert.Less(t, time.Since(begun), 3*time.Second)
+	assert.Equal(t, 1, writer.ProcessState.ExitCode())
+	assert.Contains(t, writer.stderr.String(), "not known to be stored\n")
+	assert.Equal(t, 1, strings.Count(writer.stderr.String(), "\n"), "one line: %s", &writer.stderr)
+}
+
+// TestRelayData: the log is where the user's programs keep data, one for each port.
+func TestRelayData(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		t.Skip("the variable is of other systems")
+	}
+	home, port := t.TempDir(), freePort(t)
+	server := prepare(t, "relay", "server", "--address", "127.0.0.1", "--port", port)
+	server.Env = append(server.Env, "XDG_DATA_HOME="+home)
+	require.NoError(t, server.Start())
+	dir := filepath.Join(home, "udpkit", "relay-"+port)
+	assert.Contains(t, server.until("Relay server on"), "the log in "+dir+": empty")
+	assert.DirExists(t, dir)
+
+	second := command(t, "relay", "server", "--address", "127.0.0.1", "--port", "0", "--data", dir)
+	assert.Empty(t, second.rest())
+	_ = second.Wait()
+	assert.Equal(t, 1, second.ProcessState.ExitCode())
+	assert.Contains(t, second.stderr.String(), "in use")
+	taken := command(t, "relay", "server", "--address", "127.0.0.1", "--port", port, "--data", t.TempDir())
+	assert.Empty(t, taken.rest())
+	_ = taken.Wait()
+	assert.Equal(t, 1, taken.ProcessState.ExitCode())
+	assert.Contains(t, taken.stderr.String(), "choose another port")
+	require.NoError(t, server.Process.Signal(os.Interrupt))
+	assert.Contains(t, server.rest(), "Ended: interrupted")
+	assert.NoError(t, server.Wait())
+}
+
+func TestRelayBadArguments(t *testing.T) {
+	for _, test := range []struct{ args, says string }{
+		{"relay server extra", `unexpected argument "extra"`},
+		{"relay server --address nowhere", `"nowhere" is not an IP address`},
+		{"relay server --port 99999", "99999"},
+		{"relay server --retain-messages 0", "--retain-messages 0"},
+		{"relay server --retain-age 1ms --data nowhere", "the least is 1s"},
+		{"relay server --sync never --data nowhere", `sync "never"`},
+		{"relay server --sync always --nats nats://127.0.0.1:9", "a setting of the NATS server"},
+		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
+		{"relay server --max-runtime -1s --data nowhere", "negative"},
+		{"relay reader", "--username is needed, such as --username ann"},
+		{"relay writer", "--username is needed"},
+		{"relay join", "--username is needed"},
+		{"relay reader --username a|b", `the name "a|b"`},
+		{"relay reader --username ann --port 0", "port 0"},
+		{"relay reader --username ann --from yesterday", `"yesterday", choose last, start, now`},
+		{"relay join --username ann --from 7", `"7"`},
+		{"relay reader --username ann --delay soon", "not a number of seconds"},
+		{"relay reader --username ann --delay -1", "not a number of seconds"},
+		{"relay reader --username ann --delay inf", "not a number of seconds"},
+		{"relay writer --username ann --max-runtime -1s", "negative"},
+		{"relay writer --username ann --address 0.0.0.0", "not an address of a server"},
+		{"relay writer --username ann --delay 3", "unknown flag: --delay"},
+		{"relay frobnicate", `unexpected argument "frobnicate"`},
+	} {
+		p := command(t, strings.Fields(test.args)...)
+		assert.Empty(t, p.rest(), test.args)
+		_ = p.Wait()
+		assert.Equal(t, 2, p.ProcessState.ExitCode(), test.args)
+		assert.Contains(t, p.stderr.String(), test.says)
+		assert.Equal(t, 1, strings.Count(p.stderr.String(), "\n"), "one line: %s", &p.stderr)
+	}
+	assert.NoDirExists(t, "nowhere")
+}

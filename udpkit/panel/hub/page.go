@@ -1,0 +1,250 @@
+package hub
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+const (
+	maxLines       = 14
+	maxServerLines = 6
+	maxClients     = 20
+	maxUnder       = 5 // of the messages that are not stored yet
+	maxFailures    = 3
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
+	"clock":  clock,
+	"short":  short,
+	"number": number,
+	"ago":    func(now, then time.Time) string { return max(0, now.Sub(then)).Round(100 * time.Millisecond).String() },
+	"reads":  func(c relay.ClientInfo) bool { return c.Role == relay.RoleReader },
+})
+
+// page shows a role as one live panel in the notebook.
+type page struct {
+	*panel.Live
+	view *view
+
+	mu       sync.Mutex
+	lines    []pageLine // the newest, the oldest first
+	under    []underWay // the newest that are not stored yet
+	remark   string
+	failing  int      // failures that go on
+	failures []string // the newest of them
+	recent   []Sample
+	ended    string
+}
+
+// pageLine is a message, or a notice. Its texts are fit to be shown.
+type pageLine struct {
+	At     time.Time
+	Notice string
+	Seq    uint64
+	Who    string
+	Own    bool
+	Text   string
+	Took   time.Duration
+}
+
+// underWay is a message that is not known to be stored.
+type underWay struct {
+	number uint64
+	Text   string
+}
+
+func newPage(v *view) *page {
+	p := &page{view: v}
+	p.Live = panel.NewLive(p.snapshot)
+	return p
+}
+
+func (p *page) event(e relay.Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := e.(type) {
+	case relay.MessageEvent:
+		p.add(pageLine{At: e.At, Seq: e.Seq, Who: printable(e.Username), Own: p.view.own(e.Username), Text: printable(e.Text)})
+	case relay.StoredEvent:
+		p.under = slices.DeleteFunc(p.under, func(u underWay) bool { return u.number <= e.Number })
+		if p.view.reader == nil { // else it comes back
+			p.add(pageLine{At: time.Now(), Seq: e.Seq, Text: printable(e.Text), Took: e.Took})
+		}
+	case relay.ErrorEvent:
+		p.fail(e)
+	case refusedEvent:
+		p.remark = e.String()
+	default:
+		if text := notice(e); text != "" {
+			p.add(pageLine{At: time.Now(), Notice: text})
+		}
+	}
+	p.News()
+	return nil
+}
+
+// fail shows a failure as long as there is one. Each is reported once, and once more
+// when it has ended.
+func (p *page) fail(e relay.ErrorEvent) {
+	if !e.Ended {
+		p.failing++
+		p.failures = append(p.failures, printable(e.Text))
+		p.failures = p.failures[max(0, len(p.failures)-maxFailures):]
+		return
+	}
+	p.add(pageLine{At: e.At, Notice: printable(e.Text)})
+	if p.failing--; p.failing <= 0 {
+		p.failing, p.failures = 0, nil
+	}
+}
+
+func (p *page) add(line pageLine) {
+	most := maxLines
+	if p.view.server != nil {
+		most = maxServerLines
+	}
+	p.lines = append(p.lines, line)
+	p.lines = p.lines[max(0, len(p.lines)-most):]
+}
+
+func (p *page) wrote(number uint64, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.under = append(p.under, underWay{number, printable(text)})
+	p.under = p.under[max(0, len(p.under)-maxUnder):]
+	p.remark = ""
+	p.News()
+}
+
+func (p *page) sample(s Sample) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recent = recent(p.recent, s)
+	p.News()
+	return nil
+}
+
+func (p *page) end(why string) error {
+	p.mu.Lock()
+	p.ended = why
+	p.mu.Unlock()
+	return p.End()
+}
+
+// pageData is what the templates show.
+type pageData struct {
+	Title, State, Help, Nothing, Remark, Small string
+	Ended                                      string // "" while it runs
+	Served                                     bool
+	Numbers                                    []pageNumber
+	Lines                                      []pageLine
+	Under                                      []underWay
+	Pending                                    bool
+	Failures                                   []string
+	Clients                                    []relay.ClientInfo
+	More                                       int // clients that are not in Clients
+	Now                                        time.Time
+}
+
+// pageNumber is a number and what it counts.
+type pageNumber struct{ Value, Label string }
+
+func (p *page) snapshot(bool) (*template.Template, any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := p.view
+	d := pageData{
+		Lines: slices.Clone(p.lines), Under: slices.Clone(p.under), Failures: slices.Clone(p.failures),
+		Remark: p.remark, Ended: p.ended, State: v.state(), Served: v.served(), Now: time.Now(),
+	}
+	stored, delivered := rates(p.recent)
+	add := func(value, label string) { d.Numbers = append(d.Numbers, pageNumber{value, label}) }
+	if p.ended != "" { // then nothing flows, and a rate would be that of the last seconds
+		stored, delivered = 0, 0
+	}
+	perSecond := func(r float64, label string) {
+		if p.ended == "" {
+			add(rate(r), label)
+		}
+	}
+	if v.server != nil {
+		p.server(&d, add, func() { perSecond(stored, "stored a second") }, func() { perSecond(delivered, "delivered a second") })
+		return pageTemplate.Lookup("server"), d
+	}
+	var small []string
+	if v.reader != nil {
+		s := v.reader.Stats()
+		d.Title, d.Help, d.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
+		add(number(s.Delivered), "read")
+		perSecond(delivered, "a second")
+		add(number(behind(s)), "behind")
+		add(number(s.Missing), "missing")
+		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
+		if s.Kernel > 0 {
+			small = append(small, fmt.Sprintf("%d dropped by the kernel, and sent again", s.Kernel))
+		}
+	}
+	if v.writer != nil {
+		s := v.writer.Stats()
+		d.Title, d.Help, d.Nothing = "Writer: "+v.username, "each line that you type into the box below is a message; ■ leaves", "Nothing is stored yet."
+		add(number(s.Written), "written")
+		add(number(s.Stored), "stored")
+		if v.reader == nil {
+			perSecond(stored, "a second")
+		}
+		add(number(s.Pending), "not stored yet")
+		d.Pending = s.Pending > 0
+		small = append(small, fmt.Sprintf("%s sent, %s sent again", plural(s.Datagrams, "datagram"), plural(s.Resent, "message")))
+	}
+	if v.reader != nil && v.writer != nil {
+		d.Title, d.Nothing = v.username, "Nothing to read yet."
+	}
+	d.Small = strings.Join(small, " · ")
+	return pageTemplate.Lookup("client"), d
+}
+
+// server fills in what a server's page shows.
+func (p *page) server(d *pageData, add func(value, label string), stored, delivered func()) {
+	v := p.view
+	s := v.server.Stats()
+	d.Title, d.State, d.Nothing = "Relay server", "open on "+v.server.Addr().String(), "Nobody has come yet."
+	d.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
+	add(fmt.Sprint(s.Readers), "readers")
+	add(fmt.Sprint(s.Writers), "writers")
+	add(number(s.Stored), "stored")
+	stored()
+	add(number(s.Delivered), "delivered")
+	delivered()
+	add(number(s.Last+1-s.First), "in the log")
+	if size := v.logSize(); size != "" {
+		add(size, "on disk")
+	}
+	clients := v.server.Clients()
+	d.Clients = clients[:min(len(clients), maxClients)]
+	d.More = len(clients) - len(d.Clients)
+	small := fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
+		fmt.Sprintf(" · of writers: %d came twice, %d too early · %d malformed, %d of unknown clients", s.Duplicates, s.OutOfOrder, s.Malformed, s.Unknown) +
+		reasons(s.Left, " · left: ") + reasons(s.Refused, " · refused: ")
+	if s.Gone > 0 {
+		small += fmt.Sprintf(" · %s no longer kept when readers came to them", plural(s.Gone, "message"))
+	}
+	if s.Kernel > 0 {
+		small += fmt.Sprintf(" · %d dropped by the kernel", s.Kernel)
+	}
+	if s.EventsLost > 0 {
+		small += fmt.Sprintf(" · %d events not shown", s.EventsLost)
+	}
+	d.Small = small
+}

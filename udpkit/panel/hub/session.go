@@ -1,0 +1,202 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// display shows one role. Its methods may be called at the same time.
+type display interface {
+	// event shows what has happened: an event of the relay's, or a refusedEvent.
+	event(relay.Event) error
+	// wrote tells that a line was given to the writer, as its so many-th message.
+	wrote(number uint64, text string)
+	// sample brings what is shown up to date.
+	sample(Sample) error
+	// end shows the last picture: why the role has ended. No other method is called
+	// any more.
+	end(why string) error
+}
+
+// session is one run of a role: its display, its history and its first failure.
+type session struct {
+	// ctx ends with the caller's, with MaxRuntime, and with a failure.
+	ctx    context.Context
+	cancel context.CancelFunc
+	opt    Options
+	begun  time.Time
+
+	view    *view
+	show    display
+	restore func() error // the terminal
+	history *history     // nil for none
+	samples sync.WaitGroup
+	stop    chan struct{} // closed: no more samples
+
+	mu    sync.Mutex
+	err   error // the first failure to show or to write
+	ended bool  // nothing may be shown any more
+}
+
+// begin opens the history, before anything else: who wants one learns at once that
+// it cannot be written.
+func begin(ctx context.Context, opt Options) (*session, error) {
+	s := &session{opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
+	if opt.History != "" {
+		var err error
+		if s.history, err = openHistory(opt.History); err != nil {
+			return nil, err
+		}
+	}
+	if opt.MaxRuntime > 0 {
+		s.ctx, s.cancel = context.WithTimeout(ctx, opt.MaxRuntime)
+	} else {
+		s.ctx, s.cancel = context.WithCancel(ctx)
+	}
+	return s, nil
+}
+
+// abandon ends a session whose role could not start.
+func (s *session) abandon(err error) error {
+	s.cancel()
+	if s.history != nil {
+		err = errors.Join(err, s.history.close())
+	}
+	return err
+}
+
+// start opens the display, and returns where lines come from; nil if from nowhere.
+func (s *session) start(v *view) (source console.Source, err error) {
+	s.view = v
+	v.begun = s.begun
+	out := s.opt.Out
+	box := out == nil && !s.opt.JSON && gonbui.IsNotebook
+	if out == nil {
+		out = os.Stdout
+	}
+	if s.opt.In != nil {
+		source = console.NewReader(s.opt.In)
+	}
+	switch {
+	case box:
+		s.show = newPage(v)
+		if source == nil && !s.opt.Headless && v.writer != nil {
+			source = console.NewInputBox("Write: ")
+		}
+	case s.opt.JSON:
+		s.show = newJSON(out)
+	default:
+		var editor *console.Editor
+		if v.writer != nil && len(s.opt.Say) == 0 {
+			editor, err = console.NewEditor(s.opt.In, out)
+		}
+		if editor == nil {
+			s.show = newText(v, console.NewScreen(out))
+			break
+		}
+		s.restore, s.show, source = editor.Restore, newText(v, editor), editor
+	}
+	if len(s.opt.Say) > 0 {
+		list := console.List(s.opt.Say)
+		source = &list
+	}
+	if s.history != nil {
+		s.fail(s.history.begin(v))
+	}
+	s.sample()
+	s.samples.Go(s.watch)
+	return source, err
+}
+
+// watch takes samples.
+func (s *session) watch() {
+	ticker := time.NewTicker(betweenSamples)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			s.sample()
+		}
+	}
+}
+
+func (s *session) sample() {
+	now := s.view.sample()
+	s.fail(s.show.sample(now))
+	if s.history != nil {
+		s.fail(s.history.add(now))
+	}
+}
+
+// finish ends the session, given what the role ended with, and returns that and the
+// session's own failures. why is the reason, if it is another than an interruption.
+func (s *session) finish(why string, err error) error {
+	close(s.stop)
+	s.samples.Wait()
+	if s.history != nil {
+		s.fail(s.history.write(s.view.sample()))
+		s.fail(s.history.close())
+	}
+	s.mu.Lock()
+	switch {
+	case s.err != nil:
+		why = "by a failure to show or to write"
+	case why != "":
+	case errors.Is(s.ctx.Err(), context.DeadlineExceeded):
+		why = "time is up"
+	case err != nil && !errors.Is(err, ErrNotStored):
+		why = "by a failure"
+	default:
+		why = "interrupted"
+	}
+	s.ended = true
+	failed := s.err
+	s.mu.Unlock()
+	s.cancel()
+	return errors.Join(err, failed, s.show.end(why), s.restore())
+}
+
+// on returns an OnEvent that shows before it calls the caller's.
+func (s *session) on(callers func(relay.Event)) func(relay.Event) {
+	return func(e relay.Event) {
+		s.view.event(e)
+		s.unlessEnded(func() error { return s.show.event(e) })
+		if callers != nil {
+			callers(e)
+		}
+	}
+}
+
+// fail keeps the first failure and ends the role: a panel that stands still would
+// deceive.
+func (s *session) fail(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.cancel()
+}
+
+// unlessEnded shows something.
+func (s *session) unlessEnded(show func() error) {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if !ended {
+		s.fail(show())
+	}
+}

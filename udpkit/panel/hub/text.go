@@ -1,0 +1,288 @@
+package hub
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// most bounds the lines that are collected before they are shown, in bytes.
+const most = 32 << 10
+
+// printer takes lines: a screen, or an editor.
+type printer interface{ Print(lines string) error }
+
+// text shows a line an event. What comes at once is shown at once.
+type text struct {
+	out    printer
+	view   *view
+	person bool // somebody types, and wants to know what has become of it
+
+	mu      sync.Mutex
+	waiting strings.Builder // lines
+	recent  []Sample        // a server's, for its status
+}
+
+func newText(v *view, out printer) *text {
+	_, person := out.(*console.Editor)
+	return &text{view: v, out: out, person: person}
+}
+
+func (t *text) event(e relay.Event) error {
+	line := t.describe(e)
+	if line == "" {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting.Len() > 0 {
+		t.waiting.WriteByte('\n')
+	}
+	t.waiting.WriteString(line)
+	if m, ok := e.(relay.MessageEvent); ok && !m.Last && t.waiting.Len() < most {
+		return nil
+	}
+	return t.flush()
+}
+
+// flush shows the lines that wait, with mu held.
+func (t *text) flush() error {
+	if t.waiting.Len() == 0 {
+		return nil
+	}
+	lines := t.waiting.String()
+	t.waiting.Reset()
+	return t.out.Print(lines)
+}
+
+func (t *text) wrote(uint64, string) {}
+
+// sample draws a server's status.
+func (t *text) sample(s Sample) error {
+	screen, ok := t.out.(*console.Screen)
+	if !ok || t.view.server == nil || !screen.HasStatus() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.recent = recent(t.recent, s)
+	stored, delivered := rates(t.recent)
+	stats := t.view.server.Stats()
+	status := fmt.Sprintf("%s, %s; %s stored/s, %s delivered/s; log %s", plural(uint64(stats.Readers), "reader"), plural(uint64(stats.Writers), "writer"),
+		rate(stored), rate(delivered), kept(stats.First, stats.Last))
+	if size := t.view.logSize(); size != "" {
+		status += ", " + size
+	}
+	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
+		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, number(s.Lags[0].Messages))
+	}
+	screen.Status("*", status)
+	return nil
+}
+
+func (t *text) end(why string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if e, ok := t.out.(*console.Editor); ok {
+		e.SetPrompt("")
+	}
+	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, short(time.Since(t.view.begun)), t.summary()))
+}
+
+// summary is the end of the text that a role leaves behind.
+func (t *text) summary() string {
+	var lines []string
+	add := func(label, format string, args ...any) {
+		lines = append(lines, fmt.Sprintf("\n  %-10s ", label)+fmt.Sprintf(format, args...))
+	}
+	if v := t.view.server; v != nil {
+		s := v.Stats()
+		add("clients", "%d registered%s", s.Registered, reasons(s.Left, "; ")+reasons(s.Refused, "; refused: "))
+		add("stored", "%s, %d came twice", plural(s.Stored, "message"), s.Duplicates)
+		add("delivered", "%s, %s sent again", plural(s.Delivered, "message"), plural(s.Resent, "datagram"))
+		size := t.view.logSize()
+		if size != "" {
+			size = ", " + size
+		}
+		add("log", "%s%s", kept(s.First, s.Last), size)
+	}
+	if r := t.view.reader; r != nil {
+		s := r.Stats()
+		add("delivered", "%s", plural(s.Delivered, "message"))
+		if s.Missing > 0 {
+			add("missing", "%s", plural(s.Missing, "message"))
+		}
+		if s.Next > 0 {
+			add("next", "#%d", s.Next)
+		}
+	}
+	if w := t.view.writer; w != nil {
+		s := w.Stats()
+		add("stored", "%s of %s", number(s.Stored), plural(s.Written, "message"))
+		if s.Resent > 0 {
+			add("sent again", "%s", plural(s.Resent, "message"))
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// describe returns an event as a line, "" for one that is not shown.
+func (t *text) describe(e relay.Event) string {
+	now := clock(time.Now())
+	switch e := e.(type) {
+	case relay.MessageEvent:
+		return fmt.Sprintf("%s  #%d  %s: %s", clock(e.At), e.Seq, t.view.name(e.Username), printable(e.Text))
+	case relay.StoredEvent:
+		if !t.person || t.view.reader != nil { // then it comes back
+			return ""
+		}
+		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), short(e.Took))
+	case relay.StartEvent:
+		return t.begin(e)
+	case refusedEvent:
+		return now + "  ! " + e.String()
+	}
+	if notice := notice(e); notice != "" {
+		return now + "  * " + notice
+	}
+	return ""
+}
+
+// begin says what has begun. Of a Join the reader's start says it.
+func (t *text) begin(e relay.StartEvent) string {
+	switch {
+	case t.view.server != nil:
+		return fmt.Sprintf("Relay server on %v; %s. Ctrl-C ends it.", e.Local, t.view.logText(t.view.log.Bounds()))
+	case e.Role == relay.RoleWriter && t.view.reader != nil:
+		return ""
+	case e.Role == relay.RoleReader && t.view.writer == nil:
+		return fmt.Sprintf("Reader %s of the relay server %v. Ctrl-C ends it.", e.Username, e.Server)
+	case e.Role == relay.RoleReader:
+		return fmt.Sprintf("%s reads and writes at the relay server %v. Each line that you type is a message; Ctrl-C leaves.", e.Username, e.Server)
+	}
+	return fmt.Sprintf("Writer %s of the relay server %v. Each line is a message; Ctrl-C leaves.", e.Username, e.Server)
+}
+
+// notice says what has happened in a few words, "" for what is no notice.
+func notice(e relay.Event) string {
+	switch e := e.(type) {
+	case linkEvent:
+		return e.Role.String() + ": " + notice(e.LinkEvent)
+	case relay.LinkEvent:
+		switch {
+		case !e.Up:
+			return printable(e.Text)
+		case e.Next > 0:
+			return fmt.Sprintf("served; #%d comes next", e.Next)
+		}
+		return "served"
+	case relay.GapEvent:
+		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), plural(e.Messages(), "message"))
+	case relay.LogEvent:
+		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
+	case relay.JoinEvent:
+		what := "registered"
+		if e.Moved {
+			what = "has another address now"
+		}
+		if e.Next > 0 {
+			what += fmt.Sprintf(", #%d comes next", e.Next)
+		}
+		return fmt.Sprintf("%v %s at %v %s", e.Role, printable(e.Username), e.Client, what)
+	case relay.LeaveEvent:
+		if e.Reason == relay.ReasonExpired {
+			return fmt.Sprintf("%v %s at %v is not heard any more", e.Role, printable(e.Username), e.Client)
+		}
+		return fmt.Sprintf("%v %s at %v %s", e.Role, printable(e.Username), e.Client, e.Reason)
+	case relay.ErrorEvent:
+		return printable(e.Text)
+	}
+	return ""
+}
+
+// numbered says which message of the log it is, if it is in it.
+func numbered(seq uint64) string {
+	if seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" as #%d", seq)
+}
+
+// name returns a username, and whether it is this session's.
+func (v *view) name(username string) string {
+	if v.own(username) {
+		return printable(username) + " (you)"
+	}
+	return printable(username)
+}
+
+// recent appends a sample to those over which rates are taken.
+func recent(samples []Sample, s Sample) []Sample {
+	const few = 5
+	samples = append(samples, s)
+	return samples[max(0, len(samples)-few):]
+}
+
+// jsonLines shows events as JSON lines.
+type jsonLines struct {
+	*console.JSON
+	mu  sync.Mutex
+	out *buffered
+}
+
+func newJSON(out io.Writer) *jsonLines {
+	b := &buffered{out: out}
+	return &jsonLines{JSON: console.NewJSON(b), out: b}
+}
+
+func (j *jsonLines) event(e relay.Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.Event(e); err != nil {
+		return err
+	}
+	if m, ok := e.(relay.MessageEvent); ok && !m.Last && len(j.out.lines) < most {
+		return nil
+	}
+	return j.out.flush()
+}
+
+func (*jsonLines) wrote(uint64, string) {}
+func (*jsonLines) sample(Sample) error  { return nil }
+
+func (j *jsonLines) end(string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.out.flush()
+}
+
+// buffered collects what comes at once.
+type buffered struct {
+	out   io.Writer
+	lines []byte
+}
+
+func (b *buffered) Write(p []byte) (int, error) {
+	b.lines = append(b.lines, p...)
+	return len(p), nil
+}
+
+func (b *buffered) flush() error {
+	if len(b.lines) == 0 {
+		return nil
+	}
+	_, err := b.out.Write(b.lines)
+	b.lines = b.lines[:0]
+	if err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package console
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Screen takes lines. If it is a terminal, there can be a status below them, which
+// changes in place. It is safe for concurrent use.
+type Screen struct {
+	out      io.Writer
+	terminal *os.File // nil if it is none
+	color    bool
+
+	mu    sync.Mutex
+	drawn int // columns that the status takes at the moment
+}
+
+// NewScreen returns a Screen that writes to out. Colours appear if it is a terminal;
+// NO_COLOR turns them off.
+func NewScreen(out io.Writer) *Screen {
+	s := &Screen{out: out}
+	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
+		s.terminal = file
+	}
+	// The console that Windows had before its Terminal shows escapes as they are.
+	s.color = s.terminal != nil && os.Getenv("NO_COLOR") == "" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
+	return s
+}
+
+// The colours of text, as parameters of the SGR escape.
+const (
+	Red    = "31"
+	Green  = "32"
+	Yellow = "33"
+	Blue   = "34"
+	Bold   = "1"
+	Faint  = "2"
+)
+
+// Paint returns text in a colour where the screen has colours.
+func (s *Screen) Paint(color, text string) string {
+	if !s.color || color == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// HasStatus reports whether Status shows anything.
+func (s *Screen) HasStatus() bool { return s.terminal != nil }
+
+// Print writes lines, and a newline behind them, where the status was.
+func (s *Screen) Print(lines string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := io.WriteString(s.out, s.erase()+lines+"\n"); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}
+
+// Status draws a sign and a text below the lines, in the place of the status before.
+func (s *Screen) Status(sign, text string) {
+	if s.terminal == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// What went on in the next line could not be erased.
+	if width, _, err := term.GetSize(int(s.terminal.Fd())); err == nil && width > 2 {
+		text = cut(text, width-2-utf8.RuneCountInString(sign))
+	}
+	erase := s.erase()
+	s.drawn = utf8.RuneCountInString(sign) + 1 + utf8.RuneCountInString(text)
+	// If it fails, so does the next line, which tells.
+	_, _ = io.WriteString(s.out, erase+sign+" "+s.Paint(Faint, text))
+}
+
+// cut shortens text to so many characters.
+func cut(text string, length int) string {
+	if utf8.RuneCountInString(text) <= length || length < 1 {
+		return text
+	}
+	return string([]rune(text)[:length-1]) + "…"
+}
+
+// Clear takes the status away.
+func (s *Screen) Clear() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := io.WriteString(s.out, s.erase())
+	return err
+}
+
+// erase returns what clears the status, with nothing but spaces: any terminal
+// understands them.
+func (s *Screen) erase() string {
+	if s.drawn == 0 {
+		return ""
+	}
+	blank := "\r" + strings.Repeat(" ", s.drawn) + "\r"
+	s.drawn = 0
+	return blank
+}
