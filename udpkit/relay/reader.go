@@ -12,8 +12,13 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
-// maxWaiting is how many messages a reader holds for a slow OnEvent, or out of order.
-const maxWaiting = 1 << 14
+const (
+	// maxWaiting is how many messages a reader holds for a slow OnEvent, or out of order.
+	maxWaiting = 1 << 14
+	// reporting is how long after an acknowledgement another one tells what was
+	// delivered since: messages are acknowledged when they come, which is before.
+	reporting = 100 * time.Millisecond
+)
 
 // From says where in the log a reader begins.
 type From uint8
@@ -73,14 +78,16 @@ type Reader struct {
 	cfg ReaderConfig
 
 	// client.mu guards these.
-	next    uint64 // the message to come
-	done    uint64 // the message after the last that was delivered
-	highest uint64 // the highest that has come
-	log     uint64 // next is of this one; 0: nothing is known
-	early   []span // what came before its turn: in order, with holes between
-	waiting int    // messages in early and in queue
-	owes    bool   // an acknowledgement
-	granted int    // room in the last one
+	next    uint64    // the message to come
+	done    uint64    // the message after the last that was delivered
+	highest uint64    // the highest that has come
+	log     uint64    // next is of this one; 0: nothing is known
+	early   []span    // what came before its turn: in order, with holes between
+	waiting int       // messages in early and in queue
+	owes    bool      // an acknowledgement
+	granted int       // room in the last one
+	unsaid  bool      // done is more than in the last one
+	said    time.Time // when it was sent
 	names   map[string]string
 	stats   ReaderStats
 	drops   func() (uint32, bool)
@@ -290,7 +297,7 @@ func (r *Reader) settle(always bool) {
 	if !r.owes && !always {
 		return
 	}
-	r.owes = false
+	r.owes, r.unsaid, r.said = false, false, time.Now()
 	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log // for the next registration
 	r.granted = maxWaiting - r.waiting
 	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
@@ -307,7 +314,16 @@ func (r *Reader) settle(always bool) {
 	r.send(f.append(nil))
 }
 
-func (r *Reader) act(time.Time) time.Duration { return time.Hour }
+func (r *Reader) act(now time.Time) time.Duration {
+	if !r.unsaid {
+		return time.Hour
+	}
+	if wait := r.said.Add(reporting).Sub(now); wait > 0 {
+		return wait
+	}
+	r.settle(true)
+	return time.Hour
+}
 
 func (r *Reader) farewell(f *frame) { f.done = r.done }
 
@@ -372,6 +388,10 @@ func (r *Reader) deliver(done <-chan struct{}) {
 			}
 			if r.up && r.granted < maxWaiting/2 && r.waiting <= maxWaiting/2 {
 				r.settle(true) // there is room again
+			}
+			if !r.unsaid {
+				r.unsaid = true
+				r.poke()
 			}
 			ending := r.ending
 			if ending {
