@@ -1,9 +1,11 @@
-// Package bench measures the receiver styles of package udpkit on the machine that
-// it runs on, side by side with the loops of the standard library that one writes
-// first, with C and with Python.
+// Package bench measures on the machine that it runs on, side by side, the receiver
+// styles of package udpkit, the loops of the standard library that one writes first,
+// C and Python; the ways to send a datagram to many, and C; the relay's server and
+// NATS.
 //
-// Each receiver is a process of its own on a core of its own, and so is its sender,
-// on 127.0.0.1 only. Rounds take turns: all are measured once, then all once more. A
+// Each receiver is a process of its own on a core of its own, and so is its sender;
+// likewise a sender and who listens to it, and a server and its clients, all on
+// 127.0.0.1 only (and 127.255.255.255, its broadcast address). Rounds take turns: all are measured once, then all once more. A
 // ratio is made of two figures of the same round, and the median of those is shown,
 // since what else the machine does changes from minute to minute.
 package bench
@@ -46,8 +48,8 @@ type Config struct {
 	// Rounds is how often everything is measured, 1 to 100. Default
 	// [DefaultRounds].
 	Rounds int
-	// Time is how long a receiver is measured at a time, 10 ms to 10 s. Default
-	// [DefaultTime].
+	// Time is how long a receiver is measured at a time, 10 ms to 10 s; a sender is for
+	// a third of it, a server for a quarter. Default [DefaultTime].
 	Time time.Duration
 	// Idle is for how long receivers to which nothing is sent are watched, 10 ms to
 	// 30 s. Default [DefaultIdle].
@@ -166,8 +168,8 @@ func subjects(self []string, cc, python []string) []subject {
 	return all
 }
 
-// Run measures. It takes about three minutes with the defaults, uses 127.0.0.1
-// only, and ends all the processes that it has started. If ctx ends before, it
+// Run measures. It takes about five minutes with the defaults, uses the addresses of
+// loopback only, and ends all the processes that it has started. If ctx ends before, it
 // returns what has been measured until then, along with an error that wraps
 // context.Cause(ctx). What cannot run on this machine is in [Report.Missing] and is
 // no error.
@@ -185,6 +187,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cc, ccSend, python := r.references(ctx, dir)
 	r.subjects = subjects(cfg.Self, cc, python)
 	r.prepareSending(ccSend)
+	r.prepareFanOut(dir)
 	if len(cfg.Only) > 0 {
 		r.only()
 	}
@@ -204,6 +207,9 @@ type runner struct {
 	cores    []int // of receiver and sender; fewer than two: wherever the system likes
 	subjects []subject
 	senders  map[string][]senderSubject // by kind
+	servers  []fanSubject
+	dir      string // for logs on disk,
+	dirs     int    // so many
 	failed   map[string]bool
 	report   *Report
 }
@@ -300,6 +306,7 @@ func (r *runner) run(ctx context.Context) error {
 			}
 		}
 		r.sending(ctx, round)
+		r.fanOut(ctx, round)
 	}
 	if ctx.Err() == nil {
 		r.cfg.Progress(fmt.Sprintf("a server with %d clients", ackClients))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -128,6 +129,17 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
+	servers := make(map[string]int) // rows of each
+	for _, row := range report.FanOut {
+		servers[row.Name]++
+		what := fmt.Sprint(row.Name, ", ", row.Readers, " readers, ", row.InFlight)
+		assert.Positive(t, row.Rate.Median, what)
+		assert.Positive(t, row.CPU.Median, what)
+		if assert.NotNil(t, row.RateRatio, what) {
+			assert.Positive(t, row.RateRatio.Median, what)
+		}
+	}
+	assert.Equal(t, map[string]int{"NATS core": 12, "udpkit relay, unstored": 12, "udpkit relay, stored": 16, "the store alone": 4}, servers)
 	require.NotNil(t, report.Acks)
 	assert.Equal(t, 100_000, report.Acks.Clients)
 	assert.Positive(t, report.Acks.Counted)
@@ -139,10 +151,17 @@ func TestRun(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &back))
 	assert.Len(t, back.Rows, len(report.Rows))
 	assert.Len(t, back.Sending, len(report.Sending))
+	assert.Len(t, back.FanOut, len(report.FanOut))
 	var tables bytes.Buffer
 	require.NoError(t, report.WriteText(&tables))
 	for _, r := range report.Rows {
 		assert.Contains(t, tables.String(), "| "+r.Name+" ")
+	}
+	for _, s := range report.Sending {
+		assert.Contains(t, tables.String(), "| "+s.Name+" ")
+	}
+	for _, row := range report.FanOut {
+		assert.Contains(t, tables.String(), "| "+row.Name+" ")
 	}
 	left, err := filepath.Glob(filepath.Join(temp, "*"))
 	require.NoError(t, err)
@@ -181,7 +200,7 @@ func TestRunWithoutReferences(t *testing.T) {
 func TestRunBrokenSubjects(t *testing.T) {
 	cfg := quick()
 	cfg.Self = []string{"sh", "-c", "echo out of order >&2; exit 1"}
-	cfg.Only = []string{"udpkit goroutine", "relay's sending"}
+	cfg.Only = []string{"udpkit goroutine", "relay's sending", "unstored"}
 	t.Setenv("CC", "false")
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
@@ -191,9 +210,10 @@ func TestRunBrokenSubjects(t *testing.T) {
 	}
 	assert.Contains(t, why["the references in C"], "exit status 1")
 	for _, what := range []string{
-		"udpkit goroutine, flood", "udpkit goroutine, ping", "sending, relay, 8 listeners", "a server with many clients", "idle",
+		"udpkit goroutine, flood", "udpkit goroutine, ping", "a server with many clients", "idle",
+		"sending, relay, 8 listeners", "NATS core, 8 readers", "udpkit relay, unstored, 256 readers",
 	} {
-		if runtime.GOOS != "linux" && strings.HasPrefix(what, "sending") {
+		if runtime.GOOS != "linux" && regexp.MustCompile(`\d (readers|listeners)$`).MatchString(what) {
 			continue
 		}
 		assert.Equal(t, "out of order", why[what], what)
@@ -238,6 +258,9 @@ func TestSubjectRefuses(t *testing.T) {
 		{"load", "flood"}, {"load", "dance", "1"}, {"load", "flood", "x"}, {"server", "x"},
 		{"sender", "batch"}, {"sender", "batch", "status", "1", "1", "120", "nowhere"}, {"sender", "batch", "status", "1", "soon", "1", "127.0.0.1:9"},
 		{"sender", "pigeon", "status", "1", "1", "120", "127.0.0.1:9"}, {"sinks", "list", "many"},
+		{"serve", "dinner"}, {"fanout", "nats", "1"}, {"fanout", "pigeon", "1", "1", "1", "1", "1", "1"}, {"fanout", "nats", "x", "1", "1", "1", "1", "1"},
+		{"fanout", "nats", "1", "1", "1", "1", "1", "1"}, {"fanout", "relay", "1", "1", "1", "1", "1", "1"},
+		{"append", t.TempDir(), "1"}, {"append", t.TempDir(), "1", "1", "many"},
 	} {
 		assert.Error(t, bench.Subject(t.Context(), args, new(bytes.Buffer)), "%q", args)
 	}

@@ -21,7 +21,9 @@ type Report struct {
 	Rows   []*Row        `json:"rows"`
 	// Sending is what the senders do.
 	Sending []*Sending `json:"sending,omitempty"`
-	Acks    *Acks      `json:"acks,omitempty"`
+	// FanOut is what the servers do that send to many.
+	FanOut []*FanOut `json:"fan_out,omitempty"`
+	Acks   *Acks     `json:"acks,omitempty"`
 	// Missing is what could not be measured here, and why.
 	Missing []Missing `json:"missing"`
 }
@@ -190,6 +192,7 @@ func (r *Report) finish(subjects []subject) {
 		row.P50Ratio, row.P99Ratio = row.P50.over(blocking.P50), row.P99.over(blocking.P99)
 	}
 	r.finishSending()
+	r.finishFanOut()
 }
 
 // WriteText writes the report as tables, which are Markdown too.
@@ -206,6 +209,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.full(&b)
 	r.waiting(&b)
 	r.sendingTables(&b)
+	r.fanOutTables(&b)
 	if a := r.Acks; a != nil {
 		fmt.Fprintf(&b, "\nA server with %d clients, all of which acknowledge a message a second: %d of %d acknowledgements counted, %.0f %% of a core, %.0f bytes a client.\n",
 			a.Clients, a.Counted, a.Sent, 100*a.CPU, a.Memory)

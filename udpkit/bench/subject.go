@@ -45,6 +45,9 @@ type ready struct {
 //	load MODE PORT                 see load
 //	sender ...                     see sender
 //	sinks KIND N                   swallow what is sent to N sockets, see sinks
+//	serve KIND DIR                 send each message of a writer to all readers
+//	fanout ...                     be their writer and their readers, see fan
+//	append DIR WARMUP DURATION WINDOW...   store messages
 //
 // The times are in nanoseconds. The references understand the first three.
 func Subject(ctx context.Context, args []string, out io.Writer) error {
@@ -61,6 +64,23 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 		return server(ctx, args[1], out)
 	case "sender":
 		return sender(ctx, args[1:], out)
+	case "serve":
+		return serve(ctx, args[1], args[len(args)-1], out)
+	case "fanout":
+		return fan(ctx, args[1:], out)
+	case "append":
+		var numbers []int
+		for _, text := range args[2:] {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, n)
+		}
+		if len(numbers) < 3 {
+			return errors.New("a store needs a directory, two times and windows")
+		}
+		return appendAlone(ctx, args[1], time.Duration(numbers[0]), time.Duration(numbers[1]), numbers[2:], out)
 	case "sinks":
 		n, err := strconv.Atoi(args[len(args)-1])
 		if err != nil {

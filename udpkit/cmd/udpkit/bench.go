@@ -19,10 +19,11 @@ func benchCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure all receivers on this machine, beside C and Python",
-		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library,\n" +
-			"C and Python: each in a process of its own, on 127.0.0.1 only, in rounds that take turns. It takes a few minutes;\n" +
-			"leave the machine alone meanwhile. What cannot be measured here is listed with the reason.",
+		Short: "Measure receivers, senders and the relay on this machine, beside C, Python and NATS",
+		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library, C and Python,\n" +
+			"every way to send to many beside C, and the relay beside NATS: each in a process of its own, on loopback only, in\n" +
+			"rounds that take turns. It takes a few minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
+			"listed with the reason.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.Rounds == 0 || cfg.Time == 0 || cfg.Idle == 0 {
 				return usageError{errors.New("--rounds, --time and --idle cannot be 0")}

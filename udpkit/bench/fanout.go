@@ -1,0 +1,321 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	nats "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+)
+
+const (
+	// textSize is that of a message's text in bytes, as long as a datagram of the other tables.
+	textSize = 120
+	// relayPace is what a reader may be sent in a second, in bytes: the server is measured, and not its default.
+	relayPace = 1 << 30
+)
+
+// inFlight is how many messages are under way at a time: published, and not yet at all readers.
+var inFlight = []int{1, 8, 64, 256}
+
+// readers is to how many messages go.
+var readers = []int{8, 64, 256}
+
+// FanOut is what was measured of one server that sends each message of a writer to
+// all readers.
+type FanOut struct {
+	Name string `json:"name"`
+	// Readers is how many there are. With none, messages are counted as they are stored.
+	Readers int `json:"readers"`
+	// InFlight is how many messages are under way at a time: the next is written when
+	// all readers have the one that is so many before it, or when it is stored if there
+	// are no readers.
+	InFlight int    `json:"in_flight"`
+	Rate     Figure `json:"deliveries_per_second"`
+	CPU      Figure `json:"cpu_ns"` // of the server, for each delivery
+	// Twin is the row that RateRatio and CPURatio compare with, in the same round.
+	Twin      string  `json:"twin"`
+	RateRatio *Figure `json:"rate_ratio,omitempty"`
+	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
+}
+
+// fanSubject is a server that sends to many.
+type fanSubject struct {
+	name, twin string
+	server     string // what Subject runs
+	protocol   string // of its load
+	readers    []int
+}
+
+// Names of the rows that others are compared with.
+const (
+	natsCore   = "NATS core"
+	storeAlone = "the store alone"
+)
+
+func fanSubjects() []fanSubject {
+	return []fanSubject{
+		{natsCore, natsCore, "nats", "nats", readers},
+		{"udpkit relay, unstored", natsCore, "relay", "relay", readers},
+		{"udpkit relay, stored", natsCore, "store", "relay", readers},
+		{storeAlone, storeAlone, "append", "", []int{0}},
+		{"udpkit relay, stored", storeAlone, "store", "relay", []int{0}},
+	}
+}
+
+// fanned is what the load of a server, or a store alone, has measured at one window.
+type fanned struct {
+	InFlight   int           `json:"in_flight"`
+	Deliveries int64         `json:"deliveries"`
+	Elapsed    time.Duration `json:"elapsed_ns"`
+	CPU        time.Duration `json:"cpu_ns"`
+}
+
+// serve is the subject that is a server, until ctx ends. dir is for a log on disk.
+func serve(ctx context.Context, kind, dir string, out io.Writer) error {
+	switch kind {
+	case "nats":
+		return serveNATS(ctx, out)
+	case "relay":
+		return serveRelay(ctx, relay.NewMemory(0), out)
+	case "store":
+		log, err := store.Open(ctx, store.Config{Dir: dir})
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		return serveRelay(ctx, log, out)
+	}
+	return fmt.Errorf("there is no server %q", kind)
+}
+
+func serveNATS(ctx context.Context, out io.Writer) error {
+	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(patience) {
+		return errors.New("the NATS server does not get ready")
+	}
+	at, err := s.PortsInfo(patience).Nats, error(nil)
+	if len(at) == 0 {
+		return errors.New("the NATS server has no port")
+	}
+	var port uint16
+	if _, err = fmt.Sscan(at[0][strings.LastIndexByte(at[0], ':')+1:], &port); err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(ready{port}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
+	s, err := relay.NewServer(relay.ServerConfig{Listen: loopback, Log: log, Pace: relayPace})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := json.NewEncoder(out).Encode(ready{s.Addr().Port()}); err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// appendAlone measures the store without a relay: so many messages are appended at a time.
+func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int, out io.Writer) error {
+	log, err := store.Open(ctx, store.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	run, text := relay.NewID(), strings.Repeat(".", textSize)
+	number := uint64(0)
+	for _, n := range windows {
+		records := make([]relay.Record, n)
+		again := func(until time.Duration) (int64, error) {
+			begun, before := time.Now(), number
+			for time.Since(begun) < until {
+				for i := range records {
+					number++
+					records[i] = relay.Record{Run: run, Number: number, Username: "writer", Text: text, At: time.Now()}
+				}
+				if _, err := log.Append(ctx, records); err != nil {
+					return 0, err
+				}
+			}
+			return int64(number - before), nil
+		}
+		if _, err := again(warmUp); err != nil {
+			return err
+		}
+		before := now(0)
+		stored, err := again(duration)
+		if err != nil {
+			return err
+		}
+		used := now(stored).since(before)
+		f := fanned{n, stored, time.Duration(used.Elapsed), time.Duration(used.CPU)}
+		if err := json.NewEncoder(out).Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepareFanOut decides which servers are measured.
+func (r *runner) prepareFanOut(dir string) {
+	if runtime.GOOS != "linux" {
+		r.missing("servers that send to many", errLinux)
+		return
+	}
+	r.dir = dir
+	all := fanSubjects()
+	own := func(s fanSubject) bool { return s.name != s.twin && r.wanted(s.name) }
+	for _, s := range all {
+		if r.wanted(s.name) || slices.ContainsFunc(all, func(other fanSubject) bool { return own(other) && other.twin == s.name }) {
+			r.servers = append(r.servers, s)
+		}
+	}
+}
+
+// fanOut measures each server, once.
+func (r *runner) fanOut(ctx context.Context, round int) {
+	for _, n := range append(slices.Clone(readers), 0) {
+		for _, s := range r.servers {
+			what := fmt.Sprintf("%s, %d readers", s.name, n)
+			if ctx.Err() != nil || !slices.Contains(s.readers, n) || r.failed[what] {
+				continue
+			}
+			r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
+			if err := r.fan(ctx, s, n, round); err != nil && ctx.Err() == nil {
+				r.missing(what, err)
+			}
+		}
+	}
+}
+
+// fan measures one server with so many readers.
+func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience+time.Duration(len(inFlight))*r.cfg.Time)
+	defer cancel()
+	r.dirs++
+	dir := filepath.Join(r.dir, "log"+strconv.Itoa(r.dirs))
+	args := []string{strconv.FormatInt(int64(r.cfg.Time/20), 10), strconv.FormatInt(int64(r.cfg.Time/4), 10)}
+	for _, window := range inFlight {
+		args = append(args, strconv.Itoa(window))
+	}
+	var load *process
+	if s.protocol == "" {
+		alone, err := r.start(ctx, 0, r.cfg.Self, append([]string{"append", dir}, args...)...)
+		if err != nil {
+			return err
+		}
+		defer alone.end()
+		load = alone
+	} else {
+		server, err := r.start(ctx, 0, r.cfg.Self, "serve", s.server, dir)
+		if err != nil {
+			return err
+		}
+		defer server.end()
+		var at ready
+		if err := server.result(&at); err != nil {
+			return err
+		}
+		args = append([]string{"fanout", s.protocol, strconv.Itoa(int(at.Port)), strconv.Itoa(server.cmd.Process.Pid), strconv.Itoa(n)}, args...)
+		if load, err = r.start(ctx, 1, r.cfg.Self, args...); err != nil {
+			return err
+		}
+		defer load.end()
+	}
+	for range inFlight {
+		var f fanned
+		if err := load.result(&f); err != nil {
+			return err
+		}
+		r.report.addFanOut(s, n, round, f)
+	}
+	return nil
+}
+
+func (r *Report) findFanOut(name string, readers, inFlight int) *FanOut {
+	for _, row := range r.FanOut {
+		if row.Name == name && row.Readers == readers && row.InFlight == inFlight {
+			return row
+		}
+	}
+	return nil
+}
+
+func (r *Report) addFanOut(s fanSubject, readers, round int, f fanned) {
+	row := r.findFanOut(s.name, readers, f.InFlight)
+	if row == nil {
+		row = &FanOut{Name: s.name, Twin: s.twin, Readers: readers, InFlight: f.InFlight}
+		r.FanOut = append(r.FanOut, row)
+	}
+	row.Rate.add(round, float64(f.Deliveries)/f.Elapsed.Seconds())
+	row.CPU.add(round, float64(f.CPU)/max(1, float64(f.Deliveries)))
+}
+
+// finishFanOut compares the rows with their twins.
+func (r *Report) finishFanOut() {
+	for _, row := range r.FanOut {
+		if twin := r.findFanOut(row.Twin, row.Readers, row.InFlight); twin != nil {
+			row.RateRatio, row.CPURatio = row.Rate.over(&twin.Rate), row.CPU.over(&twin.CPU)
+		}
+	}
+}
+
+func (r *Report) fanOutTables(b *strings.Builder) {
+	for _, n := range append(slices.Clone(readers), 0) {
+		title := fmt.Sprintf("Messages of %d bytes to %d readers, deliveries/s by how many messages are under way (x: beside %s)", textSize, n, natsCore)
+		if n == 0 {
+			title = fmt.Sprintf("Messages of %d bytes stored/s, by how many are under way (x: beside %s)", textSize, storeAlone)
+		}
+		heading := []string{"server"}
+		for _, window := range inFlight {
+			heading = append(heading, strconv.Itoa(window), "CPU each", "x")
+		}
+		rows := [][]string{heading}
+		var names []string
+		for _, row := range r.FanOut {
+			if row.Readers == n && !slices.Contains(names, row.Name) {
+				names = append(names, row.Name)
+			}
+		}
+		for _, name := range names {
+			cells := []string{name}
+			for _, window := range inFlight {
+				row := r.findFanOut(name, n, window)
+				if row == nil {
+					cells = append(cells, "", "", "")
+					continue
+				}
+				x := times(row.RateRatio)
+				if row.Name == row.Twin {
+					x = ""
+				}
+				cells = append(cells, millions(row.Rate), fmt.Sprintf("%.3g ns", row.CPU.Median), x)
+			}
+			rows = append(rows, cells)
+		}
+		table(b, title, rows)
+	}
+}

@@ -1,0 +1,422 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// fanLoad is a writer and the readers of a server, all on one thread: what they do is the least that a client must, and
+// no system call tells Go's scheduler. It measures the server.
+type fanLoad struct {
+	pid   int // the server's
+	epoll int
+	peers []func() error // read what is there, by the number that epoll knows the socket by
+	sent  int64          // messages
+	got   []int64        // messages that each reader has; with no readers, those that are stored
+	buf   [1 << 16]byte  // for what is read
+
+	publish func(n int64) error
+	again   func() error // something may have been lost
+}
+
+// fan runs a load. args are
+//
+//	PROTOCOL PORT PID READERS WARMUP DURATION WINDOW...
+//
+// It writes a fanned for each window.
+func fan(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) < 7 {
+		return errors.New("a fan-out needs a protocol, the server's port and process, readers, two times and windows")
+	}
+	numbers := make([]int, len(args)-1)
+	for i, text := range args[1:] {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		numbers[i] = n
+	}
+	port, readers, windows := numbers[0], numbers[2], numbers[5:]
+	epoll, err := unix.EpollCreate1(0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(epoll)
+	l := &fanLoad{pid: numbers[1], epoll: epoll, got: make([]int64, max(1, readers))}
+	switch args[0] {
+	case "nats":
+		err = l.nats(port, readers)
+	case "relay":
+		err = l.relay(port, readers)
+	default:
+		err = fmt.Errorf("there is no protocol %q", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	for _, window := range windows {
+		if _, err := l.run(ctx, window, time.Duration(numbers[3])); err != nil {
+			return err
+		}
+		f, err := l.run(ctx, window, time.Duration(numbers[4]))
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(out).Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// lossAfter is how long nothing may happen until something is taken for lost.
+	lossAfter = 50 * time.Millisecond
+	// giveUp is how long nothing may happen at all.
+	giveUp = 5 * time.Second
+)
+
+// run keeps window messages under way for a while.
+func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanned, err error) {
+	total := func() (sum int64) {
+		for _, n := range l.got {
+			sum += n
+		}
+		return sum
+	}
+	cpu, _, err := usage(l.pid)
+	if err != nil {
+		return f, err
+	}
+	begun, before := time.Now(), total()
+	progress, had := begun, slices.Min(l.got)
+	var events [64]unix.EpollEvent
+	for {
+		least := slices.Min(l.got)
+		if room := int64(window) - (l.sent - least); room > 0 {
+			if err := l.publish(room); err != nil {
+				return f, err
+			}
+			l.sent += room
+		}
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 10, 0, 0)
+		if errno != 0 && errno != unix.EINTR {
+			return f, errno
+		}
+		if errno == 0 {
+			for _, e := range events[:n] {
+				if err := l.peers[e.Fd](); err != nil {
+					return f, err
+				}
+			}
+		}
+		now := time.Now()
+		if least != had {
+			progress, had = now, least
+		}
+		switch idle := now.Sub(progress); {
+		case idle > giveUp:
+			return f, fmt.Errorf("nothing has come for %v with %d messages under way", giveUp, window)
+		case idle > lossAfter && int(n) == 0 && l.again != nil:
+			if err := l.again(); err != nil {
+				return f, err
+			}
+		}
+		if elapsed := now.Sub(begun); elapsed >= d {
+			if n := total() - before; n > 0 {
+				after, _, err := usage(l.pid)
+				return fanned{window, n, elapsed, after - cpu}, err
+			}
+		}
+		if ctx.Err() != nil {
+			return f, context.Cause(ctx)
+		}
+	}
+}
+
+// add has read called when fd is readable.
+func (l *fanLoad) add(fd int, read func() error) error {
+	l.peers = append(l.peers, read)
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(l.peers) - 1)})
+}
+
+// dial returns a socket that is connected to a port of this machine, and whose calls wait for at most a second.
+func dial(kind, port int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+		return 0, err
+	}
+	return fd, unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+}
+
+// rawRead reads what is there without waiting; n is 0 if nothing is.
+func rawRead(fd int, b []byte) (n int, err error) {
+	got, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		return int(got), nil
+	case unix.EAGAIN, unix.EINTR:
+		return 0, nil
+	}
+	return 0, errno
+}
+
+// rawWrite writes all, and waits for that.
+func rawWrite(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		switch errno {
+		case 0:
+			b = b[n:]
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+	return nil
+}
+
+// nats connects a publisher and the subscribers to a NATS server. They count the bytes of messages, which are all of one
+// length.
+func (l *fanLoad) nats(port, readers int) error {
+	connect := func(subscribe string) (int, error) {
+		fd, err := dial(unix.SOCK_STREAM, port)
+		if err != nil {
+			return 0, err
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		if err := rawWrite(fd, []byte("CONNECT {\"verbose\":false,\"pedantic\":false}\r\n"+subscribe+"PING\r\n")); err != nil {
+			return 0, err
+		}
+		for said := ""; !strings.HasSuffix(said, "PONG\r\n"); {
+			n, err := unix.Read(fd, l.buf[:])
+			if err != nil || n == 0 {
+				return 0, fmt.Errorf("the NATS server says only %q: %w", said, err)
+			}
+			said += string(l.buf[:n])
+		}
+		return fd, nil
+	}
+	text := strings.Repeat(".", textSize)
+	size := int64(len(fmt.Sprintf("MSG s 1 %d\r\n%s\r\n", textSize, text)))
+	for i := range readers {
+		fd, err := connect("SUB s 1\r\n")
+		if err != nil {
+			return err
+		}
+		var bytes int64
+		if err := l.add(fd, func() error {
+			n, err := rawRead(fd, l.buf[:])
+			bytes += int64(n)
+			l.got[i] = bytes / size
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	fd, err := connect("")
+	one := []byte(fmt.Sprintf("PUB s %d\r\n%s\r\n", textSize, text))
+	all := bytes.Repeat(one, slices.Max(inFlight))
+	l.publish = func(n int64) error { return rawWrite(fd, all[:int(n)*len(one)]) }
+	return err
+}
+
+// The datagrams of the relay, see its documentation.
+const (
+	relayHeader    = 12
+	kindHello      = 1
+	kindChallenge  = 2
+	kindWelcome    = 3
+	kindWrite      = 10
+	kindStored     = 11
+	kindData       = 13
+	kindAck        = 15
+	helloSize      = 96
+	relayWindow    = 16384
+	maxWritten     = 9 // messages in a datagram to the server
+	rolesOfReaders = 1
+	rolesOfWriters = 2
+)
+
+// relayClient is one that is registered.
+type relayClient struct {
+	fd   int
+	id   relay.ID
+	next uint64 // a reader's: the message that it misses
+}
+
+func (c *relayClient) begin(b []byte, kind byte) []byte {
+	return binary.BigEndian.AppendUint64(append(b[:0], 'u', 'r', 1, kind), uint64(c.id))
+}
+
+// register opens a socket and registers, however often it must be tried.
+func (c *relayClient) register(port int, role byte, name string) (err error) {
+	if c.fd, err = dial(unix.SOCK_DGRAM, port); err != nil {
+		return err
+	}
+	_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) // the system may grant less
+	_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	c.id = relay.NewID()
+	var cookie [20]byte
+	b := make([]byte, 1200)
+	for range 20 {
+		hello := c.begin(nil, kindHello)
+		hello = append(append(hello, 0, 0, 0, 0, role, 0), make([]byte, 16)...)
+		hello = append(append(append(hello, cookie[:]...), byte(len(name))), name...)
+		hello = append(hello, make([]byte, helloSize-len(hello))...)
+		if err := rawWrite(c.fd, hello); err != nil {
+			return err
+		}
+		n, err := unix.Read(c.fd, b)
+		switch {
+		case err == unix.EAGAIN || err == unix.EINTR:
+		case err != nil:
+			return err
+		case n >= relayHeader+len(cookie) && b[3] == kindChallenge:
+			copy(cookie[:], b[relayHeader:])
+		case n >= relayHeader+12 && b[3] == kindWelcome:
+			c.next = binary.BigEndian.Uint64(b[relayHeader+4:])
+			return nil
+		default:
+			return fmt.Errorf("the relay answers %s with %q", name, b[:n])
+		}
+	}
+	return fmt.Errorf("the relay does not take %s", name)
+}
+
+// relay registers a writer and the readers. A reader takes messages in order only, and acknowledges what one read has
+// brought.
+func (l *fanLoad) relay(port, readers int) error {
+	clients := make([]relayClient, readers+1)
+	errs := make([]error, len(clients))
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			if i < readers {
+				errs[i] = clients[i].register(port, rolesOfReaders, fmt.Sprint("reader", i))
+			} else {
+				errs[i] = clients[i].register(port, rolesOfWriters, "writer")
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i := range clients[:readers] {
+		c := &clients[i]
+		begun := c.next
+		if err := l.add(c.fd, func() error {
+			err := l.readRelay(c)
+			l.got[i] = int64(c.next - begun)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	w := &clients[readers]
+	var number, stored uint64 // of the last message written, and of the last that is stored
+	datagram := make([]byte, 0, 1200)
+	entry := binary.BigEndian.AppendUint16(nil, textSize)
+	entry = append(entry, bytes.Repeat([]byte("."), textSize)...)
+	write := func(from, to uint64) error {
+		for ; from <= to; from += maxWritten {
+			n := min(maxWritten, to-from+1)
+			datagram = binary.BigEndian.AppendUint64(w.begin(datagram, kindWrite), from)
+			datagram = append(datagram, byte(n))
+			for range n {
+				datagram = append(datagram, entry...)
+			}
+			if err := rawWrite(w.fd, datagram); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	l.publish = func(n int64) error {
+		from := number + 1
+		number += uint64(n)
+		return write(from, number)
+	}
+	l.again = func() error {
+		for i := range clients[:readers] {
+			if err := clients[i].acknowledge(datagram); err != nil {
+				return err
+			}
+		}
+		return write(stored+1, number)
+	}
+	return l.add(w.fd, func() error {
+		n, err := rawRead(w.fd, l.buf[:])
+		if n >= relayHeader+8 && l.buf[3] == kindStored {
+			stored = max(stored, binary.BigEndian.Uint64(l.buf[relayHeader:]))
+			if readers == 0 {
+				l.got[0] = int64(stored)
+			}
+		}
+		return err
+	})
+}
+
+// readRelay takes what is there for a reader.
+func (l *fanLoad) readRelay(c *relayClient) error {
+	var control [4]uint64
+	vector := unix.Iovec{Base: &l.buf[0]}
+	vector.SetLen(len(l.buf))
+	h := unix.Msghdr{Iov: &vector, Control: (*byte)(unsafe.Pointer(&control))}
+	h.SetIovlen(1)
+	h.SetControllen(int(unsafe.Sizeof(control)))
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
+		return nil
+	}
+	if errno != 0 {
+		return errno
+	}
+	segment := int(n)
+	if cmsg := (*unix.Cmsghdr)(unsafe.Pointer(&control)); h.Controllen >= unix.SizeofCmsghdr && cmsg.Level == unix.IPPROTO_UDP && cmsg.Type == unix.UDP_GRO {
+		segment = int(*(*int32)(unsafe.Add(unsafe.Pointer(&control), unix.CmsgLen(0))))
+	}
+	before := c.next
+	for b := l.buf[:n]; len(b) > 0; b = b[min(segment, len(b)):] {
+		if len(b) < relayHeader+10 || b[3] != kindData {
+			continue
+		}
+		first := binary.BigEndian.Uint64(b[relayHeader:])
+		if end := first + uint64(binary.BigEndian.Uint16(b[relayHeader+8:])); first <= c.next && end > c.next {
+			c.next = end
+		}
+	}
+	if c.next == before {
+		return nil // again does it, should an acknowledgement be lost
+	}
+	return c.acknowledge(l.buf[:0])
+}
+
+// acknowledge tells the server what a reader has. It writes the datagram into b.
+func (c *relayClient) acknowledge(b []byte) error {
+	b = c.begin(b, kindAck)
+	b = binary.BigEndian.AppendUint64(b, c.next)
+	b = binary.BigEndian.AppendUint64(b, c.next)
+	b = binary.BigEndian.AppendUint64(b, c.next-1)
+	b = append(binary.BigEndian.AppendUint32(b, relayWindow), 0)
+	return rawWrite(c.fd, b)
+}
