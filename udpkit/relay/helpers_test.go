@@ -345,6 +345,8 @@ type faultyLog struct {
 	fails map[string]error // by method
 	// append is called instead of Append, if not nil.
 	append func(ctx context.Context, records []relay.Record) ([]uint64, error)
+	// claimed is called before Claim, if not nil.
+	claimed func()
 }
 
 func newFaultyLog() *faultyLog {
@@ -410,6 +412,9 @@ func (l *faultyLog) Follow(ctx context.Context, after uint64, deliver func([]rel
 func (l *faultyLog) Claim(ctx context.Context, name string, owner relay.ID, ttl time.Duration) error {
 	if err := l.err("Claim"); err != nil {
 		return err
+	}
+	if l.claimed != nil {
+		l.claimed()
 	}
 	return l.Log.Claim(ctx, name, owner, ttl)
 }

@@ -649,6 +649,24 @@ func TestCancel(t *testing.T) {
 	s.stop(t)
 }
 
+// A client that ends while it registers leaves nothing behind.
+func TestLeavesWhileRegistering(t *testing.T) {
+	log := newFaultyLog()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	log.claimed = func() {
+		asked <- struct{}{}
+		<-answer
+	}
+	s := serve(t, relay.ServerConfig{Log: log})
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	<-asked
+	r.cancel()
+	close(answer)
+	require.NoError(t, r.end(t))
+	assert.Equal(t, relay.ReasonLeft, wait(t, s.journal, anyOf[relay.LeaveEvent]).Reason)
+	assert.Empty(t, s.Clients())
+}
+
 // The counters say where everything is.
 func TestStats(t *testing.T) {
 	s := serve(t, relay.ServerConfig{})
