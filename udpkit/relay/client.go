@@ -50,6 +50,8 @@ type client struct {
 	retry      time.Duration // the next pause between attempts, 0: at once
 	tried      time.Time
 	answered   bool      // a challenge was answered since
+	trying     bool      // a hello with a cookie was sent: a server may have taken us
+	leaving    bool
 	takenSince time.Time // zero: the name is not taken, as far as is known
 	registered uint64
 	malformed  uint64
@@ -277,14 +279,14 @@ func (c *client) handle(a actor, b []byte) {
 	c.heard = now
 	switch f.kind {
 	case kindChallenge:
-		if c.up || c.answered {
+		if c.up || c.answered || c.leaving {
 			return
 		}
 		c.hello.cookie = f.cookie
 		c.answered = true
 		c.register(now)
 	case kindRefuse:
-		if c.up {
+		if c.trying = false; c.up {
 			return
 		}
 		c.turnedAway(&f, now)
@@ -295,6 +297,8 @@ func (c *client) handle(a actor, b []byte) {
 		}
 		if c.up {
 			c.down(why)
+			c.poke()
+		} else if c.leaving {
 			c.poke()
 		}
 	case kindWelcome:
@@ -345,6 +349,7 @@ func (c *client) turnedAway(f *frame, now time.Time) {
 // register sends a hello, with mu held.
 func (c *client) register(now time.Time) {
 	c.tried = now
+	c.trying = c.trying || c.hello.cookie != cookie{}
 	c.send(c.hello.append(nil))
 }
 
@@ -397,12 +402,13 @@ func (c *client) due(a actor, now time.Time) time.Duration {
 // leave takes leave of the server, and insists for a while.
 func (c *client) leave(a actor) {
 	c.mu.Lock()
+	c.leaving = true
 	f := frame{kind: kindLeave, id: c.hello.id}
 	a.farewell(&f)
 	c.mu.Unlock()
 	for end := time.Now().Add(leaving); time.Now().Before(end); {
 		c.mu.Lock()
-		gone := c.gone || !c.up
+		gone := c.gone || !c.up && !c.trying
 		if !gone {
 			c.send(f.append(nil))
 		}

@@ -396,6 +396,7 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 	}
 	var answer []byte
 	switch {
+	case c == nil && s.registering[f.id]: // it comes again
 	case c == nil || c.addr != from:
 		s.stats.Unknown++
 		answer = begin(nil, kindReset, f.id)

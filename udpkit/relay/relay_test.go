@@ -1,0 +1,825 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// Each of 200 readers gets every message once, in order, those that come late too.
+func TestManyReaders(t *testing.T) {
+	const readers, messages = 200, 1000
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	var all []reader
+	come := func(n int) {
+		for range n {
+			all = append(all, newReader(t, s.Addr(), fmt.Sprintf("reader-%d", len(all)), relay.ReaderConfig{MaxMessages: messages}))
+		}
+	}
+	come(readers / 2)
+	w.write(t, 1, messages/2)
+	come(readers / 2)
+	w.write(t, messages/2+1, messages/2)
+	for i, r := range all {
+		require.NoError(t, r.end(t))
+		whole(t, r.messages, 1, messages)
+		for _, m := range r.messages {
+			require.Equal(t, relay.Message{Seq: m.Seq, Username: "ann", Text: fmt.Sprint(m.Seq), At: m.At}, m, "reader %d", i)
+		}
+		assert.Zero(t, r.Stats().Gaps)
+	}
+	s.stop(t)
+	stats := s.Stats()
+	assert.EqualValues(t, readers*messages, stats.Delivered)
+	assert.EqualValues(t, messages, stats.Stored)
+	assert.EqualValues(t, messages, stats.Last)
+	assert.EqualValues(t, readers+1, stats.Registered)
+	assert.EqualValues(t, readers, stats.Left[relay.ReasonLeft])
+	assert.Zero(t, stats.Malformed+stats.NotStored+stats.Gone)
+	t.Logf("%+v", stats)
+}
+
+// All readers get the same order, which has each writer's own in it; and what a
+// writer is told is what the log has.
+func TestManyWriters(t *testing.T) {
+	const writers, readers, each = 20, 20, 200
+	s := serve(t, relay.ServerConfig{})
+	var all []reader
+	for i := range readers {
+		all = append(all, newReader(t, s.Addr(), fmt.Sprintf("reader-%d", i), relay.ReaderConfig{MaxMessages: writers * each}))
+	}
+	var written sync.WaitGroup
+	stored := make([]map[uint64]string, writers)
+	for i := range writers {
+		w := newWriter(t, s.Addr(), fmt.Sprintf("writer-%d", i))
+		written.Go(func() {
+			assert.NoError(t, w.send(1, each))
+			stored[i] = map[uint64]string{}
+			for k, e := range storedOf(w) {
+				assert.EqualValues(t, k+1, e.Number)
+				assert.Equal(t, fmt.Sprint(k+1), e.Text)
+				assert.Positive(t, e.Took)
+				stored[i][e.Seq] = e.Text
+			}
+			assert.Len(t, stored[i], each)
+		})
+	}
+	written.Wait()
+	for i, r := range all {
+		require.NoError(t, r.end(t))
+		whole(t, r.messages, 1, writers*each)
+		if i > 0 {
+			require.Equal(t, all[0].messages, r.messages)
+		}
+	}
+	next := map[string]int{}
+	for _, m := range all[0].messages {
+		next[m.Username]++
+		require.Equal(t, fmt.Sprint(next[m.Username]), m.Text, "in the order of %s", m.Username)
+		var of int
+		_, err := fmt.Sscanf(m.Username, "writer-%d", &of)
+		require.NoError(t, err)
+		require.Equal(t, stored[of][m.Seq], m.Text, "what the writer was told")
+	}
+	t.Logf("%+v", s.Stats())
+}
+
+func storedOf(w writer) []relay.StoredEvent { return all[relay.StoredEvent](w.journal) }
+
+func TestFrom(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, 3)
+	back := newReader(t, s.Addr(), "last", relay.ReaderConfig{From: relay.FromNow, MaxMessages: 1})
+	wait(t, back.journal, up)
+	w.write(t, 4, 3)
+	require.NoError(t, back.end(t))
+	whole(t, back.messages, 4, 1)
+
+	for _, test := range []struct {
+		name string
+		from relay.From
+		next int
+	}{
+		{"last", relay.FromLast, 5},
+		{"last", relay.FromStart, 1},
+		{"start", relay.FromStart, 1},
+		{"now", relay.FromNow, 7},
+		{"new", relay.FromLast, 1}, // a new name
+	} {
+		r := newReader(t, s.Addr(), test.name, relay.ReaderConfig{From: test.from})
+		assert.EqualValues(t, test.next, wait(t, r.journal, up).Next, test.name)
+		join := wait(t, s.journal, func(e relay.JoinEvent) bool { return e.Client == r.Addr() })
+		assert.Equal(t, relay.JoinEvent{Role: relay.RoleReader, Username: test.name, Client: r.Addr(), At: join.At, Next: uint64(test.next)}, join)
+		if test.from == relay.FromNow {
+			w.write(t, 7, 1)
+		}
+		last := int(s.Stats().Last)
+		r.read(t, last+1-test.next)
+		r.stop(t)
+		whole(t, r.messages, test.next, last+1-test.next)
+		assert.EqualValues(t, last+1, r.Stats().Next)
+	}
+}
+
+// A reader that comes back goes on where it stopped, also through another server
+// and when the last one did not hear from it again.
+func TestComesBack(t *testing.T) {
+	t.Parallel()
+	log := relay.NewMemory(0)
+	s := serve(t, relay.ServerConfig{Log: log, Expire: time.Second})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, 10)
+
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 4})
+	require.NoError(t, r.end(t))
+	whole(t, r.messages, 1, 4)
+	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	r.read(t, 6)
+	r.stop(t)
+	whole(t, r.messages, 5, 6)
+
+	// What is delivered is saved now and then.
+	saved := func(next uint64) {
+		require.Eventually(t, func() bool {
+			c, err := log.Client(t.Context(), relay.RoleReader, "bob")
+			return err == nil && c.Next == next
+		}, patience, time.Millisecond)
+	}
+	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, r.journal, up)
+	w.write(t, 11, 6)
+	saved(17)
+	r.kill(t)
+	w.write(t, 17, 4)
+	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.EqualValues(t, 17, wait(t, r.journal, up).Next)
+	saved(21)
+	whole(t, r.messages, 17, 4)
+	s.end(t)
+	wait(t, r.journal, down)
+	r.kill(t)
+	w.stop(t)
+
+	s = serve(t, relay.ServerConfig{Log: log})
+	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.EqualValues(t, 21, wait(t, r.journal, up).Next)
+}
+
+func TestMaxMessages(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, 1000)
+	for _, n := range []int{1, 7, 1000} {
+		for _, delay := range []time.Duration{0, time.Millisecond} {
+			r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: uint64(n), From: relay.FromStart, Delay: delay})
+			require.NoError(t, r.end(t))
+			whole(t, r.messages, 1, n)
+			events := all[relay.MessageEvent](r.journal)
+			assert.True(t, events[n-1].Last, "no other comes")
+			summary := all[relay.ReaderSummary](r.journal)
+			require.Len(t, summary, 1)
+			assert.EqualValues(t, n, summary[0].Delivered)
+			assert.EqualValues(t, n+1, summary[0].Next)
+			assert.Positive(t, summary[0].Runtime)
+		}
+	}
+	assert.Len(t, s.Clients(), 1)
+}
+
+// With a delay messages come together, and the last of them says so.
+func TestDelay(t *testing.T) {
+	const delay = 300 * time.Millisecond
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, 5) // so they come in one datagram
+	var at []time.Time
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{Delay: delay, OnEvent: func(e relay.Event) {
+		if _, ok := e.(relay.MessageEvent); ok {
+			at = append(at, time.Now())
+		}
+	}})
+	linked := wait(t, r.journal, up)
+	r.read(t, 5)
+	w.write(t, 6, 1)
+	r.read(t, 6)
+	w.write(t, 7, 3)
+	r.read(t, 9)
+	r.stop(t)
+	whole(t, r.messages, 1, 9)
+	var batches []int
+	n, begun := 0, linked.At
+	for i, e := range all[relay.MessageEvent](r.journal) {
+		if n == 0 {
+			assert.GreaterOrEqual(t, at[i].Sub(begun), delay)
+		}
+		n++
+		if e.Last {
+			batches = append(batches, n)
+			n = 0
+			if i+1 < len(r.messages) {
+				begun = r.messages[i+1].At // it cannot come before
+			}
+		}
+	}
+	assert.Zero(t, n, "the last is a last one")
+	require.GreaterOrEqual(t, len(batches), 3)
+	assert.Equal(t, []int{5, 1}, batches[:2])
+}
+
+// What a log does not keep any more is reported with its size, and nothing else is
+// missing.
+func TestGap(t *testing.T) {
+	const kept = 10
+	s := serve(t, relay.ServerConfig{Log: relay.NewMemory(kept), Cache: 1})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, 2)
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 2})
+	require.NoError(t, r.end(t))
+	w.write(t, 3, 98)
+	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: kept})
+	require.NoError(t, r.end(t))
+	gaps := all[relay.GapEvent](r.journal)
+	assert.Equal(t, []relay.GapEvent{{From: 3, To: 100 - kept}}, gaps)
+	assert.EqualValues(t, 100-kept-2, gaps[0].Messages())
+	whole(t, r.messages, 101-kept, kept)
+	assert.EqualValues(t, 1, r.Stats().Gaps)
+	assert.EqualValues(t, 100-kept-2, r.Stats().Missing)
+	assert.EqualValues(t, 101, r.Stats().Next)
+
+	// One that begins with the oldest message misses nothing.
+	r = newReader(t, s.Addr(), "eve", relay.ReaderConfig{MaxMessages: kept})
+	require.NoError(t, r.end(t))
+	assert.Empty(t, all[relay.GapEvent](r.journal))
+	whole(t, r.messages, 101-kept, kept)
+	s.stop(t)
+	assert.EqualValues(t, 100-kept-2, s.Stats().Gone)
+	assert.EqualValues(t, 2+kept+kept, s.Stats().Delivered)
+}
+
+// Another log begins anew, and the reader is told.
+func TestOtherLog(t *testing.T) {
+	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.7.1:0")})
+	w, r := newWriter(t, s.Addr(), "ann"), newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	w.write(t, 1, 5)
+	r.read(t, 5)
+	s.end(t)
+	other := serve(t, relay.ServerConfig{Listen: s.Addr()})
+	w.write(t, 6, 3)
+	r.read(t, 8)
+	r.stop(t)
+	assert.EqualValues(t, 1, wait(t, r.journal, anyOf[relay.LogEvent]).Next)
+	assert.Len(t, all[relay.LogEvent](r.journal), 1)
+	whole(t, r.messages[:5], 1, 5)
+	whole(t, r.messages[5:], 1, 3)
+	assert.Equal(t, "6", r.messages[5].Text)
+	assert.EqualValues(t, 4, r.Stats().Next)
+	other.stop(t)
+}
+
+// Clients wait for a server that is away, say so, and go on when it comes back.
+func TestServerAway(t *testing.T) {
+	const messages = 3000
+	log := relay.NewMemory(0)
+	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.7.2:0")})
+	addr := s.Addr()
+	s.end(t)
+	w, r := newWriter(t, addr, "ann"), newReader(t, addr, "bob", relay.ReaderConfig{MaxMessages: messages})
+	sent := make(chan error, 1)
+	go func() { sent <- w.send(1, messages) }()
+	for _, j := range []*journal{w.journal, r.journal} {
+		assert.Contains(t, wait(t, j, down).Text, "nothing listens at "+addr.String())
+	}
+	for i := range 4 {
+		s = serve(t, relay.ServerConfig{Listen: addr, Log: log})
+		wait(t, w.journal, up)
+		wait(t, r.journal, up)
+		for _, j := range []*journal{w.journal, r.journal} {
+			j.mark()
+		}
+		r.read(t, i*messages/5+1) // so it ends at work
+		s.end(t)
+		if i < 3 {
+			for _, j := range []*journal{w.journal, r.journal} {
+				// It depends on whether the client sends something before it sees the last words.
+				assert.Regexp(t, "has ended|nothing listens", wait(t, j, down).Text)
+			}
+		}
+	}
+	s = serve(t, relay.ServerConfig{Listen: addr, Log: log})
+	require.NoError(t, <-sent)
+	require.NoError(t, r.end(t))
+	whole(t, r.messages, 1, messages)
+	for i, m := range r.messages {
+		require.Equal(t, fmt.Sprint(i+1), m.Text)
+	}
+	stored := storedOf(w)
+	require.Len(t, stored, messages)
+	for i, e := range stored {
+		require.EqualValues(t, i+1, e.Number)
+		require.EqualValues(t, i+1, e.Seq)
+	}
+	assert.Empty(t, all[relay.LogEvent](r.journal))
+	assert.Empty(t, all[relay.GapEvent](r.journal))
+	assert.Empty(t, all[relay.ErrorEvent](s.journal))
+}
+
+// A name belongs to one live client of each role, and names that look alike are one.
+func TestNameTaken(t *testing.T) {
+	t.Parallel()
+	s := serve(t, relay.ServerConfig{Expire: time.Second})
+	ann := newReader(t, s.Addr(), "ann-1", relay.ReaderConfig{})
+	wait(t, ann.journal, up)
+	other := newWriter(t, s.Addr(), "ann-1")
+	wait(t, other.journal, up)
+
+	begun := time.Now()
+	refused := []*runner{
+		newReader(t, s.Addr(), "ann-1", relay.ReaderConfig{}).runner,
+		newReader(t, s.Addr(), "ANNL", relay.ReaderConfig{}).runner, // it looks alike
+		newWriter(t, s.Addr(), "an_n1").runner,
+	}
+	for _, r := range refused {
+		link := wait(t, r.journal, anyOf[relay.LinkEvent])
+		assert.False(t, link.Up)
+		assert.Contains(t, link.Text, "another")
+		err := r.end(t)
+		assert.ErrorIs(t, err, relay.ErrNameTaken)
+		assert.ErrorContains(t, err, "choose another name")
+		assert.ErrorContains(t, err, s.Addr().String())
+		assert.GreaterOrEqual(t, time.Since(begun), 2*time.Second, "a dead one could have had it")
+		assert.Len(t, all[relay.LinkEvent](r.journal), 1, "it is said once")
+	}
+	assert.Less(t, time.Since(begun), 10*time.Second)
+	assert.Len(t, s.Clients(), 2)
+	assert.Positive(t, s.Stats().Refused[relay.ReasonNameTaken])
+
+	// It is free at once when its owner leaves ...
+	ann.stop(t)
+	before := s.Stats().Refused[relay.ReasonNameTaken]
+	ann = newReader(t, s.Addr(), "ann-1", relay.ReaderConfig{})
+	wait(t, ann.journal, up)
+	assert.Equal(t, before, s.Stats().Refused[relay.ReasonNameTaken])
+	// ... and in a bounded time when it dies.
+	ann.kill(t)
+	again := newReader(t, s.Addr(), "ann-1", relay.ReaderConfig{})
+	wait(t, again.journal, up)
+	left := wait(t, s.journal, func(e relay.LeaveEvent) bool { return e.Reason == relay.ReasonExpired })
+	assert.Equal(t, "ann-1", left.Username)
+	assert.Equal(t, ann.Addr(), left.Client)
+	assert.Len(t, all[relay.LinkEvent](other.journal), 1, "the writer has noticed nothing")
+}
+
+// A client whose address changes goes on.
+func TestAddressChanges(t *testing.T) {
+	t.Parallel()
+	const moves, each = 3, 200
+	s := serve(t, relay.ServerConfig{Expire: time.Second})
+	fr, fw := newForwarder(t, s.Addr()), newForwarder(t, s.Addr())
+	r, w := newReader(t, fr.addr(), "bob", relay.ReaderConfig{}), newWriter(t, fw.addr(), "ann")
+	w.write(t, 1, each)
+	r.read(t, each)
+	for i := range moves {
+		s.mark()
+		at := map[relay.Role]netip.AddrPort{relay.RoleReader: fr.move(), relay.RoleWriter: fw.move()}
+		w.write(t, (i+1)*each+1, each)
+		r.read(t, (i+2)*each)
+		for role, addr := range at {
+			e := wait(t, s.journal, func(e relay.JoinEvent) bool { return e.Role == role })
+			assert.True(t, e.Moved)
+			assert.Equal(t, addr, e.Client)
+		}
+	}
+	r.stop(t)
+	w.stop(t)
+	whole(t, r.messages, 1, (moves+1)*each)
+	for i, m := range r.messages {
+		require.Equal(t, fmt.Sprint(i+1), m.Text)
+	}
+	stats := s.Stats()
+	assert.EqualValues(t, 2, stats.Registered)
+	assert.EqualValues(t, len(r.messages), stats.Delivered)
+}
+
+// A client that is not heard expires; when it is heard again it goes on.
+func TestExpires(t *testing.T) {
+	t.Parallel()
+	s := serve(t, relay.ServerConfig{Expire: time.Second})
+	fr, fw := newForwarder(t, s.Addr()), newForwarder(t, s.Addr())
+	r, w := newReader(t, fr.addr(), "bob", relay.ReaderConfig{}), newWriter(t, fw.addr(), "ann")
+	w.write(t, 1, 10)
+	r.read(t, 10)
+	begun := time.Now()
+	fr.cut.Store(true)
+	fw.cut.Store(true)
+	sent := make(chan error, 1)
+	go func() { sent <- w.send(11, 10) }()
+	for _, role := range []relay.Role{relay.RoleReader, relay.RoleWriter} {
+		e := wait(t, s.journal, func(e relay.LeaveEvent) bool { return e.Role == role })
+		assert.Equal(t, relay.ReasonExpired, e.Reason)
+		assert.GreaterOrEqual(t, time.Since(begun), time.Second)
+	}
+	for _, j := range []*journal{r.journal, w.journal} {
+		assert.Contains(t, wait(t, j, down).Text, "no answer from")
+		j.mark()
+	}
+	assert.Empty(t, s.Clients())
+	fr.cut.Store(false)
+	fw.cut.Store(false)
+	require.NoError(t, <-sent)
+	r.read(t, 20)
+	r.stop(t)
+	whole(t, r.messages, 1, 20)
+}
+
+// A reader whose OnEvent blocks delays nobody, and gets everything once it goes on.
+func TestBlockedReader(t *testing.T) {
+	const messages = 20_000 // more than a reader holds
+	s := serve(t, relay.ServerConfig{Cache: 64 << 10})
+	release := make(chan struct{})
+	slow := newReader(t, s.Addr(), "slow", relay.ReaderConfig{MaxMessages: messages, OnEvent: func(e relay.Event) {
+		if e, ok := e.(relay.MessageEvent); ok && e.Seq == 1 {
+			<-release
+		}
+	}})
+	fast := newReader(t, s.Addr(), "fast", relay.ReaderConfig{MaxMessages: messages})
+	w := newWriter(t, s.Addr(), "ann")
+	begun := time.Now()
+	w.write(t, 1, messages)
+	require.NoError(t, fast.end(t))
+	took := time.Since(begun)
+	whole(t, fast.messages, 1, messages)
+	assert.Len(t, slow.read(t, 1), 1)
+	assert.LessOrEqual(t, slow.Stats().Datagrams, uint64(messages))
+	begun = time.Now()
+	close(release)
+	require.NoError(t, slow.end(t))
+	whole(t, slow.messages, 1, messages)
+	t.Logf("%v with the blocked reader, which took %v then; %+v", took, time.Since(begun), slow.Stats())
+}
+
+func TestFull(t *testing.T) {
+	s := serve(t, relay.ServerConfig{MaxClients: 2})
+	w, r := newWriter(t, s.Addr(), "ann"), newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, w.journal, up)
+	wait(t, r.journal, up)
+	third := newReader(t, s.Addr(), "eve", relay.ReaderConfig{})
+	link := wait(t, third.journal, anyOf[relay.LinkEvent])
+	assert.False(t, link.Up)
+	assert.Contains(t, link.Text, string(relay.ReasonFull))
+	w.write(t, 1, 10)
+	r.read(t, 10)
+	r.stop(t)
+	third.read(t, 10)
+	assert.Positive(t, s.Stats().Refused[relay.ReasonFull])
+	assert.EqualValues(t, 3, s.Stats().Registered)
+}
+
+func TestTexts(t *testing.T) {
+	texts := []string{
+		"", " ", "one", "\x00\x1b[31m<script>\u202e\n", "žluťoučký kůň 🐎", strings.Repeat("x", relay.MaxText),
+		strings.Repeat("ž", relay.MaxText/2), strings.Repeat("🐎", relay.MaxText/4), "", "last",
+	}
+	s := serve(t, relay.ServerConfig{})
+	longest := strings.Repeat("n", relay.MaxNameLen)
+	w := newWriter(t, s.Addr(), longest)
+	r := newReader(t, s.Addr(), longest, relay.ReaderConfig{MaxMessages: uint64(len(texts))})
+	for _, text := range texts {
+		require.NoError(t, w.Send(t.Context(), text))
+	}
+	for _, text := range []string{strings.Repeat("x", relay.MaxText+1), strings.Repeat("ž", relay.MaxText/2) + "x", strings.Repeat("x", 1<<20)} {
+		err := w.Send(t.Context(), text)
+		assert.ErrorIs(t, err, relay.ErrTextTooLong)
+		assert.ErrorIs(t, err, relay.ErrConfig)
+		assert.ErrorContains(t, err, fmt.Sprintf("%d bytes, a message has at most %d", len(text), relay.MaxText))
+	}
+	for _, text := range []string{"\xff", "x\xc3", "\xed\xa0\x80"} {
+		err := w.Send(t.Context(), text)
+		assert.ErrorIs(t, err, relay.ErrConfig)
+		assert.NotErrorIs(t, err, relay.ErrTextTooLong)
+		assert.ErrorContains(t, err, "not UTF-8")
+	}
+	require.NoError(t, r.end(t))
+	for i, m := range r.messages {
+		assert.Equal(t, texts[i], m.Text)
+		assert.Equal(t, longest, m.Username)
+	}
+	require.NoError(t, w.Flush(t.Context()))
+	assert.Equal(t, relay.WriterStats{Written: 10, Stored: 10, Datagrams: w.Stats().Datagrams, Registered: 1}, w.Stats())
+}
+
+func TestConfig(t *testing.T) {
+	taken, err := relay.NewServer(relay.ServerConfig{Listen: anyPort})
+	require.NoError(t, err)
+	defer taken.Close()
+	_, err = relay.NewServer(relay.ServerConfig{Listen: taken.Addr()})
+	assert.ErrorIs(t, err, syscall.EADDRINUSE)
+	assert.NotErrorIs(t, err, relay.ErrConfig)
+	assert.ErrorContains(t, err, fmt.Sprintf("port %d is taken", taken.Addr().Port()))
+
+	for name, cfg := range map[string]relay.ServerConfig{
+		"MaxClients": {MaxClients: -1},
+		"Pace":       {Pace: -1},
+		"Cache":      {Cache: -1},
+		"Expire":     {Expire: time.Second - 1},
+		"hour":       {Expire: time.Hour + 1},
+		"negative":   {Expire: -time.Second},
+	} {
+		cfg.Listen = anyPort
+		_, err := relay.NewServer(cfg)
+		assert.ErrorIs(t, err, relay.ErrConfig, name)
+	}
+	good := func(name string) relay.ReaderConfig {
+		return relay.ReaderConfig{Server: taken.Addr(), Username: name}
+	}
+	for name, change := range map[string]func(*relay.ReaderConfig){
+		"name":        func(c *relay.ReaderConfig) { c.Username = "" },
+		"long name":   func(c *relay.ReaderConfig) { c.Username = strings.Repeat("x", relay.MaxNameLen+1) },
+		"other name":  func(c *relay.ReaderConfig) { c.Username = "bob!" },
+		"from":        func(c *relay.ReaderConfig) { c.From = relay.FromNow + 1 },
+		"delay":       func(c *relay.ReaderConfig) { c.Delay = -1 },
+		"port":        func(c *relay.ReaderConfig) { c.Server = anyPort },
+		"unspecified": func(c *relay.ReaderConfig) { c.Server = netip.MustParseAddrPort("0.0.0.0:5") },
+		"multicast":   func(c *relay.ReaderConfig) { c.Server = netip.MustParseAddrPort("224.0.0.1:5") },
+	} {
+		cfg := good("bob")
+		change(&cfg)
+		_, err := relay.NewReader(cfg)
+		assert.ErrorIs(t, err, relay.ErrConfig, name)
+		if cfg.From == 0 && cfg.Delay == 0 {
+			_, err = relay.NewWriter(relay.WriterConfig{Server: cfg.Server, Username: cfg.Username})
+			assert.ErrorIs(t, err, relay.ErrConfig, name)
+		}
+	}
+	r, err := relay.NewReader(good("bob"))
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	_, err = relay.ParseFrom("Now")
+	assert.ErrorIs(t, err, relay.ErrConfig)
+	for _, from := range []relay.From{relay.FromLast, relay.FromStart, relay.FromNow} {
+		parsed, err := relay.ParseFrom(from.String())
+		require.NoError(t, err)
+		assert.Equal(t, from, parsed)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w, r := newWriter(t, s.Addr(), "ann"), newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	w.write(t, 1, 1)
+	r.read(t, 1)
+	ctx := t.Context()
+	for _, again := range []func(context.Context) error{s.Run, w.Run, r.Run} {
+		assert.ErrorContains(t, again(ctx), "has run already")
+	}
+	r.kill(t)
+	w.kill(t)
+	s.kill(t)
+	for _, c := range []interface{ Close() error }{s.Server, w.Writer, r.Reader} {
+		assert.NoError(t, c.Close(), "once more")
+	}
+	assert.ErrorContains(t, s.Run(ctx), "has run already")
+
+	// Closed before they ran.
+	quiet, err := relay.NewServer(relay.ServerConfig{Listen: anyPort})
+	require.NoError(t, err)
+	require.NoError(t, quiet.Close())
+	assert.ErrorIs(t, quiet.Run(ctx), net.ErrClosed)
+}
+
+// Run ends soon after its context, whoever is there.
+func TestCancel(t *testing.T) {
+	nobody := newForwarder(t, netip.MustParseAddrPort("127.0.7.3:9")) // nothing comes back
+	nobody.cut.Store(true)
+	for _, at := range []netip.AddrPort{nobody.addr(), nobody.server} {
+		w, r := newWriter(t, at, "ann"), newReader(t, at, "bob", relay.ReaderConfig{})
+		require.NoError(t, w.Send(t.Context(), "lost"))
+		wait(t, w.journal, anyOf[relay.LinkEvent]) // it has tried for a while
+		for _, c := range []*runner{w.runner, r.runner} {
+			begun := time.Now()
+			c.stop(t)
+			assert.Less(t, time.Since(begun), time.Second)
+		}
+		assert.Equal(t, relay.WriterStats{Written: 1, Pending: 1}, w.Stats())
+		assert.ErrorContains(t, w.Send(t.Context(), "x"), "has ended")
+		assert.ErrorContains(t, w.Flush(t.Context()), "has ended")
+	}
+	canceled, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("why")
+	cancel(why)
+	s := serve(t, relay.ServerConfig{})
+	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "ann"})
+	require.NoError(t, err)
+	defer w.Close()
+	for range 512 { // there is room for so many
+		require.NoError(t, w.Send(t.Context(), "x"))
+	}
+	assert.ErrorIs(t, w.Send(canceled, "x"), why)
+	assert.ErrorIs(t, w.Flush(canceled), why)
+	assert.NoError(t, w.Run(canceled))
+	r, err := relay.NewReader(relay.ReaderConfig{Server: s.Addr(), Username: "bob"})
+	require.NoError(t, err)
+	defer r.Close()
+	assert.NoError(t, r.Run(canceled))
+	other, err := relay.NewServer(relay.ServerConfig{Listen: anyPort})
+	require.NoError(t, err)
+	defer other.Close()
+	assert.NoError(t, other.Run(canceled))
+
+	// A server that vanishes without a word.
+	f := newForwarder(t, s.Addr())
+	gone := newReader(t, f.addr(), "bob", relay.ReaderConfig{})
+	wait(t, gone.journal, up)
+	f.cut.Store(true)
+	gone.stop(t) // within three seconds
+	s.stop(t)
+}
+
+// A client that ends while it registers leaves nothing behind.
+func TestLeavesWhileRegistering(t *testing.T) {
+	log := newFaultyLog()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	log.claimed = func() {
+		asked <- struct{}{}
+		<-answer
+	}
+	s := serve(t, relay.ServerConfig{Log: log})
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	<-asked
+	r.cancel()
+	close(answer)
+	require.NoError(t, r.end(t))
+	assert.Equal(t, relay.ReasonLeft, wait(t, s.journal, anyOf[relay.LeaveEvent]).Reason)
+	assert.Empty(t, s.Clients())
+}
+
+// The counters say where everything is.
+func TestStats(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w, r := newWriter(t, s.Addr(), "ann"), newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, r.journal, up)
+	const messages = 700
+	for i := range messages {
+		require.NoError(t, w.Send(t.Context(), fmt.Sprint(i+1)))
+		stats := w.Stats()
+		require.Equal(t, stats.Written, stats.Stored+stats.Pending)
+		require.EqualValues(t, i+1, stats.Written)
+	}
+	require.NoError(t, w.Flush(t.Context()))
+	r.read(t, messages)
+	clients := s.Clients()
+	require.Len(t, clients, 2)
+	assert.Equal(t, relay.RoleReader, clients[0].Role)
+	assert.Equal(t, "bob", clients[0].Username)
+	assert.Equal(t, r.Addr(), clients[0].Addr)
+	assert.Equal(t, relay.RoleWriter, clients[1].Role)
+	assert.Equal(t, w.Addr(), clients[1].Addr)
+	assert.EqualValues(t, messages, clients[1].Messages)
+	r.stop(t)
+	w.stop(t)
+	s.stop(t)
+	server, reader, writer := s.Stats(), r.Stats(), w.Stats()
+	assert.EqualValues(t, messages, server.Stored)
+	assert.EqualValues(t, messages, server.Delivered)
+	assert.EqualValues(t, 1, server.First)
+	assert.EqualValues(t, messages, server.Last)
+	assert.EqualValues(t, 2, server.Registered)
+	assert.EqualValues(t, 2, server.Challenged)
+	assert.EqualValues(t, 2, server.Left[relay.ReasonLeft])
+	assert.Zero(t, server.Readers+server.Writers)
+	assert.Equal(t, server.Sent, reader.Datagrams+uint64(reader.Kernel))
+	assert.EqualValues(t, messages, reader.Delivered)
+	assert.EqualValues(t, messages, reader.Last)
+	assert.EqualValues(t, messages+1, reader.Next)
+	assert.EqualValues(t, messages, writer.Stored)
+	assert.Zero(t, server.Malformed+server.SendErrors+server.ReadErrors+server.EventsLost+reader.Malformed+writer.Malformed)
+	summary := all[relay.ServerSummary](s.journal)
+	require.Len(t, summary, 1)
+	assert.Equal(t, server, summary[0].ServerStats)
+	assert.Len(t, all[relay.JoinEvent](s.journal), 2)
+	assert.Len(t, all[relay.LeaveEvent](s.journal), 2)
+	assert.Len(t, all[relay.StartEvent](s.journal), 1)
+}
+
+// While a log cannot store, nothing is said to be stored, and when it can again
+// nothing is lost or there twice, also of what it had stored when it failed.
+func TestStoreFails(t *testing.T) {
+	const messages = 300
+	log := newFaultyLog()
+	full := errors.New("no space left")
+	calls, often := 0, make(chan struct{})
+	log.append = func(ctx context.Context, records []relay.Record) ([]uint64, error) {
+		if calls++; calls == 8 {
+			close(often)
+		}
+		seqs, err := log.Log.Append(ctx, records[:len(records)*2/3])
+		if err != nil || calls%2 == 0 {
+			return nil, full // it has stored some and does not know
+		}
+		return seqs[:len(seqs)/2], full
+	}
+	s := serve(t, relay.ServerConfig{Log: log})
+	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: messages})
+	w := newWriter(t, s.Addr(), "ann")
+	sent := make(chan error, 1)
+	go func() { sent <- w.send(1, messages) }()
+	failed := wait(t, s.journal, anyOf[relay.ErrorEvent])
+	assert.ErrorIs(t, failed.Err, full)
+	assert.Contains(t, failed.Text, "cannot be stored")
+	failed = wait(t, w.journal, anyOf[relay.ErrorEvent])
+	assert.Contains(t, failed.Text, full.Error())
+	assert.Contains(t, failed.Text, "trying on")
+	assert.False(t, failed.Ended)
+	<-often
+	log.set(func() { log.append = nil })
+	require.NoError(t, <-sent)
+	require.NoError(t, r.end(t))
+	ended := func(e relay.ErrorEvent) bool { return e.Ended }
+	assert.ErrorIs(t, wait(t, s.journal, ended).Err, full)
+	assert.Contains(t, wait(t, w.journal, ended).Text, "stored again")
+	whole(t, r.messages, 1, messages)
+	stored := storedOf(w)
+	require.Len(t, stored, messages)
+	for i, m := range r.messages {
+		require.Equal(t, fmt.Sprint(i+1), m.Text)
+		require.Equal(t, m.Seq, stored[i].Seq)
+	}
+	_, last := log.Bounds()
+	assert.EqualValues(t, messages, last)
+}
+
+// A log that cannot be read, followed or asked for a while delays, and that is all.
+func TestLogFails(t *testing.T) {
+	for _, method := range []string{"Read", "Follow", "Claim", "Stored", "SaveClient"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			log := newFaultyLog()
+			s := serve(t, relay.ServerConfig{Log: log, Cache: 1})
+			w := newWriter(t, s.Addr(), "ann")
+			w.write(t, 1, 300)
+			broken := errors.New("the disk is on fire")
+			log.set(func() { log.fails[method] = broken })
+			r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+			other := newWriter(t, s.Addr(), "eve")
+			sent := make(chan error, 1)
+			go func() { sent <- other.send(1, 10) }()
+			failed := wait(t, s.journal, anyOf[relay.ErrorEvent])
+			assert.ErrorIs(t, failed.Err, broken)
+			assert.False(t, failed.Ended)
+			switch method {
+			case "Claim", "SaveClient":
+				assert.Contains(t, wait(t, r.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
+			case "Stored":
+				assert.Contains(t, wait(t, other.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
+			}
+			w.write(t, 301, 100) // one that is registered goes on
+			log.set(func() { delete(log.fails, method) })
+			require.NoError(t, <-sent)
+			r.read(t, 410)
+			r.stop(t)
+			whole(t, r.messages, 1, 410)
+			assert.ErrorIs(t, wait(t, s.journal, func(e relay.ErrorEvent) bool { return e.Ended }).Err, broken)
+			s.stop(t)
+		})
+	}
+}
+
+// A log that does not answer does not keep a server from ending.
+func TestLogHangs(t *testing.T) {
+	log := newFaultyLog()
+	asked := make(chan struct{}, 100)
+	log.append = func(ctx context.Context, _ []relay.Record) ([]uint64, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s := serve(t, relay.ServerConfig{Log: log})
+	w := newWriter(t, s.Addr(), "ann")
+	require.NoError(t, w.Send(t.Context(), "x"))
+	<-asked
+	s.stop(t)
+	w.stop(t)
+	assert.Zero(t, w.Stats().Stored)
+	assert.EqualValues(t, 1, w.Stats().Pending)
+}
+
+func TestStrings(t *testing.T) {
+	assert.Equal(t, "reader writer role 7", fmt.Sprint(relay.RoleReader, " ", relay.RoleWriter, " ", relay.Role(7)))
+	assert.Equal(t, "from 9", relay.From(9).String())
+	assert.Equal(t, "00000000000000ff", relay.ID(255).String())
+	assert.Equal(t, uint64(math.MaxUint64), relay.GapEvent{From: 1, To: math.MaxUint64}.Messages())
+}
