@@ -20,8 +20,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// fanLoad is a writer and the readers of a server, all on one thread: what they do is the least that a client must, and
-// no system call tells Go's scheduler. It measures the server.
+// fanLoad is a writer and the readers of a server, all on one thread that never sleeps, so that nobody has to wake it up:
+// what they do is the least that a client must, and no system call tells Go's scheduler. It is the server that is measured.
 type fanLoad struct {
 	pid   int // the server's
 	epoll int
@@ -114,7 +114,7 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 			}
 			l.sent += room
 		}
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 10, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 		if errno != 0 && errno != unix.EINTR {
 			return f, errno
 		}
