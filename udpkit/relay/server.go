@@ -137,6 +137,7 @@ type Server struct {
 	registering map[ID]bool
 	cache       cache
 	ready       []*session // readers that may be sent something
+	answers     []answer   // to writers, which go out with the next round
 	pending     []Record
 	arrived     chan struct{}    // there is something pending
 	failing     map[string]error // what of the log fails: reported, until it works again
@@ -731,18 +732,24 @@ func (s *Server) store(ctx context.Context) {
 	}
 }
 
+// answer is a datagram to a client.
+type answer struct {
+	b  []byte
+	to netip.AddrPort
+}
+
 // stored tells writers what has become of their messages: those with a number are
-// stored.
+// stored. To readers they go at once, if none of another server's is before them; else
+// follow finds them.
 func (s *Server) stored(batch []Record, seqs []uint64, err error) {
-	type answer struct {
-		b  []byte
-		to netip.AddrPort
-	}
-	var answers []answer
 	lists := make(map[*session]*storedList)
+	var messages []Message
 	s.mu.Lock()
 	for i, seq := range seqs {
 		r := &batch[i]
+		if seq == s.cache.end+uint64(len(messages)) {
+			messages = append(messages, Message{Seq: seq, Username: r.Username, Text: r.Text, At: r.At})
+		}
 		c := s.sessions[r.Run]
 		s.stats.Stored++
 		if c == nil || r.Number != c.stored+1 {
@@ -757,13 +764,14 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			lists[c] = list
 		}
 		if list.n == maxRuns {
-			answers = append(answers, answer{list.frame(c), c.addr})
+			s.answers = append(s.answers, answer{list.frame(c), c.addr})
 		}
 		list.add(r.Number, seq)
 	}
 	for c, list := range lists {
-		answers = append(answers, answer{list.frame(c), c.addr})
+		s.answers = append(s.answers, answer{list.frame(c), c.addr})
 	}
+	s.news(messages)
 	if rest := batch[len(seqs):]; len(rest) > 0 {
 		// What waits behind them cannot be stored before them: it must come again too.
 		s.stats.NotStored += uint64(len(rest) + len(s.pending))
@@ -780,13 +788,22 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			if c := s.sessions[r.Run]; c != nil && c.expected != c.stored+1 {
 				c.expected = c.stored + 1
 				f := frame{kind: kindFailed, id: c.id, first: c.expected, entries: report}
-				answers = append(answers, answer{f.append(nil), c.addr})
+				s.answers = append(s.answers, answer{f.append(nil), c.addr})
 			}
 		}
 	}
 	s.mu.Unlock()
-	for _, a := range answers {
-		s.answer(a.b, a.to)
+	s.pump()
+}
+
+// news puts new messages into the cache and has them sent by pump, with mu held.
+func (s *Server) news(messages []Message) {
+	end := s.cache.end
+	if s.cache.add(messages); s.cache.end == end {
+		return
+	}
+	for _, c := range s.readers {
+		s.makeReady(c)
 	}
 }
 
@@ -799,10 +816,7 @@ func (s *Server) follow(ctx context.Context) {
 		err := s.log.Follow(ctx, after, func(messages []Message) {
 			s.report(following, nil)
 			s.mu.Lock()
-			s.cache.add(messages)
-			for _, c := range s.readers {
-				s.makeReady(c)
-			}
+			s.news(messages)
 			s.mu.Unlock()
 			s.pump()
 		})
@@ -863,8 +877,14 @@ func (s *Server) round() (more bool) {
 	s.stats.Sent += uint64(sent)
 	s.stats.Resent += uint64(again)
 	more = len(left) > 0
+	answers := len(s.answers)
+	for _, a := range s.answers {
+		s.carrier.AddParts(a.b, nil, a.to)
+	}
+	clear(s.answers)
+	s.answers = s.answers[:0]
 	s.mu.Unlock()
-	if sent > 0 {
+	if sent+answers > 0 {
 		failed := uint64(0)
 		s.carrier.Flush(func(_ netip.AddrPort, err error) {
 			if err != nil {
