@@ -813,6 +813,7 @@ func (s *Server) follow(ctx context.Context) {
 		s.mu.Lock()
 		after := s.cache.end - 1
 		s.mu.Unlock()
+		works := time.AfterFunc(retrying, func() { s.report(following, nil) })
 		err := s.log.Follow(ctx, after, func(messages []Message) {
 			s.report(following, nil)
 			s.mu.Lock()
@@ -820,6 +821,7 @@ func (s *Server) follow(ctx context.Context) {
 			s.mu.Unlock()
 			s.pump()
 		})
+		works.Stop()
 		if ctx.Err() != nil {
 			return
 		}
