@@ -133,16 +133,18 @@ func TestChatBrowser(t *testing.T) {
 }
 
 // begins types the beginning of a line into the input box of a notebook's running
-// cell. The box that the last line was typed into stays for half a second, hidden.
+// cell. The box that the last line was typed into stays for half a second, hidden; one
+// that an earlier cell has left behind is dead.
 func (p *labPage) begins(notebook, line string) (box string) {
 	p.t.Helper()
-	box = panelOf(notebook) + `.querySelector('.jp-Stdin-input')`
-	p.until("the input box, and no other", panelOf(notebook)+`.querySelectorAll('.jp-Stdin-input').length === 1 && !`+box+`.closest('.jp-OutputArea-stdin-hiding')`)
+	cell := `[...` + panelOf(notebook) + `.querySelectorAll('.jp-CodeCell')].filter(c => c.querySelector('.jp-Stdin-input')).pop()`
+	box = cell + `?.querySelector('.jp-Stdin-input')`
+	p.until("the input box, and no other", cell+`?.querySelectorAll('.jp-Stdin-input').length === 1 && !`+box+`.closest('.jp-OutputArea-stdin-hiding')`)
 	// After Run All, JupyterLab may move the focus once more, to a cell.
 	p.until("the box has the focus", fmt.Sprintf(`(b => (b === document.activeElement || b.focus(), b === document.activeElement))(%s)`, box))
 	for range 5 {
 		p.do("type "+line, chromedp.SendKeys(chromedp.JSPath(box), line))
-		stands, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](box+fmt.Sprintf(`.value === %q || (%s.value = '', false)`, line, box)))
+		stands, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](box+fmt.Sprintf(`.value === %q || (b => (b.value = '', false))(%s)`, line, box)))
 		require.NoError(p.t, err)
 		if stands {
 			return box

@@ -151,7 +151,7 @@ func openLab(t *testing.T) *labPage {
 
 	require.NoError(t, chromedp.Do(ctx), "start the browser")
 
-	page := &labPage{t: t, ctx: ctx}
+	page := &labPage{t: t, ctx: ctx, url: url}
 	page.do("open JupyterLab", chromedp.Navigate(url))
 	return page
 }
@@ -170,6 +170,7 @@ func panelOf(name string) string {
 type labPage struct {
 	t   *testing.T
 	ctx context.Context
+	url string // with the token
 }
 
 func (p *labPage) do(what string, actions ...chromedp.Action[chromedp.Void]) {
@@ -247,7 +248,8 @@ func (p *labPage) screenshot(name string) {
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb"} {
+	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb",
+		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

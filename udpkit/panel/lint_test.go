@@ -20,6 +20,10 @@ import (
 // which html/template is told not to escape.
 var waysOut = regexp.MustCompile(`^(Display|Update)(HTML|Html|Markdown|SVG|Svg|Javascript|JavaScript)|^(SendData|ScriptJavascript|LoadScript.*)$|^(HTML|HTMLAttr|CSS|JS|JSStr|URL|Srcset)$`)
 
+// heavy are packages that a cell would pay for at each run: who needs them imports
+// them itself.
+var heavy = []string{`"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"`, `"github.com/nats-io/nats.go"`}
+
 // TestOneWayToThePage: HTML reaches a notebook in one place, out of html/template,
 // and pictures in one place, as PNG. A second place would need the same care.
 func TestOneWayToThePage(t *testing.T) {
@@ -34,6 +38,7 @@ func TestOneWayToThePage(t *testing.T) {
 		}
 		for _, i := range file.Imports {
 			require.NotContains(t, []string{`"text/template"`, `"github.com/janpfeifer/gonb/gonbui/dom"`}, i.Path.Value, path)
+			require.NotContains(t, heavy, i.Path.Value, path)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok && waysOut.MatchString(s.Sel.Name) {

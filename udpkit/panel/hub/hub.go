@@ -37,7 +37,7 @@ type Options struct {
 	In io.Reader
 	// Headless asks for no input: without a browser nobody could answer.
 	Headless bool
-	// Say are lines to write without anybody who types, in place of In.
+	// Say, if not nil, are lines to write without anybody who types, in place of In.
 	Say []string
 	// History is a file that gets samples of what happens as JSON lines, for
 	// ReadHistory and plots. However long the role runs, it stays small. It is emptied

@@ -405,6 +405,7 @@ func TestHistory(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, hub.Role(name), h.Role)
 		assert.Equal(t, username, h.Username)
+		assert.Equal(t, os.Getpid(), h.PID)
 		assert.WithinDuration(t, time.Now(), h.Begun, time.Minute)
 		require.GreaterOrEqual(t, len(h.Samples), 2, "the beginning and the end")
 		first, last := h.Samples[0], h.Samples[len(h.Samples)-1]

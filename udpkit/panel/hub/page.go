@@ -180,7 +180,7 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 		}
 	}
 	if v.server != nil {
-		p.server(&d, add, func() { perSecond(stored, "stored a second") }, func() { perSecond(delivered, "delivered a second") })
+		p.server(&d, add, func() { perSecond(stored, "stored/s") }, func() { perSecond(delivered, "delivered/s") })
 		return pageTemplate.Lookup("server"), d
 	}
 	var small []string
@@ -188,7 +188,7 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 		s := v.reader.Stats()
 		d.Title, d.Help, d.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
 		add(number(s.Delivered), "read")
-		perSecond(delivered, "a second")
+		perSecond(delivered, "read/s")
 		add(number(behind(s)), "behind")
 		add(number(s.Missing), "missing")
 		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
@@ -202,7 +202,7 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 		add(number(s.Written), "written")
 		add(number(s.Stored), "stored")
 		if v.reader == nil {
-			perSecond(stored, "a second")
+			perSecond(stored, "stored/s")
 		}
 		add(number(s.Pending), "not stored yet")
 		d.Pending = s.Pending > 0

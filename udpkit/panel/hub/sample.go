@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// betweenSamples is the time between two pictures of a role.
-	betweenSamples = 500 * time.Millisecond
+	// betweenPictures is the time between two pictures of how things are.
+	betweenPictures = 500 * time.Millisecond
+	// finest is the least time between two samples of a history, and coarser how much
+	// of the time since the start it is otherwise. So there are 1,000 in the first
+	// 20 s, and their number grows with the logarithm of the time: 13,000 in a month.
+	finest  = 20 * time.Millisecond
+	coarser = 1000
 	// sampledReaders is how many readers of a server are in a sample.
 	sampledReaders = 8
-	// resolution bounds a history: between two samples that are kept is at least
-	// this part of the time since the start. Then their number grows with the
-	// logarithm of the time, to 8,500 in a month.
-	resolution = 1000
 )
 
 // Role is what a session is, as in its history.
@@ -66,6 +67,7 @@ type History struct {
 	Role     Role
 	Username string // a client's
 	Begun    time.Time
+	PID      int // of the process, for who wants to interrupt it
 	Samples  []Sample
 }
 
@@ -74,6 +76,7 @@ type historyStart struct {
 	Role     Role      `json:"role"`
 	Username string    `json:"username,omitempty"`
 	Begun    time.Time `json:"begun"`
+	PID      int       `json:"pid"`
 }
 
 func (historyStart) Kind() string { return "start" }
@@ -98,7 +101,7 @@ func ReadHistory(file string) (h History, err error) {
 		}
 		switch line.Event {
 		case "start":
-			h.Role, h.Username, h.Begun = line.Role, line.Username, line.Begun
+			h.Role, h.Username, h.Begun, h.PID = line.Role, line.Username, line.Begun, line.PID
 		case "sample":
 			h.Samples = append(h.Samples, line.Sample)
 		}
@@ -131,15 +134,18 @@ func (h *history) begin(v *view) error {
 			return err
 		}
 	}
-	return h.journal.Write(historyStart{Role: v.role, Username: v.username, Begun: v.begun})
+	return h.journal.Write(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
 }
+
+// pause is the time between two samples.
+func (*history) pause(since time.Duration) time.Duration { return max(finest, since/coarser) }
 
 // add keeps a sample if it is time.
 func (h *history) add(s Sample) error {
 	if s.At < h.next {
 		return nil
 	}
-	h.next = s.At + s.At/resolution
+	h.next = s.At + h.pause(s.At)/2 // a timer is never early
 	return h.write(s)
 }
 

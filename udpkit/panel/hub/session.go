@@ -88,14 +88,14 @@ func (s *session) start(v *view) (source console.Source, err error) {
 	switch {
 	case box:
 		s.show = newPage(v)
-		if source == nil && !s.opt.Headless && v.writer != nil {
+		if source == nil && s.opt.Say == nil && !s.opt.Headless && v.writer != nil {
 			source = console.NewInputBox("Write: ")
 		}
 	case s.opt.JSON:
 		s.show = newJSON(out)
 	default:
 		var editor *console.Editor
-		if v.writer != nil && len(s.opt.Say) == 0 {
+		if v.writer != nil && s.opt.Say == nil {
 			editor, err = console.NewEditor(s.opt.In, out)
 		}
 		if editor == nil {
@@ -104,37 +104,39 @@ func (s *session) start(v *view) (source console.Source, err error) {
 		}
 		s.restore, s.show, source = editor.Restore, newText(v, editor), editor
 	}
-	if len(s.opt.Say) > 0 {
+	if s.opt.Say != nil {
 		list := console.List(s.opt.Say)
 		source = &list
 	}
 	if s.history != nil {
 		s.fail(s.history.begin(v))
+		s.fail(s.history.add(v.sample()))
 	}
-	s.sample()
 	s.samples.Go(s.watch)
 	return source, err
 }
 
 // watch takes samples.
 func (s *session) watch() {
-	ticker := time.NewTicker(betweenSamples)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var due time.Duration // the next picture
 	for {
 		select {
 		case <-s.stop:
 			return
-		case <-ticker.C:
-			s.sample()
+		case <-timer.C:
 		}
-	}
-}
-
-func (s *session) sample() {
-	now := s.view.sample()
-	s.fail(s.show.sample(now))
-	if s.history != nil {
-		s.fail(s.history.add(now))
+		now, pause := s.view.sample(), betweenPictures
+		if now.At >= due {
+			due = now.At + betweenPictures
+			s.fail(s.show.sample(now))
+		}
+		if s.history != nil {
+			s.fail(s.history.add(now))
+			pause = min(pause, s.history.pause(now.At))
+		}
+		timer.Reset(pause)
 	}
 }
 

@@ -61,16 +61,17 @@ func (v *view) served() bool {
 	return v.server != nil || len(v.links) > 0
 }
 
-// state says how a client gets on with its server.
+// state says how a client gets on with its server. Why it has none is told by a
+// notice.
 func (v *view) state() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.start.Server.IsValid() {
 		return "starting"
 	}
-	for _, role := range []relay.Role{0, relay.RoleReader, relay.RoleWriter} {
-		if l, ok := v.links[role]; ok && !l.Up {
-			return printable(l.Text)
+	for _, l := range v.links {
+		if !l.Up {
+			return fmt.Sprintf("waiting for the server %v", v.start.Server)
 		}
 	}
 	if len(v.links) == 0 {
@@ -157,13 +158,10 @@ func number(n uint64) string {
 	return text
 }
 
-// rate returns a number a second with three significant digits.
+// rate returns a number a second.
 func rate(r float64) string {
-	switch {
-	case r == 0:
-		return "0"
-	case r < 100:
-		return fmt.Sprintf("%.3g", r)
+	if r > 0 && r < 10 {
+		return fmt.Sprintf("%.1f", r)
 	}
 	return number(uint64(r + 0.5))
 }

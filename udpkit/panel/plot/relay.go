@@ -43,6 +43,7 @@ func relayPicture(file string) (picture, error) {
 	if len(h.Samples) < 2 {
 		return picture{}, fmt.Errorf("%w: the run was too short", ErrEmpty)
 	}
+	h.Samples = thin(h.Samples)
 	last := h.Samples[len(h.Samples)-1]
 	flow, behind := newCurves(h), newCurves(h)
 	var total string
@@ -85,6 +86,33 @@ func relayPicture(file string) (picture, error) {
 var readerColors = []color.RGBA{
 	{0x1a, 0x7f, 0x37, 0xff}, {0x82, 0x50, 0xdf, 0xff}, {0xbc, 0x4c, 0x00, 0xff}, {0x09, 0x69, 0xda, 0xff},
 	{0xbf, 0x39, 0x89, 0xff}, {0x9a, 0x67, 0x00, 0xff}, {0x57, 0x60, 0x6a, 0xff}, {0x1b, 0x7c, 0x83, 0xff},
+}
+
+// thin puts samples together that no picture can tell apart: one of them stands for
+// those that came since, with the highest of the numbers that rise and fall.
+func thin(samples []hub.Sample) (few []hub.Sample) {
+	const most = 170
+	apart := samples[len(samples)-1].At / most
+	for i, s := range samples {
+		n := len(few) - 1
+		if n < 0 || s.At-few[n].At >= apart || i == len(samples)-1 {
+			few = append(few, s)
+			continue
+		}
+		few[n].Pending = max(few[n].Pending, s.Pending)
+		few[n].Served = few[n].Served && s.Served
+		lags := slices.Clone(few[n].Lags)
+		for _, l := range s.Lags {
+			at := slices.IndexFunc(lags, func(have hub.Lag) bool { return have.Username == l.Username })
+			if at < 0 {
+				lags = append(lags, l)
+			} else {
+				lags[at].Messages = max(lags[at].Messages, l.Messages)
+			}
+		}
+		few[n].Lags = lags
+	}
+	return few
 }
 
 // laggards returns the readers in the samples, in order of the names: as many as
@@ -154,8 +182,13 @@ type curve struct {
 func newCurves(h hub.History) *curves {
 	c := &curves{end: h.Samples[len(h.Samples)-1].At.Seconds()}
 	for i, s := range h.Samples[:len(h.Samples)-1] {
-		if !s.Served {
-			c.away = append(c.away, step{from: s.At.Seconds(), to: h.Samples[i+1].At.Seconds()})
+		from, to := s.At.Seconds(), h.Samples[i+1].At.Seconds()
+		switch n := len(c.away) - 1; {
+		case s.Served:
+		case n >= 0 && c.away[n].to == from:
+			c.away[n].to = to
+		default:
+			c.away = append(c.away, step{from: from, to: to})
 		}
 	}
 	return c
@@ -230,6 +263,9 @@ type thousands struct{}
 
 // Ticks implements plot.Ticker.
 func (thousands) Ticks(low, high float64) []plot.Tick {
+	if high < 5 {
+		return integers{}.Ticks(low, high)
+	}
 	ticks := few{}.Ticks(low, high)
 	for i, t := range ticks {
 		if t.Value >= 1000 {

@@ -1,0 +1,135 @@
+//go:build unix
+
+package lab_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	relayServer = "relay_server.ipynb"
+	relayReader = "relay_reader.ipynb"
+	relayWriter = "relay_writer.ipynb"
+)
+
+// TestRelayBrowser opens the relay's notebooks side by side: what is typed into the
+// writer's box appears in the reader's panel, also when the server was killed and
+// started again in between.
+func TestRelayBrowser(t *testing.T) {
+	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1") // nothing leaves this machine
+	page := openLab(t)
+	page.sideBySide(relayServer, relayReader, relayWriter)
+	names := []string{relayServer, relayReader, relayWriter}
+	for _, name := range names {
+		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	}
+	defer func() {
+		if t.Failed() {
+			page.screenshot("relay-failed")
+		}
+	}()
+	inView := func() {
+		for _, name := range names {
+			page.until("the panel of "+name+" is in view", `(p => (p?.scrollIntoView({block: 'center'}), p))(`+last(name)+`)`)
+		}
+	}
+	page.runAll(relayReader)
+	page.runAll(relayWriter)
+	page.until("the reader waits for its server", shows(relayReader, "Reader: bob waiting for the server"))
+	page.types(relayWriter, "is anybody there?")
+	page.until("the writer keeps the line", shows(relayWriter, "not stored yet"))
+	page.runAll(relayServer)
+	page.until("the server is open", shows(relayServer, "open on 127.0.0.1"))
+	page.until("the line has come", shows(relayReader, "is anybody there?"))
+	page.until("it is stored", shows(relayWriter, "stored after"))
+	page.types(relayWriter, "hello <b>reader</b>")
+	page.until("what is typed comes, as it is", shows(relayReader, "hello <b>reader</b>"))
+	page.until("the server knows both", shows(relayServer, "reader bob")+` && `+shows(relayServer, "writer ann"))
+	box := page.begins(relayWriter, "half a line")
+	inView()
+	page.screenshot("relay-running")
+
+	// Killed, not interrupted.
+	text, err := chromedp.Run(page.ctx, chromedp.Evaluate[string](panelOf(relayServer)+`.textContent.match(/this is process (\d+)/)[1]`))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	page.until("the reader says so", shows(relayReader, "Reader: bob waiting for the server"))
+	page.until("the line that was being typed is still there", box+`.value === 'half a line'`)
+	page.do("press Enter", chromedp.SendKeys(chromedp.JSPath(box), " and the rest\r"))
+	page.until("the writer keeps it", shows(relayWriter, "half a line and the rest not stored yet"))
+	inView()
+	page.screenshot("relay-killed")
+	page.runAll(relayServer)
+	page.until("the reader goes on", shows(relayReader, "half a line and the rest"))
+	page.until("the writer is content", shows(relayWriter, "half a line and the reststored after"))
+
+	page.interrupt(relayWriter)
+	page.until("the writer keeps its last panel", shows(relayWriter, "ended: interrupted"))
+	page.until("many lines are read", shows(relayReader, "line 20000"))
+	page.until("the join has read them too", last(relayWriter)+`.textContent.includes('annline 20000')`)
+	page.types(relayWriter, "from the join")
+	page.until("it comes to the reader", shows(relayReader, "from the join"))
+	page.until("and back", last(relayWriter)+`.textContent.includes('annfrom the join')`)
+	inView()
+	page.screenshot("relay-join")
+	for _, name := range []string{relayWriter, relayReader, relayServer} {
+		begun := time.Now()
+		page.interrupt(name)
+		page.until(name+" keeps its last panel", last(name)+`.textContent.includes('ended: interrupted')`)
+		require.Less(t, time.Since(begun), 5*time.Second, "3 s, and some for a busy machine")
+	}
+	for _, name := range []string{relayReader, relayServer} {
+		page.until(name+" draws what it noted", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output img').length >= 2`)
+	}
+	page.until("the plots are in view", `(p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayServer)+`.querySelectorAll('.jp-OutputArea-output img')][1]) && (p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayReader)+`.querySelectorAll('.jp-OutputArea-output img')].pop())`)
+	page.screenshot("relay-ended")
+}
+
+// shows is JavaScript for an output of a notebook, in view or not, that has a text.
+func shows(notebook, text string) string {
+	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes(%q))`, panelOf(notebook), text)
+}
+
+// last is JavaScript for a notebook's last live panel.
+func last(notebook string) string {
+	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].pop()`
+}
+
+// sideBySide opens one notebook left and two right, as the lab does with the server
+// and the clients.
+func (p *labPage) sideBySide(left, above, below string) {
+	p.t.Helper()
+	address, err := url.Parse(p.url)
+	require.NoError(p.t, err)
+	token := address.Query().Get("token")
+	call := func(method, path string, body io.Reader) string {
+		request, err := http.NewRequestWithContext(p.ctx, method, "http://"+address.Host+path, body)
+		require.NoError(p.t, err)
+		request.Header.Set("Authorization", "token "+token)
+		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+		require.NoError(p.t, err)
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		require.NoError(p.t, err)
+		require.Less(p.t, response.StatusCode, 300, "%s: %s", path, text)
+		return string(text)
+	}
+	layout := strings.NewReplacer("/server.ipynb", "/"+left, "/client.ipynb", "/"+above, "/client-2.ipynb", "/"+below, `"id": "udpkit"`, `"id": "relay"`, `"id":"udpkit"`, `"id":"relay"`).
+		Replace(call(http.MethodGet, "/lab/api/workspaces/udpkit", nil))
+	call(http.MethodPut, "/lab/api/workspaces/relay", strings.NewReader(layout))
+	address.Path = "/lab/workspaces/relay"
+	p.do("open the notebooks", chromedp.Navigate(address.String()))
+}
