@@ -390,13 +390,13 @@ func (l *faultyLog) Read(ctx context.Context, from uint64, limit int) ([]relay.M
 }
 
 // Follow fails also in the middle, at the next message.
-func (l *faultyLog) Follow(ctx context.Context, after uint64, deliver func([]relay.Message)) error {
+func (l *faultyLog) Follow(ctx context.Context, have func() uint64, deliver func([]relay.Message)) error {
 	if err := l.err("Follow"); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err := l.Log.Follow(ctx, after, func(messages []relay.Message) {
+	err := l.Log.Follow(ctx, have, func(messages []relay.Message) {
 		if err := l.err("Follow"); err != nil {
 			cancel(err)
 			return

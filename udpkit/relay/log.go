@@ -33,12 +33,13 @@ type Log interface {
 	// unless there is none yet. The first is that with number from, or the oldest that
 	// is kept if that is later.
 	Read(ctx context.Context, from uint64, max int) ([]Message, error)
-	// Follow calls deliver, one call at a time, with the messages after number after,
-	// in order and without holes but for such as are not kept any more, and then with
-	// new ones as they are stored, whichever server stores them, until ctx ends, when
-	// it returns nil. Any other end is an error; call it again. What is delivered
-	// belongs to the callee.
-	Follow(ctx context.Context, after uint64, deliver func([]Message)) error
+	// Follow calls deliver, one call at a time, with the messages after the number that
+	// have returns, in order and without holes but for such as are not kept any more,
+	// and then with new ones as they are stored, whichever server stores them, until ctx
+	// ends, when it returns nil. It calls have each time before it reads, between calls
+	// of deliver: who stores messages need not get them back. Any other end is an
+	// error; call it again. What is delivered belongs to the callee.
+	Follow(ctx context.Context, have func() uint64, deliver func([]Message)) error
 	// Claim gives a name to the owner for the time of ttl, or goes on doing so. The
 	// error wraps ErrNameTaken if another owner has it.
 	Claim(ctx context.Context, name string, owner ID, ttl time.Duration) error
@@ -198,13 +199,13 @@ func (m *memory) read(from uint64, limit int) []Message {
 	return slices.Clone(at[:min(limit, len(at))])
 }
 
-func (m *memory) Follow(ctx context.Context, after uint64, deliver func([]Message)) error {
+func (m *memory) Follow(ctx context.Context, have func() uint64, deliver func([]Message)) error {
 	for {
+		after := have()
 		m.mu.Lock()
 		messages, grown := m.read(after+1, 1024), m.grown
 		m.mu.Unlock()
 		if len(messages) > 0 {
-			after = messages[len(messages)-1].Seq
 			deliver(messages)
 			if ctx.Err() != nil {
 				return nil

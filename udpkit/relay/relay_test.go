@@ -296,7 +296,7 @@ func TestOtherLog(t *testing.T) {
 
 // Clients wait for a server that is away, say so, and go on when it comes back.
 func TestServerAway(t *testing.T) {
-	const messages = 3000
+	const messages = 20_000
 	log := relay.NewMemory(0)
 	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.7.2:0")})
 	addr := s.Addr()
@@ -777,7 +777,12 @@ func TestLogFails(t *testing.T) {
 			broken := errors.New("the disk is on fire")
 			log.set(func() { log.fails[method] = broken })
 			r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
-			other := newWriter(t, s.Addr(), "eve")
+			hers := s
+			if method == "Follow" { // which is for messages of other servers
+				hers = serve(t, relay.ServerConfig{Log: log.Log})
+				defer hers.stop(t)
+			}
+			other := newWriter(t, hers.Addr(), "eve")
 			sent := make(chan error, 1)
 			go func() { sent <- other.send(1, 10) }()
 			failed := wait(t, s.journal, anyOf[relay.ErrorEvent])

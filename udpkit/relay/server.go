@@ -125,6 +125,8 @@ type Server struct {
 	wanted  atomic.Bool
 	carrier carrier
 
+	appending sync.Mutex // held from the storing of messages until they are in the cache
+
 	mu          sync.Mutex
 	ctx         context.Context // of Run
 	running     bool
@@ -721,9 +723,12 @@ func (s *Server) store(ctx context.Context) {
 				break
 			}
 			limited, cancel := context.WithTimeout(ctx, logPatience)
+			s.appending.Lock()
 			seqs, err := s.log.Append(limited, batch)
 			cancel()
 			s.stored(batch, seqs, err)
+			s.appending.Unlock()
+			s.pump()
 			if ctx.Err() != nil {
 				return
 			}
@@ -793,7 +798,6 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 		}
 	}
 	s.mu.Unlock()
-	s.pump()
 }
 
 // news puts new messages into the cache and has them sent by pump, with mu held.
@@ -809,12 +813,16 @@ func (s *Server) news(messages []Message) {
 
 // follow puts the log's new messages into the cache, until ctx ends.
 func (s *Server) follow(ctx context.Context) {
-	for ctx.Err() == nil {
+	have := func() uint64 {
+		s.appending.Lock() // what is being stored here will be there without being read
+		defer s.appending.Unlock()
 		s.mu.Lock()
-		after := s.cache.end - 1
-		s.mu.Unlock()
+		defer s.mu.Unlock()
+		return s.cache.end - 1
+	}
+	for ctx.Err() == nil {
 		works := time.AfterFunc(retrying, func() { s.report(following, nil) })
-		err := s.log.Follow(ctx, after, func(messages []Message) {
+		err := s.log.Follow(ctx, have, func(messages []Message) {
 			s.report(following, nil)
 			s.mu.Lock()
 			s.news(messages)

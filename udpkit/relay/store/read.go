@@ -140,12 +140,12 @@ func (s *Store) messages(got []stored) (messages []relay.Message, err error) {
 }
 
 // Follow delivers messages as they are stored.
-func (s *Store) Follow(ctx context.Context, after uint64, deliver func([]relay.Message)) error {
+func (s *Store) Follow(ctx context.Context, have func() uint64, deliver func([]relay.Message)) error {
 	for {
 		s.mu.Lock()
 		grown := s.grown
 		s.mu.Unlock()
-		messages, err := s.Read(ctx, after+1, maxRead)
+		messages, err := s.Read(ctx, have()+1, maxRead)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -153,7 +153,6 @@ func (s *Store) Follow(ctx context.Context, after uint64, deliver func([]relay.M
 			return err
 		}
 		if len(messages) > 0 {
-			after = messages[len(messages)-1].Seq
 			deliver(messages)
 			continue
 		}

@@ -72,7 +72,7 @@ func Follow(t testing.TB, log relay.Log, after uint64) *Follower {
 	f := &Follower{grown: make(chan struct{}, 1), cancel: cancel, done: make(chan error, 1)}
 	go func() {
 		for {
-			err := log.Follow(ctx, after, func(messages []relay.Message) {
+			err := log.Follow(ctx, func() uint64 { return after }, func(messages []relay.Message) {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				f.messages = append(f.messages, messages...)
