@@ -296,14 +296,26 @@ func TestOtherLog(t *testing.T) {
 
 // Clients wait for a server that is away, say so, and go on when it comes back.
 func TestServerAway(t *testing.T) {
-	const messages = 20_000
+	const each = 600
+	const messages = 5 * each
 	log := relay.NewMemory(0)
 	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.7.2:0")})
 	addr := s.Addr()
 	s.end(t)
 	w, r := newWriter(t, addr, "ann"), newReader(t, addr, "bob", relay.ReaderConfig{MaxMessages: messages})
-	sent := make(chan error, 1)
-	go func() { sent <- w.send(1, messages) }()
+	begin, sent := make(chan int, 1), make(chan error, 1)
+	go func() {
+		for i := range begin {
+			for k := range each {
+				if err := w.Send(t.Context(), fmt.Sprint(i*each+k+1)); err != nil {
+					sent <- err
+					return
+				}
+			}
+		}
+		sent <- w.Flush(t.Context())
+	}()
+	begin <- 0
 	for _, j := range []*journal{w.journal, r.journal} {
 		assert.Contains(t, wait(t, j, down).Text, "nothing listens at "+addr.String())
 	}
@@ -314,8 +326,9 @@ func TestServerAway(t *testing.T) {
 		for _, j := range []*journal{w.journal, r.journal} {
 			j.mark()
 		}
-		r.read(t, i*messages/5+1) // so it ends at work
-		s.end(t)
+		r.read(t, i*each+1)
+		begin <- i + 1
+		s.end(t) // while it is at work
 		if i < 3 {
 			for _, j := range []*journal{w.journal, r.journal} {
 				// It depends on whether the client sends something before it sees the last words.
@@ -323,6 +336,7 @@ func TestServerAway(t *testing.T) {
 			}
 		}
 	}
+	close(begin)
 	s = serve(t, relay.ServerConfig{Listen: addr, Log: log})
 	require.NoError(t, <-sent)
 	require.NoError(t, r.end(t))
@@ -656,14 +670,18 @@ func TestCancel(t *testing.T) {
 func TestLeavesWhileRegistering(t *testing.T) {
 	log := newFaultyLog()
 	asked, answer := make(chan struct{}), make(chan struct{})
-	log.claimed = func() {
-		asked <- struct{}{}
+	log.claimed = sync.OnceFunc(func() {
+		close(asked)
 		<-answer
-	}
+	})
 	s := serve(t, relay.ServerConfig{Log: log})
 	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
 	<-asked
 	r.cancel()
+	select {
+	case <-r.ended: // it should wait for the server
+	case <-time.After(300 * time.Millisecond):
+	}
 	close(answer)
 	require.NoError(t, r.end(t))
 	assert.Equal(t, relay.ReasonLeft, wait(t, s.journal, anyOf[relay.LeaveEvent]).Reason)
