@@ -139,6 +139,7 @@ type Server struct {
 	ready       []*session // readers that may be sent something
 	pending     []Record
 	arrived     chan struct{}    // there is something pending
+	sent        chan struct{}    // there is something under way
 	failing     map[string]error // what of the log fails: reported, until it works again
 }
 
@@ -186,7 +187,7 @@ func newServer(cfg ServerConfig) *Server {
 		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching),
 		events:   make(chan Event, eventQueue),
 		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool),
-		arrived: make(chan struct{}, 1), failing: make(map[string]error),
+		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(map[string]error),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.cache.max = cfg.Cache
@@ -865,6 +866,10 @@ func (s *Server) round() (more bool) {
 	more = len(left) > 0
 	s.mu.Unlock()
 	if sent > 0 {
+		select {
+		case s.sent <- struct{}{}:
+		default:
+		}
 		failed := uint64(0)
 		s.carrier.Flush(func(_ netip.AddrPort, err error) {
 			if err != nil {
@@ -967,9 +972,9 @@ func (s *Server) watch(ctx context.Context) {
 				}
 			}
 		}
-		pause := time.Second
+		pause, sent := time.Second, s.sent
 		if busy {
-			pause = tick
+			pause, sent = tick, nil
 		}
 		waiting := len(s.ready) > 0
 		s.mu.Unlock()
@@ -980,6 +985,7 @@ func (s *Server) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
+		case <-sent:
 		}
 	}
 }
