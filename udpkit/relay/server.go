@@ -583,6 +583,9 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 			return nil, err
 		}
 		*c = newReaderSession(next, time.Now())
+		if f.from == fromAt && f.log == s.log.ID() && record.Next > 0 {
+			c.done = min(next, record.Next) // what it has got may wait to be delivered; it will tell
+		}
 	}
 	c.role, c.name, c.id = f.role, f.name, f.id
 	begin(c.data[:0], kindData, c.id)
@@ -590,7 +593,7 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 	if record.Username == "" {
 		record = ClientRecord{Role: f.role, Username: f.name, Registered: time.Now()}
 	}
-	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.next
+	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.done
 	c.record = record
 	return c, s.log.SaveClient(ctx, record)
 }
