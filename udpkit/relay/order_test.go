@@ -479,3 +479,65 @@ func (c *chaos) run() {
 	parts.Wait()
 	c.Logf("%d messages, %d of them told, %d datagrams; all was well in %v", len(all), len(c.stored), c.n.carried, c.longest)
 }
+
+// A writer that comes back while its messages are being stored, for its old
+// registration, goes on after them.
+func TestComesBackWhileStoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(1)
+		n.delay = 20 * time.Millisecond
+		log := &heldLog{Log: NewMemory(0), hold: make(chan struct{})}
+		joined := 0
+		stop := n.serveWith(t, ServerConfig{Log: log, Expire: time.Second, OnEvent: func(e Event) {
+			if _, ok := e.(JoinEvent); ok {
+				if joined++; joined == 2 {
+					close(log.hold)
+				}
+			}
+		}})
+		w, err := newWriter(WriterConfig{Username: "ann"})
+		require.NoError(t, err)
+		n.connect(w.client, w, clientAddr(1))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
+		for i := range 3 {
+			require.NoError(t, w.Send(ctx, fmt.Sprint(i)))
+		}
+		time.Sleep(100 * time.Millisecond)
+		n.set(func() { n.down[clientAddr(1)] = true })
+		time.Sleep(4 * time.Second) // it expires
+		n.set(func() { clear(n.down) })
+		<-log.hold // it is registered again
+		for i := range 3 {
+			require.NoError(t, w.Send(ctx, fmt.Sprint(3+i)))
+		}
+		soon, done := context.WithTimeout(ctx, 5*time.Second)
+		defer done()
+		require.NoError(t, w.Flush(soon))
+		messages, err := log.Read(ctx, 1, 100)
+		require.NoError(t, err)
+		require.Len(t, messages, 6)
+		for i, m := range messages {
+			assert.Equal(t, fmt.Sprint(i), m.Text)
+		}
+		cancel()
+		running.Wait()
+		stop()
+	})
+}
+
+// heldLog stores nothing until it is let go.
+type heldLog struct {
+	Log
+	hold chan struct{}
+}
+
+func (l *heldLog) Append(ctx context.Context, records []Record) ([]uint64, error) {
+	select {
+	case <-l.hold:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return l.Log.Append(ctx, records)
+}

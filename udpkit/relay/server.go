@@ -753,6 +753,7 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			continue // it has left, and may come back: then the log tells
 		}
 		c.stored++
+		c.expected = max(c.expected, c.stored+1) // it may have come in an earlier registration
 		c.messages++
 		c.setSeq(r.Number, seq)
 		list := lists[c]
