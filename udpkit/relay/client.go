@@ -49,8 +49,8 @@ type client struct {
 	expire     time.Duration
 	retry      time.Duration // the next pause between attempts, 0: at once
 	tried      time.Time
-	answered   bool      // a challenge was answered since
-	trying     bool      // a hello with a cookie was sent: a server may have taken us
+	answered   bool // a challenge was answered since
+	trying     bool // a hello with a cookie was sent: a server may have taken us
 	leaving    bool
 	takenSince time.Time // zero: the name is not taken, as far as is known
 	registered uint64

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,47 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 			synctest.Wait()
 			require.EqualValues(t, total+1, done())
 		}
+		cancel()
+		running.Wait()
+		stop()
+	})
+}
+
+// A message that is lost on the way to an idle reader is sent again after the
+// timeout of RFC 6298, and not when the server happens to look.
+func TestLossIsFoundSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(uint64(time.Now().UnixNano()))
+		n.delay = 2 * time.Millisecond
+		log := NewMemory(0)
+		stop := n.serve(t, log, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		var got received
+		r, err := newReader(ReaderConfig{Username: "bob", OnEvent: got.event})
+		require.NoError(t, err)
+		n.connect(r.client, r, clientAddr(1))
+		running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
+		var took []time.Duration
+		for i := range 200 {
+			time.Sleep(1700 * time.Millisecond)
+			lose := i >= 50 && i%2 == 0
+			n.set(func() { n.down[clientAddr(1)] = lose })
+			_, err := log.Append(ctx, []Record{{Run: 1, Number: uint64(i + 1), Username: "ann"}})
+			require.NoError(t, err)
+			synctest.Wait() // it is sent
+			n.set(func() { clear(n.down) })
+			begun := time.Now()
+			for got.count() <= i {
+				time.Sleep(time.Millisecond)
+			}
+			if lose {
+				took = append(took, time.Since(begun))
+			}
+		}
+		slices.Sort(took)
+		t.Log(took[0], took[len(took)/2], took[len(took)-1])
+		assert.Less(t, took[len(took)-1], 50*time.Millisecond)
 		cancel()
 		running.Wait()
 		stop()

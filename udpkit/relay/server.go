@@ -142,6 +142,7 @@ type Server struct {
 	answers     []answer   // to writers, which go out with the next round
 	pending     []Record
 	arrived     chan struct{}    // there is something pending
+	sent        chan struct{}    // there is something under way
 	failing     map[string]error // what of the log fails: reported, until it works again
 }
 
@@ -189,7 +190,7 @@ func newServer(cfg ServerConfig) *Server {
 		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching),
 		events:   make(chan Event, eventQueue),
 		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool),
-		arrived: make(chan struct{}, 1), failing: make(map[string]error),
+		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(map[string]error),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.cache.max = cfg.Cache
@@ -585,6 +586,9 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 			return nil, err
 		}
 		*c = newReaderSession(next, time.Now())
+		if f.from == fromAt && f.log == s.log.ID() && record.Next > 0 {
+			c.done = min(next, record.Next) // what it has got may wait to be delivered; it will tell
+		}
 	}
 	c.role, c.name, c.id = f.role, f.name, f.id
 	begin(c.data[:0], kindData, c.id)
@@ -592,7 +596,7 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 	if record.Username == "" {
 		record = ClientRecord{Role: f.role, Username: f.name, Registered: time.Now()}
 	}
-	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.next
+	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.done
 	c.record = record
 	return c, s.log.SaveClient(ctx, record)
 }
@@ -761,6 +765,7 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			continue // it has left, and may come back: then the log tells
 		}
 		c.stored++
+		c.expected = max(c.expected, c.stored+1) // it may have come in an earlier registration
 		c.messages++
 		c.setSeq(r.Number, seq)
 		list := lists[c]
@@ -894,6 +899,12 @@ func (s *Server) round() (more bool) {
 	clear(s.answers)
 	s.answers = s.answers[:0]
 	s.mu.Unlock()
+	if sent > 0 {
+		select {
+		case s.sent <- struct{}{}:
+		default:
+		}
+	}
 	if sent+answers > 0 {
 		failed := uint64(0)
 		s.carrier.Flush(func(_ netip.AddrPort, err error) {
@@ -997,9 +1008,9 @@ func (s *Server) watch(ctx context.Context) {
 				}
 			}
 		}
-		pause := time.Second
+		pause, sent := time.Second, s.sent
 		if busy {
-			pause = tick
+			pause, sent = tick, nil
 		}
 		waiting := len(s.ready) > 0
 		s.mu.Unlock()
@@ -1010,6 +1021,7 @@ func (s *Server) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
+		case <-sent:
 		}
 	}
 }

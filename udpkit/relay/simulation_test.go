@@ -96,7 +96,11 @@ func (n *network) reply(b []byte, to netip.AddrPort) error {
 
 // serve runs a server on the network until stop is called.
 func (n *network) serve(t *testing.T, log Log, onEvent func(Event)) (stop func()) {
-	cfg, err := ServerConfig{Log: log, OnEvent: onEvent}.withDefaults()
+	return n.serveWith(t, ServerConfig{Log: log, OnEvent: onEvent})
+}
+
+func (n *network) serveWith(t *testing.T, cfg ServerConfig) (stop func()) {
+	cfg, err := cfg.withDefaults()
 	require.NoError(t, err)
 	s := newServer(cfg)
 	s.carrier, s.reply = n, n.reply
