@@ -134,7 +134,7 @@ func TestRun(t *testing.T) {
 		servers[row.Name]++
 		what := fmt.Sprint(row.Name, ", ", row.Readers, " readers, ", row.InFlight)
 		assert.Positive(t, row.Rate.Median, what)
-		assert.Positive(t, row.CPU.Median, what)
+		assert.GreaterOrEqual(t, row.CPU.Median, 0.0, what) // of a few ms, which may be none
 		if assert.NotNil(t, row.RateRatio, what) {
 			assert.Positive(t, row.RateRatio.Median, what)
 		}

@@ -97,14 +97,14 @@ func (f *Figure) add(round int, v float64) {
 }
 
 // over returns the ratio to another figure, of the rounds that have both; nil if
-// there is none.
+// there is none. What was too short to be told, on a busy machine, is left out.
 func (f *Figure) over(other *Figure) *Figure {
 	if f == nil || other == nil {
 		return nil
 	}
 	var ratio Figure
 	for round, v := range f.rounds {
-		if with, ok := other.rounds[round]; ok {
+		if with, ok := other.rounds[round]; ok && with > 0 {
 			ratio.add(round, v/with)
 		}
 	}
