@@ -181,6 +181,7 @@ func TestRefusedLines(t *testing.T) {
 
 // TestServerAway: clients begin before their server, and go on after it.
 func TestServerAway(t *testing.T) {
+	t.Parallel()
 	log := relay.NewMemory(0)
 	first, addr := startServer(t, relay.ServerConfig{Log: log}, hub.Options{})
 	first.stop()
@@ -209,6 +210,7 @@ func TestServerAway(t *testing.T) {
 
 // TestInterruptedWriter: what is not stored is not forgotten in silence.
 func TestInterruptedWriter(t *testing.T) {
+	t.Parallel()
 	silent := anyPort
 	silent = netip.AddrPortFrom(silent.Addr(), 9) // discard: nobody listens
 	in, types, _ := keyboard(t)
@@ -304,7 +306,8 @@ func find(all []map[string]any, kind string) (found []map[string]any) {
 }
 
 func TestJSON(t *testing.T) {
-	server, addr := startServer(t, relay.ServerConfig{Log: relay.NewMemory(3), Cache: 1}, hub.Options{JSON: true})
+	log := relay.NewMemory(3)
+	first, addr := startServer(t, relay.ServerConfig{Log: log}, hub.Options{})
 	in, types, end := keyboard(t)
 	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, hub.Options{JSON: true})
 	types("1")
@@ -329,6 +332,9 @@ func TestJSON(t *testing.T) {
 	assert.EqualValues(t, 5, all[len(all)-1]["stored"])
 	assert.Equal(t, "summary", all[len(all)-1]["event"])
 
+	first.stop()
+	first.ends(t)
+	server, _ := startServer(t, relay.ServerConfig{Log: log, Listen: addr}, hub.Options{JSON: true}) // without what the first has in memory
 	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: 3}, hub.Options{JSON: true})
 	text = bob.ends(t)
 	assert.NotContains(t, text, "\u202e", "nothing steers a terminal")
@@ -356,8 +362,9 @@ func TestJSON(t *testing.T) {
 	assert.Len(t, find(all, "summary"), 2)
 	server.stop()
 	all = events(t, server.ends(t))
-	assert.Len(t, find(all, "join"), 5)
-	assert.EqualValues(t, 6, all[len(all)-1]["stored"])
+	assert.Len(t, find(all, "join"), 3)
+	assert.EqualValues(t, 1, all[len(all)-1]["stored"])
+	assert.EqualValues(t, 6, all[len(all)-1]["last"])
 }
 
 // TestBatches: with a delay messages come together, and are shown together.
@@ -460,6 +467,7 @@ func (e iotestErr) Read([]byte) (int, error) { return 0, e.error }
 
 // TestNameTaken: the second of a name is told, and the first is not disturbed.
 func TestNameTaken(t *testing.T) {
+	t.Parallel()
 	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, hub.Options{})
 	in, types, end := keyboard(t)
 	first := startJoin(t, hub.JoinConfig{Server: addr, Username: "ann"}, in, hub.Options{})

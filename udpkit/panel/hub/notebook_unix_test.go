@@ -105,6 +105,7 @@ func TestNotebookWriter(t *testing.T) {
 
 // TestNotebookNotStored: the cell fails if something is not stored, and says so.
 func TestNotebookNotStored(t *testing.T) {
+	t.Parallel()
 	k := paneltest.StartCell(t, "UDPKIT_RUN=writer", "UDPKIT_SERVER=127.0.0.1:9")
 	k.Types(t, "hello")
 	k.Until(t, "not stored yet", "waiting for the server", "is the server running")
