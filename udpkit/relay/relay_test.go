@@ -2,11 +2,13 @@ package relay_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -814,6 +816,53 @@ func TestLogFails(t *testing.T) {
 			s.stop(t)
 		})
 	}
+}
+
+// Garbage, and datagrams that are damaged or repeated, disturb neither server nor
+// clients, and are counted.
+func TestGarbage(t *testing.T) {
+	const messages = 2000
+	s := serve(t, relay.ServerConfig{})
+	sent := 0
+	bad := func(b []byte, send func([]byte)) {
+		var garbage [64]byte
+		_, _ = rand.Read(garbage[:])
+		send(garbage[:])
+		send(b[:sent%len(b)])
+		send(append(slices.Clone(b), 1))
+		b = slices.Clone(b)
+		for _, changed := range []int{0, 1, 2, 3} { // no such protocol, version or kind
+			b[changed] ^= 0x80
+			send(b)
+			b[changed] ^= 0x80
+		}
+		b[4] ^= b[3] // somebody else's, another's for each kind, as it is answered with its ID
+		send(b)
+		b[4] ^= b[3]
+		if b[3] != 1 { // a hello that is repeated costs its answer
+			send(b)
+		}
+		sent++
+	}
+	fr, fw := newForwarder(t, s.Addr()), newForwarder(t, s.Addr())
+	fr.also, fw.also = bad, bad
+	r, w := newReader(t, fr.addr(), "bob", relay.ReaderConfig{MaxMessages: messages}), newWriter(t, fw.addr(), "ann")
+	w.write(t, 1, messages)
+	require.NoError(t, r.end(t))
+	w.stop(t)
+	whole(t, r.messages, 1, messages)
+	for i, m := range r.messages {
+		require.Equal(t, fmt.Sprint(i+1), m.Text)
+	}
+	s.stop(t)
+	stats := s.Stats()
+	assert.EqualValues(t, messages, stats.Stored)
+	assert.EqualValues(t, 2, stats.Registered)
+	assert.Len(t, all[relay.LinkEvent](r.journal), 1, "the link was up all the time")
+	assert.Len(t, all[relay.LinkEvent](w.journal), 1)
+	assert.Positive(t, stats.Malformed)
+	assert.Positive(t, r.Stats().Malformed)
+	assert.Positive(t, w.Stats().Malformed)
 }
 
 // A log that does not answer does not keep a server from ending.
