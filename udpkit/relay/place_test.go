@@ -103,3 +103,43 @@ func TestLossIsFoundSoon(t *testing.T) {
 		stop()
 	})
 }
+
+// A reader that was blocked for long gets what it had no room for as soon as it has.
+func TestBlockedForLong(t *testing.T) {
+	for _, messages := range []int{maxWaiting + 1, maxWaiting + 20, maxWaiting + 66, maxWaiting + 1000, 2 * maxWaiting} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(1)
+			n.delay = time.Millisecond
+			log := NewMemory(0)
+			stop := n.serve(t, log, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			release := make(chan struct{})
+			var got received
+			r, err := newReader(ReaderConfig{Username: "bob", OnEvent: func(e Event) {
+				got.event(e)
+				if m, ok := e.(MessageEvent); ok && m.Seq == 1 {
+					<-release
+				}
+			}})
+			require.NoError(t, err)
+			n.connect(r.client, r, clientAddr(1))
+			running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
+			time.Sleep(time.Second)
+			for i := range messages {
+				_, err := log.Append(ctx, []Record{{Run: 1, Number: uint64(i + 1), Username: "ann", Text: "0123456789"}})
+				require.NoError(t, err)
+			}
+			time.Sleep(20 * time.Second)
+			begun := time.Now()
+			close(release)
+			for got.count() < messages && time.Since(begun) < time.Minute {
+				time.Sleep(time.Millisecond)
+			}
+			assert.Less(t, time.Since(begun), 50*time.Millisecond, "%d messages", messages)
+			cancel()
+			running.Wait()
+			stop()
+		})
+	}
+}

@@ -480,7 +480,6 @@ func TestBlockedReader(t *testing.T) {
 	took := time.Since(begun)
 	whole(t, fast.messages, 1, messages)
 	assert.Len(t, slow.read(t, 1), 1)
-	assert.LessOrEqual(t, slow.Stats().Datagrams, uint64(messages))
 	begun = time.Now()
 	close(release)
 	require.NoError(t, slow.end(t))
