@@ -272,13 +272,13 @@ type forwarder struct {
 	t      testing.TB
 	front  *net.UDPConn // clients send here
 	server netip.AddrPort
-	cut    atomic.Bool                       // it carries nothing
-	also   func(b []byte, send func([]byte)) // sends more than what is carried; set before there is something
+	cut    atomic.Bool // it carries nothing
 	work   sync.WaitGroup
 
 	mu     sync.Mutex
 	client netip.AddrPort // there is one
 	back   *net.UDPConn
+	also   func(b []byte, send func([]byte)) // sends more than what is carried
 }
 
 func newForwarder(t testing.TB, to netip.AddrPort) *forwarder {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,4 +143,39 @@ func TestBlockedForLong(t *testing.T) {
 			stop()
 		})
 	}
+}
+
+// A reader gets so many bytes a second at the most, after what it could save up,
+// and another one is not held up by that.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pace, messages = 1 << 20, 3000
+		n := newNetwork(1)
+		n.delay = time.Millisecond
+		log := NewMemory(0)
+		text := strings.Repeat("x", MaxText)
+		var records []Record
+		for i := range messages {
+			records = append(records, Record{Run: 1, Number: uint64(i + 1), Username: "ann", Text: text})
+		}
+		_, err := log.Append(t.Context(), records)
+		require.NoError(t, err)
+		stop := n.serveWith(t, ServerConfig{Log: log, Pace: pace})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for i := range 3 {
+			begun := time.Now()
+			r, err := newReader(ReaderConfig{Username: fmt.Sprintf("bob%c", 'A'+i), MaxMessages: messages})
+			require.NoError(t, err)
+			n.connect(r.client, r, clientAddr(i))
+			running.Go(func() {
+				assert.NoError(t, r.run(ctx, r, idle))
+				const want = float64(messages*MaxDatagram-maxBurst) / pace // seconds: one message a datagram
+				assert.InDelta(t, want, time.Since(begun).Seconds(), want/20)
+			})
+		}
+		running.Wait()
+		cancel()
+		stop()
+	})
 }

@@ -822,29 +822,36 @@ func TestLogFails(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	const messages = 2000
 	s := serve(t, relay.ServerConfig{})
-	sent := 0
-	bad := func(b []byte, send func([]byte)) {
-		var garbage [64]byte
-		_, _ = rand.Read(garbage[:])
-		send(garbage[:])
-		send(b[:sent%len(b)])
-		send(append(slices.Clone(b), 1))
-		b = slices.Clone(b)
-		for _, changed := range []int{0, 1, 2, 3} { // no such protocol, version or kind
-			b[changed] ^= 0x80
+	// bad is what a forwarder sends beside what it carries.
+	bad := func() func([]byte, func([]byte)) {
+		sent := 0
+		return func(b []byte, send func([]byte)) {
+			var garbage [64]byte
+			_, _ = rand.Read(garbage[:])
+			send(garbage[:])
+			send(b[:sent%len(b)])
+			send(append(slices.Clone(b), 1))
+			b = slices.Clone(b)
+			for _, changed := range []int{0, 1, 2, 3} { // no such protocol, version or kind
+				b[changed] ^= 0x80
+				send(b)
+				b[changed] ^= 0x80
+			}
+			b[4] ^= b[3] // somebody else's, another's for each kind, as it is answered with its ID
 			send(b)
-			b[changed] ^= 0x80
+			b[4] ^= b[3]
+			if b[3] != 1 { // a hello that is repeated costs its answer
+				send(b)
+			}
+			sent++
 		}
-		b[4] ^= b[3] // somebody else's, another's for each kind, as it is answered with its ID
-		send(b)
-		b[4] ^= b[3]
-		if b[3] != 1 { // a hello that is repeated costs its answer
-			send(b)
-		}
-		sent++
 	}
 	fr, fw := newForwarder(t, s.Addr()), newForwarder(t, s.Addr())
-	fr.also, fw.also = bad, bad
+	for _, f := range []*forwarder{fr, fw} {
+		f.mu.Lock()
+		f.also = bad()
+		f.mu.Unlock()
+	}
 	r, w := newReader(t, fr.addr(), "bob", relay.ReaderConfig{MaxMessages: messages}), newWriter(t, fw.addr(), "ann")
 	w.write(t, 1, messages)
 	require.NoError(t, r.end(t))
@@ -888,4 +895,37 @@ func TestStrings(t *testing.T) {
 	assert.Equal(t, "from 9", relay.From(9).String())
 	assert.Equal(t, "00000000000000ff", relay.ID(255).String())
 	assert.Equal(t, uint64(math.MaxUint64), relay.GapEvent{From: 1, To: math.MaxUint64}.Messages())
+}
+
+// Servers that share a log are one relay: it does not matter which one a client uses.
+func TestServersShareALog(t *testing.T) {
+	t.Parallel()
+	log := relay.NewMemory(0)
+	cfg := relay.ServerConfig{Log: log, Expire: time.Second}
+	a, b := serve(t, cfg), serve(t, cfg)
+	wa, wb := newWriter(t, a.Addr(), "ann"), newWriter(t, b.Addr(), "eve")
+	ra := newReader(t, a.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, ra.journal, up)
+	other := newReader(t, b.Addr(), "bob", relay.ReaderConfig{}) // it has the name at the other
+	assert.Contains(t, wait(t, other.journal, down).Text, "another")
+	var written sync.WaitGroup
+	for _, w := range []writer{wa, wb} {
+		written.Go(func() { assert.NoError(t, w.send(1, 500)) })
+	}
+	written.Wait()
+	ra.read(t, 1000)
+	assert.ErrorIs(t, other.end(t), relay.ErrNameTaken)
+	ra.stop(t)
+	whole(t, ra.messages, 1, 1000)
+
+	rb := newReader(t, b.Addr(), "bob", relay.ReaderConfig{})
+	assert.EqualValues(t, 1001, wait(t, rb.journal, up).Next, "it goes on at the other")
+	wa.write(t, 501, 10)
+	whole(t, rb.read(t, 10), 1001, 10)
+	rb.stop(t)
+	rb = newReader(t, b.Addr(), "bob", relay.ReaderConfig{From: relay.FromStart, MaxMessages: 1010})
+	require.NoError(t, rb.end(t))
+	require.Equal(t, ra.messages, rb.messages[:1000])
+	assert.EqualValues(t, 510, a.Stats().Stored)
+	assert.EqualValues(t, 500, b.Stats().Stored)
 }
