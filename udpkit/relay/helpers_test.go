@@ -278,6 +278,7 @@ type forwarder struct {
 	mu     sync.Mutex
 	client netip.AddrPort // there is one
 	back   *net.UDPConn
+	also   func(b []byte, send func([]byte)) // sends more than what is carried
 }
 
 func newForwarder(t testing.TB, to netip.AddrPort) *forwarder {
@@ -296,7 +297,7 @@ func newForwarder(t testing.TB, to netip.AddrPort) *forwarder {
 			f.mu.Lock()
 			f.client = from
 			if err == nil && !f.cut.Load() {
-				_, _ = f.back.Write(b[:n])
+				f.carry(b[:n], func(b []byte) { _, _ = f.back.Write(b) })
 			}
 			f.mu.Unlock()
 		}
@@ -307,6 +308,13 @@ func newForwarder(t testing.TB, to netip.AddrPort) *forwarder {
 		f.work.Wait()
 	})
 	return f
+}
+
+func (f *forwarder) carry(b []byte, send func([]byte)) {
+	if f.also != nil {
+		f.also(b, send)
+	}
+	send(b)
 }
 
 func (f *forwarder) addr() netip.AddrPort { return f.front.LocalAddr().(*net.UDPAddr).AddrPort() }
@@ -330,7 +338,7 @@ func (f *forwarder) move() netip.AddrPort {
 			}
 			f.mu.Lock()
 			if err == nil && !f.cut.Load() {
-				_, _ = f.front.WriteToUDPAddrPort(b[:n], f.client)
+				f.carry(b[:n], func(b []byte) { _, _ = f.front.WriteToUDPAddrPort(b, f.client) })
 			}
 			f.mu.Unlock()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,81 @@ func TestLossIsFoundSoon(t *testing.T) {
 		assert.Less(t, took[len(took)-1], 50*time.Millisecond)
 		cancel()
 		running.Wait()
+		stop()
+	})
+}
+
+// A reader that was blocked for long gets what it had no room for as soon as it has.
+func TestBlockedForLong(t *testing.T) {
+	for _, messages := range []int{maxWaiting + 1, maxWaiting + 20, maxWaiting + 66, maxWaiting + 1000, 2 * maxWaiting} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(1)
+			n.delay = time.Millisecond
+			log := NewMemory(0)
+			stop := n.serve(t, log, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			release := make(chan struct{})
+			var got received
+			r, err := newReader(ReaderConfig{Username: "bob", OnEvent: func(e Event) {
+				got.event(e)
+				if m, ok := e.(MessageEvent); ok && m.Seq == 1 {
+					<-release
+				}
+			}})
+			require.NoError(t, err)
+			n.connect(r.client, r, clientAddr(1))
+			running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
+			time.Sleep(time.Second)
+			for i := range messages {
+				_, err := log.Append(ctx, []Record{{Run: 1, Number: uint64(i + 1), Username: "ann", Text: "0123456789"}})
+				require.NoError(t, err)
+			}
+			time.Sleep(20 * time.Second)
+			begun := time.Now()
+			close(release)
+			for got.count() < messages && time.Since(begun) < time.Minute {
+				time.Sleep(time.Millisecond)
+			}
+			assert.Less(t, time.Since(begun), 50*time.Millisecond, "%d messages", messages)
+			cancel()
+			running.Wait()
+			stop()
+		})
+	}
+}
+
+// A reader gets so many bytes a second at the most, after what it could save up,
+// and another one is not held up by that.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pace, messages = 1 << 20, 3000
+		n := newNetwork(1)
+		n.delay = time.Millisecond
+		log := NewMemory(0)
+		text := strings.Repeat("x", MaxText)
+		var records []Record
+		for i := range messages {
+			records = append(records, Record{Run: 1, Number: uint64(i + 1), Username: "ann", Text: text})
+		}
+		_, err := log.Append(t.Context(), records)
+		require.NoError(t, err)
+		stop := n.serveWith(t, ServerConfig{Log: log, Pace: pace})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for i := range 3 {
+			begun := time.Now()
+			r, err := newReader(ReaderConfig{Username: fmt.Sprintf("bob%c", 'A'+i), MaxMessages: messages})
+			require.NoError(t, err)
+			n.connect(r.client, r, clientAddr(i))
+			running.Go(func() {
+				assert.NoError(t, r.run(ctx, r, idle))
+				const want = float64(messages*MaxDatagram-maxBurst) / pace // seconds: one message a datagram
+				assert.InDelta(t, want, time.Since(begun).Seconds(), want/20)
+			})
+		}
+		running.Wait()
+		cancel()
 		stop()
 	})
 }

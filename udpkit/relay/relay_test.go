@@ -2,11 +2,13 @@ package relay_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -481,7 +483,6 @@ func TestBlockedReader(t *testing.T) {
 	took := time.Since(begun)
 	whole(t, fast.messages, 1, messages)
 	assert.Len(t, slow.read(t, 1), 1)
-	assert.LessOrEqual(t, slow.Stats().Datagrams, uint64(messages))
 	begun = time.Now()
 	close(release)
 	require.NoError(t, slow.end(t))
@@ -824,6 +825,60 @@ func TestLogFails(t *testing.T) {
 	}
 }
 
+// Garbage, and datagrams that are damaged or repeated, disturb neither server nor
+// clients, and are counted.
+func TestGarbage(t *testing.T) {
+	const messages = 2000
+	s := serve(t, relay.ServerConfig{})
+	// bad is what a forwarder sends beside what it carries.
+	bad := func() func([]byte, func([]byte)) {
+		sent := 0
+		return func(b []byte, send func([]byte)) {
+			var garbage [64]byte
+			_, _ = rand.Read(garbage[:])
+			send(garbage[:])
+			send(b[:sent%len(b)])
+			send(append(slices.Clone(b), 1))
+			b = slices.Clone(b)
+			for _, changed := range []int{0, 1, 2, 3} { // no such protocol, version or kind
+				b[changed] ^= 0x80
+				send(b)
+				b[changed] ^= 0x80
+			}
+			b[4] ^= b[3] // somebody else's, another's for each kind, as it is answered with its ID
+			send(b)
+			b[4] ^= b[3]
+			if b[3] != 1 { // a hello that is repeated costs its answer
+				send(b)
+			}
+			sent++
+		}
+	}
+	fr, fw := newForwarder(t, s.Addr()), newForwarder(t, s.Addr())
+	for _, f := range []*forwarder{fr, fw} {
+		f.mu.Lock()
+		f.also = bad()
+		f.mu.Unlock()
+	}
+	r, w := newReader(t, fr.addr(), "bob", relay.ReaderConfig{MaxMessages: messages}), newWriter(t, fw.addr(), "ann")
+	w.write(t, 1, messages)
+	require.NoError(t, r.end(t))
+	w.stop(t)
+	whole(t, r.messages, 1, messages)
+	for i, m := range r.messages {
+		require.Equal(t, fmt.Sprint(i+1), m.Text)
+	}
+	s.stop(t)
+	stats := s.Stats()
+	assert.EqualValues(t, messages, stats.Stored)
+	assert.EqualValues(t, 2, stats.Registered)
+	assert.Len(t, all[relay.LinkEvent](r.journal), 1, "the link was up all the time")
+	assert.Len(t, all[relay.LinkEvent](w.journal), 1)
+	assert.Positive(t, stats.Malformed)
+	assert.Positive(t, r.Stats().Malformed)
+	assert.Positive(t, w.Stats().Malformed)
+}
+
 // A log that does not answer does not keep a server from ending.
 func TestLogHangs(t *testing.T) {
 	log := newFaultyLog()
@@ -848,4 +903,37 @@ func TestStrings(t *testing.T) {
 	assert.Equal(t, "from 9", relay.From(9).String())
 	assert.Equal(t, "00000000000000ff", relay.ID(255).String())
 	assert.Equal(t, uint64(math.MaxUint64), relay.GapEvent{From: 1, To: math.MaxUint64}.Messages())
+}
+
+// Servers that share a log are one relay: it does not matter which one a client uses.
+func TestServersShareALog(t *testing.T) {
+	t.Parallel()
+	log := relay.NewMemory(0)
+	cfg := relay.ServerConfig{Log: log, Expire: time.Second}
+	a, b := serve(t, cfg), serve(t, cfg)
+	wa, wb := newWriter(t, a.Addr(), "ann"), newWriter(t, b.Addr(), "eve")
+	ra := newReader(t, a.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, ra.journal, up)
+	other := newReader(t, b.Addr(), "bob", relay.ReaderConfig{}) // it has the name at the other
+	assert.Contains(t, wait(t, other.journal, down).Text, "another")
+	var written sync.WaitGroup
+	for _, w := range []writer{wa, wb} {
+		written.Go(func() { assert.NoError(t, w.send(1, 500)) })
+	}
+	written.Wait()
+	ra.read(t, 1000)
+	assert.ErrorIs(t, other.end(t), relay.ErrNameTaken)
+	ra.stop(t)
+	whole(t, ra.messages, 1, 1000)
+
+	rb := newReader(t, b.Addr(), "bob", relay.ReaderConfig{})
+	assert.EqualValues(t, 1001, wait(t, rb.journal, up).Next, "it goes on at the other")
+	wa.write(t, 501, 10)
+	whole(t, rb.read(t, 10), 1001, 10)
+	rb.stop(t)
+	rb = newReader(t, b.Addr(), "bob", relay.ReaderConfig{From: relay.FromStart, MaxMessages: 1010})
+	require.NoError(t, rb.end(t))
+	require.Equal(t, ra.messages, rb.messages[:1000])
+	assert.EqualValues(t, 510, a.Stats().Stored)
+	assert.EqualValues(t, 500, b.Stats().Stored)
 }

@@ -109,7 +109,7 @@ func (e *estimator) timeout() time.Duration {
 
 func newReaderSession(next uint64, now time.Time) session {
 	return session{
-		next: next, done: next, sent: next, room: 1, filled: now, tokens: maxBurst,
+		next: next, done: next, sent: next, room: maxBody / entrySize, filled: now, tokens: maxBurst,
 		congestion: congestion{window: firstWindow, threshold: maxFlight},
 	}
 }
@@ -291,6 +291,10 @@ func (s *session) send(c *cache, limit int, now time.Time, add func(head, body [
 			return n, again, false
 		default:
 			i = c.at(s.sent)
+		}
+		if !i.gap && i.end > s.next+s.room { // it would be refused, and sent again after ever longer timeouts
+			s.room = 0 // until the reader has more, which it says
+			return n, again, false
 		}
 		s.flight = append(s.flight, flying{item: i})
 		s.sent = i.end

@@ -1,0 +1,307 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// target is a running server without a socket, that datagrams are given to one by one.
+type target struct {
+	*Server
+	mu    sync.Mutex
+	sent  []byte // the last answer
+	bytes int    // of answers to the datagram
+	to    map[netip.AddrPort]int
+	stop  func()
+}
+
+func newTarget(t *testing.T, cfg ServerConfig) *target {
+	cfg, err := cfg.withDefaults()
+	require.NoError(t, err)
+	s := &target{Server: newServer(cfg), to: map[netip.AddrPort]int{}}
+	s.reply = func(b []byte, to netip.AddrPort) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sent, s.bytes = append(s.sent[:0], b...), s.bytes+len(b)
+		s.to[to]++
+		return nil
+	}
+	s.carrier = s
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	ready := make(chan struct{})
+	running.Go(func() {
+		assert.NoError(t, s.run(ctx, StartEvent{}, func(ctx context.Context) error {
+			close(ready)
+			return idle(ctx)
+		}))
+	})
+	<-ready
+	s.stop = func() {
+		cancel()
+		running.Wait()
+	}
+	return s
+}
+
+// AddParts and Flush make it its carrier.
+func (s *target) AddParts(head, body []byte, to netip.AddrPort) {
+	_ = s.reply(append(append([]byte(nil), head...), body...), to)
+}
+
+func (s *target) Flush(func(netip.AddrPort, error)) {}
+
+// give returns how many bytes a datagram is answered with, and the answer.
+func (s *target) give(b []byte, from netip.AddrPort) (int, frame) {
+	s.mu.Lock()
+	s.bytes, s.sent = 0, s.sent[:0]
+	clear(s.to)
+	s.mu.Unlock()
+	s.handle(b, from)
+	s.pump()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, _ := parse(s.sent)
+	return s.bytes, f
+}
+
+func (s *target) empty(t *testing.T) {
+	t.Helper()
+	s.Server.mu.Lock()
+	defer s.Server.mu.Unlock()
+	require.Empty(t, s.sessions)
+	require.Empty(t, s.byName)
+	require.Empty(t, s.registering)
+	require.Empty(t, s.pending)
+	require.Empty(t, s.readers)
+}
+
+var stranger = netip.MustParseAddrPort("192.0.2.1:4000")
+
+// An address that is not proved gets no more bytes than are sent in its name, no
+// matter what that is, and nothing is kept of it.
+func TestNoAmplification(t *testing.T) {
+	s := newTarget(t, ServerConfig{})
+	defer s.stop()
+	for k := range 21 {
+		for size := 1; size <= 1472; size++ {
+			for _, fill := range []func([]byte){
+				func([]byte) {},
+				func(b []byte) { _, _ = rand.Read(b) },
+				func(b []byte) { // as good as a hello of its size can be
+					f := frame{kind: kindHello, id: 1, role: RoleReader, name: "ann"}
+					copy(b, f.append(nil)[headerSize:])
+				},
+			} {
+				b := make([]byte, size)
+				if size > headerSize {
+					fill(b[headerSize:])
+				}
+				copy(b, begin(nil, kind(k), 7))
+				out, _ := s.give(b, stranger)
+				if out > len(b) {
+					require.Fail(t, "amplification", "kind %d, %d bytes: %d", k, size, out)
+				}
+			}
+		}
+	}
+	s.empty(t)
+	answered := map[kind]kind{
+		kindHello: kindChallenge, kindPing: kindReset, kindLeave: kindReset, kindWrite: kindReset, kindAck: kindReset,
+	}
+	for name, f := range frames() {
+		for _, c := range []cookie{{}, {1, 2, 3}, f.cookie, s.cookieFor(0, &f, netip.AddrPortFrom(stranger.Addr(), 4001))} {
+			f.cookie = c
+			b := f.append(nil)
+			out, answer := s.give(b, stranger)
+			require.LessOrEqual(t, out, len(b), name)
+			require.Equal(t, answered[f.kind], answer.kind, "%s; what servers say is not answered, or two would talk for ever", name)
+			require.Equal(t, min(1, out), s.to[stranger], "only who asks is answered")
+		}
+	}
+	out, _ := s.give((&frame{kind: kindPing, id: 7}).append(nil), netip.AddrPortFrom(stranger.Addr(), 0))
+	assert.Zero(t, out, "nobody has port 0")
+	s.empty(t)
+	assert.Empty(t, s.Clients())
+
+	// Hundreds of thousands of them leave nothing behind.
+	before, goroutines := heapInUse(), runtime.NumGoroutine()
+	for i := range 200_000 / Slower {
+		f := frame{kind: kindHello, id: ID(i + 1), role: RoleReader, name: "ann"}
+		if i%2 == 0 {
+			_, _ = rand.Read(f.cookie[:])
+			binary.BigEndian.PutUint32(f.cookie[:], 0) // the right period
+		}
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, byte(i >> 16), byte(i >> 8), byte(i)}), uint16(i%60000+1))
+		if out, _ := s.give(f.append(nil), from); out != challengeSize {
+			require.Equal(t, challengeSize, out)
+		}
+	}
+	assert.Less(t, heapInUse()-before, int64(256<<10))
+	assert.Equal(t, goroutines, runtime.NumGoroutine())
+	s.empty(t)
+}
+
+// heapInUse returns the bytes in use.
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A cookie is worth something for one address, run, role and name, for one server,
+// and for a minute at most.
+func TestCookie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTarget(t, ServerConfig{})
+		other := newTarget(t, ServerConfig{})
+		defer s.stop()
+		defer other.stop()
+		hello := frame{kind: kindHello, id: 7, role: RoleReader, name: "ann"}
+		ask := func() {
+			_, answer := s.give(hello.append(nil), stranger)
+			require.Equal(t, kindChallenge, answer.kind)
+			hello.cookie = answer.cookie
+		}
+		// refused tells whether a hello is asked for a cookie again. A taken one is answered later.
+		refused := func(s *target, f frame, from netip.AddrPort) bool {
+			_, answer := s.give(f.append(nil), from)
+			return answer.kind == kindChallenge
+		}
+		hello.cookie = cookie{}
+		ask()
+		with := func(change func(*frame)) frame {
+			f := hello
+			change(&f)
+			return f
+		}
+		for name, f := range map[string]frame{
+			"ID":     with(func(f *frame) { f.id++ }),
+			"role":   with(func(f *frame) { f.role = RoleWriter }),
+			"name":   with(func(f *frame) { f.name = "anna" }),
+			"case":   with(func(f *frame) { f.name = "Ann" }),
+			"cut":    with(func(f *frame) { f.name = "an" }),
+			"period": with(func(f *frame) { f.cookie[3]++ }),
+			"MAC":    with(func(f *frame) { f.cookie[cookieSize-1] ^= 1 }),
+			"none":   with(func(f *frame) { f.cookie = cookie{} }),
+		} {
+			assert.True(t, refused(s, f, stranger), name)
+		}
+		for _, from := range []string{"192.0.2.1:4001", "192.0.2.2:4000", "[2001:db8::1]:4000", "[fe80::1%a]:4000"} {
+			assert.True(t, refused(s, hello, netip.MustParseAddrPort(from)), from)
+		}
+		assert.True(t, refused(other, hello, stranger), "another server's")
+		synctest.Wait()
+		s.empty(t)
+		other.empty(t)
+
+		assert.False(t, refused(s, hello, stranger))
+		synctest.Wait()
+		require.Len(t, s.Clients(), 1)
+		_, answer := s.give((&frame{kind: kindLeave, id: 7}).append(nil), stranger)
+		synctest.Wait()
+		require.Empty(t, s.Clients(), answer.kind)
+
+		for _, test := range []struct {
+			age   time.Duration
+			taken bool
+		}{
+			{cookiePeriod / 2, true}, {cookiePeriod, true}, {2 * cookiePeriod, false}, {time.Hour, false},
+		} {
+			hello.id++
+			hello.cookie = cookie{}
+			time.Sleep(cookiePeriod - time.Since(s.begun)%cookiePeriod) // its period begins now
+			ask()
+			time.Sleep(test.age)
+			assert.Equal(t, test.taken, !refused(s, hello, stranger), test.age)
+			synctest.Wait()
+			require.Len(t, s.Clients(), map[bool]int{true: 1}[test.taken])
+			if test.taken {
+				s.give((&frame{kind: kindLeave, id: hello.id}).append(nil), stranger)
+				synctest.Wait()
+			}
+		}
+	})
+}
+
+// What comes from elsewhere in the name of clients, or damaged, disturbs nobody.
+func TestDamagedDatagrams(t *testing.T) {
+	s := newTarget(t, ServerConfig{})
+	defer s.stop()
+	var from [2]netip.AddrPort
+	for i, role := range []Role{RoleReader, RoleWriter} {
+		from[i] = netip.AddrPortFrom(stranger.Addr(), uint16(5000+i))
+		f := frame{kind: kindHello, id: ID(100 + i), role: role, name: "ann"}
+		_, answer := s.give(f.append(nil), from[i])
+		f.cookie = answer.cookie
+		s.give(f.append(nil), from[i])
+	}
+	require.Eventually(t, func() bool { return len(s.Clients()) == 2 }, time.Minute, time.Millisecond)
+	before := s.Clients()
+	malformed, unknown := s.Stats().Malformed, s.Stats().Unknown
+	var wrong, strange uint64
+	for i := range from {
+		for name, f := range frames() {
+			f.id = ID(100 + i)
+			whole := f.append(nil)
+			for size := range whole {
+				s.give(whole[:size], from[i])
+				wrong++
+			}
+			for _, surplus := range []int{1, 100, MaxDatagram} {
+				b := append(whole, make([]byte, surplus)...)
+				if _, err := parse(b); err != nil { // zeros may follow data
+					s.give(b, from[i])
+					wrong++
+				}
+			}
+			if f.kind == kindHello {
+				continue
+			}
+			// Somebody who knows the ID, elsewhere; and one in the right place who does not.
+			_, answer := s.give(whole, stranger)
+			f.id += 1000
+			_, again := s.give(f.append(nil), from[i])
+			require.Equal(t, answer.kind, again.kind, name)
+			if answer.kind == kindReset {
+				strange += 2
+			} else {
+				wrong += 2
+			}
+		}
+	}
+	garbage := make([]byte, 2*MaxDatagram)
+	for i := range 10_000 {
+		b := garbage[:i%len(garbage)]
+		_, _ = rand.Read(b)
+		if i%2 == 0 {
+			copy(b, begin(nil, kind(i%20), 100))
+			if f, err := parse(b); err == nil { // few
+				t.Log("by chance: ", fmt.Sprintf("%+v", f))
+				continue
+			}
+		}
+		s.give(b, from[i%2])
+		wrong++
+	}
+	stats := s.Stats()
+	assert.Equal(t, wrong, stats.Malformed-malformed)
+	assert.Equal(t, strange, stats.Unknown-unknown)
+	assert.Equal(t, before, s.Clients())
+	assert.Zero(t, stats.Stored+stats.Delivered+stats.OutOfOrder)
+	assert.Empty(t, stats.Left)
+	_, answer := s.give((&frame{kind: kindPing, id: 100}).append(nil), from[0])
+	assert.Equal(t, kindPong, answer.kind)
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package relay
+
+// Slower divides what takes too long with the race detector.
+const Slower = 1
