@@ -125,7 +125,7 @@ type Server struct {
 	wanted  atomic.Bool
 	carrier carrier
 
-	appending sync.Mutex // held from the storing of messages until they are in the cache
+	appending chan struct{} // holds a token from the storing of messages until they are in the cache
 
 	mu          sync.Mutex
 	ctx         context.Context // of Run
@@ -187,7 +187,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 // newServer makes a server without a socket. Set carrier and reply.
 func newServer(cfg ServerConfig) *Server {
 	s := &Server{
-		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching),
+		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching), appending: make(chan struct{}, 1),
 		events:   make(chan Event, eventQueue),
 		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool),
 		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(map[string]error),
@@ -727,11 +727,11 @@ func (s *Server) store(ctx context.Context) {
 				break
 			}
 			limited, cancel := context.WithTimeout(ctx, logPatience)
-			s.appending.Lock()
+			s.appending <- struct{}{}
 			seqs, err := s.log.Append(limited, batch)
 			cancel()
 			s.stored(batch, seqs, err)
-			s.appending.Unlock()
+			<-s.appending
 			s.pump()
 			if ctx.Err() != nil {
 				return
@@ -819,8 +819,8 @@ func (s *Server) news(messages []Message) {
 // follow puts the log's new messages into the cache, until ctx ends.
 func (s *Server) follow(ctx context.Context) {
 	have := func() uint64 {
-		s.appending.Lock() // what is being stored here will be there without being read
-		defer s.appending.Unlock()
+		s.appending <- struct{}{} // what is being stored here will be there without being read
+		defer func() { <-s.appending }()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.cache.end - 1
