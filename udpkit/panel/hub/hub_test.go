@@ -265,6 +265,26 @@ func TestJoin(t *testing.T) {
 	carl.ends(t)
 }
 
+// TestJoinWaits: what a Join has written is shown before it ends, also when it has
+// much to read before.
+func TestJoinWaits(t *testing.T) {
+	_, addr := startServer(t, relay.ServerConfig{}, hub.Options{})
+	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), hub.Options{}).ends(t)
+	stored := make(chan struct{})
+	slow := func(e relay.Event) {
+		switch e := e.(type) {
+		case relay.StoredEvent:
+			time.AfterFunc(50*time.Millisecond, func() { close(stored) })
+		case relay.MessageEvent:
+			if e.Seq == 1 {
+				<-stored
+			}
+		}
+	}
+	bob := startJoin(t, hub.JoinConfig{Server: addr, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), hub.Options{})
+	assert.Contains(t, bob.ends(t), "#2  bob (you): second\n")
+}
+
 // TestSay: lines without anybody who types.
 func TestSay(t *testing.T) {
 	assert.Empty(t, hub.Numbered(-1))
