@@ -268,7 +268,7 @@ func TestJoin(t *testing.T) {
 // TestJoinWaits: what a Join has written is shown before it ends, also when it has
 // much to read before.
 func TestJoinWaits(t *testing.T) {
-	_, addr := startServer(t, relay.ServerConfig{}, hub.Options{})
+	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, hub.Options{})
 	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), hub.Options{}).ends(t)
 	stored := make(chan struct{})
 	slow := func(e relay.Event) {
@@ -283,6 +283,14 @@ func TestJoinWaits(t *testing.T) {
 	}
 	bob := startJoin(t, hub.JoinConfig{Server: addr, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), hub.Options{})
 	assert.Contains(t, bob.ends(t), "#2  bob (you): second\n")
+
+	// Nor does it write before it reads, though it reads nothing that is older.
+	other := startReader(t, relay.ReaderConfig{Server: addr, Username: "carl"}, hub.Options{})
+	other.out.Shows(t, "#2")
+	carl := startJoin(t, hub.JoinConfig{Server: addr, Username: "carl", From: relay.FromNow}, strings.NewReader("third\n"), hub.Options{})
+	carl.out.Shows(t, "reader: another reader is carl")
+	other.stop()
+	assert.Contains(t, carl.ends(t), "#3  carl (you): third\n")
 }
 
 // TestSay: lines without anybody who types.
