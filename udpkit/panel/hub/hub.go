@@ -130,7 +130,8 @@ type JoinConfig struct {
 	Username string
 	// From is where in the log to begin to read. Default relay.FromLast.
 	From relay.From
-	// OnEvent is called for each event of reader and writer.
+	// OnEvent is called for each event of reader and writer, one call at a time for
+	// each of the two.
 	OnEvent func(relay.Event)
 }
 
@@ -142,13 +143,16 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	if err != nil {
 		return err
 	}
-	on := s.on(cfg.OnEvent)
+	on := s.on(nil)
 	echo := newEcho()
 	heard := func(role relay.Role) func(relay.Event) {
 		return func(e relay.Event) {
-			e = ofRole(e, role)
-			on(e)
-			echo.event(e)
+			marked := ofRole(e, role)
+			on(marked)
+			if cfg.OnEvent != nil {
+				cfg.OnEvent(e)
+			}
+			echo.event(marked)
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -271,8 +272,11 @@ func TestJoinWaits(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, hub.Options{})
 	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), hub.Options{}).ends(t)
 	stored := make(chan struct{})
+	var links atomic.Int32
 	slow := func(e relay.Event) {
 		switch e := e.(type) {
+		case relay.LinkEvent:
+			links.Add(1)
 		case relay.StoredEvent:
 			time.AfterFunc(50*time.Millisecond, func() { close(stored) })
 		case relay.MessageEvent:
@@ -283,6 +287,7 @@ func TestJoinWaits(t *testing.T) {
 	}
 	bob := startJoin(t, hub.JoinConfig{Server: addr, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), hub.Options{})
 	assert.Contains(t, bob.ends(t), "#2  bob (you): second\n")
+	assert.EqualValues(t, 2, links.Load(), "the caller gets the relay's events")
 
 	// Nor does it write before it reads, though it reads nothing that is older.
 	other := startReader(t, relay.ReaderConfig{Server: addr, Username: "carl"}, hub.Options{})
