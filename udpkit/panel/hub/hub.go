@@ -68,7 +68,7 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 		return s.abandon(err)
 	}
 	defer server.Close()
-	s.start(&view{role: roleServer, server: server, log: cfg.Log, place: opt.Place})
+	s.start(&view{role: RoleServer, server: server, log: cfg.Log, place: opt.Place})
 	return s.finish("", server.Run(s.ctx))
 }
 
@@ -85,7 +85,7 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 		return s.abandon(err)
 	}
 	defer reader.Close()
-	s.start(&view{role: roleReader, username: cfg.Username, reader: reader})
+	s.start(&view{role: RoleReader, username: cfg.Username, reader: reader})
 	err = reader.Run(s.ctx)
 	why := ""
 	if n := reader.Stats().Delivered; cfg.MaxMessages > 0 && n >= cfg.MaxMessages {
@@ -112,7 +112,7 @@ func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
 		return s.abandon(err)
 	}
 	defer p.writer.Close()
-	source, err := s.start(&view{role: roleWriter, username: cfg.Username, writer: p.writer})
+	source, err := s.start(&view{role: RoleWriter, username: cfg.Username, writer: p.writer})
 	if err != nil {
 		return s.finish("", err)
 	}
@@ -130,7 +130,8 @@ type JoinConfig struct {
 	Username string
 	// From is where in the log to begin to read. Default relay.FromLast.
 	From relay.From
-	// OnEvent is called for each event of reader and writer.
+	// OnEvent is called for each event of reader and writer, one call at a time for
+	// each of the two.
 	OnEvent func(relay.Event)
 }
 
@@ -142,13 +143,16 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	if err != nil {
 		return err
 	}
-	on := s.on(cfg.OnEvent)
+	on := s.on(nil)
 	echo := newEcho()
 	heard := func(role relay.Role) func(relay.Event) {
 		return func(e relay.Event) {
-			e = ofRole(e, role)
-			on(e)
-			echo.event(e)
+			marked := ofRole(e, role)
+			on(marked)
+			if cfg.OnEvent != nil {
+				cfg.OnEvent(e)
+			}
+			echo.event(marked)
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
@@ -169,7 +173,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		return s.abandon(err)
 	}
 	defer p.writer.Close()
-	source, err := s.start(&view{role: roleJoin, username: cfg.Username, reader: reader, writer: p.writer})
+	source, err := s.start(&view{role: RoleJoin, username: cfg.Username, reader: reader, writer: p.writer})
 	if err != nil {
 		return s.finish("", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,6 +264,38 @@ func TestJoin(t *testing.T) {
 	carl.out.Shows(t, "#3  ann: the last word\n")
 	carl.stop()
 	carl.ends(t)
+}
+
+// TestJoinWaits: what a Join has written is shown before it ends, also when it has
+// much to read before.
+func TestJoinWaits(t *testing.T) {
+	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, hub.Options{})
+	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), hub.Options{}).ends(t)
+	stored := make(chan struct{})
+	var links atomic.Int32
+	slow := func(e relay.Event) {
+		switch e := e.(type) {
+		case relay.LinkEvent:
+			links.Add(1)
+		case relay.StoredEvent:
+			time.AfterFunc(50*time.Millisecond, func() { close(stored) })
+		case relay.MessageEvent:
+			if e.Seq == 1 {
+				<-stored
+			}
+		}
+	}
+	bob := startJoin(t, hub.JoinConfig{Server: addr, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), hub.Options{})
+	assert.Contains(t, bob.ends(t), "#2  bob (you): second\n")
+	assert.EqualValues(t, 2, links.Load(), "the caller gets the relay's events")
+
+	// Nor does it write before it reads, though it reads nothing that is older.
+	other := startReader(t, relay.ReaderConfig{Server: addr, Username: "carl"}, hub.Options{})
+	other.out.Shows(t, "#2")
+	carl := startJoin(t, hub.JoinConfig{Server: addr, Username: "carl", From: relay.FromNow}, strings.NewReader("third\n"), hub.Options{})
+	carl.out.Shows(t, "reader: another reader is carl")
+	other.stop()
+	assert.Contains(t, carl.ends(t), "#3  carl (you): third\n")
 }
 
 // TestSay: lines without anybody who types.

@@ -45,6 +45,8 @@ func runCell() error {
 		return hub.Server(ctx, relay.ServerConfig{Listen: addr}, opt)
 	case "reader":
 		return hub.Reader(ctx, relay.ReaderConfig{Server: addr, Username: "ann"}, opt)
+	case "nothing": // to say, and nobody is to be asked
+		return hub.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, hub.Options{Say: hub.Numbered(0)})
 	case "writer":
 		return hub.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, opt)
 	}
@@ -97,7 +99,8 @@ func TestNotebookWriter(t *testing.T) {
 	server.ends(t)
 	k.Until(t, "has ended; waiting for it to come back")
 	k.Types(t, "<i>early")
-	k.Until(t, "&lt;i&gt;early", "not stored yet", ">1</span><br>not stored yet")
+	pending := k.Until(t, "&lt;i&gt;early", ">1</span><br>not stored yet")
+	require.Equal(t, 2, strings.Count(pending, "not stored yet"), "the number, and the line")
 	startServer(t, relay.ServerConfig{Listen: addr}, hub.Options{})
 	k.Until(t, ">#1</span>&lt;i&gt;early<", ">0</span><br>not stored yet")
 	k.Interrupt(t)
@@ -132,6 +135,9 @@ func TestHeadless(t *testing.T) {
 	k := paneltest.StartCell(t, "UDPKIT_HEADLESS=1", "UDPKIT_RUN=writer", "UDPKIT_SERVER="+addr.String(), "UDPKIT_SAY=one\ntwo")
 	require.NoError(t, k.Wait(), k.Errors.String())
 	k.Until(t, "ended: all is written", ">2</span><br>stored")
+	require.Empty(t, k.Asked)
+	k = paneltest.StartCell(t, "UDPKIT_RUN=nothing", "UDPKIT_SERVER="+addr.String())
+	require.NoError(t, k.Wait(), k.Errors.String())
 	require.Empty(t, k.Asked)
 	k = paneltest.StartCell(t, "UDPKIT_HEADLESS=1", "UDPKIT_RUN=join", "UDPKIT_SERVER="+addr.String())
 	k.Until(t, "</b>two<")

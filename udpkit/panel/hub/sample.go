@@ -25,14 +25,15 @@ const (
 	sampledReaders = 8
 )
 
-// Role is what a session is, as in its history.
+// Role is what left a history.
 type Role string
 
+// The roles, one for each function that runs one.
 const (
-	roleServer Role = "server"
-	roleReader Role = "reader"
-	roleWriter Role = "writer"
-	roleJoin   Role = "join"
+	RoleServer Role = "server"
+	RoleReader Role = "reader"
+	RoleWriter Role = "writer"
+	RoleJoin   Role = "join"
 )
 
 // Sample is what was known at one moment.

@@ -88,7 +88,7 @@ func (s *session) start(v *view) (source console.Source, err error) {
 	switch {
 	case box:
 		s.show = newPage(v)
-		if source == nil && s.opt.Say == nil && !s.opt.Headless && v.writer != nil {
+		if source == nil && !s.opt.Headless && v.writer != nil {
 			source = console.NewInputBox("Write: ")
 		}
 	case s.opt.JSON:

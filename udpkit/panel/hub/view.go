@@ -81,7 +81,7 @@ func (v *view) state() string {
 }
 
 // own tells whether a name is this session's.
-func (v *view) own(username string) bool { return v.role == roleJoin && username == v.username }
+func (v *view) own(username string) bool { return v.role == RoleJoin && username == v.username }
 
 // logSize returns what is known of the log's size in bytes, "" if nothing is.
 func (v *view) logSize() string {

@@ -47,11 +47,11 @@ func relayPicture(file string) (picture, error) {
 	last := h.Samples[len(h.Samples)-1]
 	flow, behind := newCurves(h), newCurves(h)
 	var total string
-	if h.Role == "server" || h.Role == "writer" || h.Role == "join" {
+	if h.Role == hub.RoleServer || h.Role == hub.RoleWriter || h.Role == hub.RoleJoin {
 		flow.add("stored", accent, rate(h.Samples, func(s hub.Sample) uint64 { return s.Stored }))
 		total += fmt.Sprintf(", messages stored: %d", last.Stored)
 	}
-	if h.Role != "writer" {
+	if h.Role != hub.RoleWriter {
 		flow.add("delivered", stateColor("ACTIVE"), rate(h.Samples, func(s hub.Sample) uint64 { return s.Delivered }))
 		total += fmt.Sprintf(", delivered: %d", last.Delivered)
 		if last.Missing > 0 {
@@ -61,7 +61,7 @@ func relayPicture(file string) (picture, error) {
 	for i, name := range laggards(h.Samples) {
 		behind.add(label(name), readerColors[i%len(readerColors)], lag(h.Samples, name))
 	}
-	if h.Role == "writer" || h.Role == "join" {
+	if h.Role == hub.RoleWriter || h.Role == hub.RoleJoin {
 		behind.add("not stored yet", alarm, level(h.Samples, func(s hub.Sample) uint64 { return s.Pending }))
 	}
 	title := "Relay " + string(h.Role)
