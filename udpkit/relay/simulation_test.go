@@ -34,8 +34,6 @@ type network struct {
 	wrong     int // of the server's datagrams: longer than MaxDatagram
 }
 
-var simulatedServer = netip.MustParseAddrPort("10.0.0.1:12345")
-
 func newNetwork(seed uint64) *network {
 	return &network{random: rand.New(rand.NewPCG(seed, 0)), down: map[netip.AddrPort]bool{}, clients: map[netip.AddrPort]func([]byte){}}
 }
