@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -32,16 +33,24 @@ const (
 	maxBatch = 1000
 	// maxRuns is how many runs are remembered; others are asked for.
 	maxRuns = 8192
+	// maxStored is how many records of a run are looked for: more than a writer sends
+	// before it has an answer.
+	maxStored = 4096
 )
 
 // position is how far a run is.
 type position struct {
 	number uint64 // of its last record, 0 if there is none
 	seq    uint64 // of that, 0 if it is not kept
+	old    bool   // there may be more by now
 }
 
-// errOutrun tells that what was known of the log is not true any more.
-var errOutrun = errors.New("another server was faster")
+var (
+	// errOutrun tells that what was known of the log is not true any more.
+	errOutrun = errors.New("another server was faster")
+	// errBehind tells that a server of the cluster has not got what its leader has.
+	errBehind = errors.New("a server of the cluster is behind")
+)
 
 // Append stores records and returns their sequence numbers.
 func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
@@ -65,7 +74,9 @@ func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint
 		}
 		for len(seqs) < len(records) {
 			chunk := records[len(seqs):]
-			chunk = chunk[:min(len(chunk), maxBatch)]
+			if s.local == nil {
+				chunk = chunk[:min(len(chunk), maxBatch)]
+			}
 			got, err := s.appendChunk(ctx, chunk)
 			if err != nil {
 				s.forget(chunk)
@@ -81,12 +92,15 @@ func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint
 	return seqs, err
 }
 
-// forget drops what may have changed.
+// forget has runs looked up again.
 func (s *Store) forget(records []relay.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range records {
-		delete(s.runs, r.Run)
+		if p, ok := s.runs[r.Run]; ok {
+			p.old = true
+			s.runs[r.Run] = p
+		}
 	}
 }
 
@@ -104,12 +118,12 @@ func (s *Store) position(ctx context.Context, run relay.ID) (position, error) {
 	s.mu.Lock()
 	p, ok := s.runs[run]
 	s.mu.Unlock()
-	if ok {
+	if ok && !p.old {
 		return p, nil
 	}
 	m, err := s.lastBySubject(ctx, s.cfg.Name, s.runSubject(run))
 	if err != nil || m.Seq == 0 {
-		return position{}, err
+		return position{number: p.number}, err // nothing of it is kept
 	}
 	r, err := s.decode(m.Seq, m.Data)
 	return position{number: r.Number, seq: m.Seq}, err
@@ -166,10 +180,15 @@ func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint
 		if err != nil {
 			return nil, err
 		}
+		newest := make([]relay.Message, len(fresh))
 		for i, index := range fresh {
 			seqs[index] = last - uint64(len(fresh)-1-i)
-			run := records[index].Run
-			runs[run] = position{number: runs[run].number, seq: seqs[index]}
+			r := records[index]
+			runs[r.Run] = position{number: runs[r.Run].number, seq: seqs[index]}
+			newest[i] = relay.Message{Seq: seqs[index], Username: r.Username, Text: r.Text, At: timeOf(r.At.UnixNano())}
+		}
+		if s.local != nil {
+			s.keep(newest)
 		}
 		s.advance(last)
 	}
@@ -177,6 +196,20 @@ func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint
 		s.remember(run, p)
 	}
 	return seqs, s.findDuplicates(ctx, records, seqs)
+}
+
+// keep remembers the newest messages of the embedded log: whoever follows it need not
+// read what was just written.
+func (s *Store) keep(messages []relay.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.newest); n > 0 && s.newest[n-1].Seq+1 != messages[0].Seq {
+		s.newest = nil // the server was started again in between
+	}
+	s.newest = append(s.newest, messages...)
+	if surplus := len(s.newest) - maxRead; surplus > maxRead {
+		s.newest = slices.Clone(s.newest[surplus:])
+	}
 }
 
 // findDuplicates fills in the sequence numbers of records that were stored before.
@@ -203,6 +236,7 @@ func (s *Store) findDuplicates(ctx context.Context, records []relay.Record, seqs
 
 // findTail finds the last sequence number of the embedded log, after everything that
 // was published before has been worked off: an Append may have left before it was.
+// All that is there is synced then.
 func (s *Store) findTail(ctx context.Context) error {
 	// This is refused, when its turn comes.
 	_, err := s.js.PublishMsg(ctx, nats.NewMsg(s.runSubject(0)), jetstream.WithExpectLastSequence(1<<63))
@@ -210,10 +244,53 @@ func (s *Store) findTail(ctx context.Context) error {
 		return err
 	}
 	state, err := s.state(ctx)
-	if err == nil {
-		s.local.tail, s.local.sure = state.LastSeq, true
+	if err != nil {
+		return err
 	}
-	return err
+	if _, last := s.Bounds(); state.LastSeq < last {
+		return s.local.broken(fmt.Errorf("messages %d to %d are lost", state.LastSeq+1, last))
+	}
+	if s.cfg.Sync == SyncAlways && state.LastSeq > 0 {
+		if err := s.local.final(s.local.blocks.sync()); err != nil {
+			return err
+		}
+	}
+	s.local.tail, s.local.sure = state.LastSeq, true
+	s.advance(state.LastSeq)
+	return nil
+}
+
+// skipLost uses up the sequence numbers of messages that are lost at the end of the
+// embedded log, so that they are a gap to readers and nothing else.
+func (s *Store) skipLost(ctx context.Context, state jetstream.StreamState) (jetstream.StreamState, error) {
+	lost := s.local.reached - min(s.local.reached, state.LastSeq)
+	switch {
+	case lost > 0 && !s.local.rebuilt:
+		return state, errRebuild // the server may be wrong about the end
+	case lost > DefaultMaxMessages:
+		return state, fmt.Errorf("%w: it ends with message %d and had %d more", ErrDamaged, state.LastSeq, lost)
+	}
+	subject := s.cfg.Name + ".m.lost"
+	for s.local.tail = state.LastSeq; lost > 0; {
+		messages := make([]*nats.Msg, min(lost, maxBatch))
+		for i := range messages {
+			messages[i] = nats.NewMsg(subject)
+			messages[i].Header.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatUint(s.local.tail+uint64(i), 10))
+		}
+		if _, err := s.publishLocal(ctx, messages); err != nil {
+			return state, err
+		}
+		lost -= uint64(len(messages))
+	}
+	// This may have been begun before, and have come to here.
+	stream, err := s.js.Stream(ctx, s.cfg.Name)
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+	if err != nil {
+		return state, err
+	}
+	return s.state(ctx)
 }
 
 // publishLocal stores messages that have their place in the embedded log, and syncs.
@@ -235,11 +312,16 @@ func (s *Store) publishLocal(ctx context.Context, messages []*nats.Msg) (last ui
 		return 0, fmt.Errorf("%w: message %d is stored as %d", ErrDamaged, s.local.tail+uint64(len(messages)), ack.Sequence)
 	}
 	if s.cfg.Sync == SyncAlways {
-		if err := s.local.blocks.sync(); err != nil {
+		err := s.local.blocks.sync()
+		if err == nil && s.local.blocks.current == 0 {
+			err = fmt.Errorf("%w: no messages in %s", ErrDamaged, s.local.blocks.dir)
+		}
+		if err := s.local.final(err); err != nil {
 			return 0, err
 		}
 	}
 	s.local.tail, s.local.sure = ack.Sequence, true
+	s.local.reach(ack.Sequence)
 	return ack.Sequence, nil
 }
 
@@ -278,9 +360,23 @@ func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last ui
 	return ack.Sequence, nil
 }
 
-// Stored returns how far a run is, and where the records from number from on are.
+// Stored returns how far a run is, and where the records from number from on are, 0
+// for those that are not kept or of which 4096 more came after.
 func (s *Store) Stored(ctx context.Context, run relay.ID, from uint64) (last uint64, seqs []uint64, err error) {
 	err = s.try(ctx, "look for messages", func(ctx context.Context) error {
+		if s.local != nil { // what is being stored may not be on the disk yet
+			select {
+			case s.local.appending <- struct{}{}:
+				defer func() { <-s.local.appending }()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if !s.local.sure {
+				if err := s.findTail(ctx); err != nil {
+					return err
+				}
+			}
+		}
 		s.forget([]relay.Record{{Run: run}}) // another server may have had it
 		last, seqs, err = s.stored(ctx, run, from)
 		return err
@@ -299,18 +395,20 @@ func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, 
 	}
 	seqs := make([]uint64, p.number+1-from)
 	seqs[len(seqs)-1] = p.seq
+	within := seqs[max(len(seqs), maxStored)-maxStored:] // which begins with this:
+	from = p.number + 1 - uint64(len(within))
 	first, _ := s.Bounds()
 	// They are as far back as there are of them, or further if others wrote too.
-	for back := uint64(len(seqs)); len(seqs) > 1 && p.seq >= first; back *= 4 {
+	for back := uint64(len(within)); len(within) > 1 && p.seq >= first; back *= 4 {
 		start := first
 		if p.seq-first > back {
 			start = p.seq - back
 		}
-		found, err := s.collect(ctx, run, from, start, p.seq, seqs)
+		all, err := s.collect(ctx, run, from, start, p.seq, within)
 		if err != nil {
 			return 0, nil, err
 		}
-		if found || start == first {
+		if all || start == first {
 			break
 		}
 	}
@@ -325,8 +423,8 @@ func (s *Store) collect(ctx context.Context, run relay.ID, from, start, end uint
 		if err != nil {
 			return false, err
 		}
-		if len(messages) == 0 {
-			return false, nil
+		if len(messages) == 0 { // but there is one at end
+			return false, errBehind
 		}
 		for _, m := range messages {
 			r, err := s.decode(m.Seq, m.Data)

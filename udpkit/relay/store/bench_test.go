@@ -22,6 +22,18 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendCluster does so at NATS servers on 127.0.0.1 that sync always.
+func BenchmarkAppendCluster(b *testing.B) {
+	for _, n := range []int{1, 3} {
+		c := newCluster(b, n)
+		for _, batch := range []int{1, 16, 256} {
+			b.Run(fmt.Sprintf("servers=%d/batch=%d", n, batch), func(b *testing.B) {
+				benchmarkAppend(b, open(b, c.config(fmt.Sprintf("log-%d-%d", n, batch), 0)), batch)
+			})
+		}
+	}
+}
+
 func benchmarkAppend(b *testing.B, s *store.Store, batch int) {
 	run, next := relay.NewID(), uint64(1)
 	for b.Loop() {
@@ -30,6 +42,16 @@ func benchmarkAppend(b *testing.B, s *store.Store, batch int) {
 		next += uint64(batch)
 	}
 	b.ReportMetric(float64(next)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// BenchmarkFollow appends while somebody follows, until that one has all.
+func BenchmarkFollow(b *testing.B) {
+	s := open(b, store.Config{Dir: b.TempDir()})
+	follower := logtest.Follow(b, s, 0)
+	benchmarkAppend(b, s, 256)
+	_, last := s.Bounds()
+	follower.Wait(b, int(last))
+	b.ReportMetric(float64(last)/b.Elapsed().Seconds(), "messages/s")
 }
 
 // BenchmarkRead reads a log from the oldest message to the newest.

@@ -76,7 +76,7 @@ func (s *Store) Client(ctx context.Context, role relay.Role, username string) (r
 	return r, err
 }
 
-// SaveClient keeps what is known of a client.
+// SaveClient keeps what is known of a client. It is on the disk within SyncInterval.
 func (s *Store) SaveClient(ctx context.Context, r relay.ClientRecord) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -91,6 +91,9 @@ func (s *Store) SaveClient(ctx context.Context, r relay.ClientRecord) error {
 		_, err := s.js.Publish(ctx, s.clientSubject(r.Role, r.Username), data)
 		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = cause
+		}
+		if err == nil {
+			s.saved.Store(true)
 		}
 		return err
 	})

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -21,28 +22,33 @@ import (
 type cluster struct {
 	nodes   []*server.Server
 	options []server.Options
+	ports   [][]net.Listener // keep ports free until a server starts
 }
 
 // newCluster starts n servers, or one that is not part of a cluster.
 func newCluster(t testing.TB, n int) *cluster {
-	c := &cluster{nodes: make([]*server.Server, n)}
-	var routes []*url.URL
-	for range n {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", freePort(t))})
+	c := &cluster{nodes: make([]*server.Server, n), ports: make([][]net.Listener, n)}
+	port := func(i int) int {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		c.ports[i] = append(c.ports[i], l)
+		return l.Addr().(*net.TCPAddr).Port
 	}
+	var routes []*url.URL
 	for i := range n {
 		o := server.Options{
-			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: freePort(t), NoLog: true, NoSigs: true,
+			ServerName: fmt.Sprintf("node-%d", i), Host: "127.0.0.1", Port: port(i), NoLog: true, NoSigs: true,
 			JetStream: true, StoreDir: t.TempDir(), SyncAlways: true,
 		}
 		if n > 1 {
-			var port int
-			_, err := fmt.Sscanf(routes[i].Port(), "%d", &port)
-			require.NoError(t, err)
-			o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port}
-			o.Routes = routes
+			o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port(i)}
+			routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", o.Cluster.Port)})
 		}
 		c.options = append(c.options, o)
+	}
+	for i := range n {
+		c.options[i].Routes = routes
 		c.start(t, i)
 	}
 	t.Cleanup(func() {
@@ -54,14 +60,10 @@ func newCluster(t testing.TB, n int) *cluster {
 	return c
 }
 
-func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func (c *cluster) start(t testing.TB, i int) {
+	for _, l := range c.ports[i] {
+		_ = l.Close()
+	}
 	o := c.options[i] // the server writes into it
 	o.Routes = slices.Clone(o.Routes)
 	s, err := server.NewServer(&o)
@@ -91,7 +93,7 @@ func (c *cluster) wait(t testing.TB) {
 			}
 		}
 		return leaders == 1 && (len(c.nodes) == 1 || len(c.leader().JetStreamClusterPeers()) == len(c.nodes))
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 60*time.Second, 20*time.Millisecond)
 }
 
 func (c *cluster) leader() *server.Server {
@@ -113,6 +115,7 @@ func (c *cluster) config(name string, first int) store.Config {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
 			c := newCluster(t, n)
@@ -153,6 +156,7 @@ func (w *writer) write(t testing.TB, log relay.Log, stop <-chan struct{}) {
 
 // TestNodeFails stops each server of a cluster in turn while two stores append.
 func TestNodeFails(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	a, b := open(t, c.config("relay", 0)), open(t, c.config("relay", 1))
 	require.Equal(t, a.ID(), b.ID())
@@ -181,14 +185,19 @@ func TestNodeFails(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+	said := map[uint64]string{}
 	for i, log := range []relay.Log{b, a} {
 		w := writers[i]
 		last, _, err := log.Stored(t.Context(), w.run, 1<<60)
 		require.NoError(t, err)
 		require.Equal(t, w.stored, last)
-		_, seqs, err := log.Stored(t.Context(), w.run, 1)
+		// They are where they were said to be stored.
+		_, seqs, err := log.Stored(t.Context(), w.run, last-999)
 		require.NoError(t, err)
-		require.Equal(t, w.seqs, seqs, "where they were said to be stored")
+		require.Equal(t, w.seqs[len(w.seqs)-1000:], seqs)
+		for number, seq := range w.seqs {
+			said[seq] = logtest.Text(w.run, uint64(number)+1)
+		}
 	}
 	total := int(writers[0].stored + writers[1].stored)
 	var got [][]relay.Message
@@ -200,6 +209,7 @@ func TestNodeFails(t *testing.T) {
 	require.Equal(t, got[0], logtest.All(t, b))
 	next := []uint64{1, 1}
 	for _, m := range got[0] {
+		require.Equal(t, said[m.Seq], m.Text)
 		for i, w := range writers {
 			if m.Text == logtest.Text(w.run, next[i]) {
 				next[i]++
@@ -208,4 +218,39 @@ func TestNodeFails(t *testing.T) {
 	}
 	require.Equal(t, total+2, int(next[0]+next[1]), "each once and in order")
 	t.Logf("%d messages", total)
+}
+
+// TestServerAway stops the only server for a while.
+func TestServerAway(t *testing.T) {
+	c := newCluster(t, 1)
+	s := open(t, c.config("relay", 0))
+	follower := logtest.Follow(t, s, 0)
+	_, err := s.Append(t.Context(), logtest.Records(1, 1, 3))
+	require.NoError(t, err)
+	c.stop(0)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = s.Append(ctx, logtest.Records(1, 4, 1))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = store.Open(t.Context(), c.config("relay", 0))
+	require.Error(t, err)
+	// A call waits for a server to come back.
+	appended := make(chan error)
+	go func() {
+		_, err := s.Append(context.Background(), logtest.Records(1, 4, 1))
+		appended <- err
+	}()
+	c.start(t, 0)
+	require.NoError(t, <-appended)
+	require.Len(t, follower.Wait(t, 4), 4)
+	require.Len(t, logtest.All(t, s), 4)
+	follower.Stop(t)
+
+	// It gives up after some seconds, and says why.
+	c.stop(0)
+	start := time.Now()
+	_, err = s.Append(t.Context(), logtest.Records(1, 5, 1))
+	require.ErrorContains(t, err, "connection")
+	require.ErrorContains(t, err, "127.0.0.1")
+	require.Less(t, time.Since(start), 10*time.Second)
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/http"
@@ -17,8 +19,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
 const (
@@ -38,10 +38,12 @@ type embedded struct {
 	lock  *os.File
 	known map[string]bool // streams that were there before
 
+	rebuilt   bool          // the index is new
 	appending chan struct{} // holds a token while an Append is under way; it guards:
 	blocks    blocks
 	tail      uint64 // the log's last sequence number
 	sure      bool   // that it is
+	reached   uint64 // the highest that tail has ever been
 
 	log serverLog
 
@@ -73,7 +75,10 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 		for _, entry := range entries {
 			e.known[entry.Name()] = true
 		}
-		err = e.start()
+		err = e.readReach()
+	}
+	if err == nil {
+		err = e.start(false)
 	}
 	if err != nil {
 		_ = e.lock.Close()
@@ -82,8 +87,8 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 	return e, nil
 }
 
-// start starts the server.
-func (e *embedded) start() error {
+// start starts the server, which makes its index of the log anew if it is to.
+func (e *embedded) start(rebuild bool) error {
 	options := &server.Options{
 		ServerName: "udpkit-relay", DontListen: true, NoLog: true, NoSigs: true,
 		JetStream: true, StoreDir: e.cfg.Dir,
@@ -102,6 +107,12 @@ func (e *embedded) start() error {
 	if err != nil {
 		return fmt.Errorf("the NATS server in this process: %w", err)
 	}
+	if e.rebuilt = rebuild; rebuild {
+		err := os.Remove(filepath.Join(streamDir(e.cfg.Dir, e.cfg.Name), "msgs", "index.db"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("the log's index: %w", err)
+		}
+	}
 	e.log.reset()
 	srv.SetLoggerV2(&e.log, false, false, false)
 	srv.Start()
@@ -110,7 +121,7 @@ func (e *embedded) start() error {
 		srv.WaitForShutdown()
 		return fmt.Errorf("the NATS server in this process does not start in %s: %s", e.cfg.Dir, e.log.said())
 	}
-	e.sure = false
+	e.sure, e.blocks.current = false, 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.server = srv
@@ -154,10 +165,53 @@ func (e *embedded) said() string { return e.log.said() }
 func (e *embedded) opened(stream string, tail uint64) error {
 	e.known[stream] = true
 	e.tail, e.sure = tail, true
+	e.reach(tail)
 	if e.cfg.Sync != SyncAlways {
 		return nil
 	}
-	return syncTree(filepath.Join(e.cfg.Dir, "jetstream"))
+	return e.final(syncTree(filepath.Join(e.cfg.Dir, "jetstream")))
+}
+
+// final takes note of an error, if it is one, that ends all storing until a person
+// has seen to it. A sync that has failed is such: nobody knows what is on the disk
+// then, and the next one may succeed though it is not all there.
+func (e *embedded) final(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w, see to the disk and start again: %w", errFailing, err)
+	e.setFailure(err)
+	return err
+}
+
+// reach writes down that the log has messages up to last, for the case that its end
+// is damaged: their sequence numbers must not be given to others. The file that is
+// locked has the note.
+func (e *embedded) reach(last uint64) {
+	if last <= e.reached {
+		return
+	}
+	e.reached = last
+	// It is no pity if this fails, or does not get to the disk: then the end of the
+	// log has to be damaged too for anything to go wrong.
+	_, _ = e.lock.WriteAt(fmt.Appendf(nil, reachFormat, e.cfg.Name, last), 0)
+}
+
+const reachFormat = "%s %020d\n"
+
+// readReach reads what reach wrote, if it was about this log and there is such a log.
+func (e *embedded) readReach() error {
+	b, err := io.ReadAll(io.NewSectionReader(e.lock, 0, 128))
+	if err != nil {
+		return err
+	}
+	var name string
+	var last uint64
+	if _, err := fmt.Sscanf(string(b), reachFormat, &name, &last); err != nil || name != e.cfg.Name || !e.known[name] {
+		return e.lock.Truncate(0)
+	}
+	e.reached = last
+	return nil
 }
 
 // works returns a context that ends when the server can store nothing any more, with
@@ -199,22 +253,35 @@ func (e *embedded) check() error {
 	}
 	// A system's error can be acted upon better than the server's text.
 	if err = probe(e.cfg.Dir); err == nil {
-		err = fmt.Errorf("the NATS server in this process: %s", health.text())
+		err = errors.New(health.text())
 	}
+	return e.broken(err)
+}
+
+// broken takes note of what prevents that anything is stored, and has heal see to it.
+func (e *embedded) broken(err error) error {
+	err = fmt.Errorf("%w: %w", errFull, err)
 	e.setFailure(err)
+	e.log.kick()
 	return err
 }
 
-// errFailing marks what prevents that anything is stored until it is repaired.
-var errFailing = errors.New("nothing can be stored")
+var (
+	// errFull marks what prevents that anything is stored until it is repaired.
+	errFull = errors.New("nothing can be stored now")
+	// errFailing marks what does so for good.
+	errFailing = errors.New("nothing can be stored")
+)
 
+// setFailure says why nothing can be stored, or with nil that something can.
 func (e *embedded) setFailure(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.failure = err
-	if err != nil {
-		e.failure = fmt.Errorf("%w: %w", errFailing, err)
-		e.fail(e.failure)
+	if errors.Is(e.failure, errFailing) {
+		return
+	}
+	if e.failure = err; err != nil {
+		e.fail(err)
 	}
 }
 
@@ -254,7 +321,13 @@ func probe(dir string) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	_ = f.Close()
+	_ = os.Remove(f.Name())
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the file does not matter
+	}
+	return err
 }
 
 // heal brings the server back after the disk was full or failed: it takes no
@@ -266,17 +339,23 @@ func (s *Store) heal() {
 			return
 		case <-s.local.log.errors:
 		}
-		for s.local.check() != nil {
-			select {
-			case <-s.ctx.Done():
-				return
-			case <-time.After(healing):
+		for {
+			err := s.local.check()
+			if err == nil {
+				break
 			}
-			err := probe(s.local.cfg.Dir)
+			if errors.Is(err, errFailing) || sleep(s.ctx, healing) != nil {
+				return
+			}
+			err = probe(s.local.cfg.Dir)
 			if err == nil {
 				err = s.restart()
 			}
-			s.local.setFailure(err)
+			if err == nil {
+				s.local.setFailure(nil)
+			} else {
+				_ = s.local.broken(err)
+			}
 		}
 	}
 }
@@ -290,20 +369,32 @@ func (s *Store) restart() error {
 		return s.ctx.Err()
 	}
 	s.local.stop()
-	if err := s.local.start(); err != nil {
+	if err := s.local.start(false); err != nil {
 		return err
 	}
-	_, before := s.Bounds()
-	if err := s.try(s.ctx, "open the log "+s.cfg.Name, s.setUp); err != nil {
+	if err := s.settle(s.ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.runs = make(map[relay.ID]position)
-	if s.local.tail < before {
-		return fmt.Errorf("%w: messages %d to %d are lost", ErrDamaged, s.local.tail+1, before)
-	}
+	clear(s.runs)
 	return nil
+}
+
+// errRebuild tells that the server's index of the log does not fit the log.
+var errRebuild = fmt.Errorf("%w: its end is not readable", ErrDamaged)
+
+// settle sets up the streams.
+func (s *Store) settle(ctx context.Context) error {
+	what := "open the log " + s.cfg.Name
+	err := s.try(ctx, what, s.setUp)
+	if errors.Is(err, errRebuild) {
+		s.local.stop()
+		if err = s.local.start(true); err == nil {
+			err = s.try(ctx, what, s.setUp)
+		}
+	}
+	return err
 }
 
 // serverLog keeps the last complaints of the server. None of it goes to the terminal.

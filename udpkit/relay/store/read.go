@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -80,8 +82,25 @@ func (s *Store) decode(seq uint64, data []byte) (relay.Record, error) {
 
 // Read returns messages from number from on.
 func (s *Store) Read(ctx context.Context, from uint64, max int) ([]relay.Message, error) {
-	var messages []relay.Message
-	err := s.try(ctx, "read messages", func(ctx context.Context) (err error) {
+	if _, last := s.Bounds(); from > last && s.local == nil {
+		// Another server may have stored it at this moment.
+		err := s.try(ctx, "read messages", func(ctx context.Context) error {
+			state, err := s.state(ctx)
+			if err == nil {
+				s.observe(state)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s.readKnown(ctx, from, max)
+}
+
+// readKnown returns messages from number from on of those that this store knows of.
+func (s *Store) readKnown(ctx context.Context, from uint64, max int) (messages []relay.Message, err error) {
+	err = s.try(ctx, "read messages", func(ctx context.Context) (err error) {
 		messages, err = s.read(ctx, from, max)
 		return err
 	})
@@ -89,14 +108,13 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) ([]relay.Message
 }
 
 func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Message, error) {
-	if limit < 1 {
-		return nil, nil
-	}
 	for pause := time.Millisecond; ; pause *= 2 {
 		first, last := s.Bounds()
-		from = max(from, first)
-		if from > last {
-			return nil, nil
+		if from = max(from, first); from > last || limit < 1 {
+			return nil, s.ctx.Err()
+		}
+		if newest := s.recent(from, min(limit, maxRead)); newest != nil {
+			return newest, s.ctx.Err()
 		}
 		got, err := s.get(ctx, getRequest{Seq: from, Batch: int(min(uint64(limit), maxRead, last-from+1))})
 		if err != nil {
@@ -105,20 +123,55 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 		if len(got) > 0 && got[0].Seq == from {
 			return s.messages(got)
 		}
-		// It is there, but not here: discarded meanwhile, or this server of the
-		// cluster is behind, or its part of the disk is damaged. The leader knows.
+		// It is not kept any more, or the disk was damaged; or it is, but this server
+		// of the cluster is behind. The leader knows, if it is not behind itself.
+		next, err := s.next(ctx, from)
+		if err != nil {
+			return nil, err
+		}
 		state, err := s.state(ctx)
 		if err != nil {
 			return nil, err
 		}
 		s.observe(state)
-		if len(got) > 0 && (from < state.FirstSeq || s.local != nil || pause > 100*time.Millisecond) {
-			return s.messages(got)
+		switch {
+		case next > last:
+			return nil, nil
+		case next > from:
+			from = next
+			continue
+		case next == 0 && state.LastSeq >= last:
+			return nil, nil
 		}
-		if sleep(ctx, pause) != nil {
-			return nil, fmt.Errorf("message %d is nowhere", from)
+		if err := sleep(ctx, pause); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// recent returns messages from number from on that are in memory, nil if it is not.
+func (s *Store) recent(from uint64, limit int) []relay.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.newest) == 0 || from < s.newest[0].Seq || from-s.newest[0].Seq >= uint64(len(s.newest)) {
+		return nil
+	}
+	found := s.newest[from-s.newest[0].Seq:]
+	return slices.Clone(found[:min(limit, len(found))])
+}
+
+// next returns the sequence number of the first message from from on that the log's
+// leader has, 0 if it has none.
+func (s *Store) next(ctx context.Context, from uint64) (uint64, error) {
+	var answer struct {
+		Message stored `json:"message"`
+	}
+	question := map[string]any{"seq": from, "next_by_subj": s.cfg.Name + ".m.*"}
+	err := s.request(ctx, "$JS.API.STREAM.MSG.GET."+s.cfg.Name, question, &answer)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	return answer.Message.Seq, err
 }
 
 // messages decodes what comes without a hole.
@@ -145,7 +198,7 @@ func (s *Store) Follow(ctx context.Context, have func() uint64, deliver func([]r
 		s.mu.Lock()
 		grown := s.grown
 		s.mu.Unlock()
-		messages, err := s.Read(ctx, have()+1, maxRead)
+		messages, err := s.readKnown(ctx, have()+1, maxRead)
 		if ctx.Err() != nil {
 			return nil
 		}

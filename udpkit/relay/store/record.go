@@ -30,6 +30,9 @@ func appendRecord(b []byte, r relay.Record) []byte {
 	return append(b, r.Text...)
 }
 
+// timeOf is the time of a record, which is without the process's monotonic clock.
+func timeOf(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds) }
+
 // decodeRecord is the inverse of appendRecord. It takes nothing else.
 func decodeRecord(b []byte) (r relay.Record, err error) {
 	const fixed = 1 + 8 + 8 + 1
@@ -45,18 +48,20 @@ func decodeRecord(b []byte) (r relay.Record, err error) {
 	}
 	r = relay.Record{
 		Number:   binary.BigEndian.Uint64(b[1:]),
-		At:       time.Unix(0, int64(binary.BigEndian.Uint64(b[9:]))),
+		At:       timeOf(int64(binary.BigEndian.Uint64(b[9:]))),
 		Username: string(b[fixed : fixed+name]),
 		Text:     string(b[fixed+name:]),
 	}
-	if r.Number == 0 {
-		return r, fmt.Errorf("%w: number 0", errRecord)
+	switch {
+	case r.Number == 0:
+		err = errors.New("number 0")
+	case relay.CheckUsername(r.Username) != nil:
+		err = relay.CheckUsername(r.Username)
+	default:
+		err = relay.CheckText(r.Text)
 	}
-	if err := relay.CheckUsername(r.Username); err != nil {
-		return r, fmt.Errorf("%w: %v", errRecord, err)
-	}
-	if err := relay.CheckText(r.Text); err != nil {
-		return r, fmt.Errorf("%w: %v", errRecord, err)
+	if err != nil {
+		return relay.Record{}, fmt.Errorf("%w: %v", errRecord, err)
 	}
 	return r, nil
 }

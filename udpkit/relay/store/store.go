@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -149,11 +150,17 @@ type Store struct {
 	wg     sync.WaitGroup
 	closed sync.Once
 
+	complaint atomic.Pointer[error] // the last of NATS that nobody waited for
+	saved     atomic.Bool           // something of clients, not synced yet
+
 	mu          sync.Mutex
+	link        context.Context // ends when the connection does
+	unlink      context.CancelFunc
 	first, last uint64
 	grown       chan struct{} // closed when last grows
 	bytes       uint64        // as of the last poll
 	runs        map[relay.ID]position
+	newest      []relay.Message // of the embedded log
 }
 
 var _ relay.Log = (*Store)(nil)
@@ -183,7 +190,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("udpkit relay"), nats.NoEcho(), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1), // nothing may be sent later than it seems
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.disconnected() }),
+		nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.complaint.Store(&err) }),
 	}
+	s.connected()
 	servers := ""
 	if s.cfg.Dir != "" {
 		s.where = "in " + s.cfg.Dir
@@ -208,7 +219,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.nc); err != nil {
 		return err
 	}
-	if err := s.try(ctx, "open the log "+s.cfg.Name, s.setUp); err != nil {
+	if err := s.settle(ctx); err != nil {
 		return err
 	}
 	if s.local == nil {
@@ -251,7 +262,12 @@ type dialer struct{ ctx context.Context }
 func (d dialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, 2*time.Second)
 	defer cancel()
-	return new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err == nil {
+		// The server has the first word, for which nats.go waits whatever happens.
+		context.AfterFunc(d.ctx, func() { _ = conn.Close() })
+	}
+	return conn, err
 }
 
 // Close closes the log and waits until everything of it has ended. It is idempotent.
@@ -295,10 +311,8 @@ func (s *Store) try(ctx context.Context, what string, do func(context.Context) e
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		trial, cancel := context.WithTimeout(working, attempt)
-		err := do(trial)
-		cancel()
-		if err == nil || errors.Is(err, relay.ErrNameTaken) {
+		err := s.trial(working, do)
+		if err == nil || errors.Is(err, relay.ErrNameTaken) { // says it all
 			return err
 		}
 		if permanent(err) || sleep(working, pause) != nil {
@@ -307,13 +321,43 @@ func (s *Store) try(ctx context.Context, what string, do func(context.Context) e
 	}
 }
 
+// trial does something once.
+func (s *Store) trial(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	s.mu.Lock()
+	link := s.link
+	s.mu.Unlock()
+	defer context.AfterFunc(link, cancel)() // there will be no answer
+	err := do(ctx)
+	if err != nil && link.Err() != nil && !permanent(err) {
+		err = errDisconnected
+	}
+	return err
+}
+
+// errDisconnected tells that there is no connection, or was none for a moment.
+var errDisconnected = errors.New("the connection with NATS is lost")
+
+func (s *Store) connected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link, s.unlink = context.WithCancel(context.Background())
+}
+
+func (s *Store) disconnected() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlink()
+}
+
 // permanent tells that nothing changes if one tries again.
 func permanent(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		return api.Code < 500
 	}
-	for _, target := range []error{relay.ErrConfig, errRecord, ErrDamaged, errFailing, nats.ErrConnectionClosed} {
+	for _, target := range []error{relay.ErrNameTaken, relay.ErrConfig, errRecord, ErrDamaged, errFull, errFailing, nats.ErrConnectionClosed} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -342,6 +386,9 @@ func (s *Store) failed(ctx context.Context, what string, err error) error {
 		err = net.ErrClosed
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("no answer within %v: %w", operation, os.ErrDeadlineExceeded)
+		if complaint := s.complaint.Swap(nil); complaint != nil {
+			err = fmt.Errorf("%w (%w)", err, *complaint)
+		}
 	}
 	return fmt.Errorf("%s %s: %w", what, s.where, err)
 }
@@ -404,12 +451,16 @@ func (s *Store) setUp(ctx context.Context) error {
 			return err
 		}
 	}
+	state := info.State
 	if s.local != nil {
-		if err := s.local.opened(s.cfg.Name, info.State.LastSeq); err != nil {
+		if state, err = s.skipLost(ctx, state); err != nil {
+			return err
+		}
+		if err := s.local.opened(s.cfg.Name, state.LastSeq); err != nil {
 			return err
 		}
 	}
-	s.bounds(info.State, info.State.LastSeq)
+	s.bounds(state, state.LastSeq)
 	return nil
 }
 
@@ -496,6 +547,9 @@ func (s *Store) poll() {
 		cancel()
 		if err == nil {
 			s.observe(state)
+		}
+		if s.saved.Swap(false) && s.cfg.Sync == SyncAlways {
+			_ = syncTree(streamDir(s.cfg.Dir, s.clientsStream())) // no promise depends on it
 		}
 	}
 }

@@ -28,7 +28,8 @@ func (b *blocks) name(number int) string {
 	return filepath.Join(b.dir, strconv.Itoa(number)+blockSuffix)
 }
 
-// sync returns once all that was written is on the disk.
+// sync returns once all that was written is on the disk. There is a current file
+// then if there are any.
 func (b *blocks) sync() error {
 	if b.current > 0 {
 		if err := syncFile(b.name(b.current)); errors.Is(err, fs.ErrNotExist) {
