@@ -109,8 +109,10 @@ func TestDamage(t *testing.T) {
 				require.Equal(t, []uint64{all + 1}, seqs)
 				var got []relay.Message
 				ctx, cancel := context.WithCancel(t.Context())
-				require.NoError(t, s.Follow(ctx, 0, func(messages []relay.Message) {
+				have := uint64(0)
+				require.NoError(t, s.Follow(ctx, func() uint64 { return have }, func(messages []relay.Message) {
 					got = append(got, messages...)
+					have = got[len(got)-1].Seq
 					if got[len(got)-1].Seq == all+1 {
 						cancel()
 					}

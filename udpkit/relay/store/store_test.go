@@ -155,10 +155,13 @@ func TestRestart(t *testing.T) {
 	assert.Equal(t, []uint64{1, 0}, []uint64{first, newest})
 }
 
+// none is what a follower has at first.
+func none() uint64 { return 0 }
+
 func TestClosed(t *testing.T) {
 	s := open(t, store.Config{Dir: t.TempDir()})
 	followed := make(chan error)
-	go func() { followed <- s.Follow(context.Background(), 0, func([]relay.Message) {}) }()
+	go func() { followed <- s.Follow(context.Background(), none, func([]relay.Message) {}) }()
 	_, err := s.Append(t.Context(), logtest.Records(1, 1, 1))
 	require.NoError(t, err)
 	start := time.Now()
@@ -176,7 +179,7 @@ func TestClosed(t *testing.T) {
 	require.ErrorIs(t, s.SaveClient(t.Context(), relay.ClientRecord{Role: relay.RoleReader, Username: "ann"}), net.ErrClosed)
 	_, err = s.Client(t.Context(), relay.RoleReader, "ann")
 	require.ErrorIs(t, err, net.ErrClosed)
-	require.ErrorIs(t, s.Follow(t.Context(), 0, func([]relay.Message) {}), net.ErrClosed)
+	require.ErrorIs(t, s.Follow(t.Context(), none, func([]relay.Message) {}), net.ErrClosed)
 }
 
 func TestCancelled(t *testing.T) {
@@ -189,7 +192,7 @@ func TestCancelled(t *testing.T) {
 	_, err = s.Read(ctx, 1, 1)
 	require.True(t, err == nil || errors.Is(err, enough))
 	require.ErrorIs(t, s.Claim(ctx, "a.b", 1, time.Second), enough)
-	require.NoError(t, s.Follow(ctx, 0, func([]relay.Message) {}))
+	require.NoError(t, s.Follow(ctx, none, func([]relay.Message) {}))
 	// Whatever was under way does not come in between.
 	for n := range 50 {
 		short, cancel := context.WithTimeout(t.Context(), time.Duration(n*20)*time.Microsecond)
