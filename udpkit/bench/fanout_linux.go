@@ -31,7 +31,8 @@ type fanLoad struct {
 	buf   [1 << 16]byte  // for what is read
 
 	publish func(n int64) error
-	again   func() error // something may have been lost
+	due     func(now time.Time) error // does what has its time; nil: nothing has
+	again   func() error              // something may have been lost
 }
 
 // fan runs a load. args are
@@ -104,7 +105,7 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 		return f, err
 	}
 	begun, before := time.Now(), total()
-	progress, had := begun, slices.Min(l.got)
+	progress, had, looked := begun, slices.Min(l.got), begun
 	var events [64]unix.EpollEvent
 	for {
 		least := slices.Min(l.got)
@@ -128,6 +129,12 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 		now := time.Now()
 		if least != had {
 			progress, had = now, least
+		}
+		if l.due != nil && now.Sub(looked) > time.Millisecond {
+			looked = now
+			if err := l.due(now); err != nil {
+				return f, err
+			}
 		}
 		switch idle := now.Sub(progress); {
 		case idle > giveUp:
@@ -252,15 +259,20 @@ const (
 	helloSize      = 96
 	relayWindow    = 16384
 	maxWritten     = 9 // messages in a datagram to the server
+	ackEvery       = 8 // datagrams, see relay.Reader
+	ackDelay       = 5 * time.Millisecond
 	rolesOfReaders = 1
 	rolesOfWriters = 2
 )
 
 // relayClient is one that is registered.
 type relayClient struct {
-	fd   int
-	id   relay.ID
-	next uint64 // a reader's: the message that it misses
+	fd int
+	id relay.ID
+	// A reader's:
+	next  uint64    // the message that it misses
+	owed  int       // datagrams to acknowledge
+	since time.Time // when the first of them came
 }
 
 func (c *relayClient) begin(b []byte, kind byte) []byte {
@@ -302,8 +314,8 @@ func (c *relayClient) register(port int, role byte, name string) (err error) {
 	return fmt.Errorf("the relay does not take %s", name)
 }
 
-// relay registers a writer and the readers. A reader takes messages in order only, and acknowledges what one read has
-// brought.
+// relay registers a writer and the readers. A reader takes messages in order only, and acknowledges them as relay.Reader
+// does when nothing is lost.
 func (l *fanLoad) relay(port, readers int) error {
 	clients := make([]relayClient, readers+1)
 	errs := make([]error, len(clients))
@@ -359,6 +371,16 @@ func (l *fanLoad) relay(port, readers int) error {
 		number += uint64(n)
 		return write(from, number)
 	}
+	l.due = func(now time.Time) error {
+		for i := range clients[:readers] {
+			if c := &clients[i]; c.owed > 0 && now.Sub(c.since) >= ackDelay {
+				if err := c.acknowledge(l.buf[:0]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
 	l.again = func() error {
 		for i := range clients[:readers] {
 			if err := clients[i].acknowledge(l.buf[:0]); err != nil {
@@ -398,24 +420,27 @@ func (l *fanLoad) readRelay(c *relayClient) error {
 	if cmsg := (*unix.Cmsghdr)(unsafe.Pointer(&control)); h.Controllen >= unix.SizeofCmsghdr && cmsg.Level == unix.IPPROTO_UDP && cmsg.Type == unix.UDP_GRO {
 		segment = int(*(*int32)(unsafe.Add(unsafe.Pointer(&control), unix.CmsgLen(0))))
 	}
-	before := c.next
 	for b := l.buf[:n]; len(b) > 0; b = b[min(segment, len(b)):] {
 		if len(b) < relayHeader+10 || b[3] != kindData {
 			continue
+		}
+		if c.owed++; c.owed == 1 {
+			c.since = time.Now()
 		}
 		first := binary.BigEndian.Uint64(b[relayHeader:])
 		if end := first + uint64(binary.BigEndian.Uint16(b[relayHeader+8:])); first <= c.next && end > c.next {
 			c.next = end
 		}
 	}
-	if c.next == before {
-		return nil // again does it, should an acknowledgement be lost
+	if c.owed < ackEvery {
+		return nil // due does it
 	}
 	return c.acknowledge(l.buf[:0])
 }
 
 // acknowledge tells the server what a reader has. It writes the datagram into b.
 func (c *relayClient) acknowledge(b []byte) error {
+	c.owed = 0
 	b = c.begin(b, kindAck)
 	b = binary.BigEndian.AppendUint64(b, c.next)
 	b = binary.BigEndian.AppendUint64(b, c.next)

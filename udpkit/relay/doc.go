@@ -90,10 +90,12 @@
 //
 // # Reading
 //
-// The sequence number of the log is every reader's too. A reader acknowledges each
-// batch of datagrams: the next message that it misses, which ranges are missing
-// before the highest that it has, how many it has delivered, and for how many it has
-// room; and again 100 ms later if more were delivered since. The server has at most 256 datagrams under way to a reader. That window
+// The sequence number of the log is every reader's too. A reader acknowledges every
+// eighth datagram, or 5 ms after the first of fewer; and each batch at once for a while
+// after its registration and after a loss: the next message that it misses, which
+// ranges are missing before the highest that it has, how many it has delivered, and
+// for how many it has room; and again 100 ms later if more were delivered since. The
+// server has at most 256 datagrams under way to a reader. That window
 // begins at 10, grows and shrinks as TCP's does (RFC 5681), so that a slow network
 // is not flooded; a datagram is lost when one that was sent well after it has
 // arrived (RFC 8985), or after a timeout as above. Each reader has its own window,

@@ -18,6 +18,13 @@ const (
 	// reporting is how long after an acknowledgement another one tells what was
 	// delivered since: messages are acknowledged when they come, which is before.
 	reporting = 100 * time.Millisecond
+	// An acknowledgement is for ackEvery datagrams, or comes ackDelay after the first
+	// of them, long before the server would send it again. It comes at once for the
+	// first ackQuick datagrams, and for as many after something was lost or came twice:
+	// the server's window may be small then, and grows with each of them.
+	ackEvery = 8
+	ackDelay = minTimeout / 4
+	ackQuick = 64
 )
 
 // From says where in the log a reader begins.
@@ -84,7 +91,10 @@ type Reader struct {
 	log     uint64    // next is of this one; 0: nothing is known
 	early   []span    // what came before its turn: in order, with holes between
 	waiting int       // messages in early and in queue
-	owes    bool      // an acknowledgement
+	owed    int       // datagrams to acknowledge
+	since   time.Time // when the first of them came
+	later   bool      // act acknowledges them
+	quick   int       // so many are acknowledged at once
 	granted int       // room in the last one
 	unsaid  bool      // done is more than in the last one
 	said    time.Time // when it was sent
@@ -175,6 +185,7 @@ func (r *Reader) welcomed(f *frame, now time.Time) {
 		r.early = nil
 	}
 	r.log = f.log
+	r.quick = ackQuick
 	r.emit(LinkEvent{Up: true, Next: r.next, At: now})
 	r.settle(true)
 }
@@ -184,7 +195,8 @@ func (r *Reader) take(f *frame, now time.Time) {
 	case kindPong:
 		r.stats.Last = f.last
 	case kindGap:
-		r.owes = true
+		r.owe(now)
+		r.quick = ackQuick
 		if f.first <= r.next && f.last >= r.next {
 			r.emit(GapEvent{From: r.next, To: f.last})
 			r.next = f.last + 1
@@ -192,6 +204,7 @@ func (r *Reader) take(f *frame, now time.Time) {
 			r.drain()
 		}
 	case kindData:
+		r.owe(now)
 		r.data(f)
 	default:
 		r.malformed++
@@ -200,20 +213,22 @@ func (r *Reader) take(f *frame, now time.Time) {
 
 // data takes messages.
 func (r *Reader) data(f *frame) {
-	r.owes = true
 	r.stats.Datagrams++
 	end := f.first + uint64(f.count)
 	if end <= r.next {
 		r.stats.Duplicates++
+		r.quick = ackQuick
 		return
 	}
 	if end > r.next+maxWaiting || r.waiting+f.count > maxWaiting {
 		r.stats.Refused++
+		r.quick = ackQuick
 		return
 	}
 	entries := rest{b: f.entries}
 	if f.first > r.next {
 		r.stats.Early++
+		r.quick = ackQuick
 		messages := make([]Message, f.count)
 		for i := range messages {
 			messages[i] = r.message(&entries, f.first+uint64(i))
@@ -292,12 +307,28 @@ func (r *Reader) drain() {
 	r.early = slices.Delete(r.early, 0, n)
 }
 
-// settle acknowledges, if there is something to.
+// owe notes a datagram that is to be acknowledged.
+func (r *Reader) owe(now time.Time) {
+	if r.owed == 0 {
+		r.since = now
+	}
+	r.owed++
+}
+
+// settle acknowledges, if it is time to.
 func (r *Reader) settle(always bool) {
-	if !r.owes && !always {
+	if r.owed == 0 && !always {
 		return
 	}
-	r.owes, r.unsaid, r.said = false, false, time.Now()
+	if !always && r.quick == 0 && r.owed < ackEvery {
+		if !r.later {
+			r.later = true
+			r.poke()
+		}
+		return
+	}
+	r.quick -= min(r.owed, r.quick)
+	r.owed, r.later, r.unsaid, r.said = 0, false, false, time.Now()
 	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log // for the next registration
 	r.granted = maxWaiting - r.waiting
 	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
@@ -315,14 +346,18 @@ func (r *Reader) settle(always bool) {
 }
 
 func (r *Reader) act(now time.Time) time.Duration {
-	if !r.unsaid {
+	wait := time.Hour
+	if r.owed > 0 {
+		wait = r.since.Add(ackDelay).Sub(now)
+	}
+	if r.unsaid {
+		wait = min(wait, r.said.Add(reporting).Sub(now))
+	}
+	if wait <= 0 {
+		r.settle(true)
 		return time.Hour
 	}
-	if wait := r.said.Add(reporting).Sub(now); wait > 0 {
-		return wait
-	}
-	r.settle(true)
-	return time.Hour
+	return wait
 }
 
 func (r *Reader) farewell(f *frame) { f.done = r.done }

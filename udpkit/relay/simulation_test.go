@@ -298,5 +298,51 @@ func simulate(t *testing.T, n *network, each int) {
 	t.Logf("%d datagrams for %d messages to %d readers", n.carried, last, readers)
 }
 
+// A reader that loses nothing does not acknowledge every datagram, and the server
+// neither sends anything twice for that nor waits for long to know.
+func TestAcknowledgements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages = 1000
+		n := newNetwork(1)
+		stop := n.serve(t, NewMemory(0), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		var got received
+		r, err := newReader(ReaderConfig{Username: "bob", OnEvent: got.event})
+		require.NoError(t, err)
+		n.connect(r.client, r, clientAddr(0))
+		send, acks := r.send, 0
+		r.send = func(b []byte) {
+			if kind(b[3]) == kindAck {
+				acks++
+			}
+			send(b)
+		}
+		running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
+		w, err := newWriter(WriterConfig{Username: "ann"})
+		require.NoError(t, err)
+		n.connect(w.client, w, clientAddr(1))
+		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
+		for range messages {
+			time.Sleep(time.Millisecond)
+			require.NoError(t, w.Send(ctx, "one by one"))
+		}
+		time.Sleep(ackDelay + time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, messages, got.count())
+		for _, c := range n.server.Clients() {
+			assert.Zero(t, c.Lag)
+		}
+		stats := n.server.Stats()
+		assert.EqualValues(t, messages, stats.Delivered)
+		assert.Zero(t, stats.Resent)
+		assert.EqualValues(t, messages, stats.Sent)
+		assert.Less(t, acks, messages/3)
+		cancel()
+		running.Wait()
+		stop()
+	})
+}
+
 // idle serves nothing: the network of the test does.
 func idle(ctx context.Context) error { <-ctx.Done(); return nil }
