@@ -246,34 +246,43 @@ func TestDelay(t *testing.T) {
 // What a log does not keep any more is reported with its size, and nothing else is
 // missing.
 func TestGap(t *testing.T) {
-	const kept = 10
-	s := serve(t, relay.ServerConfig{Log: relay.NewMemory(kept), Cache: 1})
-	w := newWriter(t, s.Addr(), "ann")
-	w.write(t, 1, 2)
-	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 2})
-	require.NoError(t, r.end(t))
-	w.write(t, 3, 98)
-	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
-	wait(t, r.journal, func(e relay.MessageEvent) bool { return e.Seq == 100 })
-	r.stop(t)
-	gaps := all[relay.GapEvent](r.journal)
-	require.Len(t, gaps, 1)
-	assert.EqualValues(t, 3, gaps[0].From)
-	assert.LessOrEqual(t, gaps[0].To, uint64(100-kept), "the server may have more in its cache than the log keeps")
-	assert.Equal(t, gaps[0].To-2, gaps[0].Messages())
-	whole(t, r.messages, int(gaps[0].To)+1, 100-int(gaps[0].To))
-	assert.EqualValues(t, 1, r.Stats().Gaps)
-	assert.Equal(t, gaps[0].Messages(), r.Stats().Missing)
-	assert.EqualValues(t, 101, r.Stats().Next)
+	const kept, last = 10, 100
+	for _, singles := range []int{0, 2 * kept} { // the cache has the end of it, or the last only
+		s := serve(t, relay.ServerConfig{Log: relay.NewMemory(kept), Cache: 1})
+		w := newWriter(t, s.Addr(), "ann")
+		w.write(t, 1, 2)
+		r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 2})
+		require.NoError(t, r.end(t))
+		w.write(t, 3, last-2-singles)
+		for i := range singles {
+			w.write(t, last-singles+i+1, 1)
+		}
+		r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+		gap := wait(t, r.journal, anyOf[relay.GapEvent])
+		r.read(t, int(last-gap.To))
+		r.stop(t)
+		assert.EqualValues(t, 3, gap.From)
+		assert.LessOrEqual(t, gap.To, uint64(last-kept))
+		if singles > 0 {
+			assert.EqualValues(t, last-kept, gap.To)
+		}
+		assert.Equal(t, gap.To-2, gap.Messages())
+		assert.Len(t, all[relay.GapEvent](r.journal), 1)
+		whole(t, r.messages, int(gap.To+1), int(last-gap.To))
+		assert.EqualValues(t, 1, r.Stats().Gaps)
+		assert.Equal(t, gap.Messages(), r.Stats().Missing)
+		assert.EqualValues(t, last+1, r.Stats().Next)
+		assert.EqualValues(t, len(r.messages), r.Stats().Delivered)
 
-	// One that begins with the oldest message misses nothing.
-	r = newReader(t, s.Addr(), "eve", relay.ReaderConfig{MaxMessages: kept})
-	require.NoError(t, r.end(t))
-	assert.Empty(t, all[relay.GapEvent](r.journal))
-	whole(t, r.messages, 101-kept, kept)
-	s.stop(t)
-	assert.Equal(t, gaps[0].Messages(), s.Stats().Gone)
-	assert.Equal(t, 100+kept, int(s.Stats().Gone+s.Stats().Delivered))
+		// One that begins with the oldest message misses nothing.
+		eve := newReader(t, s.Addr(), "eve", relay.ReaderConfig{MaxMessages: kept})
+		require.NoError(t, eve.end(t))
+		assert.Empty(t, all[relay.GapEvent](eve.journal))
+		whole(t, eve.messages, last-kept+1, kept)
+		s.stop(t)
+		assert.Equal(t, gap.Messages(), s.Stats().Gone)
+		assert.EqualValues(t, 2+len(r.messages)+kept, s.Stats().Delivered)
+	}
 }
 
 // Another log begins anew, and the reader is told.
@@ -355,6 +364,22 @@ func TestServerAway(t *testing.T) {
 	assert.Empty(t, all[relay.LogEvent](r.journal))
 	assert.Empty(t, all[relay.GapEvent](r.journal))
 	assert.Empty(t, all[relay.ErrorEvent](s.journal))
+}
+
+// A server that ends says so.
+func TestServerEnds(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w, r := newWriter(t, s.Addr(), "ann"), newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	wait(t, w.journal, up)
+	wait(t, r.journal, up)
+	s.stop(t) // the socket is open: that nobody has it does not tell
+	for _, j := range []*journal{w.journal, r.journal} {
+		assert.Contains(t, wait(t, j, down).Text, "has ended")
+	}
+	begun := time.Now()
+	w.stop(t)
+	r.stop(t)
+	assert.Less(t, time.Since(begun), 2*time.Second)
 }
 
 // A name belongs to one live client of each role, and names that look alike are one.
