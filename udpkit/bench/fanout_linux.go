@@ -105,7 +105,7 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 		return f, err
 	}
 	begun, before := time.Now(), total()
-	progress, had, looked := begun, slices.Min(l.got), begun
+	progress, had, looked, retried := begun, slices.Min(l.got), begun, begun
 	var events [64]unix.EpollEvent
 	for {
 		least := slices.Min(l.got)
@@ -139,7 +139,8 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 		switch idle := now.Sub(progress); {
 		case idle > giveUp:
 			return f, fmt.Errorf("nothing has come for %v with %d messages under way", giveUp, window)
-		case idle > lossAfter && int(n) == 0 && l.again != nil:
+		case idle > lossAfter && now.Sub(retried) > lossAfter && l.again != nil:
+			retried = now
 			if err := l.again(); err != nil {
 				return f, err
 			}
