@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -180,15 +179,10 @@ func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint
 		if err != nil {
 			return nil, err
 		}
-		newest := make([]relay.Message, len(fresh))
 		for i, index := range fresh {
 			seqs[index] = last - uint64(len(fresh)-1-i)
-			r := records[index]
-			runs[r.Run] = position{number: runs[r.Run].number, seq: seqs[index]}
-			newest[i] = relay.Message{Seq: seqs[index], Username: r.Username, Text: r.Text, At: timeOf(r.At.UnixNano())}
-		}
-		if s.local != nil {
-			s.keep(newest)
+			run := records[index].Run
+			runs[run] = position{number: runs[run].number, seq: seqs[index]}
 		}
 		s.advance(last)
 	}
@@ -196,20 +190,6 @@ func (s *Store) appendChunk(ctx context.Context, records []relay.Record) ([]uint
 		s.remember(run, p)
 	}
 	return seqs, s.findDuplicates(ctx, records, seqs)
-}
-
-// keep remembers the newest messages of the embedded log: whoever follows it need not
-// read what was just written.
-func (s *Store) keep(messages []relay.Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.newest); n > 0 && s.newest[n-1].Seq+1 != messages[0].Seq {
-		s.newest = nil // the server was started again in between
-	}
-	s.newest = append(s.newest, messages...)
-	if surplus := len(s.newest) - maxRead; surplus > maxRead {
-		s.newest = slices.Clone(s.newest[surplus:])
-	}
 }
 
 // findDuplicates fills in the sequence numbers of records that were stored before.

@@ -44,16 +44,6 @@ func benchmarkAppend(b *testing.B, s *store.Store, batch int) {
 	b.ReportMetric(float64(next)/b.Elapsed().Seconds(), "messages/s")
 }
 
-// BenchmarkFollow appends while somebody follows, until that one has all.
-func BenchmarkFollow(b *testing.B) {
-	s := open(b, store.Config{Dir: b.TempDir()})
-	follower := logtest.Follow(b, s, 0)
-	benchmarkAppend(b, s, 256)
-	_, last := s.Bounds()
-	follower.Wait(b, int(last))
-	b.ReportMetric(float64(last)/b.Elapsed().Seconds(), "messages/s")
-}
-
 // BenchmarkRead reads a log from the oldest message to the newest.
 func BenchmarkRead(b *testing.B) {
 	const messages = 10_000

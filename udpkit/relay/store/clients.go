@@ -84,8 +84,11 @@ func (s *Store) SaveClient(ctx context.Context, r relay.ClientRecord) error {
 	}
 	return s.try(ctx, "save "+r.Role.String()+" "+r.Username, func(ctx context.Context) error {
 		if s.local != nil {
-			works, cancel := s.local.works(ctx)
-			defer cancel()
+			works, done, err := s.local.works(ctx)
+			if err != nil {
+				return err
+			}
+			defer done()
 			ctx = works
 		}
 		_, err := s.js.Publish(ctx, s.clientSubject(r.Role, r.Username), data)

@@ -215,19 +215,25 @@ func (e *embedded) readReach() error {
 }
 
 // works returns a context that ends when the server can store nothing any more, with
-// the reason as its cause.
-func (e *embedded) works(ctx context.Context) (context.Context, context.CancelFunc) {
+// the reason as its cause, or the reason if it cannot now.
+func (e *embedded) works(ctx context.Context) (works context.Context, done func(), err error) {
 	e.mu.Lock()
-	healthy := e.healthy
+	healthy, err := e.healthy, e.failure
 	e.mu.Unlock()
-	ctx, cancel := context.WithCancelCause(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	works, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(healthy, func() { cancel(context.Cause(healthy)) })
-	return ctx, func() { stop(); cancel(nil) }
+	return works, func() { stop(); cancel(nil) }, nil
 }
 
-// begin waits until this call of Append is the only one, and returns works.
+// begin waits until this call of Append is the only one, and is works otherwise.
 func (e *embedded) begin(ctx context.Context) (works context.Context, done func(), err error) {
-	works, cancel := e.works(ctx)
+	works, cancel, err := e.works(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	select {
 	case e.appending <- struct{}{}:
 		return works, func() { <-e.appending; cancel() }, nil
@@ -245,9 +251,7 @@ func (e *embedded) check() error {
 	if err != nil {
 		return err
 	}
-	var health answer
-	request, _ := http.NewRequest(http.MethodGet, "/healthz", nil)
-	srv.HandleHealthz(&health, request)
+	health := healthOf(srv)
 	if health.status == 0 || health.status == http.StatusOK {
 		return nil
 	}
@@ -283,6 +287,21 @@ func (e *embedded) setFailure(err error) {
 	if e.failure = err; err != nil {
 		e.fail(err)
 	}
+}
+
+// healthOf asks the server about its health.
+func healthOf(srv *server.Server) (health *answer) {
+	for range 100 {
+		health = &answer{}
+		request, _ := http.NewRequest(http.MethodGet, "/healthz", nil)
+		srv.HandleHealthz(health, request)
+		if health.status != http.StatusInternalServerError {
+			break
+		}
+		// It had no time to look: it gives itself 1 ms.
+		time.Sleep(time.Millisecond)
+	}
+	return health
 }
 
 // answer is the server's report on its health.

@@ -158,6 +158,30 @@ func TestFullDisk(t *testing.T) {
 	}
 	require.Equal(t, stored, uint64(len(want)))
 	require.Equal(t, want, follower.Stop(t))
+	// It also starts on a full disk, to be read.
+	for _, leave := range []int{0, 5_000, 100_000} {
+		remove := ballast(t, disk, leave)
+		require.NoError(t, s.Close())
+		s = open(t, cfg)
+		require.Equal(t, want, logtest.All(t, s))
+		start := time.Now()
+		var err error
+		for next := stored + 1; err == nil; next += 100 {
+			require.Less(t, next, stored+5000)
+			_, err = s.Append(t.Context(), logtest.Records(run+1, next, 100))
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		assert.Less(t, time.Since(start), 2*time.Second)
+		require.Equal(t, want, logtest.All(t, s)[:stored])
+		remove()
+		for err != nil {
+			require.Less(t, time.Since(start), 10*time.Second, "it goes on when there is space: %v", err)
+			time.Sleep(10 * time.Millisecond)
+			_, err = s.Append(t.Context(), logtest.Records(run, stored+1, 1))
+		}
+		want = logtest.All(t, s)
+		stored = uint64(len(want))
+	}
 	require.NoError(t, s.Close())
 	s = open(t, cfg)
 	require.Equal(t, want, logtest.All(t, s))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"time"
 
@@ -113,9 +112,6 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 		if from = max(from, first); from > last || limit < 1 {
 			return nil, s.ctx.Err()
 		}
-		if newest := s.recent(from, min(limit, maxRead)); newest != nil {
-			return newest, s.ctx.Err()
-		}
 		got, err := s.get(ctx, getRequest{Seq: from, Batch: int(min(uint64(limit), maxRead, last-from+1))})
 		if err != nil {
 			return nil, err
@@ -147,17 +143,6 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 			return nil, err
 		}
 	}
-}
-
-// recent returns messages from number from on that are in memory, nil if it is not.
-func (s *Store) recent(from uint64, limit int) []relay.Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.newest) == 0 || from < s.newest[0].Seq || from-s.newest[0].Seq >= uint64(len(s.newest)) {
-		return nil
-	}
-	found := s.newest[from-s.newest[0].Seq:]
-	return slices.Clone(found[:min(limit, len(found))])
 }
 
 // next returns the sequence number of the first message from from on that the log's

@@ -30,9 +30,6 @@ func appendRecord(b []byte, r relay.Record) []byte {
 	return append(b, r.Text...)
 }
 
-// timeOf is the time of a record, which is without the process's monotonic clock.
-func timeOf(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds) }
-
 // decodeRecord is the inverse of appendRecord. It takes nothing else.
 func decodeRecord(b []byte) (r relay.Record, err error) {
 	const fixed = 1 + 8 + 8 + 1
@@ -48,7 +45,7 @@ func decodeRecord(b []byte) (r relay.Record, err error) {
 	}
 	r = relay.Record{
 		Number:   binary.BigEndian.Uint64(b[1:]),
-		At:       timeOf(int64(binary.BigEndian.Uint64(b[9:]))),
+		At:       time.Unix(0, int64(binary.BigEndian.Uint64(b[9:]))),
 		Username: string(b[fixed : fixed+name]),
 		Text:     string(b[fixed+name:]),
 	}

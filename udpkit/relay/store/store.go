@@ -82,7 +82,7 @@ type Config struct {
 	// DefaultName.
 	Name string
 	// MaxMessages is how many messages are kept, the newest, 1 to 2^40. Default
-	// DefaultMaxMessages, which are 300 MB of short messages and 1.2 GB of the longest.
+	// DefaultMaxMessages, which are about 150 MB of short ones and 1.2 GB of the longest.
 	MaxMessages int64
 	// MaxAge is how long a message is kept, at least 1 s. Default 0: without limit.
 	MaxAge time.Duration
@@ -160,7 +160,6 @@ type Store struct {
 	grown       chan struct{} // closed when last grows
 	bytes       uint64        // as of the last poll
 	runs        map[relay.ID]position
-	newest      []relay.Message // of the embedded log
 }
 
 var _ relay.Log = (*Store)(nil)

@@ -193,19 +193,32 @@ func TestCancelled(t *testing.T) {
 	require.True(t, err == nil || errors.Is(err, enough))
 	require.ErrorIs(t, s.Claim(ctx, "a.b", 1, time.Second), enough)
 	require.NoError(t, s.Follow(ctx, none, func([]relay.Message) {}))
-	// Whatever was under way does not come in between.
-	for n := range 50 {
-		short, cancel := context.WithTimeout(t.Context(), time.Duration(n*20)*time.Microsecond)
-		_, _ = s.Append(short, logtest.Records(1, uint64(1+5*n), 5))
+	// What was under way does not come in between what comes next.
+	const n = 400
+	next := []uint64{1, 1}
+	for i := range 60 {
+		short, cancel := context.WithTimeout(t.Context(), time.Duration(i*50)*time.Microsecond)
+		_, _ = s.Append(short, logtest.Records(1, next[0], n))
 		cancel()
-		_, err := s.Append(t.Context(), logtest.Records(1, uint64(1+5*n), 5))
+		seqs, err := s.Append(t.Context(), logtest.Records(2, next[1], n))
 		require.NoError(t, err)
+		require.Len(t, seqs, n)
+		next[1] += n
+		next[0], _, err = s.Stored(t.Context(), 1, 1<<60)
+		require.NoError(t, err)
+		next[0]++
 	}
-	for i, m := range logtest.All(t, s) {
-		require.Equal(t, logtest.Text(1, uint64(i+1)), m.Text)
+	count := []uint64{1, 1}
+	for _, m := range logtest.All(t, s) {
+		run := 0
+		if m.Text != logtest.Text(1, count[0]) {
+			run = 1
+		}
+		require.Equal(t, logtest.Text(relay.ID(run+1), count[run]), m.Text)
+		count[run]++
 	}
-	_, last := s.Bounds()
-	require.Equal(t, uint64(250), last)
+	require.Equal(t, next, count)
+	require.Greater(t, next[0], uint64(1))
 }
 
 func TestRefused(t *testing.T) {
@@ -374,6 +387,7 @@ func TestShared(t *testing.T) {
 	for i, s := range stores {
 		followers[i] = logtest.Follow(t, s, 0)
 	}
+	start := time.Now()
 	for i := range 40 {
 		s := stores[i%n]
 		last, _, err := s.Stored(t.Context(), run, 1<<60)
@@ -388,6 +402,7 @@ func TestShared(t *testing.T) {
 			f.Wait(t, 5*i+5)
 		}
 	}
+	assert.Less(t, time.Since(start), 15*time.Second, "they do not wait for the next poll")
 	// They append the same records at the same time.
 	for i := range 20 {
 		records := logtest.Records(run, uint64(200+7*i+1), 7)
