@@ -291,7 +291,7 @@ func (r *Report) fanOutTables(b *strings.Builder) {
 		}
 		heading := []string{"server"}
 		for _, window := range inFlight {
-			heading = append(heading, strconv.Itoa(window), "CPU each", "x")
+			heading = append(heading, strconv.Itoa(window), "CPU each", "x", "CPU x")
 		}
 		rows := [][]string{heading}
 		var names []string
@@ -305,14 +305,14 @@ func (r *Report) fanOutTables(b *strings.Builder) {
 			for _, window := range inFlight {
 				row := r.findFanOut(name, n, window)
 				if row == nil {
-					cells = append(cells, "", "", "")
+					cells = append(cells, "", "", "", "")
 					continue
 				}
-				x := times(row.RateRatio)
+				x, cpu := times(row.RateRatio), times(row.CPURatio)
 				if row.Name == row.Twin {
-					x = ""
+					x, cpu = "", ""
 				}
-				cells = append(cells, millions(row.Rate), fmt.Sprintf("%.3g ns", row.CPU.Median), x)
+				cells = append(cells, millions(row.Rate), each(row.CPU), x, cpu)
 			}
 			rows = append(rows, cells)
 		}

@@ -295,9 +295,22 @@ func table(w io.Writer, title string, rows [][]string) {
 	}
 }
 
-func millions(f Figure) string { return fmt.Sprintf("%.3g M %s", f.Median/1e6, f.spread()) }
+func millions(f Figure) string {
+	if f.Median < 1e5 {
+		return fmt.Sprintf("%.3g k %s", f.Median/1e3, f.spread())
+	}
+	return fmt.Sprintf("%.3g M %s", f.Median/1e6, f.spread())
+}
 
 func nanoseconds(f Figure) string { return fmt.Sprintf("%.0f ns %s", f.Median, f.spread()) }
+
+// each is a time for one of many.
+func each(f Figure) string {
+	if f.Median >= 10_000 {
+		return fmt.Sprintf("%.3g us", f.Median/1e3)
+	}
+	return fmt.Sprintf("%.0f ns", f.Median)
+}
 
 func micros(f Figure) string { return fmt.Sprintf("%.1f us %s", f.Median/1e3, f.spread()) }
 

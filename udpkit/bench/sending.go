@@ -246,7 +246,7 @@ func (r *Report) sendingTables(b *strings.Builder) {
 					cells = append(cells, "", "", "", "")
 					continue
 				}
-				cells = append(cells, millions(row.Rate), fmt.Sprintf("%.3g ns", row.CPU.Median))
+				cells = append(cells, millions(row.Rate), each(row.CPU))
 				if row.Name == row.Twin {
 					cells = append(cells, "", "")
 				} else {

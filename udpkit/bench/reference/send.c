@@ -142,9 +142,10 @@ int main(int argc, char **argv) {
 		if (!inet_aton(argv[6 + i], &to[i].sin_addr))
 			return 2;
 	}
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1;
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) || bind(fd, (struct sockaddr *)&own, sizeof own))
 		die("socket");
 	alarm(60); // nothing stays behind
 	char *data = calloc(each, size);

@@ -57,9 +57,14 @@ func (w *Writer) init() error {
 // the call of a small datagram.
 func (s *systemWriter) transmit(fd uintptr) {
 	m := &s.messages[s.next]
-	if s.end-s.next == 1 { // a little quicker
-		_, _, s.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m.header)), unix.MSG_DONTWAIT)
+	if s.end-s.next == 1 { // the simpler calls are a little quicker
 		s.sent = 1
+		if h := &m.header; h.Iovlen == 1 && h.Controllen == 0 {
+			_, _, s.errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(h.Iov.Base)), uintptr(h.Iov.Len),
+				unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
+		} else {
+			_, _, s.errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
+		}
 		return
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(s.end-s.next), unix.MSG_DONTWAIT, 0, 0)
