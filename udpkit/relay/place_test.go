@@ -179,3 +179,57 @@ func TestPace(t *testing.T) {
 		stop()
 	})
 }
+
+// Who does not answer is tried ever more rarely.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(1)
+		n.delay = time.Millisecond
+		log := NewMemory(0)
+		stop := n.serve(t, log, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		r, err := newReader(ReaderConfig{Username: "bob"})
+		require.NoError(t, err)
+		n.connect(r.client, r, clientAddr(1))
+		running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
+		w, err := newWriter(WriterConfig{Username: "ann"})
+		require.NoError(t, err)
+		n.connect(w.client, w, clientAddr(2))
+		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
+		// count returns how many datagrams there are while a client is cut off.
+		count := func(client int, change func()) int {
+			time.Sleep(20 * time.Second) // what was before is over
+			n.set(func() { n.down[clientAddr(client)] = true })
+			change()
+			before := n.carried
+			time.Sleep(8 * time.Second) // then it would try to register
+			carried := n.carried - before
+			n.set(func() { clear(n.down) })
+			return carried
+		}
+		const others = 2 * 2 * (8/3 + 2) // signs of life and their answers, an acknowledgement for each
+		to := count(1, func() {
+			_, err := log.Append(ctx, []Record{{Run: 1, Number: 1, Username: "eve"}})
+			require.NoError(t, err)
+		})
+		from := count(2, func() { require.NoError(t, w.Send(ctx, "hello")) })
+		for name, carried := range map[string]int{"to a reader": to, "from a writer": from} {
+			assert.Greater(t, carried, 8, name) // after 20, 40, 80 ms ... 2 s
+			assert.Less(t, carried, 12+others, name)
+		}
+		cancel()
+		running.Wait()
+		stop()
+
+		// No server: 50 ms, doubling to 1 s.
+		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		before := n.carried
+		again, err := newWriter(WriterConfig{Username: "ann"})
+		require.NoError(t, err)
+		n.connect(again.client, again, clientAddr(3))
+		require.NoError(t, again.run(ctx, again, idle))
+		assert.InDelta(t, 24, n.carried-before, 1)
+	})
+}
