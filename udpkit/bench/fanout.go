@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -111,15 +112,7 @@ func serveNATS(ctx context.Context, out io.Writer) error {
 	if !s.ReadyForConnections(patience) {
 		return errors.New("the NATS server does not get ready")
 	}
-	at, err := s.PortsInfo(patience).Nats, error(nil)
-	if len(at) == 0 {
-		return errors.New("the NATS server has no port")
-	}
-	var port uint16
-	if _, err = fmt.Sscan(at[0][strings.LastIndexByte(at[0], ':')+1:], &port); err != nil {
-		return err
-	}
-	if err := json.NewEncoder(out).Encode(ready{port}); err != nil {
+	if err := json.NewEncoder(out).Encode(ready{s.Addr().(*net.TCPAddr).AddrPort().Port()}); err != nil {
 		return err
 	}
 	<-ctx.Done()

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	nats "github.com/nats-io/nats-server/v2/server"
 )
 
 // Report is the result of [Run].
@@ -38,6 +40,7 @@ type Machine struct {
 	Go        string `json:"go"`
 	C         string `json:"c,omitempty"`
 	Python    string `json:"python,omitempty"`
+	NATS      string `json:"nats"`
 }
 
 // Missing is something that could not be measured.
@@ -125,7 +128,7 @@ func newReport(cfg Config) *Report {
 	return &Report{
 		Machine: Machine{
 			OS: runtime.GOOS, Kernel: kernel(), Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Processor: processor(),
-			Go: runtime.Version(),
+			Go: runtime.Version(), NATS: "nats-server " + nats.VERSION,
 		},
 		Rounds: cfg.Rounds, Time: cfg.Time, Idle: cfg.Idle,
 		Missing: []Missing{},
@@ -200,7 +203,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	m := r.Machine
 	b.WriteString(m.OS)
-	for _, part := range []string{m.Kernel, m.Arch, m.Processor, fmt.Sprintf("%d CPUs", m.CPUs), m.Go, m.C, m.Python} {
+	for _, part := range []string{m.Kernel, m.Arch, m.Processor, fmt.Sprintf("%d CPUs", m.CPUs), m.Go, m.C, m.Python, m.NATS} {
 		if part != "" {
 			b.WriteString(", " + part)
 		}
