@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -101,6 +102,23 @@ func FuzzHostileClients(f *testing.F) {
 			}
 		})
 	})
+}
+
+// An acknowledgement of what is far ahead, of which a log with a large gap has
+// something under way, is understood.
+func TestAcknowledgementFarAhead(t *testing.T) {
+	now := time.Now()
+	s := newReaderSession(1, now)
+	far := uint64(1) << 33
+	for _, i := range []item{gapItem(1, far), {first: far, end: far + 1}, {first: far + 1, end: far + 2}} {
+		s.flight = append(s.flight, flying{item: i, at: now, tries: 1})
+		s.sent = i.end
+		s.pipe++
+	}
+	s.acked(&frame{kind: kindAck, next: 1, last: far, count: 1, entries: missing{0, 7}.append(nil)}, now)
+	assert.Equal(t, underWay, s.flight[0].state)
+	assert.Equal(t, got, s.flight[1].state)
+	assert.Equal(t, underWay, s.flight[2].state)
 }
 
 // check compares what a server counts with what there is.
