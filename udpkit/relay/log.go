@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -74,9 +75,13 @@ type ClientRecord struct {
 // DefaultMemory is how many messages a log of NewMemory keeps if it is not told.
 const DefaultMemory = 100_000
 
+// maxKnown is how many clients, and how many writers' runs, a log in memory remembers.
+const maxKnown = 1 << 14
+
 // NewMemory returns a log that keeps the newest messages in memory and nothing
 // beyond the end of the process; 0 means DefaultMemory. It is for experiments and
-// tests: "stored" means little there.
+// tests: "stored" means little there. Of clients it remembers the newest 8,192 at
+// least: beyond that, one that was away for long is as good as new.
 func NewMemory(messages int) Log {
 	if messages <= 0 {
 		messages = DefaultMemory
@@ -97,6 +102,7 @@ type memory struct {
 	grown    chan struct{}
 	runs     map[ID]*run
 	names    map[string]claim
+	sweep    int // so many names are a reason to look which of them are free
 	clients  map[clientKey]ClientRecord
 }
 
@@ -138,6 +144,7 @@ func (m *memory) Append(_ context.Context, records []Record) (seqs []uint64, err
 	for _, r := range records {
 		of := m.runs[r.Run]
 		if of == nil {
+			forget(m.runs, func(r *run) int64 { return int64(r.seqs[len(r.seqs)-1]) })
 			of = &run{last: r.Number - 1}
 			m.runs[r.Run] = of
 		}
@@ -227,6 +234,10 @@ func (m *memory) Claim(_ context.Context, name string, owner ID, ttl time.Durati
 	if had, ok := m.names[name]; ok && had.owner != owner && now.Before(had.until) {
 		return fmt.Errorf("%w: %s", ErrNameTaken, name)
 	}
+	if len(m.names) >= m.sweep {
+		maps.DeleteFunc(m.names, func(_ string, c claim) bool { return !now.Before(c.until) })
+		m.sweep = 2*len(m.names) + 1024
+	}
 	m.names[name] = claim{owner: owner, until: now.Add(ttl)}
 	return nil
 }
@@ -249,6 +260,24 @@ func (m *memory) Client(_ context.Context, role Role, username string) (ClientRe
 func (m *memory) SaveClient(_ context.Context, r ClientRecord) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.clients[clientKey{r.Role, r.Username}] = r
+	key := clientKey{r.Role, r.Username}
+	if _, known := m.clients[key]; !known {
+		forget(m.clients, func(c ClientRecord) int64 { return c.Seen.UnixNano() })
+	}
+	m.clients[key] = r
 	return nil
+}
+
+// forget makes room in a map that is full: the older half goes, by age.
+func forget[K comparable, V any](m map[K]V, age func(V) int64) {
+	if len(m) < maxKnown {
+		return
+	}
+	ages := make([]int64, 0, len(m))
+	for _, v := range m {
+		ages = append(ages, age(v))
+	}
+	slices.Sort(ages)
+	middle := ages[len(ages)/2]
+	maps.DeleteFunc(m, func(_ K, v V) bool { return age(v) < middle })
 }

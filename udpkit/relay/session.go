@@ -163,11 +163,12 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 
 	if f.last >= f.next && f.last < s.sent {
 		ranges := rest{b: f.entries}
-		gap := missing{} // the range that the datagram is before, or in
+		var begin, after uint64 // the range that the datagram is before, or in
 		next := func() {
-			gap = missing{offset: ^uint32(0), count: 1} // beyond all
+			begin, after = ^uint64(0), ^uint64(0) // beyond all
 			if len(ranges.b) > 0 {
-				gap = ranges.missing()
+				gap := ranges.missing()
+				begin, after = uint64(gap.offset), uint64(gap.offset)+uint64(gap.count)
 			}
 		}
 		next()
@@ -177,10 +178,10 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 				break
 			}
 			from, end := max(fly.first, f.next)-f.next, fly.end-f.next
-			for uint64(gap.offset)+uint64(gap.count) <= from {
+			for after <= from {
 				next()
 			}
-			if end <= uint64(gap.offset) && fly.state != got {
+			if end <= begin && fly.state != got {
 				arrived(fly)
 				fly.state = got
 			}
