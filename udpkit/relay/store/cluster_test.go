@@ -115,7 +115,6 @@ func (c *cluster) config(name string, first int) store.Config {
 }
 
 func TestCluster(t *testing.T) {
-	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d servers", n), func(t *testing.T) {
 			c := newCluster(t, n)
@@ -156,7 +155,6 @@ func (w *writer) write(t testing.TB, log relay.Log, stop <-chan struct{}) {
 
 // TestNodeFails stops each server of a cluster in turn while two stores append.
 func TestNodeFails(t *testing.T) {
-	t.Parallel()
 	c := newCluster(t, 3)
 	a, b := open(t, c.config("relay", 0)), open(t, c.config("relay", 1))
 	require.Equal(t, a.ID(), b.ID())

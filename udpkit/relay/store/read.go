@@ -139,8 +139,8 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 		case next == 0 && state.LastSeq >= last:
 			return nil, nil
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return nil, err
+		if sleep(ctx, pause) != nil {
+			return nil, fmt.Errorf("message %d: %w", from, errBehind)
 		}
 	}
 }

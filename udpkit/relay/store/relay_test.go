@@ -264,7 +264,6 @@ func TestKillServer(t *testing.T) {
 // TestServersShareCluster: two servers are one relay, and a server of the cluster
 // below them may fail.
 func TestServersShareCluster(t *testing.T) {
-	t.Parallel()
 	c := newCluster(t, 3)
 	var servers []netip.AddrPort
 	for i := range 2 {
