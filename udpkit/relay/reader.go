@@ -360,7 +360,12 @@ func (r *Reader) act(now time.Time) time.Duration {
 	return wait
 }
 
-func (r *Reader) farewell(f *frame) { f.done = r.done }
+func (r *Reader) farewell(f *frame) {
+	if r.up && r.owed > 0 {
+		r.settle(true) // the server counts what it knows
+	}
+	f.done = r.done
+}
 
 // deliver tells what is queued: at once, or with Delay so long after the first of a batch.
 func (r *Reader) deliver(done <-chan struct{}) {

@@ -66,6 +66,13 @@ func (n *network) carry(payload []byte, client netip.AddrPort, deliver func([]by
 	}
 }
 
+// count returns how many datagrams were given to it.
+func (n *network) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.carried
+}
+
 func (n *network) set(change func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -218,9 +218,9 @@ func TestBackoff(t *testing.T) {
 			time.Sleep(20 * time.Second) // what was before is over
 			n.set(func() { n.down[clientAddr(client)] = true })
 			change()
-			before := n.carried
+			before := n.count()
 			time.Sleep(8 * time.Second) // then it would try to register
-			carried := n.carried - before
+			carried := n.count() - before
 			n.set(func() { clear(n.down) })
 			return carried
 		}
@@ -241,11 +241,11 @@ func TestBackoff(t *testing.T) {
 		// No server: 50 ms, doubling to 1 s.
 		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		before := n.carried
+		before := n.count()
 		again, err := newWriter(WriterConfig{Username: "ann"})
 		require.NoError(t, err)
 		n.connect(again.client, again, clientAddr(3))
 		require.NoError(t, again.run(ctx, again, idle))
-		assert.InDelta(t, 24, n.carried-before, 1)
+		assert.InDelta(t, 24, n.count()-before, 1)
 	})
 }
