@@ -130,3 +130,19 @@ func TestDamage(t *testing.T) {
 		})
 	}
 }
+
+// A log that was being made when its process was killed has no message and is made
+// again.
+func TestUnfinished(t *testing.T) {
+	for _, missing := range []string{"meta.sum", "meta.inf"} {
+		dir := t.TempDir()
+		s := open(t, store.Config{Dir: dir})
+		require.NoError(t, s.Close())
+		require.NoError(t, os.Remove(filepath.Join(dir, streamFiles, missing)))
+		s = open(t, store.Config{Dir: dir})
+		seqs, err := s.Append(t.Context(), logtest.Records(1, 1, 2))
+		require.NoError(t, err, missing)
+		require.Equal(t, []uint64{1, 2}, seqs, missing)
+		require.NoError(t, s.Close())
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,8 +74,14 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 	if err == nil {
 		entries, _ := os.ReadDir(filepath.Dir(streamDir(cfg.Dir, cfg.Name)))
 		for _, entry := range entries {
-			e.known[entry.Name()] = true
+			if stream := streamDir(cfg.Dir, entry.Name()); !unfinished(stream) {
+				e.known[entry.Name()] = true
+			} else if err = os.RemoveAll(stream); err != nil {
+				break
+			}
 		}
+	}
+	if err == nil {
 		err = e.readReach()
 	}
 	if err == nil {
@@ -85,6 +92,21 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// unfinished tells that a process was killed while it made a stream: its settings are not
+// complete, and there is no message yet.
+func unfinished(stream string) bool {
+	_, settings := os.Stat(filepath.Join(stream, "meta.inf"))
+	_, sum := os.Stat(filepath.Join(stream, "meta.sum"))
+	if !errors.Is(settings, fs.ErrNotExist) && !errors.Is(sum, fs.ErrNotExist) {
+		return false
+	}
+	files, err := filepath.Glob(filepath.Join(stream, "msgs", "*"+blockSuffix))
+	return err == nil && !slices.ContainsFunc(files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err != nil || info.Size() > 0
+	})
 }
 
 // start starts the server, which makes its index of the log anew if it is to.
