@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 // ErrServerClosed is what Client.Run returns when the server has ended the
@@ -28,6 +30,8 @@ type ClientConfig struct {
 	// WriteTimeout is how long the server may take nothing of what is sent to it.
 	// Default 10 s.
 	WriteTimeout time.Duration
+	// LostTimeout is what ServerConfig.LostTimeout is, for a server that has vanished.
+	LostTimeout time.Duration
 	// Pause is what ReaderConfig.Pause is, for a server that sends no newlines. Ours
 	// does, which its first line tells. Default DefaultPause.
 	Pause time.Duration
@@ -55,7 +59,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	setDefault(&c.DialTimeout, 5*time.Second)
 	setDefault(&c.WriteTimeout, 10*time.Second)
 	setDefault(&c.Pause, DefaultPause)
-	return c, nil
+	setDefault(&c.LostTimeout, DefaultLostTimeout)
+	return c, checkLostTimeout(c.LostTimeout)
 }
 
 // Client is a connection to a server. Its methods are safe for concurrent use.
@@ -91,6 +96,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", cfg.Server, advice, err)
 	}
 	c := &Client{cfg: cfg, conn: conn.(*net.TCPConn)}
+	_ = sock.FindVanished(c.conn, cfg.LostTimeout) // fails where the system has no such option
 	c.lines = NewReader(c.conn, ReaderConfig{MaxLine: maxRelayed, Pause: cfg.Pause, KeepPause: true})
 	if cfg.Name != "" {
 		if err := c.write("/name " + cfg.Name); err != nil {

@@ -15,7 +15,8 @@
 //	exit         leaves
 //
 // There are clients that send no newline. Until a connection has sent one, what
-// came before a short pause is taken for a message; see [Reader].
+// came before a short pause is taken for a message; see [Reader]. Clients of Telnet,
+// such as PuTTY, negotiate options, which is left out, and never answered.
 //
 // # Trust
 //
@@ -31,5 +32,6 @@
 // is counted in [Stats].
 //
 // Do not use it where messages must not be lost: a connection that breaks takes
-// what was under way with it.
+// what was under way with it. A peer that vanished without a word, as when its cable
+// is out, is noticed within [DefaultLostTimeout].
 package chat

@@ -34,8 +34,8 @@ type ReaderConfig struct {
 	// next. Without it the first newline ends the pauses, so that no slow network
 	// cuts a line in two.
 	KeepPause bool
-	// Idle is how long the next whole message may take. Bytes of a message that
-	// does not end are no life-sign. 0 means for ever.
+	// Idle is how long the next whole message may take. Bytes of a message
+	// that does not end do not count as a sign of life. 0 means no limit.
 	Idle time.Duration
 }
 
@@ -55,6 +55,8 @@ type Reader struct {
 	buf  []byte    // what has come and was not returned, in the capacity of one line
 	last time.Time // when the last byte came
 	end  error     // what the stream ended with, once buf is returned
+
+	commands telnet
 }
 
 // NewReader returns a Reader of conn, whose read deadline it sets.
@@ -65,13 +67,14 @@ func NewReader(conn DeadlineReader, cfg ReaderConfig) *Reader {
 	if cfg.Pause == 0 {
 		cfg.Pause = DefaultPause
 	}
-	return &Reader{conn: conn, cfg: cfg, buf: make([]byte, 0, cfg.MaxLine+len("\r\n"))}
+	return &Reader{conn: conn, cfg: cfg, buf: make([]byte, 0, cfg.MaxLine+len("\r\n")+1)}
 }
 
 // Next returns the next message, after Clean. A message without any text is left
-// out. What has come before the stream's end is a message too. An error is
-// io.EOF at the stream's end, ErrLineTooLong, ErrIdle, or the connection's, and is
-// final.
+// out, and so are the commands of Telnet clients (RFC 854). What came before the
+// stream's orderly end is a message too; of a connection that broke, half a line is
+// none. An error is io.EOF at the stream's end, ErrLineTooLong, ErrIdle, or the
+// connection's, and is final.
 func (r *Reader) Next() (string, error) {
 	begun := time.Now()
 	for looked := 0; ; {
@@ -87,7 +90,7 @@ func (r *Reader) Next() (string, error) {
 			continue
 		}
 		looked = len(r.buf)
-		if r.end != nil && len(r.buf) > 0 {
+		if errors.Is(r.end, io.EOF) && len(r.buf) > 0 {
 			if text, err := r.take(len(r.buf), 0); text != "" || err != nil {
 				return text, err
 			}
@@ -95,7 +98,7 @@ func (r *Reader) Next() (string, error) {
 		if r.end != nil {
 			return "", r.end
 		}
-		if len(r.buf) == cap(r.buf) {
+		if len(r.buf)+1 >= cap(r.buf) {
 			return "", r.tooLong()
 		}
 		pause, err := r.read(begun)
@@ -130,9 +133,10 @@ func (r *Reader) read(begun time.Time) (pause bool, err error) {
 	if err := r.conn.SetReadDeadline(deadline); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return false, fmt.Errorf("read deadline: %w", err)
 	}
-	n, err := r.conn.Read(r.buf[len(r.buf):cap(r.buf)])
+	raw := r.buf[len(r.buf)+1 : cap(r.buf)] // filter may return a byte more
+	n, err := r.conn.Read(raw)
 	if n > 0 {
-		r.buf = r.buf[:len(r.buf)+n]
+		r.buf = r.commands.filter(r.buf, raw[:n])
 		r.last = time.Now()
 	}
 	switch {

@@ -63,13 +63,17 @@ type ServerConfig struct {
 	// Pause is how long the rest of a message without a newline may take.
 	// Default DefaultPause. See Reader.
 	Pause time.Duration
-	// IdleTimeout is how long a client may be silent; pressing Enter suffices. A
-	// client that is gone without a word is found by TCP's keep-alive within
-	// minutes. Default 1 h.
+	// IdleTimeout is how long a client may be silent; pressing Enter suffices.
+	// Default 1 h.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long a client may take nothing of what is sent to it.
 	// Default 10 s.
 	WriteTimeout time.Duration
+	// LostTimeout is how long a client counts as connected that has vanished without
+	// a word, as when its cable is out or its machine asleep. Whole seconds, at least
+	// 6 s. Default DefaultLostTimeout. Systems other than Linux, macOS and Windows take
+	// minutes if something was on its way to it.
+	LostTimeout time.Duration
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: it delays nobody. Events that it is too slow for are dropped, which
 	// Stats.EventsDropped counts. The StartEvent and the summary never are.
@@ -91,7 +95,15 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	setDefault(&c.Pause, DefaultPause)
 	setDefault(&c.IdleTimeout, time.Hour)
 	setDefault(&c.WriteTimeout, 10*time.Second)
-	return c, nil
+	setDefault(&c.LostTimeout, DefaultLostTimeout)
+	return c, checkLostTimeout(c.LostTimeout)
+}
+
+func checkLostTimeout(d time.Duration) error {
+	if d < 6*time.Second {
+		return fmt.Errorf("%w: LostTimeout is %v, the least is 6s", ErrConfig, d)
+	}
+	return nil
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -267,6 +279,7 @@ func (s *Server) report(err error) {
 
 // admit makes a client of a connection, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
+	_ = sock.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
 	m := &member{conn: conn, addr: addrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()

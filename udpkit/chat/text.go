@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +16,8 @@ const (
 	DefaultPort = 8000
 	// MaxLine is the longest message of a client in bytes, without its newline.
 	MaxLine = 4 << 10
+	// DefaultLostTimeout is how long it takes to notice that a peer has vanished.
+	DefaultLostTimeout = 24 * time.Second
 	// MaxNameLen is the longest name in bytes.
 	MaxNameLen = names.MaxLen
 
