@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"golang.org/x/time/rate"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 )
 
 // member is a connected client. Server.mu guards what is below the blank line.
