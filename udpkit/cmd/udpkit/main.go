@@ -53,6 +53,7 @@ func run(ctx context.Context, args []string) int {
 		beaconCommand(),
 		chatCommand(),
 		relayCommand(),
+		versionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		if cmd.Args == nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -223,4 +224,12 @@ func TestBench(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(report.Rows, func(r *bench.Row) bool {
 		return r.Name == "udpkit goroutine" && r.Full != nil && r.Full.Rate.Median > 0
 	}), report.Missing)
+}
+
+// TestVersion: it names the version, Go and the system, as the build knows them.
+func TestVersion(t *testing.T) {
+	p := command(t, "version")
+	require.True(t, p.lines.Scan())
+	assert.Regexp(t, `^udpkit \S+(, commit [0-9a-f]{40}( with changes)?)?, `+regexp.QuoteMeta(runtime.Version())+`, `+runtime.GOOS+"/"+runtime.GOARCH+"$", p.lines.Text())
+	require.NoError(t, p.Wait())
 }
