@@ -105,7 +105,7 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 		case keyEpoch:
 			m.epoch, err = d.epoch()
 		case keyInterval:
-			m.interval, err = d.interval(key)
+			m.interval, err = d.interval()
 		default:
 			err = d.skip(1)
 		}
@@ -166,24 +166,32 @@ func (d *decoder) value(key []byte, limit int) ([]byte, error) {
 	return s, err
 }
 
+// epoch reads the value of epoch. One that is no epoch is a field of somebody
+// else, as unknown ones are: then there is none.
 func (d *decoder) epoch() (Epoch, error) {
-	s, err := d.string()
-	if err != nil {
-		return 0, err
+	start := d.at
+	if s, err := d.string(); err == nil {
+		epoch, _ := parseEpoch(s)
+		return epoch, nil
 	}
-	epoch, ok := parseEpoch(s)
-	if !ok {
-		return 0, malformed("epoch %.20q is not 16 hexadecimal digits", s)
-	}
-	return epoch, nil
+	d.at = start
+	return 0, d.skip(1)
 }
 
-func (d *decoder) interval(key []byte) (time.Duration, error) {
-	ms, err := d.integer(key)
-	if limit := uint64(24 * time.Hour / time.Millisecond * 365); err == nil && ms > limit {
-		err = malformed("interval_ms is longer than a year")
+// maxInterval is the longest interval that is believed.
+const maxInterval = 365 * 24 * time.Hour
+
+// interval reads the value of interval_ms, as epoch does that of epoch.
+func (d *decoder) interval() (time.Duration, error) {
+	start := d.at
+	if ms, ok := parseInteger(d.scalar()); ok {
+		if ms > uint64(maxInterval/time.Millisecond) {
+			ms = 0
+		}
+		return time.Duration(ms) * time.Millisecond, nil
 	}
-	return time.Duration(ms) * time.Millisecond, err
+	d.at = start
+	return 0, d.skip(1)
 }
 
 // string reads a string. Without escapes it is a part of the input.
@@ -300,11 +308,19 @@ func hex4(b []byte) (r rune, ok bool) {
 
 // integer reads a value from 0 to MaxMessageID.
 func (d *decoder) integer(key []byte) (uint64, error) {
-	n, ok := parseID(d.scalar())
+	n, ok := parseInteger(d.scalar())
 	if !ok {
 		return 0, malformed("%s is not an integer from 0 to 2^53-1", key)
 	}
 	return n, nil
+}
+
+// parseInteger is parseID for a number of JSON, where 1.0 is an integer too.
+func parseInteger(b []byte) (uint64, bool) {
+	if whole, fraction, ok := bytes.Cut(b, []byte(".")); ok && len(fraction) > 0 && len(bytes.Trim(fraction, "0")) == 0 {
+		b = whole
+	}
+	return parseID(b)
 }
 
 // scalar takes what could be a number, true, false or null.

@@ -267,9 +267,10 @@ func simple(text string) bool {
 }
 
 // DecodeMessage reads a message, strictly: at most MaxMessageSize bytes of valid
-// UTF-8, one JSON object, the known keys spelt exactly and with values of their
-// type and range, no key twice, nesting bounded. Unknown keys are skipped. An
-// error wraps ErrMalformed. The result holds no part of b.
+// UTF-8, one JSON object, the required keys spelt exactly and with values of their
+// type and range, no key twice, nesting bounded. Unknown keys are skipped, and so
+// are epoch and interval_ms with a value that is not ours: somebody else's fields
+// may have these names. An error wraps ErrMalformed. The result holds no part of b.
 func DecodeMessage(b []byte) (Message, error) {
 	var d decoder
 	m, err := d.decode(b)
@@ -322,8 +323,8 @@ func AppendAck(dst []byte, a Ack) ([]byte, error) {
 	return dst, nil
 }
 
-// DecodeAck reads an acknowledgement, strictly. An error wraps ErrMalformed. The
-// result holds no part of b.
+// DecodeAck reads an acknowledgement, strictly but for a newline at its end. An
+// error wraps ErrMalformed. The result holds no part of b.
 func DecodeAck(b []byte) (Ack, error) {
 	a, err := decodeAck(b)
 	if err != nil {
@@ -343,6 +344,7 @@ func decodeAck(b []byte) (a rawAck, err error) {
 	if len(b) > MaxAckSize {
 		return a, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
 	}
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
 	rest, ok := bytes.CutPrefix(b, []byte(ackPrefix))
 	// The id may hold any text, so the last separator is the real one.
 	cut := bytes.LastIndex(rest, []byte(ackMiddle))

@@ -144,12 +144,14 @@ func AppendHello(dst []byte, h Hello) ([]byte, error) {
 	return dst, nil
 }
 
-// Decode reads a datagram, strictly: nothing but the four forms of the wire
-// format. An error wraps ErrMalformed. The result holds no part of b.
+// Decode reads a datagram, strictly: nothing but the four forms of the wire format,
+// with or without a newline at the end. An error wraps ErrMalformed. The result
+// holds no part of b.
 func Decode(b []byte) (h Hello, err error) {
 	if len(b) > MaxSize {
 		return Hello{}, malformed("%d bytes, the limit is %d", len(b), MaxSize)
 	}
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
 	rest, ok := bytes.CutPrefix(b, []byte(helloPrefix))
 	if !ok {
 		if rest, h.Bye = bytes.CutPrefix(b, []byte(byePrefix)); !h.Bye {
