@@ -15,8 +15,8 @@ import (
 const (
 	// MaxNameLen is the longest name.
 	MaxNameLen = 64
-	// MaxSize is the longest datagram.
-	MaxSize = len(helloPrefix) + MaxNameLen + len("|") + idLen
+	// MaxSize is the longest datagram in bytes, with a newline at its end.
+	MaxSize = len(helloPrefix) + MaxNameLen + len("|") + idLen + len("\r\n")
 )
 
 // Errors that callers can branch on with errors.Is.
