@@ -11,18 +11,12 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -230,67 +224,6 @@ func (r *runner) only() {
 	})
 }
 
-// references prepares the programs in C and Python, and returns how to run them.
-func (r *runner) references(ctx context.Context, dir string) (receive, send, python []string) {
-	write := func(name string) string {
-		text, err := reference.ReadFile("reference/" + name) // cannot fail: it is embedded
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
-		}
-		if err != nil {
-			r.missing(name, err)
-		}
-		return filepath.Join(dir, name)
-	}
-	if path, err := lookPath(os.Getenv("CC"), "cc", "gcc", "clang"); err != nil {
-		r.missing("the references in C", err)
-	} else {
-		r.cfg.Progress("compiling the references in C")
-		compile := func(name string) []string {
-			program := filepath.Join(dir, name)
-			text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write(name+".c")).CombinedOutput()
-			if err != nil {
-				r.missing("the references in C", fmt.Errorf("%s: %w: %s", path, err, lastLine(text)))
-				return nil
-			}
-			r.report.Machine.C = version(ctx, path)
-			return []string{program}
-		}
-		receive = compile("receive")
-		if runtime.GOOS == "linux" {
-			send = compile("send")
-		}
-	}
-	if path, err := lookPath("python3"); err != nil {
-		r.missing("the references in Python", err)
-	} else {
-		python, r.report.Machine.Python = []string{path, write("receive.py")}, version(ctx, path)
-	}
-	return receive, send, python
-}
-
-// lookPath returns the first of the programs that there is.
-func lookPath(names ...string) (string, error) {
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("there is no %s on this machine", names[len(names)-1])
-}
-
-// version returns what a program says of itself in one line.
-func version(ctx context.Context, path string) string {
-	text, _ := exec.CommandContext(ctx, path, "--version").Output()
-	line, _, _ := strings.Cut(string(text), "\n")
-	return line
-}
-
-func lastLine(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
-}
-
 func (r *runner) run(ctx context.Context) error {
 	for round := range r.cfg.Rounds {
 		for _, s := range r.subjects {
@@ -444,72 +377,4 @@ func (r *runner) idle(ctx context.Context) error {
 		r.report.addIdle(w.name, Idle{w.sockets, (cpu - w.cpu).Seconds() / seconds, float64(wakeUps-w.wakeUps) / seconds})
 	}
 	return nil
-}
-
-const (
-	// patience is how long a process may take to start and to end, beside the time of
-	// the measurement: Python on a busy machine.
-	patience = 10 * time.Second
-	// settle is the most that an idle process is left alone before it is watched.
-	settle = 2 * time.Second
-)
-
-// process is one process of the benchmark.
-type process struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	errors bytes.Buffer // may be read after end
-}
-
-// start runs a command on the core of the receiver (0) or of the sender (1). It
-// ends with ctx.
-func (r *runner) start(ctx context.Context, core int, command []string, args ...string) (*process, error) {
-	args = append(slices.Clone(command[1:]), args...)
-	p := &process{cmd: exec.CommandContext(ctx, command[0], args...)}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	p.cmd.Stderr = &p.errors
-	if len(r.cores) < 2 {
-		err = p.cmd.Start()
-	} else {
-		err = startOn(p.cmd, r.cores[core])
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", filepath.Base(command[0]), err)
-	}
-	return p, nil
-}
-
-// result waits for the next line and decodes it.
-func (p *process) result(to any) error {
-	line, err := p.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, to)
-	}
-	if err != nil {
-		return p.explain(err)
-	}
-	return nil
-}
-
-// explain ends the process, and adds to err what it has said.
-func (p *process) explain(err error) error {
-	p.end()
-	if text := lastLine(p.errors.Bytes()); text != "" {
-		return errors.New(text)
-	}
-	return fmt.Errorf("no result within %v: %w", patience, err)
-}
-
-// end kills the process and waits for its end.
-func (p *process) end() {
-	_ = p.cmd.Process.Kill() // it may have ended
-	_ = p.cmd.Wait()         // that it was killed is no news
 }
