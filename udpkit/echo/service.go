@@ -29,8 +29,6 @@ const (
 	// writeBuffer has room for the longest datagram on systems whose default has
 	// not (macOS: 9,216 bytes).
 	writeBuffer = 128 << 10
-	// longestPause is how long a server rests between failures to receive.
-	longestPause = 100 * time.Millisecond
 )
 
 // service is what [Server] and [Responder] have in common.
@@ -126,8 +124,9 @@ func (s *service) Close() error {
 	return nil
 }
 
-// Run answers until ctx ends, and returns nil. It returns an error if the server
-// is closed or ran before; that of a closed one satisfies net.ErrClosed.
+// Run answers until ctx ends, and returns nil. A failure to receive that passes by
+// itself is reported and counted. Run returns an error if receiving fails for good, or
+// if the server is closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *service) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.running {
@@ -177,7 +176,8 @@ func (s *service) Run(ctx context.Context) error {
 
 // receive reads until ctx ends.
 func (s *service) receive(ctx context.Context, accept func(request)) error {
-	rest := time.Duration(0)
+	var failures batch.Failures
+	failing := false
 	for {
 		d := s.reader.Next()
 		if d == nil {
@@ -188,13 +188,16 @@ func (s *service) receive(ctx context.Context, accept func(request)) error {
 				return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
 			case err != nil:
 				s.count(&s.stats.ReadErrors)
-				if rest == 0 {
+				if !failing {
+					failing = true
 					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", err)})
 				}
-				rest = min(max(2*rest, time.Millisecond), longestPause)
-				wait(ctx, rest)
+				if !failures.Rest(ctx, err) && ctx.Err() == nil {
+					return fmt.Errorf("the server on %v cannot receive any more: %w", s.conn.LocalAddr(), err)
+				}
 			default:
-				rest = 0
+				failing = false
+				failures.Over()
 			}
 			continue
 		}

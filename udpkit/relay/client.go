@@ -189,6 +189,7 @@ func (c *client) fail(err error) {
 // receive takes datagrams from the socket until ctx ends.
 func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) error {
 	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	var failures batch.Failures
 	for {
 		for d := reader.Next(); d != nil; d = reader.Next() {
 			c.handle(a, d.Payload)
@@ -199,15 +200,13 @@ func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) err
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-		case refused(err):
+			failures.Over()
+		case refused(err): // an answer to what was sent, once for each
 			c.refusedNow()
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
-		default: // what a network reports may pass; keep trying is what was asked for
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(minRetry):
+		default:
+			c.failing(err)
+			if !failures.Rest(ctx, err) && ctx.Err() == nil {
+				return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
 			}
 		}
 	}
@@ -226,6 +225,16 @@ func (c *client) refusedNow() {
 	c.gone = true
 	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? Trying on", c.server))
 	c.poke()
+}
+
+// failing tells why nothing can be received. While the client is registered it waits for
+// the silence that follows, which may be short enough to do no harm.
+func (c *client) failing(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.up && !errors.Is(err, net.ErrClosed) {
+		c.down(fmt.Sprintf("cannot receive: %v; trying on", err))
+	}
 }
 
 // poke has act look at what is due, with mu held.
