@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -58,7 +57,7 @@ type request struct {
 
 // open opens the socket of a service.
 func (s *service) open(listen netip.AddrPort, limit int) error {
-	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer})
+	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
 	}
@@ -67,9 +66,6 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 	}
 	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
 	reader, err := batch.New(conn, batch.Config{Size: 65535, Single: true})
-	if err == nil {
-		err = forbidBroadcast(conn)
-	}
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("the server cannot use %v: %w", listen, err)
@@ -77,20 +73,6 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 	s.conn, s.reader = conn, reader
 	s.guard = newGuard(s.Addr().Port(), limit)
 	return nil
-}
-
-// forbidBroadcast makes the system refuse to send to a broadcast address, which
-// package net has allowed: which addresses are one only the system knows.
-func forbidBroadcast(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var set error
-	if err := raw.Control(func(fd uintptr) { set = setBroadcast(fd, 0) }); err != nil {
-		return err
-	}
-	return os.NewSyscallError("setsockopt SO_BROADCAST", set)
 }
 
 // Addr returns the address that is listened on.

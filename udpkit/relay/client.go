@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 const (
@@ -68,7 +69,7 @@ func newClient(role Role, server netip.AddrPort, username string, onEvent func(E
 	if !server.IsValid() {
 		server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)
 	}
-	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); server.Port() == 0 || server.Addr().IsUnspecified() || server.Addr().IsMulticast() {
+	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); sock.CheckPeer(server) != nil {
 		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
 	}
 	return &client{

@@ -163,7 +163,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer})
+	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
@@ -393,7 +393,7 @@ func (s *Server) Clients() []ClientInfo {
 // handle takes one datagram. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from netip.AddrPort) {
 	f, err := parse(b)
-	if err != nil || from.Port() == 0 {
+	if err != nil || sock.CheckPeer(from) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()
@@ -519,7 +519,9 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 // refuse says no, with mu held.
 func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
 	s.stats.Refused[reason]++
-	_ = s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to)
+	if s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to) != nil {
+		s.stats.SendErrors++
+	}
 }
 
 // welcome confirms a registration, with mu held.
