@@ -156,7 +156,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Listen.Addr().Is6() {
 		own = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	c.ackConn, err = sock.ListenUDP(ctx, own, sock.Options{})
+	c.ackConn, err = sock.ListenUDP(ctx, own, sock.Options{NoBroadcast: true})
 	if err != nil {
 		c.conn.Close()
 		return nil, fmt.Errorf("the client cannot open a socket for acknowledgements: %w", err)
@@ -460,8 +460,8 @@ func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) error {
 // sendAck sends, with mu held. It returns an error only if the one before was
 // sent.
 func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
-	if a := to.Addr(); a.IsMulticast() || a == limitedBroadcast || a.IsUnspecified() || to.Port() == 0 {
-		err = fmt.Errorf("message %d has the forged source %v, nothing is sent there", ack.MessageID, to)
+	if err = sock.CheckPeer(to); err != nil {
+		err = fmt.Errorf("%w: %v", err, to)
 	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
 		_, err = c.ack(c.ackBuf, to)
 	}

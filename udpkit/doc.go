@@ -30,7 +30,10 @@
 //     carry no proof of origin.
 //   - What is refused or dropped is counted in [ClientSummary].
 //
-// An acknowledgement means that the client has decoded the message.
+// An acknowledgement means that the client has decoded the message. A message whose
+// source is forged beyond doubt, a broadcast, multicast or unspecified address or
+// port 0, is delivered like any other and not acknowledged: the answer would go to
+// many hosts. It counts in ClientSummary.AckErrors.
 //
 // # Wire format
 //

@@ -341,14 +341,13 @@ func (r *receiver) Close() error {
 // session is one call of Receive: what every style's loop works with. Closing the receiver ends its ctx, so that a
 // loop has one thing to watch.
 type session struct {
-	ctx     context.Context
-	conn    *net.UDPConn
-	cfg     ReceiverConfig
-	handle  Handler
-	reader  *batch.Reader
-	dropped *atomic.Uint64
-	// pause is how long to rest after the next transient error; used by the reading goroutine only.
-	pause time.Duration
+	ctx      context.Context
+	conn     *net.UDPConn
+	cfg      ReceiverConfig
+	handle   Handler
+	reader   *batch.Reader
+	dropped  *atomic.Uint64
+	failures batch.Failures // of the goroutine that reads
 }
 
 // errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
@@ -363,17 +362,11 @@ func (s *session) next(wait bool) (*Datagram, error) {
 		if err := s.reader.Read(wait); err != nil {
 			return nil, err
 		}
-		s.pause = 0
+		s.failures.Over()
 		d = s.reader.Next()
 	}
 	return (*Datagram)(d), nil
 }
-
-// Pauses after transient errors: none after the first, then from the shortest to the longest, doubling.
-const (
-	shortestPause = time.Millisecond
-	longestPause  = 100 * time.Millisecond
-)
 
 // failed decides about a read error, the same for all styles. It returns nil if reading should go on, and else what
 // Receive shall return.
@@ -391,27 +384,12 @@ func (s *session) failed(err error) error {
 			return context.Cause(s.ctx)
 		}
 		return nil
-	case isTransient(err):
-		return s.rest()
+	case s.failures.Rest(s.ctx, err):
+		return nil
+	case s.ctx.Err() != nil:
+		return context.Cause(s.ctx)
 	}
 	return fmt.Errorf("receive on %s: %w", s.conn.LocalAddr(), err)
-}
-
-// rest waits between two transient errors, longer each time, so that they cannot make a loop spin.
-func (s *session) rest() error {
-	pause := s.pause
-	s.pause = min(max(2*pause, shortestPause), longestPause)
-	if pause == 0 {
-		return nil
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	case <-timer.C:
-		return nil
-	}
 }
 
 // interruptReads makes blocking reads of s.conn fail once ctx ends, by way of a read deadline in the past: one timer

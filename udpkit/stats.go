@@ -103,7 +103,8 @@ type ClientSummary struct {
 	// Timeouts counts the silences that were longer than ClientConfig.Timeout.
 	Timeouts uint64 `json:"timeouts"`
 	// Acknowledged counts acknowledgements that were sent, AckErrors those that
-	// could not be.
+	// could not be, or would have gone to a broadcast, multicast or unspecified
+	// address or port 0, which no server has.
 	Acknowledged uint64 `json:"acknowledged"`
 	AckErrors    uint64 `json:"ack_errors"`
 	// Servers counts the runs of servers that were heard, Forgotten those of

@@ -1,9 +1,11 @@
 package beacon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -195,8 +197,9 @@ func (b *Beacon) Close() error {
 // Run sends the first HELLO at once and then one an interval, and receives those
 // of others, until ctx or MaxRuntime ends it; then it says goodbye and returns
 // nil. A network that fails does not end it: failures are counted and reported,
-// and sending goes on. It returns an error if the beacon is closed or ran before;
-// that of a closed one satisfies net.ErrClosed.
+// and sending goes on, and receiving after anything that passes by itself. It returns
+// an error if receiving fails for good, or if the beacon is closed or ran before; that
+// of a closed one satisfies net.ErrClosed.
 func (b *Beacon) Run(ctx context.Context) error {
 	return b.run(ctx, b.receive)
 }
@@ -301,17 +304,53 @@ func (b *Beacon) say(h Hello) {
 	b.failing = failing
 }
 
-// receive reads until ctx ends or the socket fails.
+// receive reads until ctx ends or the socket fails for good.
 func (b *Beacon) receive(ctx context.Context) error {
 	release := context.AfterFunc(ctx, func() { _ = b.network.recv.SetReadDeadline(time.Unix(1, 0)) })
 	defer release()
+	return b.readAll(ctx, b.reader)
+}
+
+// reader is where datagrams come from: batch.Reader, or a test's.
+type reader interface {
+	Next() *batch.Datagram
+	Read(wait bool) error
+}
+
+func (b *Beacon) readAll(ctx context.Context, from reader) error {
+	var failures batch.Failures
+	var failing error // what has been reported
 	for {
-		for d := b.reader.Next(); d != nil; d = b.reader.Next() {
+		for d := from.Next(); d != nil; d = from.Next() {
 			b.handle(d.Payload, d.Truncated, d.Source, d.Received)
 		}
-		if err := b.reader.Read(true); err != nil {
+		err := from.Read(true)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil || failing != nil {
+			b.received(err, failing)
+			failing = err
+		}
+		if err == nil {
+			failures.Over()
+		} else if !failures.Rest(ctx, err) {
 			return err
 		}
+	}
+}
+
+// received notes whether a read has worked, and reports it if the one before was different.
+func (b *Beacon) received(err, before error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.stats.ReadErrors++
+	}
+	event := ErrorEvent{Err: cmp.Or(err, before), Ended: err == nil, At: time.Now()}
+	event.Text = fmt.Sprintf("cannot receive: %v", event.Err)
+	if (err == nil || before == nil) && !errors.Is(err, net.ErrClosed) { // Run says that
+		b.emit(event)
 	}
 }
 

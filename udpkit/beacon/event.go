@@ -48,7 +48,7 @@ type PeerEvent struct {
 type ErrorEvent struct {
 	Err       error          `json:"-"`
 	Text      string         `json:"error"`
-	Target    netip.AddrPort `json:"target,omitzero"`     // the address it concerns
+	Target    netip.AddrPort `json:"target,omitzero"`     // the address it concerns; none if it is about receiving
 	Interface string         `json:"interface,omitempty"` // and the interface, for multicast
 	Ended     bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
 	At        time.Time      `json:"at"`
@@ -59,6 +59,7 @@ type Stats struct {
 	Runtime       time.Duration `json:"runtime_ns"`
 	Sent          uint64        `json:"sent"`           // HELLOs, one an interval however many targets it has
 	SendErrors    uint64        `json:"send_errors"`    // targets that the system refused
+	ReadErrors    uint64        `json:"read_errors"`    // failures to receive
 	Heard         uint64        `json:"heard"`          // well-formed datagrams of others
 	Own           uint64        `json:"own"`            // of this beacon itself, skipped
 	Malformed     uint64        `json:"malformed"`      // datagrams that were not of the wire format

@@ -3,16 +3,22 @@ package beacon
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 )
 
 // The tests here run a beacon without a socket on the clock of testing/synctest:
@@ -254,5 +260,72 @@ func TestSlowCallback(t *testing.T) {
 		assert.Positive(t, s.Stats().EventsDropped)
 		close(block)
 		stop()
+	})
+}
+
+// badReader is a socket that is read in vain. It fails with what is in errs, again and
+// again until the next is there; nil is a read that works, once.
+type badReader struct {
+	errs  chan error
+	last  error
+	reads atomic.Int32
+}
+
+func (*badReader) Next() *batch.Datagram { return nil }
+
+func (r *badReader) Read(bool) error {
+	r.reads.Add(1)
+	if r.last == nil {
+		r.last = <-r.errs
+		return r.last
+	}
+	select {
+	case r.last = <-r.errs:
+	default:
+	}
+	return r.last
+}
+
+// passing returns an error of reading that passes by itself.
+func passing() error {
+	errno := syscall.ECONNREFUSED
+	if runtime.GOOS == "windows" {
+		errno = 10054 // WSAECONNRESET
+	}
+	return &net.OpError{Op: "read", Err: os.NewSyscallError("recvmsg", errno)}
+}
+
+// TestReadFails: reads that fail for a while are told when that begins and when it ends,
+// and are no reason to spin; the HELLOs go on. An error that stays is the end.
+func TestReadFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []ErrorEvent
+		cfg, err := Config{OnEvent: func(e Event) {
+			if e, ok := e.(ErrorEvent); ok {
+				told = append(told, e)
+			}
+		}}.withDefaults(1)
+		require.NoError(t, err)
+		b := newBeacon(cfg, 1, func([]byte) []failure { return nil })
+		from := &badReader{errs: make(chan error)}
+		ended := make(chan error)
+		go func() { ended <- b.run(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
+		from.errs <- passing()
+		time.Sleep(10 * time.Second)
+		reads := from.reads.Load()
+		assert.LessOrEqual(t, reads, int32(9+100), "0, 1, 2, ... 64, then every 100 ms")
+		assert.GreaterOrEqual(t, b.Stats().Sent, uint64(12))
+		assert.EqualValues(t, reads, b.Stats().ReadErrors)
+		from.errs <- nil
+		from.errs <- io.ErrNoProgress
+		err = <-ended
+		assert.ErrorIs(t, err, io.ErrNoProgress)
+		assert.ErrorContains(t, err, "the beacon cannot receive any more")
+		require.Len(t, told, 3)
+		for i, ended := range []bool{false, true, false} {
+			assert.Equal(t, ended, told[i].Ended)
+			assert.Contains(t, told[i].Text, "cannot receive: ")
+		}
+		assert.Equal(t, told[0].Err, told[1].Err)
 	})
 }

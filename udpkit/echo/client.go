@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 // DefaultTimeout is how long a client waits for a reply.
@@ -195,8 +197,8 @@ func Send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.D
 
 // check returns an error that wraps ErrConfig.
 func check(to netip.AddrPort, timeout time.Duration) error {
-	addr := to.Addr().Unmap()
-	if !to.IsValid() || to.Port() == 0 || addr.IsMulticast() || addr == broadcastV4 {
+	// An unspecified address is this host, as the system sees it.
+	if !to.IsValid() || !to.Addr().IsUnspecified() && sock.CheckPeer(to) != nil || to.Port() == 0 {
 		return fmt.Errorf("%w: %v is not the address and port of a server", ErrConfig, to)
 	}
 	if timeout < 0 {

@@ -1,73 +1,24 @@
 package echo_test
 
 import (
-	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"runtime"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// Sources that no socket can have take a raw socket, and hence a network
-// namespace: TestForgedSources starts this binary again in one, as
-// TestForgedSourcesInside. That takes no privilege where the system allows user
-// namespaces.
-const insideVariable = "UDPKIT_TEST_INSIDE"
-
-// unsupported is printed where the namespace cannot be used.
-const unsupported = "no raw socket here"
-
-func TestForgedSources(t *testing.T) {
-	if os.Getenv(insideVariable) != "" {
-		t.Skip("this is the inside")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		testenv.Skip(t, "the ip command (package iproute2) is not installed")
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestForgedSourcesInside$", "-test.v", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), unsupported) || cmd.ProcessState == nil {
-		testenv.Skip(t, "no network namespaces here: %v\n%s", err, out)
-	}
-	require.NoError(t, err, "%s", out)
-	t.Logf("%s", out)
-}
+func TestForgedSources(t *testing.T) { testenv.InNamespace(t, "TestForgedSourcesInside") }
 
 func TestForgedSourcesInside(t *testing.T) {
-	if os.Getenv(insideVariable) == "" {
-		t.Skip("TestForgedSources runs this")
-	}
-	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
-	if err != nil {
-		fmt.Println(unsupported, err)
-		t.FailNow()
-	}
-	defer unix.Close(raw)
-	for _, args := range []string{"link set lo up", "address add 10.9.8.7/24 dev lo"} {
-		out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
+	forge := testenv.Forge(t)
 	events := make(chan echo.Event, 10)
 	s, stop := newServer(t, echo.ServerConfig{
 		Listen: netip.MustParseAddrPort("0.0.0.0:12345"),
@@ -94,7 +45,7 @@ func TestForgedSourcesInside(t *testing.T) {
 	}
 	for _, test := range tests {
 		source := netip.MustParseAddrPort(test.source)
-		require.NoError(t, unix.Sendto(raw, packet(source, "x"), 0, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		forge(source, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), echo.DefaultPort), []byte("x"))
 		select {
 		case e := <-events:
 			assert.Equal(t, test.kind, e.Kind, test.source)
@@ -109,22 +60,6 @@ func TestForgedSourcesInside(t *testing.T) {
 	stop()
 	assert.EqualValues(t, len(tests), s.Stats().Received)
 	complete(t, s.Stats())
-}
-
-// packet returns an IPv4 packet with a UDP datagram (RFC 791, RFC 768) to the
-// default port on 127.0.0.1. The system fills in the checksum of IPv4; UDP's may
-// be 0.
-func packet(source netip.AddrPort, payload string) []byte {
-	b := make([]byte, 28, 28+len(payload))
-	b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_UDP
-	binary.BigEndian.PutUint16(b[2:], uint16(cap(b)))
-	host := source.Addr().As4()
-	copy(b[12:], host[:])
-	copy(b[16:], []byte{127, 0, 0, 1})
-	binary.BigEndian.PutUint16(b[20:], source.Port())
-	binary.BigEndian.PutUint16(b[22:], echo.DefaultPort)
-	binary.BigEndian.PutUint16(b[24:], uint16(8+len(payload)))
-	return append(b, payload...)
 }
 
 // A million forged sources take no memory, and each client among them is answered

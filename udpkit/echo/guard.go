@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 const (
@@ -24,12 +26,9 @@ const (
 // The reasons to refuse a datagram. They are made once: a flood must not cost
 // memory.
 var (
-	errNoPort   = errors.New("its source has port 0")
-	errNoHost   = errors.New("its source is no host's address")
-	errOwnPort  = errors.New("its source has the server's own port: two servers would answer each other for ever")
-	errOwnText  = errors.New("it is an answer itself")
-	errNonstop  = fmt.Errorf("its source has had its share of answers without a pause of %v", pause)
-	broadcastV4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	errOwnPort = errors.New("its source has the server's own port: two servers would answer each other for ever")
+	errOwnText = errors.New("it is an answer itself")
+	errNonstop = fmt.Errorf("its source has had its share of answers without a pause of %v", pause)
 )
 
 // guard decides who is answered, so that no two servers answer each other for
@@ -54,17 +53,14 @@ func newGuard(port uint16, limit int) *guard {
 
 // refuse returns why a source gets no answer now, or nil and counts one.
 func (g *guard) refuse(source netip.AddrPort, now time.Time) error {
-	addr := source.Addr()
-	switch {
-	case source.Port() == 0:
-		return errNoPort
-	case !addr.IsValid(), addr.IsUnspecified(), addr.IsMulticast(), addr == broadcastV4:
-		return errNoHost // other broadcast addresses: see forbidBroadcast
-	case source.Port() == g.port:
+	if err := sock.CheckPeer(source); err != nil {
+		return err
+	}
+	if source.Port() == g.port {
 		return errOwnPort
 	}
 	var key [18]byte
-	host := addr.As16()
+	host := source.Addr().As16()
 	binary.BigEndian.PutUint16(key[copy(key[:], host[:]):], source.Port())
 	b := &g.table[maphash.Bytes(g.seed, key[:])%buckets]
 	at := now.Sub(g.began)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -29,8 +28,6 @@ const (
 	// writeBuffer has room for the longest datagram on systems whose default has
 	// not (macOS: 9,216 bytes).
 	writeBuffer = 128 << 10
-	// longestPause is how long a server rests between failures to receive.
-	longestPause = 100 * time.Millisecond
 )
 
 // service is what [Server] and [Responder] have in common.
@@ -60,7 +57,7 @@ type request struct {
 
 // open opens the socket of a service.
 func (s *service) open(listen netip.AddrPort, limit int) error {
-	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer})
+	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
 	}
@@ -69,9 +66,6 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 	}
 	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
 	reader, err := batch.New(conn, batch.Config{Size: 65535, Single: true})
-	if err == nil {
-		err = forbidBroadcast(conn)
-	}
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("the server cannot use %v: %w", listen, err)
@@ -79,20 +73,6 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 	s.conn, s.reader = conn, reader
 	s.guard = newGuard(s.Addr().Port(), limit)
 	return nil
-}
-
-// forbidBroadcast makes the system refuse to send to a broadcast address, which
-// package net has allowed: which addresses are one only the system knows.
-func forbidBroadcast(conn *net.UDPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var set error
-	if err := raw.Control(func(fd uintptr) { set = setBroadcast(fd, 0) }); err != nil {
-		return err
-	}
-	return os.NewSyscallError("setsockopt SO_BROADCAST", set)
 }
 
 // Addr returns the address that is listened on.
@@ -126,8 +106,9 @@ func (s *service) Close() error {
 	return nil
 }
 
-// Run answers until ctx ends, and returns nil. It returns an error if the server
-// is closed or ran before; that of a closed one satisfies net.ErrClosed.
+// Run answers until ctx ends, and returns nil. A failure to receive that passes by
+// itself is reported and counted. Run returns an error if receiving fails for good, or
+// if the server is closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *service) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.running {
@@ -177,7 +158,8 @@ func (s *service) Run(ctx context.Context) error {
 
 // receive reads until ctx ends.
 func (s *service) receive(ctx context.Context, accept func(request)) error {
-	rest := time.Duration(0)
+	var failures batch.Failures
+	failing := false
 	for {
 		d := s.reader.Next()
 		if d == nil {
@@ -188,13 +170,16 @@ func (s *service) receive(ctx context.Context, accept func(request)) error {
 				return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
 			case err != nil:
 				s.count(&s.stats.ReadErrors)
-				if rest == 0 {
+				if !failing {
+					failing = true
 					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", err)})
 				}
-				rest = min(max(2*rest, time.Millisecond), longestPause)
-				wait(ctx, rest)
+				if !failures.Rest(ctx, err) && ctx.Err() == nil {
+					return fmt.Errorf("the server on %v cannot receive any more: %w", s.conn.LocalAddr(), err)
+				}
 			default:
-				rest = 0
+				failing = false
+				failures.Over()
 			}
 			continue
 		}

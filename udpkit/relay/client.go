@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 const (
@@ -68,7 +69,7 @@ func newClient(role Role, server netip.AddrPort, username string, onEvent func(E
 	if !server.IsValid() {
 		server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)
 	}
-	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); server.Port() == 0 || server.Addr().IsUnspecified() || server.Addr().IsMulticast() {
+	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); sock.CheckPeer(server) != nil {
 		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
 	}
 	return &client{
@@ -189,6 +190,7 @@ func (c *client) fail(err error) {
 // receive takes datagrams from the socket until ctx ends.
 func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) error {
 	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	var failures batch.Failures
 	for {
 		for d := reader.Next(); d != nil; d = reader.Next() {
 			c.handle(a, d.Payload)
@@ -199,15 +201,13 @@ func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) err
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-		case refused(err):
+			failures.Over()
+		case refused(err): // an answer to what was sent, once for each
 			c.refusedNow()
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
-		default: // what a network reports may pass; keep trying is what was asked for
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(minRetry):
+		default:
+			c.failing(err)
+			if !failures.Rest(ctx, err) && ctx.Err() == nil {
+				return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
 			}
 		}
 	}
@@ -226,6 +226,16 @@ func (c *client) refusedNow() {
 	c.gone = true
 	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? Trying on", c.server))
 	c.poke()
+}
+
+// failing tells why nothing can be received. While the client is registered it waits for
+// the silence that follows, which may be short enough to do no harm.
+func (c *client) failing(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.up && !errors.Is(err, net.ErrClosed) {
+		c.down(fmt.Sprintf("cannot receive: %v; trying on", err))
+	}
 }
 
 // poke has act look at what is due, with mu held.

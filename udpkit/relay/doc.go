@@ -105,7 +105,10 @@
 //
 // # Trust
 //
-// The cookie keeps a server from being used against others, and a client's ID, 64
+// The cookie keeps a server from being used against others, as does that nothing is
+// ever sent to a broadcast, multicast or unspecified address or to port 0, whatever
+// comes from there: that counts as malformed or, where only the system knows that an
+// address is a broadcast one, as an error of sending. A client's ID, 64
 // random bits, keeps those who cannot read the traffic from sending in its name. Who
 // can read it can do that, and reads all messages: there is no encryption and no
 // password, everybody who reaches the port can read and write. Use it on a network

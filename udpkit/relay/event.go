@@ -127,7 +127,7 @@ type ServerStats struct {
 	Left       map[Reason]uint64 `json:"left,omitempty"`    // clients
 	Refused    map[Reason]uint64 `json:"refused,omitempty"` // registrations
 	Busy       uint64            `json:"busy"`              // registrations dropped since too many were under way; they are tried again
-	Malformed  uint64            `json:"malformed"`         // datagrams that are none of the protocol's
+	Malformed  uint64            `json:"malformed"`         // datagrams that are none of the protocol's, or from an address that no host has
 	Unknown    uint64            `json:"unknown"`           // datagrams of clients that are not registered
 	Stored     uint64            `json:"stored"`            // messages of writers, once stored
 	Duplicates uint64            `json:"duplicates"`        // messages that came again

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/ipv4"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -183,4 +184,41 @@ func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+func TestForgedSources(t *testing.T) { testenv.InNamespace(t, "TestForgedSourcesInside") }
+
+// TestForgedSourcesInside: nothing goes out to an address that no host has, whatever is
+// said in its name.
+func TestForgedSourcesInside(t *testing.T) {
+	forge := testenv.Forge(t)
+	victim, err := net.ListenUDP("udp4", &net.UDPAddr{Port: 5000}) // hears broadcasts too
+	require.NoError(t, err)
+	defer victim.Close()
+	s := serve(t, relay.ServerConfig{})
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Addr().Port())
+	ping := []byte("ur\x01\x06\x00\x00\x00\x00\x00\x00\x00\x07") // of nobody: answered with a reset
+	sources := []string{
+		"127.0.0.1:0", "224.0.0.1:5000", "255.255.255.255:5000", "127.255.255.255:5000", "10.9.8.255:5000",
+		"127.0.0.1:5000", // the only one that may be answered
+	}
+	for _, source := range sources {
+		forge(netip.MustParseAddrPort(source), to, hello(7, relay.RoleReader, "ann", nil))
+		forge(netip.MustParseAddrPort(source), to, ping)
+	}
+	_ = victim.SetReadDeadline(time.Now().Add(patience))
+	var kinds []byte
+	for buf := make([]byte, 100); len(kinds) < 2; {
+		n, from, err := victim.ReadFromUDPAddrPort(buf)
+		require.NoError(t, err)
+		require.Greater(t, n, 4)
+		assert.Equal(t, to, from)
+		kinds = append(kinds, buf[3])
+	}
+	assert.Equal(t, []byte{2, 5}, kinds, "a challenge and a reset")
+	stats := s.Stats()
+	assert.EqualValues(t, 2*3, stats.Malformed)
+	assert.EqualValues(t, 2*2, stats.SendErrors, "the system knows which addresses are broadcast ones")
+	assert.EqualValues(t, 3, stats.Challenged)
+	assert.EqualValues(t, 3, stats.Unknown)
 }

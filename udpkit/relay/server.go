@@ -163,7 +163,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer})
+	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
@@ -215,8 +215,9 @@ func (s *Server) Close() error {
 }
 
 // Run serves clients until ctx ends, tells them so, and returns nil. A log that
-// fails is reported by an ErrorEvent and tried again. It returns an error if the
-// server is closed or ran before; that of a closed one satisfies net.ErrClosed.
+// fails is reported by an ErrorEvent and tried again, and so is receiving that fails for
+// a while. It returns an error if receiving fails for good, or if the server is closed
+// or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
 	reader, err := batch.New(s.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
@@ -227,29 +228,43 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	return s.run(ctx, StartEvent{At: time.Now(), Local: s.Addr()}, func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })()
-		for {
-			for d := reader.Next(); d != nil; d = reader.Next() {
-				if d.Truncated {
-					s.mu.Lock()
-					s.stats.Malformed++
-					s.mu.Unlock()
-					continue
-				}
-				s.handle(d.Payload, d.Source)
+		return s.readAll(ctx, reader)
+	})
+}
+
+// reader is where datagrams come from: batch.Reader, or a test's.
+type reader interface {
+	Next() *batch.Datagram
+	Read(wait bool) error
+}
+
+// readAll takes datagrams until ctx ends, or reading fails for good.
+func (s *Server) readAll(ctx context.Context, from reader) error {
+	var failures batch.Failures
+	for {
+		for d := from.Next(); d != nil; d = from.Next() {
+			if d.Truncated {
+				s.mu.Lock()
+				s.stats.Malformed++
+				s.mu.Unlock()
+				continue
 			}
-			s.pump()
-			err := reader.Read(true)
-			if ctx.Err() != nil {
-				return nil
-			}
-			if errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("the relay cannot go on: %w", err)
-			}
-			// Another error is about one datagram, as Windows reports that an earlier
-			// one found nobody (WSAECONNRESET).
+			s.handle(d.Payload, d.Source)
+		}
+		s.pump()
+		err := from.Read(true)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, net.ErrClosed) { // run says that
 			s.report("receiving", err)
 		}
-	})
+		if err == nil {
+			failures.Over()
+		} else if !failures.Rest(ctx, err) && ctx.Err() == nil {
+			return fmt.Errorf("the relay cannot go on: %w", err)
+		}
+	}
 }
 
 // run is Run, with the datagrams from serve.
@@ -378,7 +393,7 @@ func (s *Server) Clients() []ClientInfo {
 // handle takes one datagram. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from netip.AddrPort) {
 	f, err := parse(b)
-	if err != nil || from.Port() == 0 {
+	if err != nil || sock.CheckPeer(from) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()
@@ -504,7 +519,9 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 // refuse says no, with mu held.
 func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
 	s.stats.Refused[reason]++
-	_ = s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to)
+	if s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to) != nil {
+		s.stats.SendErrors++
+	}
 }
 
 // welcome confirms a registration, with mu held.

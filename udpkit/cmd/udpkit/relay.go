@@ -46,7 +46,8 @@ func relayServerCommand() *cobra.Command {
 		Use:   "server",
 		Short: "Store what writers write, and deliver it to readers",
 		Long: "Store what writers write, and deliver it to readers. The log is in a directory of this machine, which belongs to one\n" +
-			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it.",
+			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of others in the\n" +
+			"cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			addr, err := netip.ParseAddr(address)
 			if err != nil {
@@ -54,6 +55,9 @@ func relayServerCommand() *cobra.Command {
 			}
 			if log.MaxMessages <= 0 {
 				return usageError{fmt.Errorf("--retain-messages %d: the log must keep a message", log.MaxMessages)}
+			}
+			if log.Name == "" {
+				return usageError{errors.New("--stream needs a name")}
 			}
 			log.Sync = store.Sync(sync)
 			if len(log.URLs) > 0 {
@@ -74,6 +78,7 @@ func relayServerCommand() *cobra.Command {
 	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine")
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
 	flags.StringSliceVar(&log.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
+	flags.StringVar(&log.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
 	flags.Int64Var(&log.MaxMessages, "retain-messages", store.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
@@ -85,6 +90,9 @@ func relayServerCommand() *cobra.Command {
 // serveRelay opens the log and runs a server with it.
 func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, opt hub.Options) error {
 	opened, err := store.Open(ctx, log)
+	if errors.Is(err, store.ErrForeign) {
+		return fmt.Errorf("%w with --stream NAME", err)
+	}
 	if err != nil {
 		return err
 	}

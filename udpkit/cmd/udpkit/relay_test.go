@@ -192,6 +192,23 @@ func TestRelayData(t *testing.T) {
 	assert.NoError(t, server.Wait())
 }
 
+// TestRelayStream: a log whose name is taken is refused, and the sentence says how to go on.
+func TestRelayStream(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	dir := t.TempDir()
+	first, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
+	first.interrupted(os.Interrupt)
+	second := command(t, "relay", "server", "--address", "127.0.0.1", "--port", "0", "--data", dir)
+	assert.Empty(t, second.rest())
+	_ = second.Wait()
+	assert.Equal(t, 2, second.ProcessState.ExitCode())
+	assert.Contains(t, second.stderr.String(), "the stream relay-clients is for relay-clients.m.*, not for relay.c.*.*; choose another name with --stream NAME (see ")
+	again, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
+	again.interrupted(os.Interrupt)
+}
+
 func TestRelayBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
 		{"relay server extra", `unexpected argument "extra"`},
@@ -203,6 +220,8 @@ func TestRelayBadArguments(t *testing.T) {
 		{"relay server --sync always --nats nats://127.0.0.1:9", "a setting of the NATS server"},
 		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
 		{"relay server --max-runtime -1s --data nowhere", "negative"},
+		{"relay server --stream= --data nowhere", "--stream needs a name"},
+		{"relay server --stream a.b --data nowhere", `the log's name "a.b"`},
 		{"relay reader", "--username is needed, such as --username ann"},
 		{"relay writer", "--username is needed"},
 		{"relay join", "--username is needed"},

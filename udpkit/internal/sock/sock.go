@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 )
 
@@ -22,10 +23,15 @@ type Options struct {
 	// ReadBuffer is the size of the kernel's receive buffer to ask for, in bytes; 0 leaves the system's default. The
 	// system may grant less, which is no error: see [ReadBuffer].
 	ReadBuffer int
+	// NoBroadcast is for sockets that answer: the system refuses to send to a broadcast address, of whatever subnet
+	// of this host, with an error that is syscall.EACCES. Only the system knows these addresses, at any time. See
+	// [CheckPeer] for the rest.
+	NoBroadcast bool
 }
 
 // ListenUDP opens a UDP socket bound to addr: an IPv4 one, or for an IPv6 address an IPv6-only one. Port 0 takes a
-// free port. The socket may send broadcasts (package net sets SO_BROADCAST). ctx is for the opening only.
+// free port. The socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the
+// opening only.
 //
 // If the port is taken, then [AddrInUse] of the error is true.
 func ListenUDP(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn, error) {
@@ -52,7 +58,26 @@ func ListenUDP(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPC
 	if opt.ReadBuffer > 0 {
 		growReadBuffer(conn, opt.ReadBuffer)
 	}
+	if opt.NoBroadcast {
+		if err := forbidBroadcast(conn); err != nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("listen udp %s: %w", addr, err)
+		}
+	}
 	return conn, nil
+}
+
+// forbidBroadcast undoes what package net has allowed.
+func forbidBroadcast(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	if err := raw.Control(func(fd uintptr) { set = setBroadcast(fd, 0) }); err != nil {
+		return err
+	}
+	return os.NewSyscallError("setsockopt SO_BROADCAST", set)
 }
 
 // control makes a ListenConfig.Control of a function that sets socket options.

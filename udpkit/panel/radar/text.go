@@ -142,6 +142,9 @@ func (t *text) end(p picture) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, short(s.Runtime))
 	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
+	if s.ReadErrors > 0 {
+		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
+	}
 	fmt.Fprintf(&b, "  peers      %d there, %d came, %d left, %d expired, %d refused\n", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused)
 	fmt.Fprintf(&b, "  heard      %d, and %d of its own, %d malformed, %d ignored\n", s.Heard, s.Own, s.Malformed, s.Ignored)
 	if s.KernelDropped > 0 || s.EventsDropped > 0 {

@@ -61,6 +61,14 @@
 // clients, the last 100,000; NAME-names the names that are taken, in memory, each for
 // its time. A server tells the others on the subject NAME.stored what it has stored, so
 // that they look at once, and not only every second. The user of NATS that the relay
-// is needs these subjects, _INBOX.>, and of $JS.API: INFO, STREAM.INFO, STREAM.CREATE,
-// STREAM.UPDATE, STREAM.MSG.GET, STREAM.MSG.DELETE and DIRECT.GET of the three streams.
+// is needs these subjects, _INBOX.>, and of $JS.API: INFO, STREAM.NAMES, and STREAM.INFO,
+// STREAM.CREATE, STREAM.UPDATE, STREAM.MSG.GET, STREAM.MSG.DELETE and DIRECT.GET of the
+// three streams.
+//
+// All three streams have "udpkit-relay-format" in their metadata, which says how to read
+// them. [Open] changes and makes nothing before it has looked at all three: if one of
+// them has no format or another one, or if a stream of another name stores what is sent
+// to one of the subjects, then the error wraps [ErrForeign], and everything in NATS is
+// left as it was. Streams from before all three had a format are refused like that too,
+// as there was no release with them: choose another name or directory, or delete them.
 package store

@@ -65,6 +65,10 @@ var (
 	ErrInUse = errors.New("the log's directory is in use")
 	// ErrDamaged tells that a log is there, but not as it was left.
 	ErrDamaged = errors.New("the log is damaged")
+	// ErrForeign tells that NATS has a stream with a name or a subject of the log that is
+	// not the log's, or is a later version's. Nothing has been changed; the way out is
+	// another Config.Name. An error that wraps it wraps relay.ErrConfig too.
+	ErrForeign = errors.New("the log's name is taken in NATS")
 )
 
 // Config configures a Store. It is copied. Either Dir or URLs is needed.
@@ -78,8 +82,8 @@ type Config struct {
 	// Credentials is a file with a NATS user's JWT and key, if the cluster wants one.
 	Credentials string
 	// Name is the log's name: letters, digits, - and _, at most 32 bytes. Logs of
-	// different names share a cluster, or a directory one after the other. Default
-	// DefaultName.
+	// different names share a cluster, or a directory one after the other. Its streams
+	// in NATS are Name, Name-clients and Name-names. Default DefaultName.
 	Name string
 	// MaxMessages is how many messages are kept, the newest, 1 to 2^40. Default
 	// DefaultMaxMessages, which are about 150 MB of short ones and 1.2 GB of the longest.
@@ -165,8 +169,8 @@ type Store struct {
 var _ relay.Log = (*Store)(nil)
 
 // Open opens the log, and makes it if it is not there. Its limits become those of
-// the configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, or what
-// the system or NATS has said. The caller closes the store.
+// the configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, ErrForeign,
+// or what the system or NATS has said. The caller closes the store.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -404,22 +408,26 @@ func (s *Store) clientSubject(role relay.Role, username string) string {
 	return s.cfg.Name + ".c." + role.String() + "." + username
 }
 
-// Keys of the metadata of the log's stream.
+// Keys of the metadata of the streams: all have the format, by which they are known to
+// be ours, and the log's has its number too.
 const (
 	idKey     = "udpkit-relay-id"
 	formatKey = "udpkit-relay-format"
 	format    = "1"
 )
 
-// setUp makes the streams, or sets their limits, and reads the state of the log.
+// setUp makes the streams, or sets their limits, and reads the state of the log. Until
+// all three are known to be ours, or not to be there, it only looks.
 func (s *Store) setUp(ctx context.Context) error {
 	clients := jetstream.StreamConfig{
 		Name: s.clientsStream(), Subjects: []string{s.cfg.Name + ".c.*.*"}, Description: "clients of the relay " + s.cfg.Name,
 		Storage: jetstream.FileStorage, MaxMsgsPerSubject: 1, MaxMsgs: maxClients, Replicas: s.cfg.Replicas,
+		Metadata: map[string]string{formatKey: format},
 	}
 	names := jetstream.StreamConfig{
 		Name: s.namesStream(), Subjects: []string{s.cfg.Name + ".n.>"}, Description: "names taken at the relay " + s.cfg.Name,
 		Storage: jetstream.MemoryStorage, MaxMsgsPerSubject: 1, MaxMsgs: maxClients, AllowMsgTTL: true, Replicas: s.cfg.Replicas,
+		Metadata: map[string]string{formatKey: format},
 	}
 	log := jetstream.StreamConfig{
 		Name: s.cfg.Name, Subjects: []string{s.cfg.Name + ".m.*"}, Description: "messages of the relay " + s.cfg.Name,
@@ -427,26 +435,18 @@ func (s *Store) setUp(ctx context.Context) error {
 		MaxMsgSize: 4096, AllowDirect: true, AllowAtomicPublish: s.local == nil,
 		Metadata: map[string]string{idKey: strconv.FormatUint(uint64(relay.NewID()), 10), formatKey: format},
 	}
-	info, err := s.ensure(ctx, log, s.local != nil && s.local.had(s.cfg.Name))
+	if err := s.check(ctx, log, clients, names); err != nil {
+		return err
+	}
+	info, err := s.ensure(ctx, log)
 	if err != nil {
 		return err
 	}
-	if info.Config.Metadata[formatKey] != format {
-		return fmt.Errorf("%w: the NATS stream %s is not a relay's log, or a later version's: choose another name", relay.ErrConfig, s.cfg.Name)
-	}
-	id, err := strconv.ParseUint(info.Config.Metadata[idKey], 10, 64)
-	if err != nil {
-		return fmt.Errorf("%w: the NATS stream %s has no number", ErrDamaged, s.cfg.Name)
-	}
-	if s.id != 0 && s.id != id {
-		return fmt.Errorf("%w: it is another one now", ErrDamaged)
-	}
-	s.id = id
 	if s.local == nil && !info.Config.AllowAtomicPublish {
 		return fmt.Errorf("%w: the NATS server is older than version 2.12", relay.ErrConfig)
 	}
 	for _, stream := range []jetstream.StreamConfig{clients, names} {
-		if _, err := s.ensure(ctx, stream, false); err != nil {
+		if _, err := s.ensure(ctx, stream); err != nil {
 			return err
 		}
 	}
@@ -463,14 +463,75 @@ func (s *Store) setUp(ctx context.Context) error {
 	return nil
 }
 
+// check finds out, without changing anything, whether the streams are ours or can be made.
+func (s *Store) check(ctx context.Context, streams ...jetstream.StreamConfig) error {
+	subjects := []string{s.storedSubject()} // of no stream: another's would store what we tell each other
+	for _, cfg := range streams {
+		subjects = append(subjects, cfg.Subjects...)
+		stream, err := s.js.Stream(ctx, cfg.Name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			if cfg.Name == s.cfg.Name && s.local != nil && s.local.had(cfg.Name) {
+				return fmt.Errorf("%w: %s", ErrDamaged, s.local.said())
+			}
+		case err != nil:
+			return err
+		default:
+			if err := s.recognise(stream.CachedInfo().Config, cfg); err != nil {
+				return err
+			}
+		}
+	}
+	for _, subject := range subjects {
+		var answer struct {
+			Streams []string `json:"streams"`
+		}
+		if err := s.request(ctx, "$JS.API.STREAM.NAMES", map[string]string{"subject": subject}, &answer); err != nil {
+			return err
+		}
+		for _, name := range answer.Streams {
+			if !slices.ContainsFunc(streams, func(cfg jetstream.StreamConfig) bool { return cfg.Name == name }) {
+				return foreign("the stream %s stores what is sent to %s", name, subject)
+			}
+		}
+	}
+	return nil
+}
+
+// recognise tells by its settings whether a stream is what a log of ours has made as want.
+func (s *Store) recognise(have, want jetstream.StreamConfig) error {
+	switch version := have.Metadata[formatKey]; {
+	case version == "":
+		return foreign("no relay has made the stream %s", have.Name)
+	case version != format:
+		return foreign("the stream %s has the format %q of another version, this program knows %q", have.Name, version, format)
+	case !slices.Equal(have.Subjects, want.Subjects):
+		return foreign("the stream %s is for %s, not for %s", have.Name, strings.Join(have.Subjects, ", "), strings.Join(want.Subjects, ", "))
+	case want.Name != s.cfg.Name:
+		return nil
+	}
+	id, err := strconv.ParseUint(have.Metadata[idKey], 10, 64)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: the NATS stream %s has no number", ErrDamaged, have.Name)
+	case s.id == 0:
+		s.id = id
+	case s.id != id:
+		return fmt.Errorf("%w: it is another one now", ErrDamaged)
+	}
+	return nil
+}
+
+// foreign says why the log's name cannot be used, and what to do.
+func foreign(format string, args ...any) error {
+	return fmt.Errorf("%w: %w: %s; choose another name", relay.ErrConfig, ErrForeign, fmt.Sprintf(format, args...))
+}
+
 // ensure makes a stream or gives it the limits of cfg, and returns what it is then.
-func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig, must bool) (*jetstream.StreamInfo, error) {
+func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
 	for attempt := 0; ; attempt++ {
 		stream, err := s.js.Stream(ctx, cfg.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			if must {
-				return nil, fmt.Errorf("%w: %s", ErrDamaged, s.local.said())
-			}
 			stream, err = s.make(ctx, cfg)
 		}
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) && attempt < 3 {
@@ -480,6 +541,9 @@ func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig, must boo
 			return nil, err
 		}
 		have := stream.CachedInfo()
+		if err := s.recognise(have.Config, cfg); err != nil {
+			return nil, err // it was not there when check has looked
+		}
 		want := have.Config
 		want.MaxMsgs, want.MaxAge, want.AllowAtomicPublish = cfg.MaxMsgs, cfg.MaxAge, cfg.AllowAtomicPublish
 		if cfg.Replicas != 0 {
@@ -504,6 +568,7 @@ const (
 	codeNoPeers              = 10005 // for so many replicas
 	codeReplicasNotSupported = 10074 // the server is not part of a cluster
 	codeSequenceNotFound     = 10043
+	codeSubjectsOverlap      = 10065
 	codeWrongLastSequence    = 10071 // the condition of a message is not fulfilled
 	codeBusyLastSequence     = 10164 // the same, on account of a message that is on its way into the cluster
 	codeIncompleteBatch      = 10176 // part of it is lost
@@ -521,6 +586,9 @@ func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) (stream je
 	}
 	if hasCode(err, codeNoPeers) {
 		err = fmt.Errorf("%d replicas need as many servers that run; start more, or ask for fewer replicas: %w", cfg.Replicas, err)
+	}
+	if hasCode(err, codeSubjectsOverlap) { // with a stream that was not there when check has looked
+		err = foreign("another stream stores what is sent to %s", strings.Join(cfg.Subjects, ", "))
 	}
 	return stream, err
 }

@@ -1,4 +1,4 @@
-package udpkit
+package batch
 
 import (
 	"errors"
@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// transientErrnos are errors of WSARecvMsg that pass by themselves. Windows reports an ICMP "port unreachable" for an
+// transient are errors of WSARecvMsg that pass by themselves. Windows reports an ICMP "port unreachable" for an
 // earlier send as WSAECONNRESET, even on a socket that is not connected.
-var transientErrnos = []windows.Errno{
+var transient = []windows.Errno{
 	windows.WSAECONNRESET, windows.WSAECONNREFUSED, windows.ERROR_PORT_UNREACHABLE, windows.WSAENETRESET,
 	windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAENETDOWN, windows.WSAENOBUFS, windows.WSAEMSGSIZE,
 	windows.WSAEINTR, windows.WSAEWOULDBLOCK,
 }
 
-// isTransient tells whether reading on makes sense after this error.
+// isTransient reports whether reading on makes sense after this error.
 func isTransient(err error) bool {
 	errno, ok := errors.AsType[windows.Errno](err)
-	return ok && slices.Contains(transientErrnos, errno)
+	return ok && slices.Contains(transient, errno)
 }
