@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -331,6 +332,50 @@ func TestExerciseShout(t *testing.T) {
 	require.Contains(t, check(echo(1500, func(b []byte) []byte { return b })), `and not "HELLO"`)
 	require.Contains(t, check(echo(1000, bytes.ToUpper)), "only 1000 came back")
 	require.Contains(t, check(echo(1500, bytes.ToUpper)), "return nil then")
+	// failing returns what end makes of an error; false: it goes on.
+	failing := func(end func(error) (error, bool)) func(net.PacketConn) error {
+		return func(socket net.PacketConn) error {
+			buffer := make([]byte, 1500)
+			for {
+				n, client, err := socket.ReadFrom(buffer)
+				if err != nil {
+					if err, ends := end(err); ends {
+						return err
+					}
+					continue
+				}
+				go func(payload []byte) { _, _ = socket.WriteTo(payload, client) }(bytes.ToUpper(buffer[:n]))
+			}
+		}
+	}
+	wrong := func(name string, shout func(net.PacketConn) error, want string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, check(shout), want)
+		})
+	}
+	wrong("every error", failing(func(error) (error, bool) { return nil, true }), "network is down), and shout returned nil")
+	wrong("every error of the network", failing(func(err error) (error, bool) {
+		var op *net.OpError
+		return nil, errors.As(err, &op)
+	}), "network is down), and shout returned nil")
+	wrong("goes on", failing(func(err error) (error, bool) { return nil, errors.Is(err, net.ErrClosed) }), "tried again 1000 times")
+	wrong("rests and goes on", failing(func(err error) (error, bool) {
+		time.Sleep(2 * time.Millisecond)
+		return nil, errors.Is(err, net.ErrClosed)
+	}), "a second later shout still runs")
+	wrong("panics on an error", func(socket net.PacketConn) error {
+		if _, ok := socket.(*broken); ok {
+			panic("oh")
+		}
+		return solveShout(socket)
+	}, "it panicked: oh")
+	require.Empty(t, check(failing(func(err error) (error, bool) {
+		if errors.Is(err, net.ErrClosed) {
+			return nil, true
+		}
+		return fmt.Errorf("cannot read: %w", err), true
+	})), "another right one")
 	require.Empty(t, check(solveShout))
 	require.NoError(t, CheckShout(t.Context(), solveShout))
 }
@@ -355,6 +400,97 @@ func solveAsk(socket net.Conn, question string) (answer string, err error) {
 		}
 	}
 	return "", err
+}
+
+// solveAskApart has a socket for each time of asking, at which no old reply comes.
+func solveAskApart(socket net.Conn, question string) (answer string, err error) {
+	for range 5 {
+		if answer, err = askOnce(socket.RemoteAddr().String(), question); err == nil {
+			return answer, nil
+		}
+	}
+	return "", err
+}
+
+func askOnce(server, question string) (string, error) {
+	socket, err := net.Dial("udp4", server)
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close()
+	_, _ = socket.Write([]byte(question))
+	_ = socket.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	buffer := make([]byte, 1500)
+	n, err := socket.Read(buffer)
+	return string(buffer[:n]), err
+}
+
+// solveAskBeside reads on a goroutine of its own.
+func solveAskBeside(socket net.Conn, question string) (string, error) {
+	_ = socket.SetReadDeadline(time.Time{})
+	found, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		buffer := make([]byte, 1500)
+		for {
+			n, err := socket.Read(buffer)
+			if err != nil {
+				return
+			}
+			if string(buffer[:n]) == question {
+				close(found)
+				return
+			}
+		}
+	}()
+	defer func() {
+		_ = socket.SetReadDeadline(time.Unix(1, 0))
+		<-ended
+	}()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 5 {
+		_, _ = socket.Write([]byte(question))
+		select {
+		case <-found:
+			return question, nil
+		case <-tick.C:
+		}
+	}
+	return "", errors.New("no answer")
+}
+
+// asking asks five times and waits each time until the deadline, or so long.
+func asking(socket net.Conn, question string, deadline time.Time, wait time.Duration) (answer string, err error) {
+	for range 5 {
+		if wait > 0 {
+			deadline = time.Now().Add(wait)
+		}
+		_ = socket.SetReadDeadline(deadline)
+		_, _ = socket.Write([]byte(question))
+		if answer, err = reading(socket, question); err == nil {
+			return answer, nil
+		}
+	}
+	return "", err
+}
+
+// reading reads until the answer has come, or the deadline.
+func reading(socket net.Conn, question string) (answer string, err error) {
+	buffer := make([]byte, 1500)
+	for {
+		n, err := socket.Read(buffer)
+		if err != nil || string(buffer[:n]) == question {
+			return question, err
+		}
+	}
+}
+
+// askingOnce waits for the answer for 100 ms.
+func askingOnce(socket net.Conn, question string) (string, error) {
+	_ = socket.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = socket.Write([]byte(question))
+	return reading(socket, question)
 }
 
 func TestExerciseAsk(t *testing.T) {
@@ -402,6 +538,51 @@ func TestExerciseAsk(t *testing.T) {
 		n, err := socket.Read(buffer)
 		return string(buffer[:n]), err
 	}), "Set a deadline")
+	// burst asks n times, with rests, and then reads for 100 ms.
+	burst := func(n int, rest time.Duration) func(net.Conn, string) (string, error) {
+		return func(socket net.Conn, question string) (string, error) {
+			for i := range n {
+				if i > 0 {
+					time.Sleep(rest)
+				}
+				_, _ = socket.Write([]byte(question))
+			}
+			_ = socket.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			return reading(socket, question)
+		}
+	}
+	wrong := func(name string, ask func(net.Conn, string) (string, error), want string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, check(ask), want)
+		})
+	}
+	wrong("five at once", burst(5, 0), `"Are you there?" came 5 times within`)
+	wrong("five nearly at once", burst(5, time.Millisecond), `"Are you there?" came 5 times within`)
+	wrong("five, and then it reads", burst(5, 100*time.Millisecond), "after their replies had been sent")
+	wrong("one deadline for all", func(socket net.Conn, question string) (string, error) {
+		return asking(socket, question, time.Now().Add(100*time.Millisecond), 0)
+	}, `"And now?" came 5 times within`)
+	wrong("impatient", func(socket net.Conn, question string) (string, error) {
+		return asking(socket, question, time.Time{}, 5*time.Millisecond)
+	}, "times within")
+	wrong("does not wait for the last reply", func(socket net.Conn, question string) (answer string, err error) {
+		for range 4 {
+			if answer, err = askingOnce(socket, question); err == nil {
+				return answer, nil
+			}
+		}
+		_, _ = socket.Write([]byte(question))
+		return "", err
+	}, "asked for the 5th time")
+	wrong("gives up at once", flawed(func(net.Conn, string) (string, error) { return "", errors.New("nobody") }), "after asking 0 times")
+	wrong("asks nobody", func(_ net.Conn, question string) (string, error) { return question, nil }, "heard the question not at all")
+	wrong("whatever has come", func(socket net.Conn, question string) (string, error) {
+		_, err := tries(5)(socket, question)
+		return question, err
+	}, `an answer to "Do you listen to me?", which the server has not sent`)
+	require.Empty(t, check(solveAskApart), "another right one")
+	require.Empty(t, check(solveAskBeside), "another right one")
 	require.Empty(t, check(solveAsk))
 	require.NoError(t, CheckAsk(t.Context(), solveAsk))
 }

@@ -8,8 +8,10 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/asked"
 )
 
 // checkTime is how long the reader's function may take for anything.
@@ -49,7 +51,8 @@ func start(f func() error) <-chan error {
 }
 
 // CheckShout checks the first exercise: a server that answers each datagram in
-// capital letters, and returns nil when its socket is closed.
+// capital letters, returns nil when its socket is closed, and every other error of
+// its ReadFrom.
 func CheckShout(ctx context.Context, shout func(socket net.PacketConn) error) error {
 	missing, err := checkShout(ctx, shout)
 	if err != nil {
@@ -109,6 +112,54 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 	case <-time.After(checkTime):
 		return "all is answered, but a second after the socket was closed shout still runs", nil
 	}
+	return checkBroken(ctx, shout)
+}
+
+// errBroken is what a socket may say that is open, and of no use all the same.
+var errBroken = &net.OpError{Op: "read", Net: "udp4", Err: errors.New("network is down")}
+
+// brokenReads is how often a broken socket may be read.
+const brokenReads = 1000
+
+// broken is a socket whose reads all fail.
+type broken struct {
+	net.PacketConn
+	reads  atomic.Int64
+	closed atomic.Bool
+}
+
+// ReadFrom implements net.PacketConn.
+func (b *broken) ReadFrom([]byte) (int, net.Addr, error) {
+	if b.reads.Add(1) > brokenReads || b.closed.Load() { // ends who goes on for ever
+		return 0, nil, net.ErrClosed
+	}
+	return 0, nil, errBroken
+}
+
+// checkBroken looks at what shout says of an error that nobody has asked for.
+func checkBroken(ctx context.Context, shout func(net.PacketConn) error) (missing string, err error) {
+	socket, err := loopback()
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close()
+	b := &broken{PacketConn: socket}
+	defer b.closed.Store(true)
+	ended := start(func() error { return shout(b) })
+	select {
+	case err := <-ended:
+		switch reads := b.reads.Load(); {
+		case err != nil && strings.HasPrefix(err.Error(), "it panicked"):
+			return err.Error(), nil
+		case reads > 1:
+			return fmt.Sprintf("ReadFrom failed (%v), and shout tried again %d times: return the error", errBroken, reads-1), nil
+		case err == nil:
+			return fmt.Sprintf("ReadFrom failed (%v), and shout returned nil, as if it had been asked to end. Which errors mean that?", errBroken), nil
+		}
+	case <-ctx.Done():
+	case <-time.After(checkTime):
+		return fmt.Sprintf("ReadFrom failed (%v), and a second later shout still runs; it has read %d times", errBroken, b.reads.Load()), nil
+	}
 	return "", nil
 }
 
@@ -120,8 +171,12 @@ func short(text string) string {
 	return text
 }
 
-// attempts is how often the second exercise asks.
-const attempts = 5
+// attempts is how often the second exercise asks, and wait how long it waits for
+// each reply.
+const (
+	attempts = 5
+	wait     = 100 * time.Millisecond
+)
 
 // CheckAsk checks the second exercise: a client that survives lost and late
 // replies. Its socket is connected to an echo server on a bad network.
@@ -138,7 +193,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 	if err != nil {
 		return "", err
 	}
-	bad := &badNetwork{PacketConn: server, heard: make(map[string]int)}
+	bad := &badNetwork{PacketConn: server}
 	served := make(chan struct{})
 	go func() { defer close(served); bad.serve() }()
 	defer func() {
@@ -150,18 +205,20 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		return "", err
 	}
 	defer socket.Close() // ends an ask that still waits
-	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionNever} {
+	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionFifth, questionNever} {
 		if ctx.Err() != nil {
 			return "", nil
 		}
 		var answer string
+		began := time.Now()
 		ended := start(func() (err error) {
 			answer, err = ask(socket, question)
 			return err
 		})
 		select {
 		case err := <-ended:
-			if missing := bad.judge(question, answer, err); missing != "" {
+			asked.CatchUp(server.LocalAddr())
+			if missing := bad.judge(question, answer, err, began); missing != "" {
 				return missing, nil
 			}
 		case <-ctx.Done():
@@ -169,7 +226,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 			return bad.waits(question), nil
 		}
 	}
-	return "", nil
+	return bad.record.Needless(2), nil
 }
 
 // The questions, and what becomes of them.
@@ -177,15 +234,15 @@ const (
 	questionEasy  = "Are you there?"
 	questionLost  = "And now?"              // the first two replies are lost
 	questionTwice = "Do you stutter?"       // every reply comes twice
-	questionNext  = "Do you listen to me?"  // so this one meets an old reply first
+	questionNext  = "Do you listen to me?"  // so this one meets an old reply, and its first own one is lost
+	questionFifth = "Are you still asking?" // only the last reply comes
 	questionNever = "Is there anybody out?" // no reply at all
 )
 
 // badNetwork is an echo server whose replies get lost and come twice.
 type badNetwork struct {
 	net.PacketConn
-	mu    sync.Mutex
-	heard map[string]int
+	record asked.Record
 }
 
 func (b *badNetwork) serve() {
@@ -199,51 +256,57 @@ func (b *badNetwork) serve() {
 			continue
 		}
 		question := string(buffer[:n])
-		b.mu.Lock()
-		if len(b.heard) < 100 {
-			b.heard[question]++
+		if question == asked.Mark {
+			_, _ = b.WriteTo(buffer[:n], from)
+			continue
 		}
-		times := b.heard[question]
-		b.mu.Unlock()
-		replies := 1
-		switch {
-		case question == questionNever, question == questionLost && times <= 2:
-			replies = 0
-		case question == questionTwice:
-			replies = 2
-		}
-		for range replies {
+		for range replies(question, b.record.Heard(question)) {
+			b.record.Replies(question)
 			_, _ = b.WriteTo(buffer[:n], from) // what is lost is lost
 		}
 	}
 }
 
-func (b *badNetwork) count(question string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.heard[question]
+// replies returns how many replies come of a question that is asked for the n-th time.
+func replies(question string, n int) int {
+	lost := map[string]int{questionLost: 2, questionNext: 1, questionFifth: attempts - 1}
+	switch {
+	case question == questionNever, n <= lost[question]:
+		return 0
+	case question == questionTwice:
+		return 2
+	}
+	return 1
 }
 
-// judge says what is wrong with an answer.
-func (b *badNetwork) judge(question, answer string, err error) (missing string) {
-	asked := b.count(question)
-	switch {
-	case err != nil && strings.HasPrefix(err.Error(), "it panicked"):
+// judge says what is wrong with an answer to a question that was begun at a time.
+func (b *badNetwork) judge(question, answer string, err error, began time.Time) (missing string) {
+	if err != nil && strings.HasPrefix(err.Error(), "it panicked") {
 		return err.Error()
+	}
+	if missing := b.record.Hasty(question, began, wait); missing != "" {
+		return missing
+	}
+	times, replied := b.record.Times(question)
+	switch {
 	case question == questionNever && err == nil:
 		return fmt.Sprintf("nobody answered %q, and ask returned %q without an error", question, answer)
-	case question == questionNever && asked != attempts:
-		return fmt.Sprintf("nobody answered, and ask gave up after asking %d times instead of %d", asked, attempts)
+	case question == questionNever && times != attempts:
+		return fmt.Sprintf("nobody answered, and ask gave up after asking %d times instead of %d", times, attempts)
 	case question == questionNever:
 		return ""
-	case err != nil && asked < 2:
+	case err != nil && times < 2:
 		return fmt.Sprintf("the reply to %q was lost, and ask returned the error %q. Ask again!", question, err)
+	case err != nil && replied:
+		return fmt.Sprintf("the server answered %q, asked for the %dth time, and ask returned the error %q. Wait %v after each question", question, times, err, wait)
 	case err != nil:
-		return fmt.Sprintf("ask asked %q %d times and returned the error %q", question, asked, err)
+		return fmt.Sprintf("ask asked %q %s and returned the error %q", question, asked.Often(times), err)
 	case answer != question && answer == questionTwice:
 		return fmt.Sprintf("the answer to %q is %q: an old reply that came twice. Read on until the right one is there", question, answer)
 	case answer != question:
 		return fmt.Sprintf("the answer to %q is %q; an echo server answers with the question", question, answer)
+	case !replied:
+		return fmt.Sprintf("ask returned an answer to %q, which the server has not sent: it has heard the question %s. Return what you have read", question, asked.Often(times))
 	}
 	return ""
 }

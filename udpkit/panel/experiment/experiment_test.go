@@ -1,8 +1,11 @@
 package experiment_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -310,7 +313,38 @@ func readFrame(r io.Reader) ([]byte, error) {
 	}
 	message := make([]byte, binary.BigEndian.Uint16(length))
 	_, err := io.ReadFull(r, message)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF // the stream ended behind the length
+	}
 	return message, err
+}
+
+// writeLine and readLine mark the end of a message by a line break, and write it in letters that have none.
+func writeLine(w io.Writer, message []byte) error {
+	_, err := fmt.Fprintf(w, "%x\n", message)
+	return err
+}
+
+func readLine(r io.Reader) ([]byte, error) {
+	return until(r, '\n', func(line []byte) ([]byte, error) { return hex.DecodeString(string(line)) })
+}
+
+// until reads byte by byte, up to a delimiter.
+func until(r io.Reader, delimiter byte, decode func([]byte) ([]byte, error)) ([]byte, error) {
+	var line []byte
+	for {
+		var b [1]byte
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			if len(line) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if b[0] == delimiter {
+			return decode(line)
+		}
+		line = append(line, b[0])
+	}
 }
 
 func TestCheckFrames(t *testing.T) {
@@ -328,6 +362,89 @@ func TestCheckFrames(t *testing.T) {
 	require.Contains(t, check(plain, func(r io.Reader) ([]byte, error) { return io.ReadAll(r) }), `✗ Not yet: "first" was written`)
 	require.Contains(t, check(writeFrame, func(io.Reader) ([]byte, error) { panic("oh") }), "panicked: oh")
 	require.Contains(t, check(func(io.Writer, []byte) error { return io.ErrShortWrite }, readFrame), "write returned short write")
+	require.Contains(t, check(writeLine, readLine), "✓", "another right one")
+
+	// delimited ends a message with some bytes, which may also be in it.
+	delimited := func(end string) func(io.Writer, []byte) error {
+		return func(w io.Writer, m []byte) error { _, err := w.Write(append(m[:len(m):len(m)], end...)); return err }
+	}
+	undelimited := func(end string) func(io.Reader) ([]byte, error) {
+		return func(r io.Reader) ([]byte, error) {
+			var got []byte
+			for {
+				m, err := until(r, end[len(end)-1], func(m []byte) ([]byte, error) { return m, nil })
+				if got = append(append(got, m...), end[len(end)-1]); err != nil {
+					return nil, err
+				}
+				if message, ok := bytes.CutSuffix(got, []byte(end)); ok {
+					return message, nil
+				}
+			}
+		}
+	}
+	for _, end := range []string{"\n", "\x00", "\r\n.\r\n", "\xff--this is the end"} {
+		require.Contains(t, check(delimited(end), undelimited(end)), "and read returned", end)
+	}
+	require.Contains(t, check(func(w io.Writer, m []byte) error {
+		_, err := w.Write(append([]byte{byte(len(m))}, m...))
+		return err
+	}, func(r io.Reader) ([]byte, error) {
+		var length [1]byte
+		if _, err := io.ReadFull(r, length[:]); err != nil {
+			return nil, err
+		}
+		m := make([]byte, length[0])
+		_, err := io.ReadFull(r, m)
+		return m, err
+	}), `"long long long long " was written, and read returned`)
+
+	// reading changes what a right read says of an error.
+	reading := func(change func([]byte, error) ([]byte, error)) func(io.Reader) ([]byte, error) {
+		return func(r io.Reader) ([]byte, error) { return change(readFrame(r)) }
+	}
+	truncated := "bytes of a message, and read returned io.EOF"
+	require.Contains(t, check(writeFrame, reading(func(m []byte, err error) ([]byte, error) {
+		if err != nil {
+			err = io.EOF
+		}
+		return m, err
+	})), "ended after 1 of the 8 "+truncated)
+	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) {
+		length := make([]byte, 2)
+		if _, err := io.ReadFull(r, length); err != nil {
+			return nil, err
+		}
+		m := make([]byte, binary.BigEndian.Uint16(length))
+		_, err := io.ReadFull(r, m)
+		return m, err // io.EOF if there is no byte at all
+	}), "ended after 2 of the 8 "+truncated)
+	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) {
+		length := make([]byte, 2)
+		if _, err := io.ReadFull(r, length); err != nil {
+			return nil, err
+		}
+		m := make([]byte, binary.BigEndian.Uint16(length))
+		n, err := io.ReadFull(r, m)
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = nil
+		}
+		return m[:n], err
+	}), "of the 8 bytes of a message")
+	require.Contains(t, check(writeFrame, reading(func(m []byte, err error) ([]byte, error) {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return m, err
+	})), "at the end of the stream")
+	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) { return readFrame(bufio.NewReader(r)) }),
+		"and not the message", "it reads ahead, and forgets what it has read")
+	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) {
+		for {
+			if m, err := readFrame(r); err == nil {
+				return m, nil
+			}
+		}
+	}), "tried 1000 times to read on")
 }
 
 func TestCheckAsk(t *testing.T) {
@@ -347,7 +464,7 @@ func TestCheckAsk(t *testing.T) {
 					if err != nil {
 						break
 					}
-					if answer := string(b[:n]); trust || answer == strings.ToUpper(question) {
+					if answer := string(b[:n]); trust || strings.HasPrefix(answer, strings.ToUpper(question)+":") {
 						return answer, nil
 					}
 				}
@@ -355,6 +472,48 @@ func TestCheckAsk(t *testing.T) {
 			return "", errors.New("no answer")
 		}
 	}
+	// burst asks n times, with rests, and then reads.
+	burst := func(n int, rest time.Duration) func(net.Conn, string) (string, error) {
+		return func(conn net.Conn, question string) (string, error) {
+			b := make([]byte, 1500)
+			for {
+				for i := range n {
+					if i > 0 {
+						time.Sleep(rest)
+					}
+					_, _ = conn.Write([]byte(question))
+				}
+				_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				for {
+					n, err := conn.Read(b)
+					if err != nil {
+						break
+					}
+					if answer := string(b[:n]); strings.HasPrefix(answer, strings.ToUpper(question)+":") {
+						return answer, nil
+					}
+				}
+			}
+		}
+	}
+	require.Contains(t, check(burst(20, 0)), `"question 1" came 20 times within`)
+	require.Contains(t, check(burst(20, time.Millisecond)), `"question 1" came 20 times within`)
+	require.Contains(t, check(burst(2, 0)), `"question 1" came 2 times within`)
+	require.Contains(t, check(burst(2, 50*time.Millisecond)), "after their replies had been sent")
+	require.Contains(t, check(func(_ net.Conn, question string) (string, error) { return strings.ToUpper(question), nil }), "heard the question not at all")
+	require.Contains(t, check(func(_ net.Conn, question string) (string, error) { return strings.ToUpper(question) + ": 42", nil }), "heard the question not at all")
+	require.Contains(t, check(func(conn net.Conn, question string) (string, error) {
+		_, err := ask(false)(conn, question)
+		return strings.ToUpper(question), err
+	}), "a number in it which nobody else knows")
+	require.Contains(t, check(func(conn net.Conn, question string) (string, error) {
+		b := make([]byte, 1500)
+		_, _ = conn.Write([]byte(question))
+		_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		n, err := conn.Read(b)
+		return string(b[:n]), err
+	}), "which the server has heard once")
+	require.Contains(t, check(askApart), "✓", "another right one")
 	require.Contains(t, check(ask(false)), "✓")
 	require.Contains(t, check(ask(true)), "came late, or twice")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -366,6 +525,27 @@ func TestCheckAsk(t *testing.T) {
 			return "", err
 		})
 	}), "what does it wait for?")
+}
+
+// askApart has a socket for each time of asking, at which no old answer comes.
+func askApart(conn net.Conn, question string) (string, error) {
+	once := func() (string, error) {
+		own, err := net.Dial("udp4", conn.RemoteAddr().String())
+		if err != nil {
+			return "", err
+		}
+		defer own.Close()
+		_, _ = own.Write([]byte(question))
+		_ = own.SetReadDeadline(time.Now().Add(60 * time.Millisecond))
+		b := make([]byte, 1500)
+		n, err := own.Read(b)
+		return string(b[:n]), err
+	}
+	for {
+		if answer, err := once(); err == nil {
+			return answer, nil
+		}
+	}
 }
 
 // TestLight: a cell that runs an experiment does not pay for the drawing code.

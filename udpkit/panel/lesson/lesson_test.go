@@ -227,73 +227,354 @@ func TestQuantile(t *testing.T) {
 	require.Equal(t, 0, SlowResult{Sent: 1, Handled: 2}.Lost())
 }
 
-func TestExerciseQueue(t *testing.T) {
-	require.Contains(t, checkQueue(func(chan int, int) int { return 0 }), "0 are in the queue")
-	require.Contains(t, checkQueue(func(q chan int, n int) int {
-		select {
-		case q <- n:
-			return 0
-		default:
-			return 1
-		}
-	}), "[1 2 3]")
-	require.Contains(t, checkQueue(func(chan int, int) int { panic("oh") }), "oh")
-	require.Empty(t, checkQueue(solvePut))
-	require.NoError(t, CheckQueue(solvePut))
-}
+// The first solution of each exercise is that of the notebook.
 
-// The solutions are those of the notebook.
-
-func solvePut(queue chan int, n int) (dropped int) {
+func solvePut(in chan<- int, out <-chan int, n int) (dropped int) {
 	for {
 		select {
-		case queue <- n:
+		case in <- n:
 			return dropped
 		default:
 		}
 		select {
-		case <-queue:
+		case <-out:
 			dropped++
 		default:
 		}
 	}
 }
 
-func TestExerciseReceive(t *testing.T) {
-	check := func(receive func(context.Context, *net.UDPConn, func([]byte)) error) string {
-		sockets, err := newPair()
-		require.NoError(t, err)
-		defer sockets.close()
-		return checkReceive(t.Context(), sockets, receive)
-	}
-	require.Contains(t, check(func(context.Context, *net.UDPConn, func([]byte)) error { return nil }), "0 of 3")
-	require.Contains(t, check(func(context.Context, *net.UDPConn, func([]byte)) error { panic("oh") }), "oh")
-	require.Contains(t, check(func(_ context.Context, conn *net.UDPConn, handle func([]byte)) error {
-		buf := make([]byte, 100)
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return err
-			}
-			handle(buf[:n])
+// solvePutByLength looks before it sends.
+func solvePutByLength(in chan<- int, out <-chan int, n int) (dropped int) {
+	for len(in) == cap(in) {
+		select {
+		case <-out:
+			dropped++
+		default:
 		}
-	}), "still waits")
-	require.Empty(t, check(solveReceive))
-	require.NoError(t, CheckReceive(t.Context(), solveReceive))
+	}
+	select {
+	case in <- n:
+		return dropped
+	default:
+		return dropped + solvePutByLength(in, out, n)
+	}
 }
 
-func solveReceive(ctx context.Context, conn *net.UDPConn, handle func([]byte)) error {
+func TestExerciseQueue(t *testing.T) {
+	for _, put := range []putFunc{solvePut, solvePutByLength} {
+		require.Empty(t, checkQueue(put))
+	}
+	require.NoError(t, CheckQueue(solvePut))
+	for name, wrong := range map[string]struct {
+		put  putFunc
+		want string
+	}{
+		"nothing":   {func(chan<- int, <-chan int, int) int { return 0 }, "0 are in the queue"},
+		"panics":    {func(chan<- int, <-chan int, int) int { panic("oh") }, "oh"},
+		"as it was": {func(in chan<- int, _ <-chan int, n int) int { in <- n; return 0 }, "put waits at number 4"},
+		"drops the newest": {func(in chan<- int, _ <-chan int, n int) int {
+			select {
+			case in <- n:
+				return 0
+			default:
+				return 1
+			}
+		}, "[1 2 3]"},
+		"lets a goroutine wait": {func(in chan<- int, out <-chan int, n int) int {
+			select {
+			case in <- n:
+				return 0
+			default:
+				go func() { in <- n }()
+				return 1
+			}
+		}, "goroutines of its own"},
+		"takes either": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			for {
+				select {
+				case in <- n:
+					return dropped
+				case <-out:
+					dropped++
+				}
+			}
+		}, " queue"},
+		"counts nothing": {func(in chan<- int, out <-chan int, n int) int { solvePut(in, out, n); return 0 }, "0 dropped instead of 2"},
+		"waits for something to drop": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			for {
+				select {
+				case in <- n:
+					return dropped
+				default:
+					<-out
+					dropped++
+				}
+			}
+		}, "nothing left to drop"},
+		"waits for its room": {func(in chan<- int, out <-chan int, n int) int {
+			select {
+			case in <- n:
+				return 0
+			default:
+			}
+			<-out
+			in <- n
+			return 1
+		}, "dropped 1, but somebody else was quicker"},
+		"waits for its room, by length": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			if len(in) == cap(in) {
+				<-out
+				dropped++
+			}
+			in <- n
+			return dropped
+		}, "dropped 1, but somebody else was quicker"},
+		"waits for either": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			for {
+				select {
+				case in <- n:
+					return dropped
+				default:
+				}
+				select {
+				case <-out:
+					dropped++
+				case <-time.After(time.Minute):
+				}
+			}
+		}, "nothing left to drop"},
+		"gives up": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			for range 2 {
+				select {
+				case in <- n:
+					return dropped
+				default:
+				}
+				select {
+				case <-out:
+					dropped++
+				default:
+				}
+			}
+			return dropped
+		}, "dropped 2, but"},
+		"counts what others took": {func(in chan<- int, out <-chan int, n int) (dropped int) {
+			for {
+				select {
+				case in <- n:
+					return dropped
+				default:
+				}
+				select {
+				case <-out:
+				default:
+				}
+				dropped++
+			}
+		}, "put dropped 3, somebody else took the others, and put reports"},
+		"rests": {func(in chan<- int, out <-chan int, n int) int {
+			select {
+			case in <- n:
+				return 0
+			case <-time.After(2 * time.Millisecond):
+				return solvePut(in, out, n)
+			}
+		}, "of 2000 numbers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
+			require.Contains(t, checkQueue(wrong.put), wrong.want)
+		})
+	}
+}
+
+func solveReceive(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+	return pollingReceive(50*time.Millisecond)(ctx, conn, handle)
+}
+
+// pollingReceive looks so often at its context.
+func pollingReceive(every time.Duration) receiveFunc {
+	return func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+		buf := make([]byte, 1500)
+		for ctx.Err() == nil {
+			conn.SetReadDeadline(time.Now().Add(every))
+			n, err := conn.Read(buf)
+			if err == nil {
+				handle(buf[:n])
+			} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
+}
+
+// solveReceiveAfter is woken by its context.
+func solveReceiveAfter(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	buf := make([]byte, 1500)
+	for {
+		n, err := conn.Read(buf)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		handle(buf[:n])
+	}
+}
+
+func TestExerciseReceive(t *testing.T) {
+	check := func(receive receiveFunc) string {
+		missing, err := checkReceive(t.Context(), receive)
+		require.NoError(t, err)
+		return missing
+	}
+	for _, receive := range []receiveFunc{solveReceive, solveReceiveAfter, pollingReceive(10 * time.Millisecond)} {
+		require.Empty(t, check(receive))
+	}
+	require.NoError(t, CheckReceive(t.Context(), solveReceive))
+	for name, wrong := range map[string]struct {
+		receive receiveFunc
+		want    string
+	}{
+		"nothing": {func(context.Context, net.Conn, func([]byte)) error { return nil }, "0 of 21"},
+		"panics":  {func(context.Context, net.Conn, func([]byte)) error { panic("oh") }, "oh"},
+		"as it was": {func(_ context.Context, conn net.Conn, handle func([]byte)) error {
+			buf := make([]byte, 100)
+			for {
+				n, err := conn.Read(buf)
+				if err != nil {
+					return err
+				}
+				handle(buf[:n])
+			}
+		}, "still waits"},
+		"does not say why": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+			_ = solveReceive(ctx, conn, handle)
+			return nil
+		}, "return ctx.Err()"},
+		"another goroutine watches the context": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+			go func() {
+				<-ctx.Done()
+				conn.SetReadDeadline(time.Unix(1, 0))
+			}()
+			return solveReceiveAfter(context.WithoutCancel(ctx), conn, handle)
+		}, "2 goroutines"},
+		"another goroutine reads": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+			go solveReceive(ctx, conn, handle)
+			<-ctx.Done()
+			return ctx.Err()
+		}, "2 goroutines"},
+		"a goroutine handles": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+			return solveReceive(ctx, conn, func(payload []byte) {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					handle(payload)
+				}()
+				<-done
+			})
+		}, "2 goroutines"},
+		"a goroutine is left": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+			err := solveReceive(ctx, conn, handle)
+			go time.Sleep(time.Second)
+			return err
+		}, "left 1 goroutine behind"},
+		"a busy loop":            {pollingReceive(time.Microsecond), "silence receive looked"},
+		"nearly a busy loop":     {pollingReceive(time.Millisecond), "silence receive looked"},
+		"one deadline":           {oneDeadline, "datagram 1 was not handled"},
+		"looks seldom":           {pollingReceive(700 * time.Millisecond), "make it less than 300ms"},
+		"looks only in silence":  {onlyInSilence, "since datagrams keep coming"},
+		"loses what comes while": {losing, "and handle was given"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
+			require.Contains(t, check(wrong.receive), wrong.want)
+		})
+	}
+}
+
+// oneDeadline is set only once.
+func oneDeadline(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+	conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	buf := make([]byte, 1500)
 	for ctx.Err() == nil {
-		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		n, err := conn.Read(buf)
-		if err == nil {
+		if n, err := conn.Read(buf); err == nil {
 			handle(buf[:n])
-		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
 		}
 	}
 	return ctx.Err()
+}
+
+func onlyInSilence(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+	buf := make([]byte, 1500)
+	for {
+		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		n, err := conn.Read(buf)
+		switch {
+		case err == nil:
+			handle(buf[:n])
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		}
+	}
+}
+
+// losing throws away what has come while it handled another datagram.
+func losing(ctx context.Context, conn net.Conn, handle func([]byte)) error {
+	return solveReceive(ctx, conn, func(payload []byte) {
+		handle(payload)
+		_, _ = conn.Read(make([]byte, 1500))
+	})
+}
+
+func solveEcho(ctx context.Context, conns []*net.UDPConn) error {
+	return selecting(ctx, conns, func(ctx context.Context, selector *udpkit.Selector) error {
+		_, err := selector.Select(ctx, -1)
+		return err
+	})
+}
+
+// selecting answers when a Selector calls, in turn after turn.
+func selecting(ctx context.Context, conns []*net.UDPConn, turn func(context.Context, *udpkit.Selector) error) error {
+	selector, err := udpkit.NewSelector()
+	if err != nil {
+		return err
+	}
+	defer selector.Close()
+	buf := make([]byte, 1500)
+	for _, conn := range conns {
+		selector.Register(conn, udpkit.Readable, func(udpkit.Events) { answer(conn, buf) })
+	}
+	for err == nil {
+		err = turn(ctx, selector)
+	}
+	return err
+}
+
+// answer answers what comes next, and reports whether something did.
+func answer(conn *net.UDPConn, buf []byte) bool {
+	n, from, err := conn.ReadFromUDPAddrPort(buf)
+	if err == nil {
+		conn.WriteToUDPAddrPort(bytes.ToUpper(buf[:n]), from)
+	}
+	return err == nil
+}
+
+// ticking lets Select wait so long.
+func ticking(timeout time.Duration) func(context.Context, []*net.UDPConn) error {
+	return func(ctx context.Context, conns []*net.UDPConn) error {
+		return selecting(ctx, conns, func(ctx context.Context, selector *udpkit.Selector) error {
+			selector.Select(context.Background(), timeout)
+			return ctx.Err()
+		})
+	}
 }
 
 func TestExerciseEcho(t *testing.T) {
@@ -307,44 +588,88 @@ func TestExerciseEcho(t *testing.T) {
 		}
 		return checkEcho(t.Context(), conns, senders, serve)
 	}
-	require.Contains(t, check(func(context.Context, []*net.UDPConn) error { return nil }), "at once")
-	require.Contains(t, check(func(ctx context.Context, _ []*net.UDPConn) error { <-ctx.Done(); return nil }), "no answer from socket 1")
-	require.Contains(t, check(func(ctx context.Context, conns []*net.UDPConn) error {
+	require.Empty(t, check(solveEcho))
+	require.Empty(t, check(ticking(50*time.Millisecond)), "another right one")
+	require.NoError(t, CheckEcho(t.Context(), solveEcho))
+	// each answers at a socket, on a goroutine of its own.
+	each := func(ctx context.Context, conns []*net.UDPConn) {
 		for _, conn := range conns {
 			go func() {
-				buf := make([]byte, 100)
-				for {
-					n, from, err := conn.ReadFromUDPAddrPort(buf)
-					if err != nil {
-						return
-					}
-					_, _ = conn.WriteToUDPAddrPort(bytes.ToUpper(buf[:n]), from)
+				for buf := make([]byte, 100); answer(conn, buf); {
 				}
 			}()
 		}
-		<-ctx.Done()
-		return nil
-	}), "goroutines work")
-	require.Empty(t, check(solveEcho))
-	require.NoError(t, CheckEcho(t.Context(), solveEcho))
-}
-
-func solveEcho(ctx context.Context, conns []*net.UDPConn) error {
-	selector, err := udpkit.NewSelector()
-	if err != nil {
-		return err
 	}
-	defer selector.Close()
-	buf := make([]byte, 1500)
-	for _, conn := range conns {
-		selector.Register(conn, udpkit.Readable, func(udpkit.Events) {
-			if n, from, err := conn.ReadFromUDPAddrPort(buf); err == nil {
-				conn.WriteToUDPAddrPort(bytes.ToUpper(buf[:n]), from)
+	var kept []*udpkit.Selector
+	t.Cleanup(func() {
+		for _, selector := range kept {
+			_ = selector.Close()
+		}
+	})
+	for name, wrong := range map[string]struct {
+		serve func(context.Context, []*net.UDPConn) error
+		want  string
+	}{
+		"nothing":   {func(context.Context, []*net.UDPConn) error { return nil }, "at once"},
+		"no answer": {func(ctx context.Context, _ []*net.UDPConn) error { <-ctx.Done(); return nil }, "no answer from socket 1"},
+		"a goroutine for each": {func(ctx context.Context, conns []*net.UDPConn) error {
+			each(ctx, conns)
+			<-ctx.Done()
+			return nil
+		}, "4 goroutines work"},
+		"one goroutine more": {func(ctx context.Context, conns []*net.UDPConn) error {
+			go func() { <-ctx.Done() }()
+			return solveEcho(ctx, conns)
+		}, "2 goroutines work"},
+		"a goroutine left": {func(ctx context.Context, conns []*net.UDPConn) error {
+			err := solveEcho(ctx, conns)
+			go time.Sleep(time.Second)
+			return err
+		}, "left 1 goroutine behind"},
+		"no Selector": {func(ctx context.Context, conns []*net.UDPConn) error {
+			buf := make([]byte, 1500)
+			for ctx.Err() == nil {
+				for _, conn := range conns {
+					conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+					answer(conn, buf)
+				}
 			}
+			return ctx.Err()
+		}, "leave the waiting to a Selector"},
+		"a Selector beside": {func(ctx context.Context, conns []*net.UDPConn) error {
+			buf := make([]byte, 1500)
+			return selecting(ctx, nil, func(ctx context.Context, selector *udpkit.Selector) error {
+				for _, conn := range conns {
+					conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+					answer(conn, buf)
+				}
+				_, err := selector.Select(ctx, 0)
+				return err
+			})
+		}, "leave the waiting to a Selector"},
+		"a busy loop":        {ticking(0), "does not sleep"},
+		"nearly a busy loop": {ticking(time.Millisecond / 4), "does not sleep"},
+		"never closed": {func(ctx context.Context, conns []*net.UDPConn) error {
+			selector, err := udpkit.NewSelector()
+			if err != nil {
+				return err
+			}
+			kept = append(kept, selector)
+			buf := make([]byte, 1500)
+			for _, conn := range conns {
+				selector.Register(conn, udpkit.Readable, func(udpkit.Events) { answer(conn, buf) })
+			}
+			for err == nil {
+				_, err = selector.Select(ctx, -1)
+			}
+			return err
+		}, "left open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "never closed" && len(descriptors()) == 0 {
+				t.Skip("this system does not tell what is open")
+			}
+			require.Contains(t, check(wrong.serve), wrong.want)
 		})
 	}
-	for err == nil {
-		_, err = selector.Select(ctx, -1)
-	}
-	return err
 }
