@@ -41,7 +41,8 @@ type Options struct {
 	Say []string
 	// History is a file that gets samples of what happens as JSON lines, for
 	// ReadHistory and plots. However long the role runs, it stays small. It is emptied
-	// once the role's socket is open. Default: none.
+	// once the role's socket is open. A new one can be read by its owner only (0600); one
+	// that exists keeps its mode. Default: none.
 	History string
 	// Place is where a server's log is, for a person. Default: nothing is said of it.
 	Place string

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -458,7 +459,7 @@ func TestFullOutput(t *testing.T) {
 				join := join
 				for ; len(got) < many; room = 2*room + 100 {
 					out := &disk{room: room}
-					opt := hub.Options{Out: out, JSON: asJSON}
+					opt := hub.Options{Out: out, JSON: asJSON, MaxRuntime: paneltest.Patience}
 					var err error
 					if join {
 						join = false // it would never end by itself
@@ -508,6 +509,9 @@ func TestHistory(t *testing.T) {
 	for name, username := range map[string]string{"server": "", "writer": "ann", "reader": "bob"} {
 		h, err := hub.ReadHistory(file(name))
 		require.NoError(t, err)
+		if info, err := os.Stat(file(name)); assert.NoError(t, err) && runtime.GOOS != "windows" {
+			assert.Equal(t, fs.FileMode(0o600), info.Mode(), "for its owner only")
+		}
 		assert.Equal(t, hub.Role(name), h.Role)
 		assert.Equal(t, username, h.Username)
 		assert.Equal(t, os.Getpid(), h.PID)
