@@ -23,7 +23,8 @@ type Options struct {
 	// JSON writes the journal's JSON lines instead of text or a live panel.
 	JSON bool
 	// History is a file that gets the journal as JSON lines, for plots and other
-	// tools. It is emptied once the role's socket is open. Default: none.
+	// tools. It is emptied once the role's socket is open. A new one can be read by its
+	// owner only (0600); one that exists keeps its mode. Default: none.
 	History string
 	// Input sets a server's state by hand: each line is the state from the next
 	// message on; an empty line, or "auto", goes back to the cycle. A read that
@@ -142,7 +143,7 @@ func begin(ctx context.Context, opt Options) (*session, error) {
 	s := new(session)
 	if opt.History != "" {
 		// Not emptied yet: if the role cannot start, the last one's is still there.
-		file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o644)
+		file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 		}

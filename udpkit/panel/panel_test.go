@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +113,22 @@ func TestJSONAndHistory(t *testing.T) {
 	for e, err := range udpkit.ReadJournal(strings.NewReader(server.end(t))) {
 		require.NoError(t, err)
 		require.NotEqual(t, "message", e.Kind())
+	}
+}
+
+// TestHistoryIsPrivate: it has the names and addresses of all who were there.
+func TestHistoryIsPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	file := filepath.Join(t.TempDir(), "history.jsonl")
+	for _, mode := range []fs.FileMode{0o600, 0o640} {
+		client, _ := startClient(t, udpkit.ClientConfig{MaxRuntime: time.Millisecond}, panel.Options{History: file})
+		require.NoError(t, <-client.err)
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode())
+		require.NoError(t, os.Chmod(file, 0o640)) // one that exists keeps its mode
 	}
 }
 

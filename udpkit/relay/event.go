@@ -36,7 +36,7 @@ type LinkEvent struct {
 type MessageEvent struct {
 	Message
 	// Last tells that no other has come yet, or that it is the last of a batch, see
-	// ReaderConfig.Delay.
+	// ReaderConfig.Delay and Flush.
 	Last bool `json:"-"`
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"sort"
@@ -25,6 +26,8 @@ const (
 	ackEvery = 8
 	ackDelay = minTimeout / 4
 	ackQuick = 64
+	// flushEvery bounds what OnEvent gets between two calls of Flush, in bytes.
+	flushEvery = 32 << 10
 )
 
 // From says where in the log a reader begins.
@@ -73,9 +76,17 @@ type ReaderConfig struct {
 	// MaxMessages ends Run after so many. 0 means no limit.
 	MaxMessages uint64
 	// OnEvent is called for each event, one call at a time, on a goroutine of its
-	// own. A message counts as delivered when the call returns. While it does not,
-	// up to 16,384 further messages wait, and then the server does.
+	// own. While it does not return, up to 16,384 further messages wait, and then the
+	// server does. Without Flush, what it was called for counts as delivered when it
+	// returns.
 	OnEvent func(Event)
+	// Flush, if set, makes sure of what OnEvent has only collected. It is called on the
+	// same goroutine after a message that is the Last, after 32 KiB of them, after each
+	// GapEvent and LogEvent, and before Run ends. It returns how many of the
+	// MessageEvents, GapEvents and LogEvents since the last call are safe: those count as
+	// delivered. If that is not all of them, Run ends, with the error of Flush, and the
+	// next reader of the name gets the others again. Default: none.
+	Flush func() (safe int, err error)
 }
 
 // Reader gets every message of a relay's log, in order, each once, or a GapEvent
@@ -101,7 +112,6 @@ type Reader struct {
 	names   map[string]string
 	stats   ReaderStats
 	drops   func() (uint32, bool)
-	ending  bool // MaxMessages are delivered
 }
 
 // span is a run of messages.
@@ -399,51 +409,81 @@ func (r *Reader) deliver(done <-chan struct{}) {
 		first = time.Time{}
 		batch, r.queue = append(batch[:0], r.queue...), r.queue[:0]
 		r.mu.Unlock()
+		unsafe, text := 0, 0 // the events at the end of batch[:i] that were not flushed, and their text
 		for i, e := range batch {
 			select {
 			case <-done:
+				r.flush(batch[i-unsafe : i])
 				return
 			default:
 			}
-			m, message := e.(MessageEvent)
-			if message {
-				m.Last = i+1 == len(batch) || !isMessage(batch[i+1]) || r.stats.Delivered+1 == r.cfg.MaxMessages
+			switch m := e.(type) {
+			case MessageEvent:
+				m.Last = i+1 == len(batch) || !isMessage(batch[i+1]) || r.stats.Delivered+uint64(unsafe)+1 == r.cfg.MaxMessages
 				r.tell(m)
-			} else {
+				unsafe, text = unsafe+1, text+len(m.Text)+entrySize
+				if r.cfg.Flush != nil && !m.Last && text < flushEvery {
+					continue
+				}
+			case GapEvent, LogEvent:
+				r.tell(e)
+				unsafe = 1 // the message before was the Last
+			default:
 				r.tell(e)
 			}
-			r.mu.Lock()
-			switch e := e.(type) {
-			case MessageEvent:
-				r.done = e.Seq + 1
-				r.waiting--
-				r.stats.Delivered++
-				r.ending = r.cfg.MaxMessages > 0 && r.stats.Delivered >= r.cfg.MaxMessages
-			case GapEvent:
-				r.done = e.To + 1
-				r.stats.Gaps++
-				r.stats.Missing += e.Messages()
-			case LogEvent:
-				r.done = e.Next
-			}
-			if r.up && r.granted < maxWaiting/2 && r.waiting <= maxWaiting/2 {
-				r.settle(true) // there is room again
-			}
-			if !r.unsaid {
-				r.unsaid = true
-				r.poke()
-			}
-			ending := r.ending
-			if ending {
-				r.fail(nil)
-			}
-			r.mu.Unlock()
-			if ending {
+			if !r.flush(batch[i+1-unsafe : i+1]) {
 				return
 			}
+			unsafe, text = 0, 0
 		}
 		clear(batch)
 	}
+}
+
+// flush counts events that were told, if they are safe. It returns false if Run has to
+// end then.
+func (r *Reader) flush(events []Event) bool {
+	if len(events) == 0 {
+		return true
+	}
+	safe, err := len(events), error(nil)
+	if r.cfg.Flush != nil {
+		if safe, err = r.cfg.Flush(); safe < len(events) && err == nil {
+			err = io.ErrShortWrite
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events[:max(0, min(safe, len(events)))] {
+		switch e := e.(type) {
+		case MessageEvent:
+			r.done = e.Seq + 1
+			r.stats.Delivered++
+		case GapEvent:
+			r.done = e.To + 1
+			r.stats.Gaps++
+			r.stats.Missing += e.Messages()
+		case LogEvent:
+			r.done = e.Next
+		}
+	}
+	for _, e := range events {
+		if isMessage(e) {
+			r.waiting--
+		}
+	}
+	if r.up && r.granted < maxWaiting/2 && r.waiting <= maxWaiting/2 {
+		r.settle(true) // there is room again
+	}
+	if !r.unsaid {
+		r.unsaid = true
+		r.poke()
+	}
+	if err != nil || r.cfg.MaxMessages > 0 && r.stats.Delivered >= r.cfg.MaxMessages {
+		r.fail(err)
+		return false
+	}
+	return true
 }
 
 func isMessage(e Event) bool { _, ok := e.(MessageEvent); return ok }

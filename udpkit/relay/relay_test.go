@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/netip"
@@ -241,6 +242,71 @@ func TestDelay(t *testing.T) {
 	assert.Zero(t, n, "the last is a last one")
 	require.GreaterOrEqual(t, len(batches), 3)
 	assert.Equal(t, []int{5, 1}, batches[:2])
+}
+
+// TestFlush: what Flush does not call safe is not delivered, and the next reader of the
+// name gets it again.
+func TestFlush(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	newWriter(t, s.Addr(), "ann").write(t, 1, 10)
+	full := errors.New("the disk is full")
+	for _, test := range []struct {
+		name  string
+		max   uint64
+		flush func(told int) (int, error)
+		stop  int // the message at which the reader is interrupted
+		err   error
+		told  int // messages
+		next  uint64
+	}{
+		{name: "fails", flush: func(told int) (int, error) { return told - 3, full }, err: full, told: 10, next: 8},
+		{name: "too few", flush: func(told int) (int, error) { return told - 1, nil }, err: io.ErrShortWrite, told: 10, next: 10},
+		{name: "nothing", flush: func(int) (int, error) { return -1, full }, err: full, told: 10, next: 1},
+		{name: "nonsense", flush: func(told int) (int, error) { return told + 5, nil }, stop: 10},
+		{name: "interrupted", flush: func(told int) (int, error) { return told, nil }, stop: 4},
+		{name: "limit", max: 6, flush: func(told int) (int, error) { return told, nil }, told: 6, next: 7},
+		{name: "limit, fails", max: 6, flush: func(told int) (int, error) { return told - 2, full }, err: full, told: 6, next: 5},
+	} {
+		var r *relay.Reader
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		told, unsafe := 0, 0
+		r, err := relay.NewReader(relay.ReaderConfig{
+			Server: s.Addr(), Username: "bob", From: relay.FromStart, MaxMessages: test.max, Delay: 50 * time.Millisecond,
+			OnEvent: func(e relay.Event) {
+				m, ok := e.(relay.MessageEvent)
+				if !ok {
+					return
+				}
+				if unsafe, told = unsafe+1, told+1; int(m.Seq) == test.stop {
+					cancel()
+					time.Sleep(20 * time.Millisecond) // most often no further message is told then
+				}
+				if unsafe == 1 {
+					assert.EqualValues(t, m.Seq, r.Stats().Next, test.name)
+				}
+			},
+			Flush: func() (int, error) {
+				n := unsafe
+				unsafe = 0
+				return test.flush(n)
+			},
+		})
+		require.NoError(t, err)
+		require.ErrorIs(t, r.Run(ctx), test.err, test.name)
+		cancel()
+		require.NoError(t, r.Close())
+		if test.stop > 0 {
+			assert.GreaterOrEqual(t, told, test.stop)
+			test.told, test.next = told, uint64(told+1)
+		}
+		assert.Equal(t, test.told, told, test.name)
+		assert.Zero(t, unsafe, "%s: flushed before the end", test.name)
+		assert.Equal(t, test.next, r.Stats().Next, test.name)
+		assert.Equal(t, test.next-1, r.Stats().Delivered, test.name)
+		next := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+		assert.Equal(t, test.next, wait(t, next.journal, up).Next, test.name)
+		next.stop(t)
+	}
 }
 
 // What a log does not keep any more is reported with its size, and nothing else is

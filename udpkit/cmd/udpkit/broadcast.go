@@ -88,7 +88,7 @@ func clientCommand() *cobra.Command {
 
 func addOutputFlags(cmd *cobra.Command, opt *panel.Options) {
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
-	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`")
+	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
 }
 
 func joinStates(states []udpkit.State) string {

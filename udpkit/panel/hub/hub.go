@@ -41,7 +41,8 @@ type Options struct {
 	Say []string
 	// History is a file that gets samples of what happens as JSON lines, for
 	// ReadHistory and plots. However long the role runs, it stays small. It is emptied
-	// once the role's socket is open. Default: none.
+	// once the role's socket is open. A new one can be read by its owner only (0600); one
+	// that exists keeps its mode. Default: none.
 	History string
 	// Place is where a server's log is, for a person. Default: nothing is said of it.
 	Place string
@@ -73,13 +74,15 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 }
 
 // Reader runs a reader and shows what it reads, as Server does, until ctx ends,
-// MaxRuntime is over or MaxMessages are read.
+// MaxRuntime is over or MaxMessages are read. Only what is written whole to Out counts
+// as delivered: the next reader of the name gets the rest. The Flush of cfg is called as
+// well.
 func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 	s, err := begin(ctx, opt)
 	if err != nil {
 		return err
 	}
-	cfg.OnEvent = s.on(cfg.OnEvent)
+	cfg.OnEvent, cfg.Flush = s.on(cfg.OnEvent), s.flush(cfg.Flush)
 	reader, err := relay.NewReader(cfg)
 	if err != nil {
 		return s.abandon(err)
@@ -157,7 +160,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
 		Server: cfg.Server, Username: cfg.Username, From: cfg.From,
-		OnEvent: heard(relay.RoleReader),
+		OnEvent: heard(relay.RoleReader), Flush: s.flush(nil),
 	})
 	if err != nil {
 		return s.abandon(err)

@@ -11,8 +11,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -429,6 +431,70 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestFullOutput: what is not written whole is not delivered. The next reader of the name
+// gets it, the line that was cut included, and nothing that was written.
+func TestFullOutput(t *testing.T) {
+	const many = 40
+	_, addr := startServer(t, relay.ServerConfig{}, hub.Options{})
+	said := make([]string, many)
+	for i := range said {
+		said[i] = fmt.Sprintf("[%d]%s", i+1, strings.Repeat("x", 400-i))
+	}
+	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, nil, hub.Options{Say: said}).ends(t)
+	// whole returns the numbers of the messages whose line is whole.
+	whole := func(out string) (numbers []string) {
+		for line := range strings.Lines(out) {
+			if _, text, ok := strings.Cut(line, "["); ok && strings.HasSuffix(line, "\n") && strings.Contains(line, strings.Repeat("x", 400-many)) {
+				number, _, _ := strings.Cut(text, "]")
+				numbers = append(numbers, number)
+			}
+		}
+		return numbers
+	}
+	for _, asJSON := range []bool{false, true} {
+		for _, join := range []bool{false, true} {
+			for _, room := range []int{0, 600, 3000, 12_000} {
+				name := fmt.Sprintf("bob-%v-%d-%v", asJSON, room, join)
+				var got []string
+				join := join
+				for ; len(got) < many; room = 2*room + 100 {
+					out := &disk{room: room}
+					opt := hub.Options{Out: out, JSON: asJSON, MaxRuntime: paneltest.Patience}
+					var err error
+					if join {
+						join = false // it would never end by itself
+						err = hub.Join(t.Context(), hub.JoinConfig{Server: addr, Username: name}, opt)
+					} else {
+						cfg := relay.ReaderConfig{Server: addr, Username: name, MaxMessages: uint64(many - len(got))}
+						err = hub.Reader(t.Context(), cfg, opt)
+					}
+					if got = append(got, whole(out.written.String())...); len(got) < many {
+						require.ErrorIs(t, err, syscall.ENOSPC)
+						require.NotContains(t, err.Error(), "\n", "said once")
+					}
+				}
+				for i, number := range got {
+					require.Equal(t, fmt.Sprint(i+1), number, "each once")
+				}
+			}
+		}
+	}
+}
+
+// disk is a file on a disk that has room for so many bytes.
+type disk struct {
+	room    int
+	written strings.Builder
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	n, _ := d.written.Write(p[:min(len(p), d.room-d.written.Len())])
+	if n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
 func TestHistory(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name+".jsonl") }
@@ -443,6 +509,9 @@ func TestHistory(t *testing.T) {
 	for name, username := range map[string]string{"server": "", "writer": "ann", "reader": "bob"} {
 		h, err := hub.ReadHistory(file(name))
 		require.NoError(t, err)
+		if info, err := os.Stat(file(name)); assert.NoError(t, err) && runtime.GOOS != "windows" {
+			assert.Equal(t, fs.FileMode(0o600), info.Mode(), "for its owner only")
+		}
 		assert.Equal(t, hub.Role(name), h.Role)
 		assert.Equal(t, username, h.Username)
 		assert.Equal(t, os.Getpid(), h.PID)

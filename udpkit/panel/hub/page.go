@@ -46,6 +46,7 @@ type page struct {
 	failures []string // the newest of them
 	recent   []Sample
 	ended    string
+	told     int // events that flush has to account for
 }
 
 // pageLine is a message, or a notice. Its texts are fit to be shown.
@@ -76,6 +77,7 @@ func (p *page) event(e relay.Event) error {
 	defer p.mu.Unlock()
 	switch e := e.(type) {
 	case relay.MessageEvent:
+		p.told++
 		p.add(pageLine{At: e.At, Seq: e.Seq, Who: printable(e.Username), Own: p.view.own(e.Username), Text: printable(e.Text)})
 	case relay.StoredEvent:
 		p.under = slices.DeleteFunc(p.under, func(u underWay) bool { return u.number <= e.Number })
@@ -87,12 +89,24 @@ func (p *page) event(e relay.Event) error {
 	case refusedEvent:
 		p.remark = e.String()
 	default:
+		switch e.(type) {
+		case relay.GapEvent, relay.LogEvent:
+			p.told++
+		}
 		if text := notice(e); text != "" {
 			p.add(pageLine{At: time.Now(), Notice: text})
 		}
 	}
 	p.News()
 	return nil
+}
+
+// flush says that what was told is in the panel, which draws by itself.
+func (p *page) flush() (safe int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	safe, p.told = p.told, 0
+	return safe, nil
 }
 
 // fail shows a failure as long as there is one. Each is reported once, and once more

@@ -122,7 +122,7 @@ type history struct {
 
 func openHistory(name string) (*history, error) {
 	// Not emptied yet: if the role cannot start, the last one's is still there.
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 	}

@@ -15,8 +15,11 @@ import (
 
 // display shows one role. Its methods may be called at the same time.
 type display interface {
-	// event shows what has happened: an event of the relay's, or a refusedEvent.
+	// event shows what has happened: an event of the relay's, or a refusedEvent. What a
+	// reader delivers may wait for flush.
 	event(relay.Event) error
+	// flush is a reader's relay.ReaderConfig.Flush.
+	flush() (safe int, err error)
 	// wrote tells that a line was given to the writer, as its so many-th message.
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
@@ -162,10 +165,16 @@ func (s *session) finish(why string, err error) error {
 		why = "interrupted"
 	}
 	s.ended = true
-	failed := s.err
 	s.mu.Unlock()
 	s.cancel()
-	return errors.Join(err, failed, s.show.end(why), s.restore())
+	s.fail(s.show.end(why))
+	s.mu.Lock()
+	failed := s.err
+	s.mu.Unlock()
+	if failed != nil && errors.Is(err, failed) {
+		failed = nil
+	}
+	return errors.Join(err, failed, s.restore())
 }
 
 // on returns an OnEvent that shows before it calls the caller's.
@@ -176,6 +185,19 @@ func (s *session) on(callers func(relay.Event)) func(relay.Event) {
 		if callers != nil {
 			callers(e)
 		}
+	}
+}
+
+// flush returns a relay.ReaderConfig.Flush that also calls the caller's.
+func (s *session) flush(callers func() (int, error)) func() (int, error) {
+	return func() (safe int, err error) {
+		safe, err = s.show.flush()
+		s.fail(err)
+		if callers != nil {
+			theirs, theirErr := callers()
+			safe, err = min(safe, theirs), errors.Join(err, theirErr)
+		}
+		return safe, err
 	}
 }
 

@@ -11,11 +11,56 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// most bounds the lines that are collected before they are shown, in bytes.
-const most = 32 << 10
-
 // printer takes lines: a screen, or an editor.
-type printer interface{ Print(lines string) error }
+type printer interface {
+	io.Writer
+	Print(lines string) error
+}
+
+// lines writes lines. Those of messages, gaps and new logs wait for flush: many come at
+// once, and what was not written whole is not delivered.
+type lines struct {
+	out     io.Writer
+	waiting []byte
+	ends    []int // in waiting, where each line ends that flush has to account for
+	safe    int   // lines that are written since the last flush
+	err     error // the first failure; nothing is written after it
+}
+
+// add takes the lines of an event, each with its newline.
+func (l *lines) add(e relay.Event, lines string) error {
+	l.waiting = append(l.waiting, lines...)
+	switch e.(type) {
+	case relay.MessageEvent, relay.GapEvent, relay.LogEvent:
+		l.ends = append(l.ends, len(l.waiting))
+		return nil
+	}
+	return l.write()
+}
+
+func (l *lines) write() error {
+	if l.err != nil || len(l.waiting) == 0 {
+		return l.err
+	}
+	n, err := l.out.Write(l.waiting)
+	if err != nil {
+		l.err = fmt.Errorf("cannot show what happens: %w", err)
+	}
+	for _, end := range l.ends {
+		if end <= n {
+			l.safe++
+		}
+	}
+	l.waiting, l.ends = l.waiting[:0], l.ends[:0]
+	return l.err
+}
+
+// flush is what relay.ReaderConfig.Flush wants.
+func (l *lines) flush() (safe int, err error) {
+	err = l.write()
+	safe, l.safe = l.safe, 0
+	return safe, err
+}
 
 // text shows a line an event. What comes at once is shown at once.
 type text struct {
@@ -23,14 +68,14 @@ type text struct {
 	view   *view
 	person bool // somebody types, and wants to know what has become of it
 
-	mu      sync.Mutex
-	waiting strings.Builder // lines
-	recent  []Sample        // a server's, for its status
+	mu     sync.Mutex
+	lines  lines
+	recent []Sample // a server's, for its status
 }
 
 func newText(v *view, out printer) *text {
 	_, person := out.(*console.Editor)
-	return &text{view: v, out: out, person: person}
+	return &text{view: v, out: out, person: person, lines: lines{out: out}}
 }
 
 func (t *text) event(e relay.Event) error {
@@ -40,24 +85,13 @@ func (t *text) event(e relay.Event) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.waiting.Len() > 0 {
-		t.waiting.WriteByte('\n')
-	}
-	t.waiting.WriteString(line)
-	if m, ok := e.(relay.MessageEvent); ok && !m.Last && t.waiting.Len() < most {
-		return nil
-	}
-	return t.flush()
+	return t.lines.add(e, line+"\n")
 }
 
-// flush shows the lines that wait, with mu held.
-func (t *text) flush() error {
-	if t.waiting.Len() == 0 {
-		return nil
-	}
-	lines := t.waiting.String()
-	t.waiting.Reset()
-	return t.out.Print(lines)
+func (t *text) flush() (safe int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lines.flush()
 }
 
 func (t *text) wrote(uint64, string) {}
@@ -86,11 +120,6 @@ func (t *text) sample(s Sample) error {
 }
 
 func (t *text) end(why string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.flush(); err != nil {
-		return err
-	}
 	if e, ok := t.out.(*console.Editor); ok {
 		e.SetPrompt("")
 	}
@@ -233,56 +262,34 @@ func recent(samples []Sample, s Sample) []Sample {
 
 // jsonLines shows events as JSON lines.
 type jsonLines struct {
-	*console.JSON
-	mu  sync.Mutex
-	out *buffered
+	mu    sync.Mutex
+	json  *console.JSON
+	line  strings.Builder // that json has written
+	lines lines
 }
 
 func newJSON(out io.Writer) *jsonLines {
-	b := &buffered{out: out}
-	return &jsonLines{JSON: console.NewJSON(b), out: b}
+	j := &jsonLines{lines: lines{out: out}}
+	j.json = console.NewJSON(&j.line)
+	return j
 }
 
 func (j *jsonLines) event(e relay.Event) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.Event(e); err != nil {
+	j.line.Reset()
+	if err := j.json.Event(e); err != nil {
 		return err
 	}
-	if m, ok := e.(relay.MessageEvent); ok && !m.Last && len(j.out.lines) < most {
-		return nil
-	}
-	return j.out.flush()
+	return j.lines.add(e, j.line.String())
+}
+
+func (j *jsonLines) flush() (safe int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.flush()
 }
 
 func (*jsonLines) wrote(uint64, string) {}
 func (*jsonLines) sample(Sample) error  { return nil }
-
-func (j *jsonLines) end(string) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.out.flush()
-}
-
-// buffered collects what comes at once.
-type buffered struct {
-	out   io.Writer
-	lines []byte
-}
-
-func (b *buffered) Write(p []byte) (int, error) {
-	b.lines = append(b.lines, p...)
-	return len(p), nil
-}
-
-func (b *buffered) flush() error {
-	if len(b.lines) == 0 {
-		return nil
-	}
-	_, err := b.out.Write(b.lines)
-	b.lines = b.lines[:0]
-	if err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
-}
+func (*jsonLines) end(string) error     { return nil }

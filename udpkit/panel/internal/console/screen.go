@@ -58,12 +58,19 @@ func (s *Screen) HasStatus() bool { return s.terminal != nil }
 
 // Print writes lines, and a newline behind them, where the status was.
 func (s *Screen) Print(lines string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, err := io.WriteString(s.out, s.erase()+lines+"\n"); err != nil {
+	if _, err := s.Write([]byte(lines + "\n")); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
 	return nil
+}
+
+// Write writes whole lines where the status was.
+func (s *Screen) Write(lines []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	erase := s.erase()
+	n, err := s.out.Write(append([]byte(erase), lines...))
+	return max(0, n-len(erase)), err
 }
 
 // Status draws a sign and a text below the lines, in the place of the status before.
