@@ -7,6 +7,8 @@ import (
 	"html"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
@@ -61,7 +63,28 @@ func TestTakenPort(t *testing.T) {
 	defer l.Close()
 	err = Run(t.Context(), Config{Port: l.Addr().(*net.TCPAddr).Port, Stdout: io.Discard})
 	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "is in use; choose another with --port")
+}
+
+func TestPortTakenByALab(t *testing.T) {
+	answer := `{"version": "2.21.1"}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/api", r.URL.String(), "no token")
+		io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	cfg := Config{Port: server.Listener.Addr().(*net.TCPAddr).Port, Stdout: io.Discard, Token: "secret"}
+	err := Run(t.Context(), cfg)
+	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "perhaps by a lab that still runs")
+	assert.ErrorContains(t, err, "open "+server.URL+"/lab (")
 	assert.ErrorContains(t, err, "choose another with --port")
+	assert.NotContains(t, err.Error(), "secret")
+
+	answer = "<html>something else</html>"
+	err = Run(t.Context(), cfg)
+	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "is in use; choose another with --port")
 }
 
 // TestBrowserGetsNoToken: every user of the machine can read a program's arguments.
