@@ -48,12 +48,35 @@ func freePort(address string, port int) (int, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(listen)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return 0, fmt.Errorf("lab: port %d %w; choose another with --port", port, ErrPortInUse)
+		by, remedy := "", ""
+		if at := jupyterAt(address, port); at != "" {
+			by, remedy = " by Jupyter, perhaps by a lab that still runs", "open "+at+" (the terminal that it was started in has the "+
+				"address with the token), or end it there with Ctrl-C, or "
+		}
+		return 0, fmt.Errorf("lab: port %d %w%s; %schoose another with --port", port, ErrPortInUse, by, remedy)
 	case err != nil:
 		return 0, fmt.Errorf("lab: listen on port %d of %s: %w", port, address, err)
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// jupyterAt returns the address of the JupyterLab that has the port, or "" if something else has it.
+func jupyterAt(address string, port int) string {
+	at := &url.URL{Scheme: "http", Host: net.JoinHostPort(address, strconv.Itoa(port)), Path: "/api"}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	response, err := client.Get(at.String())
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	// It tells its version without a token, and nothing else.
+	var answer struct{ Version string }
+	if json.NewDecoder(io.LimitReader(response.Body, 1<<10)).Decode(&answer) != nil || answer.Version == "" {
+		return ""
+	}
+	at.Path = "/lab"
+	return at.String()
 }
 
 // startJupyter starts JupyterLab and returns when it answers.

@@ -143,7 +143,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	fmt.Fprintln(cfg.Stdout, "Run a notebook with its menu's Run > Run All Cells. Ctrl-C here ends everything.")
 	if !cfg.NoBrowser {
-		openBrowser(url)
+		defer openBrowser(env.Repository, url)()
 	}
 	if cfg.Ready != nil {
 		cfg.Ready(url)

@@ -4,13 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -56,7 +63,86 @@ func TestTakenPort(t *testing.T) {
 	defer l.Close()
 	err = Run(t.Context(), Config{Port: l.Addr().(*net.TCPAddr).Port, Stdout: io.Discard})
 	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "is in use; choose another with --port")
+}
+
+func TestPortTakenByALab(t *testing.T) {
+	answer := `{"version": "2.21.1"}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/api", r.URL.String(), "no token")
+		io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	cfg := Config{Port: server.Listener.Addr().(*net.TCPAddr).Port, Stdout: io.Discard, Token: "secret"}
+	err := Run(t.Context(), cfg)
+	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "perhaps by a lab that still runs")
+	assert.ErrorContains(t, err, "open "+server.URL+"/lab (")
 	assert.ErrorContains(t, err, "choose another with --port")
+	assert.NotContains(t, err.Error(), "secret")
+
+	answer = "<html>something else</html>"
+	err = Run(t.Context(), cfg)
+	assert.ErrorIs(t, err, ErrPortInUse)
+	assert.ErrorContains(t, err, "is in use; choose another with --port")
+}
+
+// TestBrowserGetsNoToken: every user of the machine can read a program's arguments.
+func TestBrowserGetsNoToken(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell script for a browser")
+	}
+	const token = "the/token&<of+the'lab"
+	arguments := filepath.Join(t.TempDir(), "arguments")
+	fakeBrowser(t, arguments)
+	// Whoever knows the token can run programs as this user.
+	dir := filepath.Join(t.TempDir(), "a checkout, 100% mine")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	j := jupyter{address: netip.MustParseAddrPort("127.0.0.1:8888"), token: token}
+	remove := openBrowser(dir, j.url("/lab/workspaces/udpkit"))
+	var given string
+	require.Eventually(t, func() bool {
+		data, err := os.ReadFile(arguments)
+		given = strings.TrimSpace(string(data))
+		return err == nil && given != ""
+	}, time.Minute, 10*time.Millisecond)
+
+	assert.NotContains(t, given, "token")
+	assert.NotContains(t, given, "8888")
+	address, err := url.Parse(given)
+	require.NoError(t, err)
+	assert.Equal(t, "file", address.Scheme)
+	info, err := os.Stat(address.Path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	info, err = os.Stat(filepath.Dir(address.Path))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	page, err := os.ReadFile(address.Path)
+	require.NoError(t, err)
+	match := regexp.MustCompile(`<a href="([^"]*)">`).FindSubmatch(page)
+	require.NotNil(t, match, "%s", page)
+	led, err := url.Parse(html.UnescapeString(string(match[1])))
+	require.NoError(t, err)
+	assert.Equal(t, token, led.Query().Get("token"))
+	assert.Equal(t, "127.0.0.1:8888", led.Host)
+	assert.Contains(t, string(page), `content="0;url=`+string(match[1])+`"`)
+
+	remove()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
+// fakeBrowser puts in front on PATH what openBrowser looks for: it writes its arguments into the file.
+func fakeBrowser(t *testing.T, arguments string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"xdg-open", "wslview", "open"} {
+		text := "#!/bin/sh\necho \"$@\" > '" + arguments + ".new' && mv '" + arguments + ".new' '" + arguments + "'\n"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700))
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 func TestFreePort(t *testing.T) {
