@@ -1,0 +1,185 @@
+package relay
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// write takes messages of a writer, with mu held, and returns what to answer at once.
+func (s *Server) write(c *session, f *frame, now time.Time) (answer []byte) {
+	r := rest{b: f.entries}
+	known := storedList{}
+	early := false
+	for i := range f.count {
+		text, number := r.text(MaxText), f.first+uint64(i)
+		switch {
+		case number <= c.stored:
+			s.stats.Duplicates++
+			known.add(number, c.seq(number))
+		case number < c.expected:
+			s.stats.Duplicates++ // it is being stored
+		case number > c.expected || number > c.stored+maxUnstored || len(s.pending) >= maxPending:
+			s.stats.OutOfOrder++
+			early = true
+		default:
+			c.expected++
+			s.pending = append(s.pending, Record{Run: c.id, Number: number, Username: c.name, Text: string(text), At: now})
+		}
+	}
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+	if known.n > 0 || early {
+		return known.frame(c)
+	}
+	return nil
+}
+
+// storedList is what a stored datagram tells of single messages.
+type storedList struct {
+	runs [maxRuns]storedRun
+	n    int
+}
+
+// add adds a message, if there is room.
+func (l *storedList) add(number, seq uint64) {
+	if l.n > 0 {
+		run := &l.runs[l.n-1]
+		next := run.seq + uint64(run.count)
+		if run.seq == 0 {
+			next = 0
+		}
+		if number == run.number+uint64(run.count) && seq == next && run.count < maxUnstored {
+			run.count++
+			return
+		}
+	}
+	if l.n < len(l.runs) {
+		l.runs[l.n] = storedRun{number, 1, seq}
+		l.n++
+	}
+}
+
+// frame returns the datagram, with mu held, and empties the list. It says that all to the
+// last of the list are stored, or all that are if the list is empty.
+func (l *storedList) frame(c *session) []byte {
+	f := frame{kind: kindStored, id: c.id, last: c.stored, count: l.n}
+	for _, run := range l.runs[:l.n] {
+		f.last = run.number + uint64(run.count) - 1
+		f.entries = run.append(f.entries)
+	}
+	l.n = 0
+	return f.append(nil)
+}
+
+func (c *session) setSeq(number, seq uint64) { c.seqs[number%uint64(len(c.seqs))] = seq }
+
+// seq returns the sequence number of a stored message, 0 if it is not known any more.
+func (c *session) seq(number uint64) uint64 {
+	if number+uint64(len(c.seqs)) <= c.stored {
+		return 0
+	}
+	return c.seqs[number%uint64(len(c.seqs))]
+}
+
+// store stores what is pending, until ctx ends.
+func (s *Server) store(ctx context.Context) {
+	var batch []Record
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.arrived:
+		}
+		for {
+			s.mu.Lock()
+			n := min(len(s.pending), maxAppend)
+			batch = append(batch[:0], s.pending[:n]...)
+			s.pending = s.pending[:copy(s.pending, s.pending[n:])]
+			s.mu.Unlock()
+			if n == 0 {
+				break
+			}
+			limited, cancel := context.WithTimeout(ctx, logPatience)
+			s.appending <- struct{}{}
+			seqs, err := s.log.Append(limited, batch)
+			cancel()
+			s.stored(batch, seqs, err)
+			<-s.appending
+			s.pump()
+			if ctx.Err() != nil {
+				return
+			}
+			s.report(storing, err)
+		}
+	}
+}
+
+// answer is a datagram to a client.
+type answer struct {
+	b  []byte
+	to netip.AddrPort
+}
+
+// stored tells writers what has become of their messages: those with a number are
+// stored. To readers they go at once, if none of another server's is before them; else
+// follow finds them.
+func (s *Server) stored(batch []Record, seqs []uint64, err error) {
+	lists := make(map[*session]*storedList)
+	var messages []Message
+	s.mu.Lock()
+	for i, seq := range seqs {
+		r := &batch[i]
+		if seq == s.cache.end+uint64(len(messages)) {
+			messages = append(messages, Message{Seq: seq, Username: r.Username, Text: r.Text, At: r.At})
+		}
+		c := s.sessions[r.Run]
+		s.stats.Stored++
+		if c == nil || r.Number != c.stored+1 {
+			continue // it has left, and may come back: then the log tells
+		}
+		c.stored++
+		c.expected = max(c.expected, c.stored+1) // it may have come in an earlier registration
+		c.messages++
+		c.setSeq(r.Number, seq)
+		list := lists[c]
+		if list == nil {
+			list = &storedList{}
+			lists[c] = list
+		}
+		if list.n == maxRuns {
+			s.answers = append(s.answers, answer{list.frame(c), c.addr})
+		}
+		list.add(r.Number, seq)
+	}
+	for c, list := range lists {
+		s.answers = append(s.answers, answer{list.frame(c), c.addr})
+	}
+	s.news(messages)
+	if rest := batch[len(seqs):]; len(rest) > 0 {
+		// What waits behind them cannot be stored before them: it must come again too.
+		s.stats.NotStored += uint64(len(rest) + len(s.pending))
+		rest = append(slices.Clone(rest), s.pending...)
+		s.pending = s.pending[:0]
+		report := []byte("unknown reason")
+		if err != nil {
+			report = []byte(strings.ToValidUTF8(err.Error(), "\ufffd"))
+		}
+		for len(report) > maxReport || !utf8.Valid(report) {
+			report = report[:min(maxReport, len(report)-1)]
+		}
+		for _, r := range rest {
+			if c := s.sessions[r.Run]; c != nil && c.expected != c.stored+1 {
+				c.expected = c.stored + 1
+				f := frame{kind: kindFailed, id: c.id, first: c.expected, entries: report}
+				s.answers = append(s.answers, answer{f.append(nil), c.addr})
+			}
+		}
+	}
+	s.mu.Unlock()
+}

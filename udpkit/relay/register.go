@@ -1,0 +1,381 @@
+package relay
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+)
+
+type nameKey struct {
+	role     Role
+	skeleton string
+}
+
+func keyOf(role Role, name string) nameKey { return nameKey{role, names.Skeleton(name)} }
+
+// claim is how the log knows the name.
+func (k nameKey) claim() string { return k.role.String() + "." + k.skeleton }
+
+// hello takes a registration. Until the address is proved nothing is kept of it.
+func (s *Server) hello(f *frame, from netip.AddrPort) {
+	period := uint32(time.Since(s.begun) / cookiePeriod)
+	shown := binary.BigEndian.Uint32(f.cookie[:])
+	want := s.cookieFor(shown, f, from)
+	if shown != period && shown+1 != period || !hmac.Equal(want[:], f.cookie[:]) {
+		s.mu.Lock()
+		s.stats.Challenged++
+		s.mu.Unlock()
+		s.answer((&frame{kind: kindChallenge, id: f.id, cookie: s.cookieFor(period, f, from)}).append(nil), from)
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := keyOf(f.role, f.name)
+	switch owner := s.byName[key]; {
+	case s.registering[f.id]:
+	case owner != nil && owner.id != f.id:
+		s.refuse(f, from, ReasonNameTaken)
+	case s.sessions[f.id] != nil && s.sessions[f.id] != owner:
+		s.stats.Malformed++ // one ID, two names
+	case owner != nil && owner.leaving:
+	case owner != nil:
+		owner.heard = now
+		if owner.addr != from {
+			owner.addr = from
+			s.emit(JoinEvent{Role: f.role, Username: f.name, Client: from, Next: owner.next, Moved: true, At: now})
+		}
+		s.welcome(owner, f.try)
+		s.makeReady(owner)
+	case len(s.sessions)+len(s.registering) >= s.cfg.MaxClients:
+		s.refuse(f, from, ReasonFull)
+	case len(s.registering) >= maxRegistering:
+		s.stats.Busy++
+	case s.ctx.Err() == nil:
+		s.registering[f.id] = true
+		hello := *f
+		s.work.Go(func() { s.register(&hello, from) })
+	}
+}
+
+// refuse says no, with mu held.
+func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
+	s.stats.Refused[reason]++
+	if s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to) != nil {
+		s.stats.SendErrors++
+	}
+}
+
+// welcome confirms a registration, with mu held.
+func (s *Server) welcome(c *session, try uint32) {
+	first, last := s.log.Bounds()
+	f := frame{kind: kindWelcome, id: c.id, try: try, next: c.next, first: first, last: max(last, s.cache.end-1), log: s.log.ID(), expire: s.cfg.Expire}
+	if c.role == RoleWriter {
+		f.next = c.stored + 1
+	}
+	if s.reply(f.append(nil), c.addr) != nil {
+		s.stats.SendErrors++
+	}
+}
+
+// register asks the log about a client whose address is proved, and lets it in.
+func (s *Server) register(f *frame, from netip.AddrPort) {
+	ctx, cancel := context.WithTimeout(s.ctx, logPatience)
+	defer cancel()
+	key := keyOf(f.role, f.name)
+	c, err := s.admit(ctx, f, from)
+	now := time.Now()
+	if err != nil && !errors.Is(err, ErrNameTaken) && s.ctx.Err() == nil {
+		s.report(clients, err)
+	} else if err == nil {
+		s.report(clients, nil)
+	}
+	s.mu.Lock()
+	delete(s.registering, f.id)
+	switch {
+	case errors.Is(err, ErrNameTaken):
+		s.refuse(f, from, ReasonNameTaken)
+	case err != nil:
+		s.refuse(f, from, ReasonStore)
+	case s.byName[key] != nil: // in the meantime
+		s.refuse(f, from, ReasonNameTaken)
+	default:
+		c.addr, c.since, c.heard = from, now, now
+		s.sessions[c.id], s.byName[key] = c, c
+		if c.role == RoleReader {
+			s.readers = append(s.readers, c)
+			s.makeReady(c)
+		}
+		s.stats.Registered++
+		e := JoinEvent{Role: c.role, Username: c.name, Client: from, At: now}
+		if c.role == RoleReader {
+			e.Next = c.next
+		}
+		s.emit(e)
+		s.welcome(c, f.try)
+	}
+	s.mu.Unlock()
+	s.pump()
+}
+
+// admit makes a session of what the log knows.
+func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*session, error) {
+	key := keyOf(f.role, f.name)
+	if err := s.log.Claim(ctx, key.claim(), f.id, s.cfg.Expire); err != nil {
+		return nil, err
+	}
+	record, err := s.log.Client(ctx, f.role, f.name)
+	if err != nil {
+		return nil, err
+	}
+	c := &session{}
+	if f.role == RoleWriter {
+		last, seqs, err := s.log.Stored(ctx, f.id, f.at)
+		if err != nil {
+			return nil, err
+		}
+		c.stored = max(last, max(f.at, 1)-1)
+		c.expected = c.stored + 1
+		for i, seq := range seqs {
+			c.setSeq(max(f.at, 1)+uint64(i), seq)
+		}
+	} else {
+		next, err := s.beginning(ctx, f, record)
+		if err != nil {
+			return nil, err
+		}
+		*c = newReaderSession(next, time.Now())
+		if f.from == fromAt && f.log == s.log.ID() && record.Next > 0 {
+			c.done = min(next, record.Next) // what it has got may wait to be delivered; it will tell
+		}
+	}
+	c.role, c.name, c.id = f.role, f.name, f.id
+	begin(c.data[:0], kindData, c.id)
+	begin(c.gaps[:0], kindGap, c.id)
+	if record.Username == "" {
+		record = ClientRecord{Role: f.role, Username: f.name, Registered: time.Now()}
+	}
+	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.done
+	c.record = record
+	return c, s.log.SaveClient(ctx, record)
+}
+
+// beginning returns the first message for a reader.
+func (s *Server) beginning(ctx context.Context, f *frame, record ClientRecord) (uint64, error) {
+	first, last := s.log.Bounds()
+	s.mu.Lock()
+	last = max(last, s.cache.end-1)
+	s.mu.Unlock()
+	next := first
+	switch {
+	case f.from == FromNow:
+		next = last + 1
+	case f.from == fromAt && f.log == s.log.ID():
+		next = f.at
+	case f.from == FromLast && record.Next > 0:
+		next = record.Next
+	}
+	if next > last+1 {
+		// This server may be behind others; or the log has lost what the reader has seen.
+		m, err := s.log.Read(ctx, next-1, 1)
+		if err != nil {
+			return 0, err
+		}
+		if len(m) == 0 || m[0].Seq != next-1 {
+			_, last = s.log.Bounds()
+			next = last + 1
+		}
+	}
+	return max(next, 1), nil
+}
+
+// watch looks for timeouts and for clients that are gone, until ctx ends.
+func (s *Server) watch(ctx context.Context) {
+	expiries := time.Now()
+	for {
+		s.mu.Lock()
+		now := time.Now()
+		busy := false
+		for _, c := range s.readers {
+			if c.pipe > 0 {
+				busy = true
+				if !c.timedOut(now) {
+					continue
+				}
+			}
+			if len(c.flight) > 0 || c.sent < s.cache.end && c.room > 0 { // it may have waited for its pace
+				busy = true
+				s.makeReady(c)
+			}
+		}
+		if now.Sub(expiries) >= time.Second {
+			expiries = now
+			for _, c := range s.sessions {
+				if now.Sub(c.heard) > s.cfg.Expire && !c.leaving {
+					s.remove(c, ReasonExpired)
+				}
+			}
+		}
+		pause, sent := time.Second, s.sent
+		if busy {
+			pause, sent = tick, nil
+		}
+		waiting := len(s.ready) > 0
+		s.mu.Unlock()
+		if waiting {
+			s.pump()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		case <-sent:
+		}
+	}
+}
+
+// leave removes a client that says so, once what is known of it is saved, with mu held.
+func (s *Server) leave(c *session, done uint64) {
+	if c.leaving || s.ctx.Err() != nil {
+		return
+	}
+	if c.role == RoleReader && done <= c.sent {
+		c.done = max(c.done, done)
+	}
+	c.leaving = true
+	s.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), closing)
+		defer cancel()
+		s.keep(ctx, c, true)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.remove(c, ReasonLeft)
+		_ = s.reply(begin(nil, kindBye, c.id), c.addr)
+	})
+}
+
+// remove takes a client out of the tables, with mu held.
+func (s *Server) remove(c *session, reason Reason) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	delete(s.sessions, c.id)
+	delete(s.byName, keyOf(c.role, c.name))
+	s.readers = slices.DeleteFunc(s.readers, func(r *session) bool { return r == c })
+	s.stats.Left[reason]++
+	s.emit(LeaveEvent{Role: c.role, Username: c.name, Client: c.addr, Reason: reason, At: time.Now()})
+	if reason == ReasonExpired && s.ctx.Err() == nil {
+		s.work.Go(func() {
+			ctx, cancel := context.WithTimeout(s.ctx, logPatience)
+			defer cancel()
+			s.keep(ctx, c, false) // its name is free when the claim ends: it may have another server by now
+		})
+	}
+}
+
+// keep saves what is known of a client if that has changed, and at its end gives
+// back its name.
+func (s *Server) keep(ctx context.Context, c *session, end bool) {
+	s.mu.Lock()
+	record := c.record
+	record.Seen = time.Now().Add(-time.Since(c.heard))
+	record.Addr = c.addr.String()
+	changed := end || c.gone || c.role == RoleReader && record.Next != c.done
+	if c.role == RoleReader {
+		record.Next = c.done
+	}
+	s.mu.Unlock()
+	var err error
+	if changed {
+		var had ClientRecord
+		switch had, err = s.log.Client(ctx, c.role, c.name); {
+		case err != nil:
+		case had.Run != c.id:
+			changed = false // somebody else has the name by now
+		default: // the client may have gone on through another server
+			record.Next = max(record.Next, had.Next)
+			err = s.log.SaveClient(ctx, record)
+		}
+	}
+	if end {
+		err = errors.Join(err, s.log.Release(ctx, keyOf(c.role, c.name).claim(), c.id))
+	}
+	if ctx.Err() == nil {
+		s.report(clients, err)
+	}
+	if err == nil && changed {
+		s.mu.Lock()
+		c.record = record
+		s.mu.Unlock()
+	}
+}
+
+// save saves what is known of clients and renews their names, until ctx ends.
+func (s *Server) save(ctx context.Context) {
+	pause := min(saving, s.cfg.Expire/3)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		for _, c := range s.all() {
+			if c.silent(&s.mu) > pause { // let its claim end too
+				continue
+			}
+			limited, cancel := context.WithTimeout(ctx, logPatience)
+			err := s.log.Claim(limited, keyOf(c.role, c.name).claim(), c.id, s.cfg.Expire)
+			if err == nil {
+				s.keep(limited, c, false)
+			}
+			cancel()
+			switch {
+			case ctx.Err() != nil:
+				return
+			case errors.Is(err, ErrNameTaken): // through another server, when this one could not renew it
+				s.mu.Lock()
+				s.remove(c, ReasonExpired)
+				s.mu.Unlock()
+			default:
+				s.report(clients, err)
+			}
+		}
+	}
+}
+
+// silent returns for how long a client was not heard.
+func (c *session) silent(mu *sync.Mutex) time.Duration {
+	mu.Lock()
+	defer mu.Unlock()
+	return time.Since(c.heard)
+}
+
+// all returns the clients that are registered and do not leave.
+func (s *Server) all() (sessions []*session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.sessions {
+		if !c.leaving {
+			sessions = append(sessions, c)
+		}
+	}
+	return sessions
+}
+
+// farewell saves what is known of clients and tells them that the server ends.
+func (s *Server) farewell() {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	for _, c := range s.all() {
+		s.keep(ctx, c, true)
+		_ = s.reply(begin(nil, kindBye, c.id), c.addr) // a closed socket: they will notice
+	}
+}
