@@ -295,8 +295,8 @@ func (c *Client) handle(d Datagram) {
 		return
 	}
 	if c.cfg.OnEvent != nil { // else each event would be made in vain
-		if r.gap {
-			c.cfg.OnEvent(GapEvent{Server: d.Source, Epoch: r.event.Epoch, From: r.from, To: r.to, At: d.Received})
+		for _, g := range r.gaps {
+			c.cfg.OnEvent(GapEvent{Server: d.Source, Epoch: r.event.Epoch, From: g.from, To: g.to, At: d.Received})
 		}
 		c.cfg.OnEvent(r.event)
 		if r.ackErr != nil {
@@ -310,12 +310,11 @@ func (c *Client) handle(d Datagram) {
 
 // taken is what a datagram has brought.
 type taken struct {
-	ok       bool         // a message that had not been seen
-	event    MessageEvent // made only if there is an OnEvent
-	gap      bool         // ids from to to were left out before it
-	from, to uint64
-	ackErr   error // the first failure to acknowledge since the last success
-	done     bool  // it was the last of MaxMessages
+	ok     bool         // a message that had not been seen
+	event  MessageEvent // made only if there is an OnEvent
+	gaps   []gap        // left out before it; the window's
+	ackErr error        // the first failure to acknowledge since the last success
+	done   bool         // it was the last of MaxMessages
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
@@ -335,12 +334,13 @@ func (c *Client) take(d Datagram) (r taken) {
 		return r
 	}
 	run := c.server(m.epoch, d)
-	v, from, missing := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
+	missing := run.window.missing
+	v, gaps := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
 	if v == duplicate {
 		c.summary.Duplicates++
 		return r
 	}
-	r.ok = true
+	r.ok, r.gaps = true, gaps
 	h := c.remember()
 	h.length = uint8(copy(h.timestamp[:], m.timestamp))
 	h.event = MessageEvent{
@@ -366,12 +366,13 @@ func (c *Client) take(d Datagram) (r taken) {
 	c.summary.Received++
 	if v == late {
 		c.summary.Late++
-		c.summary.Missed--
 	}
-	if missing > 0 {
-		c.summary.Gaps++
-		c.summary.Missed += missing
-		r.gap, r.from, r.to = true, from, from+missing-1
+	c.summary.Gaps += uint64(len(gaps))
+	// No forged id makes it wrap: neither many gaps of the longest, nor one taken back.
+	if now := run.window.missing; now >= missing {
+		c.summary.Missed = min(c.summary.Missed+now-missing, MaxMessageID)
+	} else {
+		c.summary.Missed -= min(c.summary.Missed, missing-now)
 	}
 	if c.cfg.OnEvent != nil {
 		r.event = h.message()
@@ -403,7 +404,7 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 			delete(c.servers, oldest)
 			c.summary.Forgotten++
 		}
-		run = new(serverRun)
+		run = &serverRun{window: window{epoch: epoch != 0}}
 		c.servers[key] = run
 		c.summary.Servers++
 	}

@@ -19,15 +19,25 @@
 //
 //   - A message that comes twice, for example over two interfaces, is delivered
 //     once: the same id with the same content within the last 1,024 ids.
-//   - Ids that were left out are a [GapEvent] as soon as a later id comes. If one
-//     of them comes after all, it is delivered, marked as late.
+//   - Ids that were left out are a [GapEvent] as soon as a later id comes, however
+//     far ahead it is. Ids that have come are in none. If one of them comes after all,
+//     it is delivered, marked as late. A server that sends no epoch may begin anew at
+//     any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when a
+//     second message continues it.
 //   - When nothing comes for three intervals, at least a second, that is a
 //     [TimeoutEvent]: the loss of the newest messages shows before the next one.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
 //   - No id that somebody forges makes the client drop a genuine message. What is
 //     forged can show, and can make gaps be reported that are none: broadcasts
-//     carry no proof of origin.
+//     carry no proof of origin. An id far ahead, with the epoch that everybody can
+//     read, makes a gap of all up to it. When a genuine message goes on before it,
+//     within 1,024 ids, what is left of that gap counts as missing no more, and what
+//     is lost from then on is reported as always. Two forged ids ahead that follow one
+//     another cannot be told from the server: until two genuine ones follow each other
+//     within 1,024 ids, what is lost is in the gap that they made. A forged id close
+//     ahead is in no gap itself. A forged id can also take the place of one of the last
+//     1,024 in memory: that one is delivered again if it comes twice.
 //   - What is refused or dropped is counted in [ClientSummary].
 //
 // An acknowledgement means that the client has decoded the message. A message whose

@@ -59,12 +59,15 @@ type MessageEvent struct {
 	// server's: on one machine the time under way, between two also the
 	// difference of their clocks. 0 if the timestamp could not be read.
 	Latency time.Duration `json:"latency_ns,omitempty"`
-	// Late marks a message that was reported in a GapEvent before.
+	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
 }
 
-// GapEvent says that the ids From to To of a server were left out. A message
-// that comes after all is reported as a MessageEvent that is Late.
+// GapEvent says that the ids From to To of a server were left out; there can be
+// several for one message. A message that comes after all is reported as a
+// MessageEvent that is Late. A gap of more than 1,024 ids is taken back if the next
+// messages go on before its end, as one with a forged id shows: its ids count as
+// missing no more, and those that are lost are in a later GapEvent.
 type GapEvent struct {
 	Server netip.AddrPort `json:"server"`
 	Epoch  Epoch          `json:"epoch,omitempty"`

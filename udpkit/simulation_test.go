@@ -27,6 +27,7 @@ type network struct {
 	delay     time.Duration // the longest
 	burst     float64       // the chance that a loss begins a burst of 20 (Gilbert-Elliott)
 	down      bool          // a partition
+	away      time.Duration // how long the one in the middle of the day is; default 1 h
 	bursting  int
 }
 
@@ -77,6 +78,7 @@ func TestPromise(t *testing.T) {
 		"loss 20 %, corrupted":     {loss: 0.2, duplicate: 0.3, delay: time.Minute, corrupt: 0.01},
 		"loss 50 %, a minute late": {loss: 0.5, duplicate: 0.5, delay: time.Minute},
 		"bursts":                   {loss: 0.02, burst: 1, delay: time.Second},
+		"loss 50 %, long away":     {loss: 0.5, duplicate: 0.2, delay: time.Minute, away: 3 * time.Hour}, // a jump of 2,160 ids
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Logf("seed %d", seed)
@@ -139,9 +141,9 @@ func simulate(t *testing.T, n *network, messages uint64) {
 	client.last = time.Now()
 	server.cfg.Targets = ListTargets(netip.MustParseAddrPort("10.255.255.255:37020"))
 
-	// An hour's partition in the middle of the day, and one at its end.
+	// A partition in the middle of the day, and one at its end.
 	time.AfterFunc(10*time.Hour, func() { n.set(true) })
-	time.AfterFunc(11*time.Hour, func() { n.set(false) })
+	time.AfterFunc(10*time.Hour+max(n.away, time.Hour), func() { n.set(false) })
 	time.AfterFunc(24*time.Hour-time.Minute, func() { n.set(true) })
 	server.broadcast(ctx)
 	cancel()
@@ -204,6 +206,47 @@ func TestServersAreBounded(t *testing.T) {
 	assert.Len(t, client.servers, maxServers)
 	assert.EqualValues(t, genuine*10+1-maxServers, client.Summary().Forgotten)
 	assert.Zero(t, client.Summary().Missed)
+}
+
+// TestMissedNeverWraps: what is forged can make the counter wrong, but not absurd.
+func TestMissedNeverWraps(t *testing.T) {
+	for name, test := range map[string]struct {
+		epoch  Epoch
+		ids    []uint64
+		missed uint64
+	}{
+		"with an epoch":    {7, []uint64{1, 5121, 1}, 5119},
+		"without":          {0, []uint64{1, 5121, 1}, 0},
+		"much forged":      {7, []uint64{1, 1 << 52, MaxMessageID - 1, 2, 1 << 51, 3, 5}, 1},
+		"forged at first":  {7, []uint64{1 << 52, 1<<52 + 9, 1, 2, 4}, 1},
+		"twice, not taken": {0, []uint64{1, 1 << 52, 1<<52 + 1, 2, 3, 1 << 52, 1<<52 + 1}, 1<<52 - 2},
+	} {
+		cfg, err := ClientConfig{NoAck: true}.withDefaults()
+		require.NoError(t, err)
+		client := newClient(cfg)
+		for i, id := range test.ids {
+			b, err := AppendMessage(nil, Message{Timestamp: "t", State: "A", ID: id, Epoch: test.epoch})
+			require.NoError(t, err)
+			client.handle(Datagram{Payload: b, Received: time.Now()})
+			require.LessOrEqual(t, client.Summary().Missed, uint64(MaxMessageID), "%s: message %d", name, i)
+		}
+		assert.Equal(t, test.missed, client.Summary().Missed, name)
+	}
+
+	// One run after the other with the longest gap.
+	cfg, err := ClientConfig{NoAck: true}.withDefaults()
+	require.NoError(t, err)
+	client := newClient(cfg)
+	for range 5000 {
+		epoch := NewEpoch()
+		for _, id := range []uint64{0, MaxMessageID - 1, MaxMessageID} {
+			b, err := AppendMessage(nil, Message{Timestamp: "t", State: "A", ID: id, Epoch: epoch})
+			require.NoError(t, err)
+			client.handle(Datagram{Payload: b, Received: time.Now()})
+		}
+	}
+	assert.EqualValues(t, MaxMessageID, client.Summary().Missed)
+	assert.EqualValues(t, 5000, client.Summary().Gaps)
 }
 
 // TestClientTableIsBounded forges a flood of clients against 100 genuine ones.

@@ -85,7 +85,8 @@ type ClientSummary struct {
 	Late     uint64 `json:"late"`
 	// Duplicates counts messages that came again and were dropped.
 	Duplicates uint64 `json:"duplicates"`
-	// Gaps counts the reported gaps, Missed the ids in them that have not come.
+	// Gaps counts the reported gaps, Missed the ids in them that have not come and
+	// were not taken back, see GapEvent; at most MaxMessageID.
 	Gaps   uint64 `json:"gaps"`
 	Missed uint64 `json:"missed"`
 	// Malformed counts datagrams that are not messages, Truncated those that
