@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 	"unicode/utf8"
 )
@@ -177,6 +178,9 @@ func parse(b []byte) (f frame, err error) {
 		f.try = r.uint32()
 		f.next, f.first, f.last, f.log = r.uint64(), r.uint64(), r.uint64(), r.uint64()
 		f.expire = r.milliseconds()
+		if f.next == 0 || f.last == math.MaxUint64 || f.first > f.last+1 {
+			return f, malformed("a welcome to message %d of a log from %d to %d", f.next, f.first, f.last)
+		}
 	case kindRefuse:
 		f.reason, f.expire = r.byte(), r.milliseconds()
 		if int(f.reason) >= len(reasons) || f.reason == 0 {
@@ -185,9 +189,12 @@ func parse(b []byte) (f frame, err error) {
 	case kindReset, kindPing, kindBye:
 	case kindPong:
 		f.first, f.last = r.uint64(), r.uint64()
+		if f.last == math.MaxUint64 || f.first > f.last+1 {
+			return f, malformed("a log from %d to %d", f.first, f.last)
+		}
 	case kindGap:
 		f.first, f.last = r.uint64(), r.uint64()
-		if f.first == 0 || f.last < f.first {
+		if f.first == 0 || f.last < f.first || f.last == math.MaxUint64 {
 			return f, malformed("a gap from %d to %d", f.first, f.last)
 		}
 	case kindLeave:
