@@ -300,7 +300,7 @@ func (r *runner) measure(ctx context.Context, s subject, m mode, round int) erro
 
 // acks runs a server and its many clients.
 func (r *runner) acks(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience+ackMessages*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*patience+ackMessages*time.Second)
 	defer cancel()
 	sender, err := r.start(ctx, 1, r.cfg.Self, "load", "acks", "0")
 	if err != nil {

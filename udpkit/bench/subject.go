@@ -280,9 +280,11 @@ const (
 // message a second.
 type Acks struct {
 	Clients int `json:"clients"`
-	// Sent counts acknowledgements, Counted those that are in the statistics.
+	// Sent counts acknowledgements, Counted those that are in the statistics, and
+	// Dropped those that came while the socket's buffer was full.
 	Sent    int `json:"sent"`
 	Counted int `json:"counted"`
+	Dropped int `json:"dropped"`
 	// CPU is the share of a core that the server used.
 	CPU float64 `json:"cpu"`
 	// Memory is what the server keeps for each client, in bytes.
@@ -296,7 +298,7 @@ func server(ctx context.Context, port string, out io.Writer) error {
 		return err
 	}
 	s, err := udpkit.NewServer(udpkit.ServerConfig{
-		Listen: loopback, Interval: time.Second, MaxClients: ackClients, MaxMessages: ackMessages,
+		Listen: loopback, Interval: time.Second, MaxClients: ackClients, MaxMessages: ackMessages, AckWait: patience,
 		Targets: udpkit.ListTargets(target),
 	})
 	if err != nil {
@@ -305,14 +307,22 @@ func server(ctx context.Context, port string, out io.Writer) error {
 	defer s.Close()
 	memory := heap()
 	before := now(0)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // all have come, or it takes until AckWait is over
+		until(ctx, func() bool { sum := s.Summary(); return sum.Acks+sum.KernelDropped >= ackClients*ackMessages })
+		cancel()
+	}()
 	if err := s.Run(ctx); err != nil {
 		return err
 	}
 	used := now(0).since(before)
+	sum := s.Summary()
 	return json.NewEncoder(out).Encode(Acks{
-		Clients: s.Summary().Clients,
+		Clients: sum.Clients,
 		Sent:    ackClients * ackMessages,
-		Counted: int(s.Summary().Acks),
+		Counted: int(sum.Acks),
+		Dropped: int(sum.KernelDropped),
 		CPU:     float64(used.CPU) / float64(used.Elapsed),
 		Memory:  float64(heap()-memory) / ackClients,
 	})
@@ -329,7 +339,7 @@ func heap() int64 {
 // until waits for something, false if ctx ended before.
 func until(ctx context.Context, happened func() bool) bool {
 	for !happened() {
-		if !measure.Sleep(ctx, time.Millisecond) {
+		if !measure.Sleep(ctx, 10*time.Millisecond) {
 			return false
 		}
 	}
