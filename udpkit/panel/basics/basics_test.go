@@ -562,7 +562,7 @@ func TestExerciseAsk(t *testing.T) {
 	wrong("five, and then it reads", burst(5, 100*time.Millisecond), "after their replies had been sent")
 	wrong("one deadline for all", func(socket net.Conn, question string) (string, error) {
 		return asking(socket, question, time.Now().Add(100*time.Millisecond), 0)
-	}, `"And now?" came 5 times within`)
+	}, `"And now?"`)
 	wrong("impatient", func(socket net.Conn, question string) (string, error) {
 		return asking(socket, question, time.Time{}, 5*time.Millisecond)
 	}, "times within")
@@ -638,6 +638,9 @@ func TestExerciseWatch(t *testing.T) {
 	require.Contains(t, check(func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func([]string)) error {
 		return solveWatch(ctx, socket, time.Hour, changed)
 	}), "still in the table")
+	require.Contains(t, check(func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func([]string)) error {
+		return solveWatch(ctx, socket, expiry*3/4, changed)
+	}), "a peer was forgotten after")
 	require.Contains(t, check(func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func([]string)) error {
 		return watchWith(ctx, socket, expiry, changed, func(text string) (string, bool) { return strings.CutPrefix(text, "HELLO|") })
 	}), `"HELLO|" changes nothing`)

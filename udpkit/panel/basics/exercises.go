@@ -329,24 +329,38 @@ func CheckWatch(ctx context.Context, watch func(ctx context.Context, socket net.
 	return report(ctx, missing)
 }
 
+// watchFunc is the reader's.
+type watchFunc = func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func(peers []string)) error
+
 // expiry is the silence after which the third exercise forgets a peer.
 const expiry = 400 * time.Millisecond
 
-func checkWatch(ctx context.Context, watch func(context.Context, net.PacketConn, time.Duration, func([]string)) error) (missing string, err error) {
+// checkWatch begins again if the machine was so busy that the HELLOs came too late.
+func checkWatch(ctx context.Context, watch watchFunc) (missing string, err error) {
+	for range 5 {
+		var late bool
+		if missing, late, err = watchOnce(ctx, watch); !late || missing == "" || err != nil {
+			break
+		}
+	}
+	return missing, err
+}
+
+func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool, err error) {
 	socket, err := loopback()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer socket.Close() // ends a watch that does not mind its context
 	sender, err := net.Dial("udp4", socket.LocalAddr().String())
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer sender.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := make(chan []string, 100)
-	w := &watching{sender: sender, changes: changes}
+	w := &watching{sender: sender, changes: changes, sent: make(map[string]time.Time)}
 	w.ended = start(func() error {
 		return watch(ctx, socket, expiry, func(peers []string) {
 			select {
@@ -359,13 +373,13 @@ func checkWatch(ctx context.Context, watch func(context.Context, net.PacketConn,
 		func() string { return w.hear("HELLO|anna", "anna") },
 		func() string { return w.hear("HELLO|ben", "anna", "ben") },
 		func() string { return w.ignore("HELLO|anna", "HELLO|ben", "HELLO|", "hello|eve", "GET / HTTP/1.1", "") },
-		func() string { return w.forget([]string{"HELLO|anna"}, "anna") },
+		func() string { return w.forget("anna") },
 		func() string { return w.hear("HELLO|ben", "anna", "ben") },
-		func() string { return w.forget(nil) },
+		func() string { return w.forget() },
 	}
 	for _, step := range steps {
 		if missing := step(); missing != "" {
-			return missing, nil
+			return missing, w.late, nil
 		}
 	}
 	cancel()
@@ -373,15 +387,15 @@ func checkWatch(ctx context.Context, watch func(context.Context, net.PacketConn,
 	select {
 	case err := <-w.ended:
 		if !errors.Is(err, context.Canceled) {
-			return fmt.Sprintf("watch returned %v; the caller wants to know why: return ctx.Err()", err), nil
+			return fmt.Sprintf("watch returned %v; the caller wants to know why: return ctx.Err()", err), false, nil
 		}
 	case <-time.After(checkTime):
-		return "the table is right, but a second after the cancel watch still runs", nil
+		return "the table is right, but a second after the cancel watch still runs", false, nil
 	}
 	if took := time.Since(began); took > 300*time.Millisecond {
-		return fmt.Sprintf("the table is right, but it took %v from cancel to return; make it less than 300ms", took.Round(time.Millisecond)), nil
+		return fmt.Sprintf("the table is right, but it took %v from cancel to return; make it less than 300ms", took.Round(time.Millisecond)), false, nil
 	}
-	return "", nil
+	return "", false, nil
 }
 
 // watching is a watch that is being checked.
@@ -389,9 +403,23 @@ type watching struct {
 	sender  net.Conn
 	changes <-chan []string
 	ended   <-chan error
+	sent    map[string]time.Time // when each text was sent last
+	late    bool                 // a HELLO comes so late that its peer may be forgotten
+}
+
+// hello is what a peer says.
+func hello(name string) string { return "HELLO|" + name }
+
+// onTime notes whether these peers have said HELLO lately, as the check wants it.
+func (w *watching) onTime(names ...string) {
+	for _, name := range names {
+		at, said := w.sent[hello(name)]
+		w.late = w.late || said && time.Since(at) > expiry*3/4
+	}
 }
 
 func (w *watching) send(text string) string {
+	w.sent[text] = time.Now()
 	if _, err := w.sender.Write([]byte(text)); err != nil {
 		return err.Error()
 	}
@@ -400,6 +428,7 @@ func (w *watching) send(text string) string {
 
 // hear sends a datagram, after which the table shall be want.
 func (w *watching) hear(text string, want ...string) string {
+	w.onTime(want...)
 	if missing := w.send(text); missing != "" {
 		return missing
 	}
@@ -436,6 +465,7 @@ func (w *watching) ignore(texts ...string) string {
 		}
 		select {
 		case peers := <-w.changes:
+			w.onTime("anna", "ben")
 			return fmt.Sprintf("%q changes nothing, and yet changed was called with %v", text, peers)
 		case err := <-w.ended:
 			return fmt.Sprintf("watch returned (%v) after the datagram %q", err, text)
@@ -446,33 +476,40 @@ func (w *watching) ignore(texts ...string) string {
 }
 
 // forget keeps some peers alive and waits until the others are forgotten.
-func (w *watching) forget(alive []string, want ...string) string {
+func (w *watching) forget(alive ...string) string {
 	began := time.Now()
 	refresh := time.NewTicker(expiry / 4)
 	defer refresh.Stop()
+	table := []string{"anna", "ben"}
 	for {
 		select {
 		case <-refresh.C:
-			for _, text := range alive {
-				if missing := w.send(text); missing != "" {
+			w.onTime(alive...)
+			for _, name := range alive {
+				if missing := w.send(hello(name)); missing != "" {
 					return missing
 				}
 			}
 			if time.Since(began) > 2*expiry+checkTime/2 {
-				return fmt.Sprintf("a peer was silent for %v and is still in the table; it should be %v", time.Since(began).Round(time.Millisecond), want)
+				return fmt.Sprintf("a peer was silent for %v and is still in the table; it should be %v", time.Since(began).Round(time.Millisecond), alive)
 			}
 		case peers := <-w.changes:
-			took := time.Since(began)
-			if len(want) == 0 && len(peers) == 1 { // one of two has gone
+			w.onTime(alive...)
+			for _, name := range table {
+				silence := time.Since(w.sent[hello(name)])
+				if slices.Contains(peers, name) {
+					continue
+				}
+				if silence < expiry*9/10 {
+					return fmt.Sprintf("a peer was forgotten after %v; wait for %v", silence.Round(time.Millisecond), expiry)
+				}
+				delete(w.sent, hello(name))
+			}
+			table = peers
+			if len(alive) == 0 && len(peers) == 1 { // one of two has gone
 				continue
 			}
-			if missing := differ("after a silence", peers, want); missing != "" {
-				return missing
-			}
-			if took < expiry/2 {
-				return fmt.Sprintf("a peer was forgotten after %v; wait for %v", took.Round(time.Millisecond), expiry)
-			}
-			return ""
+			return differ("after a silence", peers, alive)
 		case err := <-w.ended:
 			return fmt.Sprintf("watch returned (%v) before the context ended", err)
 		}

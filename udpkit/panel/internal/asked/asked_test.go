@@ -1,0 +1,56 @@
+package asked
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestHasty: a copy has half of the time that it should be waited for, counted from when the client began.
+func TestHasty(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		at   []time.Duration
+		want string
+	}{
+		{nil, ""},
+		{[]time.Duration{0}, ""},
+		{[]time.Duration{0, 50, 100, 150}, ""},
+		{[]time.Duration{0, 49}, `"?" came 2 times within 49ms`},
+		{[]time.Duration{0, 100, 120, 130, 150}, `"?" came 5 times within 150ms`},
+		{[]time.Duration{400, 400, 400}, ""}, // all came late: who knows when they were sent
+	} {
+		q := &question{times: len(c.at)}
+		for _, ms := range c.at {
+			q.heard = append(q.heard, now.Add(ms*time.Millisecond))
+		}
+		r := Record{questions: map[string]*question{"?": q}}
+		missing := r.Hasty("?", now, 100*time.Millisecond)
+		if c.want == "" {
+			require.Empty(t, missing, c.at)
+		} else {
+			require.Contains(t, missing, c.want)
+		}
+	}
+}
+
+// TestBounded: whoever sends a lot does not fill the memory.
+func TestBounded(t *testing.T) {
+	var r Record
+	for n := range 3 * most {
+		r.Heard("the same")
+		r.Heard(fmt.Sprint(n))
+	}
+	times, replied := r.Times("the same")
+	require.Equal(t, 3*most, times)
+	require.False(t, replied)
+	require.Len(t, r.questions, most)
+	require.Len(t, r.questions["the same"].heard, most)
+	r.Replies("the same")
+	r.Heard("the same")
+	r.Heard("the same")
+	require.Empty(t, r.Needless(2))
+	require.Contains(t, r.Needless(1), "2 of the questions")
+}
