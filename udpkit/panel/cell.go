@@ -4,14 +4,18 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // Main is what a notebook's cell does: it applies the environment to the flags
@@ -36,6 +40,14 @@ func Interrupt() (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
+}
+
+// Output returns a writer to out, such as os.Stdout, for a program that ends with ctx,
+// or after limit if that is not 0. Until then a write waits for as long as nobody takes
+// what is written; after it for 1.5 s in all, and what is left is lost, which the error
+// says: a pipe that nobody reads holds up no end. Each role does that with its output.
+func Output(ctx context.Context, limit time.Duration, out io.Writer) io.Writer {
+	return console.NewOutput(ctx, limit, out)
 }
 
 // FlagsFromEnv sets each flag of flag.CommandLine whose environment variable is

@@ -17,7 +17,7 @@ import (
 // Options says how a role is shown. The zero value suits a notebook.
 type Options struct {
 	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB,
-	// else os.Stdout. Colours and the waiting indicator appear if it is a
+	// else os.Stdout. Nobody has to read it for the role to end, see Output. Colours and the waiting indicator appear if it is a
 	// terminal; NO_COLOR turns the colours off.
 	Out io.Writer
 	// JSON writes the journal's JSON lines instead of text or a live panel.
@@ -57,7 +57,7 @@ type display interface {
 // or the history cannot be written, which ends the server too. The OnEvent of
 // cfg, if set, is called as well.
 func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, cfg.MaxRuntime, opt)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	if opt.notebook() {
 		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
 	} else {
-		s.show = opt.display(s)
+		s.show = opt.display(ctx, cfg.MaxRuntime, s.ended)
 	}
 	hand := &byHand{set: server.SetState, note: func(text string) { s.fail(s.show.note(text)) }}
 	hand.lines(s.ctx, opt.Input)
@@ -81,7 +81,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 
 // Client is what Server is, for a client. It also chains cfg's OnIdle.
 func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, cfg.MaxRuntime, opt)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if opt.notebook() {
 		s.show = newPage(&clientView{client: client, ended: s.ended})
 	} else {
-		s.show = opt.display(s)
+		s.show = opt.display(ctx, cfg.MaxRuntime, s.ended)
 	}
 	return s.run(client)
 }
@@ -109,16 +109,17 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 // notebook reports whether the live panel is wanted.
 func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
 
-// display returns what shows the role without a notebook.
-func (o Options) display(s *session) display {
+// display returns what shows a role that ends with ctx, or after limit, without a notebook.
+func (o Options) display(ctx context.Context, limit time.Duration, ended func() string) display {
 	out := o.Out
 	if out == nil {
 		out = os.Stdout
 	}
+	out = console.NewOutput(ctx, limit, out)
 	if o.JSON {
 		return jsonLines{console.NewJSON(out)}
 	}
-	return newText(out, s.ended)
+	return newText(out, ended)
 }
 
 // session is one run of a role: its display, its history and its first failure.
@@ -139,7 +140,7 @@ type session struct {
 
 // begin opens the history, before anything else: who wants one learns at once
 // that it cannot be written.
-func begin(ctx context.Context, opt Options) (*session, error) {
+func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
 	s := new(session)
 	if opt.History != "" {
 		// Not emptied yet: if the role cannot start, the last one's is still there.
@@ -147,7 +148,7 @@ func begin(ctx context.Context, opt Options) (*session, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 		}
-		s.file, s.journal = file, udpkit.NewJournal(file)
+		s.file, s.journal = file, udpkit.NewJournal(console.NewOutput(ctx, limit, file))
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s, nil
@@ -246,11 +247,11 @@ func (s *session) run(role interface {
 	s.cancel()
 	s.background.Wait()
 	closed := role.Close()
-	shown := s.show.end()
+	s.fail(s.show.end())
 	if s.file != nil {
 		closed = errors.Join(closed, s.file.Close())
 	}
-	return errors.Join(err, s.failure(), shown, closed)
+	return errors.Join(err, s.failure(), closed)
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by

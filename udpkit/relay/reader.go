@@ -27,7 +27,7 @@ const (
 	ackDelay = minTimeout / 4
 	ackQuick = 64
 	// flushEvery bounds what OnEvent gets between two calls of Flush, in bytes.
-	flushEvery = 32 << 10
+	flushEvery = 8 << 10
 )
 
 // From says where in the log a reader begins.
@@ -81,7 +81,7 @@ type ReaderConfig struct {
 	// returns.
 	OnEvent func(Event)
 	// Flush, if set, makes sure of what OnEvent has only collected. It is called on the
-	// same goroutine after a message that is the Last, after 32 KiB of them, after each
+	// same goroutine after a message that is the Last, after 8 KiB of them, after each
 	// GapEvent and LogEvent, and before Run ends. It returns how many of the
 	// MessageEvents, GapEvents and LogEvents since the last call are safe: those count as
 	// delivered. If that is not all of them, Run ends, with the error of Flush, and the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/radar"
 )
 
@@ -89,9 +90,9 @@ func parseTarget(s string) (netip.AddrPort, error) {
 
 // beaconJSON runs a beacon that prints its events.
 func beaconJSON(ctx context.Context, cfg beacon.Config) error {
+	journal := udpkit.NewJournal(panel.Output(ctx, cfg.MaxRuntime, os.Stdout))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	journal := udpkit.NewJournal(os.Stdout)
 	var failure error
 	cfg.OnEvent = func(e beacon.Event) {
 		if err := journal.Write(e); err != nil {

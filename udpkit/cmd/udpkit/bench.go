@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 func benchCommand() *cobra.Command {
@@ -44,10 +45,11 @@ func benchCommand() *cobra.Command {
 			if cfg.Progress != nil {
 				cfg.Progress("")
 			}
+			out := panel.Output(cmd.Context(), 0, os.Stdout)
 			if asJSON {
-				return errors.Join(err, json.NewEncoder(os.Stdout).Encode(report))
+				return errors.Join(err, json.NewEncoder(out).Encode(report))
 			}
-			return errors.Join(err, report.WriteText(os.Stdout))
+			return errors.Join(err, report.WriteText(out))
 		},
 	}
 	flags := cmd.Flags()

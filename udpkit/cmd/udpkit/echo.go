@@ -43,7 +43,7 @@ func echoServerCommand() *cobra.Command {
 		Short: "Return each datagram to where it came from",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			show := newEchoOutput(asJSON, "message")
+			show := newEchoOutput(cmd.Context(), asJSON, "message")
 			listen, err := at.resolve(cmd.Context())
 			if err != nil {
 				return err
@@ -78,7 +78,7 @@ func responderCommand() *cobra.Command {
 			if cfg.Listen, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			show := newEchoOutput(asJSON, "data")
+			show := newEchoOutput(cmd.Context(), asJSON, "data")
 			cfg.OnEvent = show.event
 			responder, err := echo.NewResponder(cfg)
 			if err != nil {
@@ -122,7 +122,7 @@ func echoClientCommand() *cobra.Command {
 				return echoError(err)
 			}
 			defer client.Close()
-			show := newEchoOutput(asJSON, "message")
+			show := newEchoOutput(cmd.Context(), asJSON, "message")
 			prompt := ""
 			if !asJSON && term.IsTerminal(int(os.Stdin.Fd())) {
 				prompt = "Enter message to send to server (type 'exit' to quit): "
@@ -182,7 +182,7 @@ func sendCommand() *cobra.Command {
 				}
 				return echoError(err)
 			}
-			show := newEchoOutput(asJSON, "")
+			show := newEchoOutput(cmd.Context(), asJSON, "")
 			show.reply("", to, args[1], r, nil)
 			return show.failure()
 		},
@@ -244,10 +244,10 @@ type echoOutput struct {
 	err  error
 }
 
-func newEchoOutput(asJSON bool, noun string) *echoOutput {
-	o := &echoOutput{out: os.Stdout, noun: noun}
+func newEchoOutput(ctx context.Context, asJSON bool, noun string) *echoOutput {
+	o := &echoOutput{out: panel.Output(ctx, 0, os.Stdout), noun: noun}
 	if asJSON {
-		o.json = json.NewEncoder(os.Stdout)
+		o.json = json.NewEncoder(o.out)
 	}
 	return o
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 func labCommand() *cobra.Command {
@@ -22,6 +23,7 @@ func labCommand() *cobra.Command {
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
+			cfg.Stdout = panel.Output(cmd.Context(), 0, os.Stdout)
 			switch {
 			case check && setUp:
 				return usageError{errors.New("--check and --setup exclude each other")}

@@ -63,16 +63,19 @@ func run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 
 	cmd, err := root.ExecuteContextC(ctx)
+	ended, end := context.WithCancel(ctx)
+	end()
+	stderr := panel.Output(ended, 0, os.Stderr) // it may be the pipe that nobody reads
 	var usage usageError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig),
 		errors.Is(err, chat.ErrConfig), errors.Is(err, relay.ErrConfig), cmd == root:
-		fmt.Fprintf(os.Stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
+		fmt.Fprintf(stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:
-		fmt.Fprintf(os.Stderr, "%s: %v\n", cmd.CommandPath(), err)
+		fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
 		return 1
 	}
 }

@@ -25,7 +25,7 @@ const farewell = 1800 * time.Millisecond
 // notebook.
 type Options struct {
 	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
-	// os.Stdout.
+	// os.Stdout. Nobody has to read it for the role to end, see panel.Output.
 	Out io.Writer
 	// JSON writes the events as JSON lines instead of text or a live panel.
 	JSON bool

@@ -3,6 +3,7 @@ package hub
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -120,13 +122,13 @@ type history struct {
 	next    time.Duration // when the next sample is due
 }
 
-func openHistory(name string) (*history, error) {
+func openHistory(ctx context.Context, opt Options) (*history, error) {
 	// Not emptied yet: if the role cannot start, the last one's is still there.
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 	}
-	return &history{file: file, journal: udpkit.NewJournal(file)}, nil
+	return &history{file: file, journal: udpkit.NewJournal(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
 }
 
 func (h *history) begin(v *view) error {

@@ -32,10 +32,11 @@ type display interface {
 // session is one run of a role: its display, its history and its first failure.
 type session struct {
 	// ctx ends with the caller's, with MaxRuntime, and with a failure.
-	ctx    context.Context
-	cancel context.CancelFunc
-	opt    Options
-	begun  time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+	callers context.Context
+	opt     Options
+	begun   time.Time
 
 	view    *view
 	show    display
@@ -52,10 +53,10 @@ type session struct {
 // begin opens the history, before anything else: who wants one learns at once that
 // it cannot be written.
 func begin(ctx context.Context, opt Options) (*session, error) {
-	s := &session{opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
+	s := &session{callers: ctx, opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
 	if opt.History != "" {
 		var err error
-		if s.history, err = openHistory(opt.History); err != nil {
+		if s.history, err = openHistory(ctx, opt); err != nil {
 			return nil, err
 		}
 	}
@@ -85,6 +86,7 @@ func (s *session) start(v *view) (source console.Source, err error) {
 	if out == nil {
 		out = os.Stdout
 	}
+	out = console.NewOutput(s.callers, s.opt.MaxRuntime, out)
 	if s.opt.In != nil {
 		source = console.NewReader(s.opt.In)
 	}

@@ -16,12 +16,13 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // Text is Show with text: on a terminal the table in place, elsewhere a line for
 // each change; and a summary in the end.
 func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	t := &text{out: out}
+	t := new(text)
 	// The console that Windows had before its Terminal shows escapes as they are.
 	file, ok := out.(*os.File)
 	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
@@ -35,6 +36,7 @@ func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
 			}
 		}
 	}
+	t.out = console.NewOutput(ctx, cfg.MaxRuntime, out)
 	return run(ctx, cfg, func() screen { return t })
 }
 

@@ -22,7 +22,7 @@ const leaving = time.Second
 // notebook.
 type Options struct {
 	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
-	// os.Stdout.
+	// os.Stdout. Nobody has to read it for the role to end, see panel.Output.
 	Out io.Writer
 	// JSON writes the events as JSON lines instead of text or a live panel.
 	JSON bool
@@ -132,6 +132,7 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 	if out == nil {
 		out = os.Stdout
 	}
+	out = console.NewOutput(ctx, 0, out)
 	restore := func() error { return nil }
 	switch {
 	case box:
@@ -176,9 +177,12 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 			s.ending("interrupted")
 		}
 		s.ended = true
-		why, failed := s.why, s.err
+		why := s.why
 		s.mu.Unlock()
-		return errors.Join(err, failed, s.show.end(why), restore())
+		s.fail(s.show.end(why))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return errors.Join(err, s.err, restore())
 	}, nil
 }
 

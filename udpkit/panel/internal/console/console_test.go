@@ -2,12 +2,15 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -102,4 +105,61 @@ func TestScreen(t *testing.T) {
 	assert.Equal(t, "a line\n", out.String())
 	broken := errors.New("full")
 	assert.ErrorIs(t, console.NewScreen(failing{broken}).Print("x"), broken)
+}
+
+// TestOutput: a write waits for as long as the program runs, and after that for a second
+// and a half in all.
+func TestOutput(t *testing.T) {
+	for _, how := range []string{"ended", "limit"} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			limit := time.Duration(0)
+			if how == "limit" {
+				limit = time.Hour
+			}
+			r, w := io.Pipe()
+			out := console.NewOutput(ctx, limit, w)
+			read := func(text string, after time.Duration) {
+				time.Sleep(after)
+				got := make([]byte, len(text))
+				_, err := io.ReadFull(r, got)
+				require.NoError(t, err)
+				require.Equal(t, text, string(got))
+			}
+			written := make(chan error, 1)
+			line := []byte("first\n")
+			write := func() {
+				n, err := out.Write(line)
+				if err == nil {
+					assert.Equal(t, len(line), n)
+				}
+				written <- err
+			}
+			go write()
+			read("first\n", time.Hour-time.Minute)
+			require.NoError(t, <-written)
+			go write()
+			time.Sleep(time.Minute - time.Millisecond)
+			if how == "ended" {
+				time.Sleep(time.Millisecond)
+				cancel()
+			}
+			read("first\n", time.Second)
+			require.NoError(t, <-written, "somebody reads, if slowly")
+			begun := time.Now()
+			go write()
+			require.ErrorIs(t, <-written, console.ErrLost)
+			assert.InDelta(t, 500, time.Since(begun).Milliseconds(), 2)
+			_, err := out.Write(line)
+			require.ErrorIs(t, err, console.ErrLost)
+			assert.InDelta(t, 500, time.Since(begun).Milliseconds(), 2, "at once")
+			copy(line, "other")
+			read("first\n", 0) // what waits is not the caller's any more
+			require.NoError(t, w.Close())
+		})
+	}
+	broken := errors.New("full")
+	_, err := console.NewOutput(t.Context(), 0, failing{broken}).Write([]byte("x"))
+	require.ErrorIs(t, err, broken)
 }

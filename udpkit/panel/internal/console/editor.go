@@ -20,8 +20,9 @@ type Editor struct {
 
 // keyboard is what package term reads keys from and writes escapes to.
 type keyboard struct {
-	in, out *os.File
-	editor  *Editor
+	in, screen *os.File
+	out        io.Writer // writes to screen
+	editor     *Editor
 }
 
 func (k *keyboard) Write(p []byte) (int, error) { return k.out.Write(p) }
@@ -29,7 +30,7 @@ func (k *keyboard) Write(p []byte) (int, error) { return k.out.Write(p) }
 // Read returns keys, before which the window may have got another size.
 func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.in.Read(p)
-	if raw, rawErr := k.out.SyscallConn(); rawErr == nil {
+	if raw, rawErr := k.screen.SyscallConn(); rawErr == nil {
 		// Unlike Fd, Control minds that the file may be closed meanwhile.
 		_ = raw.Control(func(fd uintptr) {
 			if width, height, sizeErr := term.GetSize(int(fd)); sizeErr == nil && width > 0 {
@@ -45,13 +46,13 @@ func (k *keyboard) Read(p []byte) (int, error) {
 // be steered. Restore it.
 func NewEditor(in io.Reader, out io.Writer) (*Editor, error) {
 	input, _ := in.(*os.File)
-	output, _ := out.(*os.File)
+	output := fileOf(out)
 	if input == nil || output == nil || !term.IsTerminal(int(input.Fd())) || !term.IsTerminal(int(output.Fd())) ||
 		os.Getenv("TERM") == "dumb" || !understandsEscapes(output) {
 		return nil, nil
 	}
 	e := &Editor{in: input}
-	e.Terminal = term.NewTerminal(&keyboard{input, output, e}, "> ")
+	e.Terminal = term.NewTerminal(&keyboard{input, output, out, e}, "> ")
 	var err error
 	if e.was, err = term.MakeRaw(int(input.Fd())); err != nil {
 		return nil, fmt.Errorf("the keyboard cannot be read key by key: %w", err)

@@ -27,7 +27,7 @@ type Screen struct {
 // NO_COLOR turns them off.
 func NewScreen(out io.Writer) *Screen {
 	s := &Screen{out: out}
-	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
+	if file := fileOf(out); file != nil && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
 		s.terminal = file
 	}
 	// The console that Windows had before its Terminal shows escapes as they are.
