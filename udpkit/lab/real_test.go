@@ -87,7 +87,11 @@ func TestExecute(t *testing.T) {
 		err := env.Execute(t.Context(), in, out)
 		assert.ErrorIs(t, err, ErrNotebook)
 		assert.ErrorContains(t, err, "the reason")
-		assert.ErrorContains(t, err, "Cell [1] Line 2", "the stack trace needs no debugging information")
+		// The kernel reads a stack trace as it comes, in pieces: within it, it may leave a line of its own main.go as it
+		// is. It says the lines of the cells once more when the cell has ended.
+		data, err := os.ReadFile(out)
+		require.NoError(t, err)
+		assert.Regexp(t, `Cell\[1\]: Line 2\b`, string(data), "the stack trace needs no debugging information")
 	})
 	t.Run("the end of the context ends cell and kernel", func(t *testing.T) {
 		running := filepath.Join(dir, "running")
