@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +33,10 @@ func TestBrowser(t *testing.T) {
 
 	// The clients first, so that they hear the server's first message.
 	for _, name := range []string{"client.ipynb", "client-2.ipynb", "server.ipynb"} {
-		page.runAll(name)
+		page.runAllCells(name)
+	}
+	for _, name := range notebooks {
+		page.panelInView(name)
 	}
 	for _, name := range notebooks {
 		for _, state := range []string{"ACTIVE", "STANDBY", "MAINTENANCE", "ERROR"} {
@@ -40,7 +45,7 @@ func TestBrowser(t *testing.T) {
 	}
 	page.until("the server shows two clients", panelOf("server.ipynb")+`.innerText.match(/client-[0-9a-f]{8}/g).length >= 2`)
 	for _, name := range notebooks {
-		page.until("the panel of "+name+" is in view", `(p => (p?.scrollIntoView({block: 'center'}), p))(`+panelOf(name)+`.querySelector('.jp-RenderedHTML'))`)
+		page.panelInView(name)
 	}
 	page.screenshot("running")
 
@@ -49,10 +54,71 @@ func TestBrowser(t *testing.T) {
 		page.until(name+" keeps the summary of its interrupted run", panelOf(name)+`.innerText.includes('ended: interrupted')`)
 	}
 	for _, name := range notebooks {
+		page.lookBack(name)
 		page.until(name+" draws what it recorded", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output svg, .jp-OutputArea-output img').length >= 2`)
 	}
 	page.screenshot("ended")
 }
+
+// TestBrowserView runs all cells of each role's notebook, alone and as the lab lays them out, on screens of two sizes: the
+// live panel is in view, and nobody has scrolled.
+func TestBrowserView(t *testing.T) {
+	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
+	page := openLab(t)
+	page.do("leave it, so that each kernel has one page", chromedp.Navigate("about:blank"))
+	run := func(tab *labPage, width, height int64, names ...string) {
+		t.Helper()
+		tab.do("set the size", chromedp.EmulateViewport(width, height))
+		for _, name := range names {
+			tab.until(name+" is open, at its top", fmt.Sprintf(`%[1]s?.querySelector('.jp-Cell') && (%[1]s.querySelector('.jp-WindowedPanel-outer').scrollTop = 0, true)`, panelOf(name)))
+			tab.runAllCells(name)
+		}
+		for _, name := range names {
+			tab.panelInView(name)
+		}
+		tab.screenshot(fmt.Sprintf("view-%d-%s", width, strings.TrimSuffix(names[len(names)-1], ".ipynb")))
+	}
+	interrupt := func(tab *labPage, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			tab.interrupt(name)
+			tab.until(name+" has ended", last(name)+`.textContent.includes('ended: ')`)
+		}
+	}
+	var chat *labPage
+	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
+		tab, closeTab := page.tab("/lab/workspaces/alone/tree/notebooks/" + name)
+		for _, size := range screens {
+			if name == "chat_client.ipynb" { // it would not stay without its server
+				run(chat, size.width, size.height, "chat_server.ipynb")
+			}
+			run(tab, size.width, size.height, name)
+			interrupt(tab, name)
+			if name == "chat_client.ipynb" {
+				interrupt(chat, "chat_server.ipynb")
+			}
+		}
+		if name == "chat_server.ipynb" {
+			chat = tab
+			continue
+		}
+		closeTab()
+	}
+	tab, _ := page.tab("/lab/workspaces/udpkit")
+	for _, size := range screens {
+		names := []string{"client-2.ipynb", "client.ipynb", "server.ipynb"}
+		run(tab, size.width, size.height, names...)
+		for _, name := range names {
+			tab.until(name+" shows a state", last(name)+`.textContent.includes('STANDBY')`)
+			tab.panelInView(name)
+		}
+		tab.screenshot(fmt.Sprintf("view-%d-lab", size.width))
+		interrupt(tab, names...)
+	}
+}
+
+// screens are a school's laptop and a larger one.
+var screens = []struct{ width, height int64 }{{1366, 768}, {1600, 900}}
 
 // TestBrowserWalkthrough runs the walkthrough in a browser, stops it in the middle
 // of a receiver's run, and reads that it was stopped.
@@ -129,9 +195,9 @@ func openLab(t *testing.T) *labPage {
 			Dir: copyOfRepository(t), Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url },
 		})
 	}()
-	var url string
+	var address string
 	select {
-	case url = <-ready:
+	case address = <-ready:
 	case err := <-done:
 		require.NoError(t, err, "the lab ended")
 	}
@@ -151,8 +217,8 @@ func openLab(t *testing.T) *labPage {
 
 	require.NoError(t, chromedp.Do(ctx), "start the browser")
 
-	page := &labPage{t: t, ctx: ctx, url: url}
-	page.do("open JupyterLab", chromedp.Navigate(url))
+	page := &labPage{t: t, ctx: ctx, url: address}
+	page.do("open JupyterLab", chromedp.Navigate(address))
 	return page
 }
 
@@ -164,6 +230,11 @@ func tabOf(name string) string {
 
 func panelOf(name string) string {
 	return fmt.Sprintf(`document.getElementById(%s?.closest('.lm-TabBar-tab').dataset.id)`, tabOf(name))
+}
+
+// last is JavaScript for a notebook's last live panel.
+func last(notebook string) string {
+	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].pop()`
 }
 
 // labPage is JupyterLab in the browser.
@@ -213,6 +284,65 @@ func (p *labPage) runAll(notebook string) {
 	p.until("the dialog has closed", `!document.querySelector('.jp-Dialog')`)
 }
 
+// runAllCells chooses Run All Cells in the menu Run, as the notebooks tell.
+func (p *labPage) runAllCells(notebook string) {
+	p.t.Helper()
+	// JupyterLab forgets cells that are run while it has no kernel yet, and shows its name all the same.
+	p.until("the kernel of "+notebook+" is connected", fmt.Sprintf(`(fetch('/api/sessions').then(r => r.json()).then(s => window.udpkitSessions = s),
+		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "notebooks/"+notebook))
+	p.do("choose the tab of "+notebook, chromedp.Click(chromedp.JSPath(tabOf(notebook))))
+	p.do("open the menu Run", chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll('.lm-MenuBar-item')].find(i => i.textContent === 'Run')`)))
+	item := `document.querySelector('.lm-Menu-item[data-command="runmenu:run-all"]')`
+	p.until("the menu is open", item+`?.getBoundingClientRect().height > 0`)
+	p.do("choose Run All Cells", chromedp.Evaluate[chromedp.Void](`(i => { const r = i.getBoundingClientRect(); for (const e of ['pointermove', 'pointerdown', 'pointerup']) i.dispatchEvent(new PointerEvent(e, {bubbles: true, clientX: r.x + 9, clientY: r.y + 9})) })(`+item+`)`))
+	p.until("the menu has closed", `!`+item)
+}
+
+// panelInView waits for the panel of a notebook's last cell, which runs: its top is in view, without scrolling, and so is
+// as much of it as fits into 40 % of the view.
+func (p *labPage) panelInView(notebook string) {
+	p.t.Helper()
+	p.until("the panel of "+notebook+" is in view", fmt.Sprintf(`((cell, view) => { const panel = cell.querySelector('.jp-RenderedHTML')?.getBoundingClientRect();
+		return cell.querySelector('.jp-InputPrompt').textContent.includes('*') && panel?.top >= view.top
+			&& Math.min(panel.bottom, view.bottom) - panel.top >= Math.min(panel.height, 0.4 * view.height) })(
+		[...%[1]s.querySelectorAll('.jp-Cell')].pop(), %[1]s.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect())`, panelOf(notebook)))
+}
+
+// lookBack runs the cell that draws what the live cell has recorded.
+func (p *labPage) lookBack(notebook string) { p.t.Helper(); p.runCell(notebook, "(*history)", "") }
+
+// cellWith is JavaScript for the first cell of a notebook that has the code.
+func cellWith(notebook, code string) string {
+	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-CodeCell')].find(c => c.querySelector('.cm-content')?.textContent.includes(%q))`, panelOf(notebook), code)
+}
+
+// runCell writes flags to the first line of the cell that has the code, which is %%, and runs it.
+func (p *labPage) runCell(notebook, code, flags string) {
+	p.t.Helper()
+	cell := cellWith(notebook, code)
+	p.until("the cell is in view", `(c => (c.scrollIntoView({block: 'center'}), true))(`+cell+`)`)
+	p.do("click into the cell", chromedp.Click(chromedp.JSPath(cell+`.querySelector('.cm-line')`)))
+	if flags != "" {
+		p.do("write flags", chromedp.SendKeys(chromedp.JSPath(cell+`.querySelector('.cm-content')`), flags))
+	}
+	p.until("the line has the flags", fmt.Sprintf(`%s.querySelector('.cm-line').textContent === %q`, cell, "%%"+flags))
+	p.click(notebook, "notebook:run-cell-and-select-next")
+}
+
+// tab opens a page of the lab in another tab of the browser.
+func (p *labPage) tab(path string) (tab *labPage, closeTab context.CancelFunc) {
+	p.t.Helper()
+	ctx, cancel := chromedp.NewContext(p.ctx)
+	p.t.Cleanup(cancel)
+	address, err := url.Parse(p.url)
+	require.NoError(p.t, err)
+	address.Path = path
+	require.NoError(p.t, chromedp.Do(ctx), "open a tab")
+	tab = &labPage{t: p.t, ctx: ctx, url: p.url}
+	tab.do("open "+path, chromedp.Navigate(address.String()))
+	return tab, cancel
+}
+
 // interrupt clicks the stop button of a notebook.
 func (p *labPage) interrupt(notebook string) {
 	p.t.Helper()
@@ -249,7 +379,7 @@ func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb",
-		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb"} {
+		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

@@ -44,12 +44,15 @@ func TestRelayBrowser(t *testing.T) {
 			page.until("the panel of "+name+" is in view", `(p => (p?.scrollIntoView({block: 'center'}), p))(`+last(name)+`)`)
 		}
 	}
-	page.runAll(relayReader)
-	page.runAll(relayWriter)
+	page.runAllCells(relayReader)
+	page.runAllCells(relayWriter)
+	page.panelInView(relayReader)
+	page.panelInView(relayWriter)
 	page.until("the reader waits for its server", shows(relayReader, "Reader: bob waiting for the server"))
 	page.types(relayWriter, "is anybody there?")
 	page.until("the writer keeps the line", shows(relayWriter, "not stored yet"))
-	page.runAll(relayServer)
+	page.runAllCells(relayServer)
+	page.panelInView(relayServer)
 	page.until("the server is open", shows(relayServer, "open on 127.0.0.1"))
 	page.until("the line has come", shows(relayReader, "is anybody there?"))
 	page.until("it is stored", shows(relayWriter, "stored after"))
@@ -72,26 +75,35 @@ func TestRelayBrowser(t *testing.T) {
 	page.until("the writer keeps it", shows(relayWriter, "half a line and the rest not stored yet"))
 	inView()
 	page.screenshot("relay-killed")
-	page.runAll(relayServer)
+	page.runAllCells(relayServer)
 	page.until("the reader goes on", shows(relayReader, "half a line and the rest"))
 	page.until("the writer is content", shows(relayWriter, "half a line and the reststored after"))
 
 	page.interrupt(relayWriter)
 	page.until("the writer keeps its last panel", shows(relayWriter, "ended: interrupted"))
+	page.until("no other cell has written", shows(relayWriter, "Nothing is written without --many")+` && `+shows(relayWriter, "Nothing is read or written without --join")+` && !`+shows(relayReader, "line 1"))
+	page.runCell(relayWriter, "hub.Numbered", " --many=20000")
 	page.until("many lines are read", shows(relayReader, "line 20000"))
-	page.until("the join has read them too", last(relayWriter)+`.textContent.includes('annline 20000')`)
+	page.runCell(relayWriter, "hub.Join", " --join")
+	join := cellWith(relayWriter, "hub.Join")
+	page.until("the join has read them too", join+`.textContent.includes('annline 20000')`)
 	page.types(relayWriter, "from the join")
 	page.until("it comes to the reader", shows(relayReader, "from the join"))
-	page.until("and back", last(relayWriter)+`.textContent.includes('annfrom the join')`)
+	page.until("and back", join+`.textContent.includes('annfrom the join')`)
 	inView()
 	page.screenshot("relay-join")
 	for _, name := range []string{relayWriter, relayReader, relayServer} {
+		ended := last(name) + `.textContent.includes('ended: interrupted')`
+		if name == relayWriter {
+			ended = join + `.textContent.includes('ended: interrupted')`
+		}
 		begun := time.Now()
 		page.interrupt(name)
-		page.until(name+" keeps its last panel", last(name)+`.textContent.includes('ended: interrupted')`)
+		page.until(name+" keeps its last panel", ended)
 		require.Less(t, time.Since(begun), 5*time.Second, "3 s, and some for a busy machine")
 	}
 	for _, name := range []string{relayReader, relayServer} {
+		page.lookBack(name)
 		page.until(name+" draws what it noted", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output img').length >= 2`)
 	}
 	page.until("the plots are in view", `(p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayServer)+`.querySelectorAll('.jp-OutputArea-output img')][1]) && (p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayReader)+`.querySelectorAll('.jp-OutputArea-output img')].pop())`)
@@ -101,11 +113,6 @@ func TestRelayBrowser(t *testing.T) {
 // shows is JavaScript for an output of a notebook, in view or not, that has a text.
 func shows(notebook, text string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes(%q))`, panelOf(notebook), text)
-}
-
-// last is JavaScript for a notebook's last live panel.
-func last(notebook string) string {
-	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].pop()`
 }
 
 // sideBySide opens one notebook left and two right, as the lab does with the server

@@ -24,7 +24,7 @@ const (
 	relayWriterNotebook = "relay_writer.ipynb"
 )
 
-// relayRun is what executeRelay's writer writes.
+// relayRun is what executeRelay's writer writes: many, joinSay and then say.
 type relayRun struct {
 	say, joinSay []string
 	many         int
@@ -34,9 +34,9 @@ type relayRun struct {
 // arrives in each reader once, and in order.
 func TestRelayNotebooks(t *testing.T) {
 	env, dir := realSetup(t), t.TempDir()
-	run := relayRun{say: []string{"one", "<b>two</b>", "three", "four", "five"}, joinSay: []string{"six", "seven"}}
+	run := relayRun{say: []string{"one", "<b>two</b>", "three"}, many: 2, joinSay: []string{"six", "seven"}}
 	executeRelay(t, env, dir, run)
-	all := []string{"one", "&lt;b&gt;two&lt;/b&gt;", "three", "four", "five", "six", "seven"}
+	all := []string{"line 1", "line 2", "six", "seven", "one", "&lt;b&gt;two&lt;/b&gt;", "three"} // in the order of the cells
 	for _, name := range []string{"reader-bob", "reader-carl"} {
 		text := readExecuted(t, env, filepath.Join(dir, name+".ipynb"))
 		last := 0
@@ -52,7 +52,7 @@ func TestRelayNotebooks(t *testing.T) {
 		assert.Equal(t, 2, strings.Count(text, `"image/png": "`))
 	}
 	writer := readExecuted(t, env, filepath.Join(dir, relayWriterNotebook))
-	assert.Equal(t, 3, strings.Count(writer, "ended: all is written"), "one by one, none at once, and both ways")
+	assert.Equal(t, 3, strings.Count(writer, "ended: all is written"), "one by one, two at once, and both ways")
 	assert.Contains(t, writer, `#0969da)\">ann</b>seven</div>`, "what it wrote comes back")
 	server := readExecuted(t, env, filepath.Join(dir, relayServerNotebook))
 	assert.Contains(t, server, "ended: interrupted")
@@ -86,10 +86,12 @@ func executeRelay(t *testing.T, env *Env, dir string, run relayRun) {
 	}
 	history := filepath.Join(dir, "server.jsonl")
 	server := execute(relayServerNotebook, "relay_server", "UDPKIT_DATA="+filepath.Join(dir, "relay-log"), "UDPKIT_HISTORY="+history)
-	writer := execute(relayWriterNotebook, "relay_writer", "UDPKIT_SAY="+strings.Join(run.say, "\n"), "UDPKIT_JOIN_SAY="+strings.Join(run.joinSay, "\n"), "UDPKIT_MANY="+strconv.Itoa(run.many))
+	writer := execute(relayWriterNotebook, "relay_writer", "UDPKIT_SAY="+strings.Join(run.say, "\n"), "UDPKIT_JOIN_SAY="+strings.Join(run.joinSay, "\n"), "UDPKIT_MANY="+strconv.Itoa(run.many), "UDPKIT_JOIN=1")
 	var readers []chan error
-	for _, name := range []string{"bob", "carl"} {
-		readers = append(readers, execute(relayReaderNotebook, "reader-"+name, "UDPKIT_USERNAME="+name, "UDPKIT_MAX_MESSAGES="+strconv.Itoa(messages)))
+	names := []string{"bob", "carl"}
+	for _, name := range names {
+		readers = append(readers, execute(relayReaderNotebook, "reader-"+name, "UDPKIT_USERNAME="+name, "UDPKIT_MAX_MESSAGES="+strconv.Itoa(messages),
+			"UDPKIT_HISTORY="+filepath.Join(dir, name+".jsonl")))
 	}
 	for _, ended := range append(readers, writer) {
 		if !assert.NoError(t, <-ended) {
@@ -102,6 +104,10 @@ func executeRelay(t *testing.T, env *Env, dir string, run relayRun) {
 		require.NoError(t, process.Signal(os.Interrupt), "the notebook's ■")
 	}
 	require.NoError(t, <-server)
+	lookBack(t, env, filepath.Join(dir, relayServerNotebook), history)
+	for _, name := range names {
+		lookBack(t, env, filepath.Join(dir, "reader-"+name+".ipynb"), filepath.Join(dir, name+".jsonl"))
+	}
 }
 
 // TestUpdateRelay writes the relay's notebooks with the outputs of a run, with
@@ -112,8 +118,8 @@ func TestUpdateRelay(t *testing.T) {
 	}
 	env, dir := realSetup(t), t.TempDir()
 	executeRelay(t, env, dir, relayRun{
-		say:  []string{"hello", "is anybody there?", "I write it down anyway"},
-		many: 20_000, joinSay: []string{"that was a lot", "goodbye"},
+		many: 20_000, joinSay: []string{"that was a lot", "and it comes back"},
+		say: []string{"hello", "is anybody there?", "I write it down anyway"},
 	})
 	for from, to := range map[string]string{"relay_server": relayServerNotebook, "relay_writer": relayWriterNotebook, "reader-bob": relayReaderNotebook} {
 		data, err := os.ReadFile(filepath.Join(dir, from+".ipynb"))

@@ -130,7 +130,7 @@ func roleCells(b *testing.B, env *Env, notebook string) (before []string, run st
 			continue
 		}
 		source := strings.Join(c.Source, "")
-		if strings.Contains(source, "panel.Client(") || strings.Contains(source, "panel.Server(") {
+		if strings.Contains(source, "panel.Main(client)") || strings.Contains(source, "panel.Main(server)") {
 			return before, strings.Replace(source, "%%", "%% --history="+historyFile, 1)
 		}
 		before = append(before, source)

@@ -108,6 +108,33 @@ func TestShape(t *testing.T) {
 	}
 }
 
+// TestRoles: JupyterLab shows the last cell when all are run, so that the live one is the last, and short enough to leave
+// the view to its panel. No other cell runs until somebody stops it, or writes into a log that others read, before it is told to.
+func TestRoles(t *testing.T) {
+	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client"} {
+		t.Run(name, func(t *testing.T) {
+			all := cells(t, name)
+			role := name[strings.LastIndex(name, "_")+1:]
+			row := 0
+			for i, c := range all {
+				source := strings.Join(c.Source, "")
+				if row++; c.Type != "code" {
+					row = 0
+				}
+				require.LessOrEqual(t, row, 2, "code cells without prose between")
+				switch {
+				case i == len(all)-1:
+					require.Equal(t, "code", c.Type)
+					require.Equal(t, "%%\npanel.Main("+role+")", source)
+				case c.Type == "code" && regexp.MustCompile(`(?s)%%.*\bhub\.`).MatchString(source):
+					require.Regexp(t, `(?s)if (\*many == 0|!\*join) \{.*return nil\n\t\}\n\treturn hub\.`, source)
+				}
+			}
+			require.Contains(t, strings.Join(all[len(all)-2].Source, ""), "## Run it\n")
+		})
+	}
+}
+
 // notebooks returns the names of the committed notebooks, without those that the
 // lab made as copies of the client's.
 func notebooks(t *testing.T) []string {

@@ -30,7 +30,7 @@ func unitOf(ds []time.Duration) (time.Duration, string) {
 // empirical distribution function, with the median marked.
 func newDistribution(title, what string, ds []time.Duration) (*plot.Plot, error) {
 	unit, name := unitOf(ds)
-	p := newPlot(title, fmt.Sprintf("%s (%s)", what, name), "at most so long (%)")
+	p := newPlot(title, fmt.Sprintf("%s (%s)", what, name), "within this time (%)")
 	p.Y.Min, p.Y.Max = 0, 100
 	p.Y.Tick.Marker = plot.ConstantTicks([]plot.Tick{{Value: 0, Label: "0"}, {Value: 50, Label: "50"}, {Value: 100, Label: "100"}})
 	if len(ds) == 0 {

@@ -10,7 +10,10 @@ import (
 )
 
 // ErrEmpty means that a journal has nothing to draw.
-var ErrEmpty = errors.New("nothing to draw")
+var ErrEmpty = errors.New("nothing recorded yet")
+
+// errNone is what a cell that looks back says before the first run of the live cell, which is the notebook's last.
+var errNone = fmt.Errorf("%w: run this cell again when you have stopped the live cell below", ErrEmpty)
 
 // newest bounds what is drawn: no screen shows more.
 const newest = 2000
@@ -19,7 +22,7 @@ const newest = 2000
 func read(file string) ([]udpkit.Event, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no history yet; run the cell above, interrupt it, and come back", ErrEmpty)
+		return nil, errNone
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the history: %w", err)

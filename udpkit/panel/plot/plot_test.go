@@ -223,8 +223,28 @@ func TestEmpty(t *testing.T) {
 	require.NoError(t, os.WriteFile(broken, []byte("{\n"), 0o600))
 	_, err := plot.ClientSVG(broken)
 	require.ErrorContains(t, err, "line 1")
-	require.Error(t, plot.Client(started))
+	require.Contains(t, prints(t, func() error { return plot.Client(started) }), "nothing recorded yet: the client has received no message")
+	for _, draw := range []func(string) error{plot.Client, plot.Server, plot.Relay} {
+		require.Equal(t, "nothing recorded yet: run this cell again when you have stopped the live cell below\n",
+			prints(t, func() error { return draw(none) }), "one line, and Run All goes on")
+	}
+	require.Error(t, plot.Client(broken))
 	require.ErrorContains(t, plot.Sequence(), "no notebook")
+}
+
+// prints returns what a function writes to the standard output, and fails if it does.
+func prints(t *testing.T, f func() error) string {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	require.NoError(t, err)
+	defer file.Close()
+	stdout := os.Stdout
+	os.Stdout = file
+	defer func() { os.Stdout = stdout }()
+	require.NoError(t, f())
+	text, err := os.ReadFile(file.Name())
+	require.NoError(t, err)
+	return string(text)
 }
 
 // TestLong: a journal of a day is drawn in bounded size.
@@ -474,7 +494,7 @@ func TestRelay(t *testing.T) {
 	require.Contains(t, found, "● not stored yet")
 	require.Contains(t, string(svg), "missing: 3")
 	require.Contains(t, string(svg), "#EAEEF2", "the second without a server")
-	require.Error(t, plot.Relay(none))
+	require.Contains(t, prints(t, func() error { return plot.Relay(none) }), "nothing recorded yet")
 
 	for want, draw := range map[string]func() ([]byte, error){
 		"prove it: here is a cookie": plot.RegistrationSVG, "ack: next #3, up to #5, missing #3": plot.NumbersSVG,

@@ -35,7 +35,7 @@ func RelaySVG(file string) ([]byte, error) {
 func relayPicture(file string) (picture, error) {
 	h, err := hub.ReadHistory(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return picture{}, fmt.Errorf("%w: there is no history yet; run the cell above, interrupt it, and come back", ErrEmpty)
+		return picture{}, errNone
 	}
 	if err != nil {
 		return picture{}, fmt.Errorf("cannot read the history: %w", err)

@@ -49,8 +49,12 @@ func Weather(file string) error { return show(weatherPicture(file)) }
 
 // show sends a picture to the notebook as a PNG: it is shown by a page that does
 // not trust the notebook too, looks the same everywhere, fits into a narrow
-// column, and cannot hold a program.
+// column, and cannot hold a program. Where nothing is recorded yet, it prints that.
 func show(p picture, err error) error {
+	if errors.Is(err, ErrEmpty) {
+		fmt.Println(err) // and no failure, which would keep Run All from the cells below
+		return nil
+	}
 	if err != nil {
 		return err
 	}
