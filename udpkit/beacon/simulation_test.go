@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // The tests here run a beacon without a socket on the clock of testing/synctest:
@@ -59,7 +60,7 @@ func simulate(t *testing.T, cfg Config, announce func([]byte) []failure) (_ *sim
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		done <- s.run(ctx, func(ctx context.Context) error {
+		done <- s.runOn(ctx, func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -246,12 +247,12 @@ func TestFailures(t *testing.T) {
 func TestSlowCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		block := make(chan struct{})
-		s, stop := simulate(t, Config{MaxPeers: 3 * eventQueue, OnEvent: func(e Event) {
+		s, stop := simulate(t, Config{MaxPeers: 3 * service.Queue, OnEvent: func(e Event) {
 			if _, first := e.(StartEvent); !first {
 				<-block
 			}
 		}}, nil)
-		for i := range 2 * eventQueue {
+		for i := range 2 * service.Queue {
 			s.hear(fmt.Sprintf("HELLO|%d", i), "127.0.0.1")
 		}
 		time.Sleep(10 * DefaultInterval)
@@ -309,7 +310,7 @@ func TestReadFails(t *testing.T) {
 		b := newBeacon(cfg, 1, func([]byte) []failure { return nil })
 		from := &badReader{errs: make(chan error)}
 		ended := make(chan error)
-		go func() { ended <- b.run(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
+		go func() { ended <- b.runOn(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
 		from.errs <- passing()
 		time.Sleep(10 * time.Second)
 		reads := from.reads.Load()
