@@ -322,6 +322,8 @@ func (o *echoOutput) event(e echo.Event) {
 		text = fmt.Sprintf("Dropped %s from %v: too many at once, or the server is ending", o.noun, e.Peer)
 	case echo.Failed:
 		text = "Failed: " + panel.Printable(reason)
+	case echo.Recovered:
+		text = "Recovered: " + panel.Printable(reason)
 	}
 	o.print(text, struct {
 		echo.Event
@@ -376,6 +378,6 @@ func (o *echoOutput) run(ctx context.Context, s interface {
 	err := s.Run(ctx)
 	c := s.Stats()
 	o.summary(fmt.Sprintf("Ended: %d received, %d answered, %d refused, %d dropped, %d failed",
-		c.Received, c.Answered, c.Refused, c.Dropped+c.KernelDropped, c.Errors+c.ReadErrors), c)
+		c.Received, c.Answered, c.Refused, c.Dropped+c.KernelDropped, c.SendErrors+c.ReadErrors), c)
 	return errors.Join(err, o.failure(), s.Close())
 }
