@@ -89,7 +89,7 @@ type Client struct {
 	ack      func([]byte, netip.AddrPort) (int, error)
 	seed     maphash.Seed
 
-	run    service.Run
+	life   service.Life
 	events sync.Mutex // held while OnEvent runs; taken before mu
 
 	mu       sync.Mutex
@@ -200,7 +200,7 @@ func (c *Client) Close() error {
 // returns an error if the client is closed or ran before; that of a closed one
 // satisfies net.ErrClosed.
 func (c *Client) Run(ctx context.Context) error {
-	now, err := c.run.Begin("client", "Client")
+	now, err := c.life.Begin("client", "Client")
 	if err != nil {
 		return err
 	}
@@ -478,7 +478,7 @@ func (c *Client) Summary() ClientSummary {
 		sum.Dropped = c.receiver.Dropped()
 		sum.KernelDropped = c.receiver.KernelDropped()
 	}
-	sum.Runtime = c.run.Time()
+	sum.Runtime = c.life.Time()
 	return sum
 }
 

@@ -95,7 +95,7 @@ type Server struct {
 	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
 	epoch Epoch
 
-	run    service.Run
+	life   service.Life
 	events *service.Events[Event]
 	// sending is held while a message goes out, so that the events of its
 	// acknowledgements come after its SentEvent.
@@ -194,7 +194,7 @@ func (s *Server) SetState(state State) error {
 // an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	began, err := s.run.Begin("server", "Server")
+	began, err := s.life.Begin("server", "Server")
 	if err != nil {
 		return err
 	}
@@ -365,7 +365,7 @@ func (s *Server) Summary() ServerSummary {
 	if s.acks != nil {
 		sum.KernelDropped = s.acks.KernelDropped()
 	}
-	sum.Runtime, sum.EventsDropped = s.run.Time(), s.events.Dropped()
+	sum.Runtime, sum.EventsDropped = s.life.Time(), s.events.Dropped()
 	return sum
 }
 

@@ -127,7 +127,7 @@ type Beacon struct {
 	network  *network // nil in a simulation
 	reader   *batch.Reader
 	announce func([]byte) []failure // sends to each target
-	run      service.Run
+	life     service.Life
 	events   *service.Events[Event]
 
 	mu      sync.Mutex
@@ -191,12 +191,12 @@ func (b *Beacon) Close() error {
 // an error if receiving fails for good, or if the beacon is closed or ran before; that
 // of a closed one satisfies net.ErrClosed.
 func (b *Beacon) Run(ctx context.Context) error {
-	return b.runOn(ctx, b.receive)
+	return b.run(ctx, b.receive)
 }
 
-// runOn is Run, with the datagrams from receive.
-func (b *Beacon) runOn(ctx context.Context, receive func(context.Context) error) error {
-	began, err := b.run.Begin("beacon", "Beacon")
+// run is Run, with the datagrams from receive.
+func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) error {
+	began, err := b.life.Begin("beacon", "Beacon")
 	if err != nil {
 		return err
 	}
@@ -383,6 +383,6 @@ func (b *Beacon) Stats() Stats {
 	}
 	s := b.stats
 	s.Peers = len(b.table.entries)
-	s.Runtime, s.EventsDropped = b.run.Time(), b.events.Dropped()
+	s.Runtime, s.EventsDropped = b.life.Time(), b.events.Dropped()
 	return s
 }

@@ -60,7 +60,7 @@ func simulate(t *testing.T, cfg Config, announce func([]byte) []failure) (_ *sim
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		done <- s.runOn(ctx, func(ctx context.Context) error {
+		done <- s.run(ctx, func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -310,7 +310,7 @@ func TestReadFails(t *testing.T) {
 		b := newBeacon(cfg, 1, func([]byte) []failure { return nil })
 		from := &badReader{errs: make(chan error)}
 		ended := make(chan error)
-		go func() { ended <- b.runOn(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
+		go func() { ended <- b.run(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
 		from.errs <- passing()
 		time.Sleep(10 * time.Second)
 		reads := from.reads.Load()

@@ -70,7 +70,7 @@ type Client struct {
 	cfg   ClientConfig
 	conn  *net.TCPConn
 	lines *Reader
-	run   service.Run
+	life  service.Life
 
 	sending sync.Mutex // one line at a time
 
@@ -169,7 +169,7 @@ func (c *Client) Close() error {
 // server ends the connection by itself, it returns ErrServerClosed; a closed client
 // returns net.ErrClosed, a broken connection the system's error.
 func (c *Client) Run(ctx context.Context) error {
-	began, err := c.run.Begin("chat client", "Client")
+	began, err := c.life.Begin("chat client", "Client")
 	if err != nil {
 		return err
 	}
@@ -226,6 +226,6 @@ func (c *Client) Summary() ClientSummary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.summary
-	sum.Runtime = c.run.Time()
+	sum.Runtime = c.life.Time()
 	return sum
 }

@@ -110,7 +110,7 @@ func checkLostTimeout(d time.Duration) error {
 type Server struct {
 	cfg      ServerConfig
 	listener net.Listener
-	run      service.Run
+	life     service.Life
 	events   *service.Events[Event]
 	serving  sync.WaitGroup // two goroutines a client
 
@@ -173,7 +173,7 @@ func (s *Server) Close() error {
 // notice. It returns an error if the server is closed or ran before; that of a
 // closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	began, err := s.run.Begin("chat server", "Server")
+	began, err := s.life.Begin("chat server", "Server")
 	if err != nil {
 		return err
 	}
@@ -359,5 +359,5 @@ func (s *Server) Stats() Stats {
 
 // Summary returns the statistics up to now.
 func (s *Server) Summary() ServerSummary {
-	return ServerSummary{Stats: s.Stats(), Runtime: s.run.Time()}
+	return ServerSummary{Stats: s.Stats(), Runtime: s.life.Time()}
 }

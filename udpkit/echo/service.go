@@ -42,7 +42,7 @@ type answerer struct {
 	workers int // 0: one datagram at a time, on the goroutine that reads
 	queue   int
 
-	run    service.Run
+	life   service.Life
 	events sync.Mutex // held while onEvent runs
 
 	mu    sync.Mutex
@@ -118,7 +118,7 @@ func (s *answerer) Close() error {
 // itself is reported and counted. Run returns an error if receiving fails for good, or
 // if the server is closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *answerer) Run(ctx context.Context) error {
-	if _, err := s.run.Begin("server", "server"); err != nil {
+	if _, err := s.life.Begin("server", "server"); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -17,22 +17,22 @@ var (
 	ErrRan = errors.New("has run already")
 )
 
-// Run is the one run of a role. Its methods are safe for concurrent use; the zero value has not begun.
-type Run struct{ began atomic.Pointer[time.Time] }
+// Life is the one run of a role. Its methods are safe for concurrent use; the zero value has not begun.
+type Life struct{ began atomic.Pointer[time.Time] }
 
 // Begin begins the run and returns when that was. The second time it returns an error that names the role, and what to
 // make for a new run.
-func (r *Run) Begin(role, another string) (time.Time, error) {
+func (l *Life) Begin(role, another string) (time.Time, error) {
 	now := time.Now()
-	if !r.began.CompareAndSwap(nil, &now) {
+	if !l.began.CompareAndSwap(nil, &now) {
 		return now, fmt.Errorf("the %s %w; a new run is a new %s", role, ErrRan, another)
 	}
 	return now, nil
 }
 
 // Time returns for how long the role has run, 0 before that.
-func (r *Run) Time() time.Duration {
-	if began := r.began.Load(); began != nil {
+func (l *Life) Time() time.Duration {
+	if began := l.began.Load(); began != nil {
 		return time.Since(*began)
 	}
 	return 0

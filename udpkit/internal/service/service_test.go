@@ -16,16 +16,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRun: of many that begin at once, one does.
-func TestRun(t *testing.T) {
+// TestLife: of many that begin at once, one does.
+func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var run Run
-		assert.Zero(t, run.Time())
+		var life Life
+		assert.Zero(t, life.Time())
 		var begun atomic.Int32
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				if at, err := run.Begin("server", "Server"); err == nil {
+				if at, err := life.Begin("server", "Server"); err == nil {
 					begun.Add(1)
 					assert.Equal(t, time.Now(), at)
 				} else {
@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 		all.Wait()
 		assert.EqualValues(t, 1, begun.Load())
 		time.Sleep(time.Minute)
-		assert.Equal(t, time.Minute, run.Time())
+		assert.Equal(t, time.Minute, life.Time())
 	})
 }
 
