@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -69,15 +71,11 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	if !c.Listen.IsValid() {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
 	}
-	if c.Receiver == "" {
-		c.Receiver = Goroutine
-	}
+	c.Receiver = cmp.Or(c.Receiver, Goroutine)
 	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 || c.AckJitter < 0 {
 		return c, fmt.Errorf("%w: MaxRuntime, Timeout, History and AckJitter cannot be negative", ErrConfig)
 	}
-	if c.History == 0 {
-		c.History = 1000
-	}
+	c.History = cmp.Or(c.History, 1000)
 	return c, nil
 }
 
@@ -91,10 +89,10 @@ type Client struct {
 	ack      func([]byte, netip.AddrPort) (int, error)
 	seed     maphash.Seed
 
+	life   service.Life
 	events sync.Mutex // held while OnEvent runs; taken before mu
 
 	mu       sync.Mutex
-	started  time.Time
 	last     time.Time // of the last message, or the start
 	timeout  time.Duration
 	silent   bool // the present silence has been reported
@@ -110,7 +108,6 @@ type Client struct {
 	latency  samples
 	interval samples
 	ackBuf   []byte
-	running  bool
 	delayed  sync.WaitGroup // jittered acknowledgements
 	finish   context.CancelFunc
 
@@ -170,15 +167,12 @@ func newClient(cfg ClientConfig) *Client {
 	c := &Client{
 		cfg:     cfg,
 		seed:    maphash.MakeSeed(),
-		timeout: cfg.Timeout,
+		timeout: cmp.Or(cfg.Timeout, 3*DefaultInterval),
 		servers: make(map[serverKey]*serverRun),
 		states:  make(states),
 		finish:  func() {},
 	}
 	c.summary.ClientID = cfg.ID
-	if c.timeout == 0 {
-		c.timeout = 3 * DefaultInterval
-	}
 	c.watchdog = time.NewTimer(c.timeout)
 	return c
 }
@@ -206,27 +200,21 @@ func (c *Client) Close() error {
 // returns an error if the client is closed or ran before; that of a closed one
 // satisfies net.ErrClosed.
 func (c *Client) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	now, err := c.life.Begin("client", "Client")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := service.Limit(ctx, c.cfg.MaxRuntime)
 	defer cancel()
-	if c.cfg.MaxRuntime > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, c.cfg.MaxRuntime)
-		defer stop()
-	}
-	now := time.Now()
 	c.mu.Lock()
-	if c.running {
-		c.mu.Unlock()
-		return errors.New("the client has run already; a new run is a new Client")
-	}
-	c.running, c.started, c.last, c.finish = true, now, now, cancel
+	c.last, c.finish = now, cancel
 	c.watchdog.Reset(c.timeout)
 	c.mu.Unlock()
 
 	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
-	err := c.receiver.Receive(ctx, c.conn, c.handle)
+	err = c.receiver.Receive(ctx, c.conn, c.handle)
 	ended := ctx.Err() != nil
 	cancel()
 	watch.Wait()
@@ -490,9 +478,7 @@ func (c *Client) Summary() ClientSummary {
 		sum.Dropped = c.receiver.Dropped()
 		sum.KernelDropped = c.receiver.KernelDropped()
 	}
-	if !c.started.IsZero() {
-		sum.Runtime = time.Since(c.started)
-	}
+	sum.Runtime = c.life.Time()
 	return sum
 }
 

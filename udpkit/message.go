@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // Limits of the wire format.
@@ -33,7 +35,7 @@ const (
 // Errors that callers can branch on with errors.Is.
 var (
 	// ErrConfig marks a configuration, flag or name that cannot be used.
-	ErrConfig = errors.New("invalid configuration")
+	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
 	ErrMalformed = errors.New("malformed datagram")
 )

@@ -2,6 +2,7 @@ package udpkit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,18 +178,10 @@ type ReceiverConfig struct {
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
 func (cfg ReceiverConfig) withDefaults() (ReceiverConfig, error) {
-	if cfg.IdleInterval == 0 {
-		cfg.IdleInterval = DefaultIdleInterval
-	}
-	if cfg.PollInterval == 0 {
-		cfg.PollInterval = DefaultPollInterval
-	}
-	if cfg.QueueSize == 0 {
-		cfg.QueueSize = DefaultQueueSize
-	}
-	if cfg.BufferSize == 0 {
-		cfg.BufferSize = MaxDatagramSize
-	}
+	cfg.IdleInterval = cmp.Or(cfg.IdleInterval, DefaultIdleInterval)
+	cfg.PollInterval = cmp.Or(cfg.PollInterval, DefaultPollInterval)
+	cfg.QueueSize = cmp.Or(cfg.QueueSize, DefaultQueueSize)
+	cfg.BufferSize = cmp.Or(cfg.BufferSize, MaxDatagramSize)
 	switch {
 	case cfg.IdleInterval < 0:
 		return cfg, fmt.Errorf("%w: IdleInterval is %v: it must not be negative", ErrConfig, cfg.IdleInterval)

@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -20,8 +22,6 @@ const DefaultInterval = 5 * time.Second
 const (
 	// sentRing is how many messages back an acknowledgement is still taken.
 	sentRing = 1024
-	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
-	eventQueue = 4096
 	// targetsFor is how long resolved automatic targets are used at the most.
 	targetsFor = time.Second
 )
@@ -56,20 +56,17 @@ type ServerConfig struct {
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: a slow one never delays a broadcast, but loses events, which
 	// ServerSummary.EventsDropped counts. The StartEvent and the summary are
-	// never lost.
+	// never lost. When Run ends, it waits half a second for it at the most, and
+	// for the call that is under way.
 	OnEvent func(Event)
 }
 
 func (c ServerConfig) withDefaults() (ServerConfig, error) {
-	if c.Port == 0 {
-		c.Port = DefaultPort
-	}
+	c.Port = cmp.Or(c.Port, DefaultPort)
 	if !c.Listen.IsValid() {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
-	if c.Interval == 0 {
-		c.Interval = DefaultInterval
-	}
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	if c.Interval < time.Millisecond {
 		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
 	}
@@ -85,12 +82,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.MaxRuntime < 0 || c.AckWait < 0 || c.MaxClients < 0 {
 		return c, fmt.Errorf("%w: MaxRuntime, AckWait and MaxClients cannot be negative", ErrConfig)
 	}
-	if c.AckWait == 0 {
-		c.AckWait = time.Second
-	}
-	if c.MaxClients == 0 {
-		c.MaxClients = 10_000
-	}
+	c.AckWait = cmp.Or(c.AckWait, time.Second)
+	c.MaxClients = cmp.Or(c.MaxClients, 10_000)
 	return c, nil
 }
 
@@ -102,22 +95,21 @@ type Server struct {
 	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
 	epoch Epoch
 
-	events chan Event
+	life   service.Life
+	events *service.Events[Event]
 	// sending is held while a message goes out, so that the events of its
 	// acknowledgements come after its SentEvent.
 	sending sync.Mutex
 
 	mu      sync.Mutex
 	fixed   State // set by hand, "" for the cycle
-	started time.Time
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
-	failing map[netip.AddrPort]string // target: error that was reported
+	failing service.Failures[netip.AddrPort] // by target, and to find targets
 	summary ServerSummary
 	rtt     samples
 	acks    Receiver // nil before Run
-	running bool
 }
 
 // NewServer opens the server's socket. An error wraps ErrConfig, or is the
@@ -159,9 +151,9 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 			}
 		},
 		epoch:   NewEpoch(),
-		events:  make(chan Event, eventQueue),
+		events:  service.NewEvents(cfg.OnEvent),
 		nextID:  1,
-		failing: make(map[netip.AddrPort]string),
+		failing: make(service.Failures[netip.AddrPort]),
 		clients: newClientTable(cfg.MaxClients),
 	}
 }
@@ -202,41 +194,32 @@ func (s *Server) SetState(state State) error {
 // an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	s.mu.Lock()
-	if s.running {
-		s.mu.Unlock()
-		return errors.New("the server has run already; a new run is a new Server")
+	began, err := s.life.Begin("server", "Server")
+	if err != nil {
+		return err
 	}
 	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
 	if err != nil { // cannot be
-		s.mu.Unlock()
 		return err
 	}
-	s.running, s.started, s.acks = true, time.Now(), acks
+	s.mu.Lock()
+	s.acks = acks
 	s.mu.Unlock()
 
+	ctx, stop := service.Limit(ctx, s.cfg.MaxRuntime)
+	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if s.cfg.MaxRuntime > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, s.cfg.MaxRuntime)
-		defer stop()
-	}
 
 	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
-	s.tell(StartEvent{
-		At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+	s.events.Begin(StartEvent{
+		At: began, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
 	})
 
 	var (
-		readers, dispatcher sync.WaitGroup
-		failure             error
+		readers sync.WaitGroup
+		failure error
 	)
-	dispatcher.Go(func() {
-		for e := range s.events {
-			s.tell(e)
-		}
-	})
 	readers.Go(func() {
 		if err := acks.Receive(ctx, s.conn, s.handleAck); ctx.Err() == nil {
 			failure = fmt.Errorf("the server cannot receive any more: %w", err)
@@ -246,9 +229,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.broadcast(ctx)
 	cancel(nil)
 	readers.Wait()
-	close(s.events)
-	dispatcher.Wait()
-	s.tell(s.Summary())
+	s.events.End(func() Event { return s.Summary() })
 	return failure
 }
 
@@ -317,7 +298,7 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 			}
 		})
 	}
-	s.emit(event)
+	s.events.Emit(event)
 	return buf
 }
 
@@ -325,28 +306,14 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 // that changes.
 func (s *Server) report(to netip.AddrPort, err error) {
 	s.mu.Lock()
-	was, failed := s.failing[to]
-	if err == nil && !failed { // as most often: the rest is not for each datagram
-		s.mu.Unlock()
-		return
-	}
-	event := ErrorEvent{Peer: to, At: time.Now()}
-	switch {
-	case err == nil:
-		delete(s.failing, to)
-		event.Text, event.Ended = was, true
-		event.Err = errors.New(was)
-	default:
+	if err != nil {
 		s.summary.SendErrors++
-		event.Err, event.Text = err, err.Error()
-		if was == event.Text {
-			s.mu.Unlock()
-			return
-		}
-		s.failing[to] = event.Text
 	}
+	failure, over := s.failing.Note(to, err)
 	s.mu.Unlock()
-	s.emit(event)
+	if failure != nil {
+		s.events.Emit(ErrorEvent{Err: failure, Text: failure.Error(), Peer: to, Ended: over, At: time.Now()})
+	}
 }
 
 // handleAck takes one datagram that came back.
@@ -385,28 +352,7 @@ func (s *Server) handleAck(d Datagram) {
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	s.emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
-}
-
-// tell calls OnEvent.
-func (s *Server) tell(e Event) {
-	if s.cfg.OnEvent != nil {
-		s.cfg.OnEvent(e)
-	}
-}
-
-// emit queues an event, or counts it if OnEvent is too slow.
-func (s *Server) emit(e Event) {
-	if s.cfg.OnEvent == nil {
-		return
-	}
-	select {
-	case s.events <- e:
-	default:
-		s.mu.Lock()
-		s.summary.EventsDropped++
-		s.mu.Unlock()
-	}
+	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
 }
 
 // Summary returns the statistics up to now.
@@ -419,9 +365,7 @@ func (s *Server) Summary() ServerSummary {
 	if s.acks != nil {
 		sum.KernelDropped = s.acks.KernelDropped()
 	}
-	if !s.started.IsZero() {
-		sum.Runtime = time.Since(s.started)
-	}
+	sum.Runtime, sum.EventsDropped = s.life.Time(), s.events.Dropped()
 	return sum
 }
 

@@ -131,11 +131,6 @@ func simulate(t *testing.T, n *network, messages uint64) {
 		n.carry(b, clientAddr, server.handleAck)
 		return len(b), nil
 	}
-	go func() {
-		for e := range server.events {
-			_ = e
-		}
-	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	go client.watch(ctx)
 	client.last = time.Now()
@@ -148,7 +143,6 @@ func simulate(t *testing.T, n *network, messages uint64) {
 	server.broadcast(ctx)
 	cancel()
 	synctest.Wait()
-	close(server.events)
 
 	var missing, highest uint64
 	for id := range delivered {

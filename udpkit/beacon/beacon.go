@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // Defaults of Config.
@@ -29,9 +31,6 @@ var (
 	DefaultGroup4 = netip.AddrFrom4([4]byte{239, 255, 34, 0})
 	DefaultGroup6 = netip.MustParseAddr("ff12::3400")
 )
-
-// eventQueue is how many events wait for a slow Config.OnEvent.
-const eventQueue = 4096
 
 // Config configures a Beacon. The zero value works; it is copied.
 type Config struct {
@@ -69,7 +68,8 @@ type Config struct {
 	MaxRuntime time.Duration
 	// OnEvent is called for each event, one call at a time, on a goroutine of its
 	// own: a slow one delays nothing, but loses events, which Stats.EventsDropped
-	// counts. The StartEvent and the final Stats are never lost.
+	// counts. The StartEvent and the final Stats are never lost. When Run ends, it waits
+	// half a second for it at the most, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -78,15 +78,11 @@ func (c Config) ipv6() bool {
 }
 
 func (c Config) withDefaults(id ID) (Config, error) {
-	if c.Name == "" {
-		c.Name = "beacon-" + id.String()[:8]
-	}
+	c.Name = cmp.Or(c.Name, "beacon-"+id.String()[:8])
 	if err := checkName(c.Name); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.Port == 0 {
-		c.Port = DefaultPort
-	}
+	c.Port = cmp.Or(c.Port, DefaultPort)
 	if c.Group = c.Group.Unmap(); c.Group.IsValid() && (!c.Group.IsMulticast() || c.Group.Zone() != "") {
 		return c, fmt.Errorf("%w: %v is not a multicast group (224.0.0.0/4 or ff00::/8, without a zone)", ErrConfig, c.Group)
 	}
@@ -108,24 +104,18 @@ func (c Config) withDefaults(id ID) (Config, error) {
 	if len(c.Interfaces) > 0 && len(c.Targets) > 0 && !c.Group.IsValid() {
 		return c, fmt.Errorf("%w: interfaces are for automatic targets and for a group, not for a list of targets", ErrConfig)
 	}
-	if c.Interval == 0 {
-		c.Interval = DefaultInterval
-	}
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	if c.Interval < time.Millisecond {
 		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
 	}
-	if c.Expiry == 0 {
-		c.Expiry = 5 * max(c.Interval, DefaultInterval)
-	}
+	c.Expiry = cmp.Or(c.Expiry, 5*max(c.Interval, DefaultInterval))
 	if c.Expiry/2 < c.Interval {
 		return c, fmt.Errorf("%w: expiry %v is shorter than two intervals of %v: peers would come and go", ErrConfig, c.Expiry, c.Interval)
 	}
 	if c.MaxPeers < 0 || c.MaxRuntime < 0 {
 		return c, fmt.Errorf("%w: MaxPeers and MaxRuntime cannot be negative", ErrConfig)
 	}
-	if c.MaxPeers == 0 {
-		c.MaxPeers = DefaultMaxPeers
-	}
+	c.MaxPeers = cmp.Or(c.MaxPeers, DefaultMaxPeers)
 	return c, nil
 }
 
@@ -137,14 +127,14 @@ type Beacon struct {
 	network  *network // nil in a simulation
 	reader   *batch.Reader
 	announce func([]byte) []failure // sends to each target
-	events   chan Event
+	life     service.Life
+	events   *service.Events[Event]
 
 	mu      sync.Mutex
 	table   table
 	expiry  *time.Timer // fires when a peer may have expired
-	failing map[target]string
+	failing service.Failures[target]
 	stats   Stats
-	started time.Time
 }
 
 // New opens the beacon's sockets and joins the group. An error wraps ErrConfig,
@@ -173,10 +163,10 @@ func New(cfg Config) (*Beacon, error) {
 func newBeacon(cfg Config, id ID, announce func([]byte) []failure) *Beacon {
 	b := &Beacon{
 		cfg: cfg, id: id, announce: announce,
-		events:  make(chan Event, eventQueue),
+		events:  service.NewEvents(cfg.OnEvent),
 		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry)},
 		expiry:  time.NewTimer(never),
-		failing: make(map[target]string),
+		failing: make(service.Failures[target]),
 	}
 	return b
 }
@@ -204,37 +194,24 @@ func (b *Beacon) Run(ctx context.Context) error {
 	return b.run(ctx, b.receive)
 }
 
+// run is Run, with the datagrams from receive.
 func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	began, err := b.life.Begin("beacon", "Beacon")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := service.Limit(ctx, b.cfg.MaxRuntime)
 	defer cancel()
-	if b.cfg.MaxRuntime > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, b.cfg.MaxRuntime)
-		defer stop()
-	}
-	b.mu.Lock()
-	if !b.started.IsZero() {
-		b.mu.Unlock()
-		return errors.New("the beacon has run already; a new run is a new Beacon")
-	}
-	b.started = time.Now()
-	b.mu.Unlock()
-
 	start := StartEvent{
-		At: b.started, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
+		At: began, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
 		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry,
 	}
 	if b.network != nil {
 		start.Targets = b.network.addrs()
 	}
-	b.tell(start)
-	var receiver, dispatcher sync.WaitGroup
+	b.events.Begin(start)
+	var receiver sync.WaitGroup
 	var failure error
-	dispatcher.Go(func() {
-		for e := range b.events {
-			b.tell(e)
-		}
-	})
 	receiver.Go(func() {
 		if err := receive(ctx); ctx.Err() == nil {
 			failure = fmt.Errorf("the beacon cannot receive any more: %w", err)
@@ -243,9 +220,7 @@ func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) e
 	})
 	b.beat(ctx)
 	receiver.Wait()
-	close(b.events)
-	dispatcher.Wait()
-	b.tell(b.Stats())
+	b.events.End(func() Event { return b.Stats() })
 	return failure
 }
 
@@ -282,26 +257,18 @@ func (b *Beacon) say(h Hello) {
 	if !h.Bye {
 		b.stats.Sent++
 	}
-	failing := make(map[target]string)
+	there := make(map[target]bool)
 	for _, r := range results {
-		was, failed := b.failing[r.target]
-		event := ErrorEvent{Target: r.target.to, Interface: r.target.name, At: now}
-		switch {
-		case r.err == nil && !failed:
-			continue
-		case r.err == nil:
-			event.Err, event.Text, event.Ended = errors.New(was), was, true
-		default:
+		if there[r.target] = true; r.err != nil {
 			b.stats.SendErrors++
-			event.Err, event.Text = r.err, r.err.Error()
-			failing[r.target] = event.Text
-			if was == event.Text {
-				continue
-			}
 		}
-		b.emit(event)
+		if err, over := b.failing.Note(r.target, r.err); err != nil {
+			b.events.Emit(ErrorEvent{
+				Err: err, Text: err.Error(), Target: r.target.to, Interface: r.target.name, Ended: over, At: now,
+			})
+		}
 	}
-	b.failing = failing
+	maps.DeleteFunc(b.failing, func(t target, _ error) bool { return !there[t] })
 }
 
 // receive reads until ctx ends or the socket fails for good.
@@ -319,7 +286,7 @@ type reader interface {
 
 func (b *Beacon) readAll(ctx context.Context, from reader) error {
 	var failures batch.Failures
-	var failing error // what has been reported
+	var failing service.Failure
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {
 			b.handle(d.Payload, d.Truncated, d.Source, d.Received)
@@ -328,29 +295,21 @@ func (b *Beacon) readAll(ctx context.Context, from reader) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil || failing != nil {
-			b.received(err, failing)
-			failing = err
+		if err != nil {
+			b.mu.Lock()
+			b.stats.ReadErrors++
+			b.mu.Unlock()
+		}
+		if !errors.Is(err, net.ErrClosed) { // Run says that
+			if failure, over := failing.Note(err); failure != nil {
+				b.events.Emit(ErrorEvent{Err: failure, Text: fmt.Sprintf("cannot receive: %v", failure), Ended: over, At: time.Now()})
+			}
 		}
 		if err == nil {
 			failures.Over()
 		} else if !failures.Rest(ctx, err) {
 			return err
 		}
-	}
-}
-
-// received notes whether a read has worked, and reports it if the one before was different.
-func (b *Beacon) received(err, before error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		b.stats.ReadErrors++
-	}
-	event := ErrorEvent{Err: cmp.Or(err, before), Ended: err == nil, At: time.Now()}
-	event.Text = fmt.Sprintf("cannot receive: %v", event.Err)
-	if (err == nil || before == nil) && !errors.Is(err, net.ErrClosed) { // Run says that
-		b.emit(event)
 	}
 }
 
@@ -391,7 +350,7 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 		b.stats.Left++
 		event.Change = Left
 	}
-	b.emit(event)
+	b.events.Emit(event)
 }
 
 // expire removes the peers that have been silent for too long.
@@ -402,26 +361,7 @@ func (b *Beacon) expire(now time.Time) {
 	b.expiry.Reset(next)
 	b.stats.Expired += uint64(len(gone))
 	for _, p := range gone {
-		b.emit(PeerEvent{Change: Expired, Peer: p, At: now})
-	}
-}
-
-// tell calls OnEvent.
-func (b *Beacon) tell(e Event) {
-	if b.cfg.OnEvent != nil {
-		b.cfg.OnEvent(e)
-	}
-}
-
-// emit queues an event, or counts it if OnEvent is too slow. mu is held.
-func (b *Beacon) emit(e Event) {
-	if b.cfg.OnEvent == nil {
-		return
-	}
-	select {
-	case b.events <- e:
-	default:
-		b.stats.EventsDropped++
+		b.events.Emit(PeerEvent{Change: Expired, Peer: p, At: now})
 	}
 }
 
@@ -443,8 +383,6 @@ func (b *Beacon) Stats() Stats {
 	}
 	s := b.stats
 	s.Peers = len(b.table.entries)
-	if !b.started.IsZero() {
-		s.Runtime = time.Since(b.started)
-	}
+	s.Runtime, s.EventsDropped = b.life.Time(), b.events.Dropped()
 	return s
 }

@@ -44,7 +44,7 @@ type PeerEvent struct {
 }
 
 // ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends.
+// repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err       error          `json:"-"`
 	Text      string         `json:"error"`

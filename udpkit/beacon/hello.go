@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // Limits of the wire format, in bytes.
@@ -22,7 +24,7 @@ const (
 // Errors that callers can branch on with errors.Is.
 var (
 	// ErrConfig marks a configuration or a name that cannot be used.
-	ErrConfig = errors.New("invalid configuration")
+	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
 	ErrMalformed = errors.New("malformed datagram")
 	// ErrNoTarget means that there is no address to send to at the moment, for

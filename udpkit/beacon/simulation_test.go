@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // The tests here run a beacon without a socket on the clock of testing/synctest:
@@ -246,12 +247,12 @@ func TestFailures(t *testing.T) {
 func TestSlowCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		block := make(chan struct{})
-		s, stop := simulate(t, Config{MaxPeers: 3 * eventQueue, OnEvent: func(e Event) {
+		s, stop := simulate(t, Config{MaxPeers: 3 * service.Queue, OnEvent: func(e Event) {
 			if _, first := e.(StartEvent); !first {
 				<-block
 			}
 		}}, nil)
-		for i := range 2 * eventQueue {
+		for i := range 2 * service.Queue {
 			s.hear(fmt.Sprintf("HELLO|%d", i), "127.0.0.1")
 		}
 		time.Sleep(10 * DefaultInterval)

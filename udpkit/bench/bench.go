@@ -59,15 +59,9 @@ type Config struct {
 }
 
 func (cfg Config) withDefaults() (Config, error) {
-	if cfg.Rounds == 0 {
-		cfg.Rounds = DefaultRounds
-	}
-	if cfg.Time == 0 {
-		cfg.Time = DefaultTime
-	}
-	if cfg.Idle == 0 {
-		cfg.Idle = DefaultIdle
-	}
+	cfg.Rounds = cmp.Or(cfg.Rounds, DefaultRounds)
+	cfg.Time = cmp.Or(cfg.Time, DefaultTime)
+	cfg.Idle = cmp.Or(cfg.Idle, DefaultIdle)
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
 	}

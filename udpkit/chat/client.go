@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -56,10 +58,10 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 			return c, err
 		}
 	}
-	setDefault(&c.DialTimeout, 5*time.Second)
-	setDefault(&c.WriteTimeout, 10*time.Second)
-	setDefault(&c.Pause, DefaultPause)
-	setDefault(&c.LostTimeout, DefaultLostTimeout)
+	c.DialTimeout = cmp.Or(c.DialTimeout, 5*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.Pause = cmp.Or(c.Pause, DefaultPause)
+	c.LostTimeout = cmp.Or(c.LostTimeout, DefaultLostTimeout)
 	return c, checkLostTimeout(c.LostTimeout)
 }
 
@@ -68,13 +70,12 @@ type Client struct {
 	cfg   ClientConfig
 	conn  *net.TCPConn
 	lines *Reader
+	life  service.Life
 
 	sending sync.Mutex // one line at a time
 
 	mu      sync.Mutex
-	running bool
 	leaving bool
-	started time.Time
 	summary ClientSummary
 }
 
@@ -168,20 +169,17 @@ func (c *Client) Close() error {
 // server ends the connection by itself, it returns ErrServerClosed; a closed client
 // returns net.ErrClosed, a broken connection the system's error.
 func (c *Client) Run(ctx context.Context) error {
-	c.mu.Lock()
-	if c.running {
-		c.mu.Unlock()
-		return errors.New("the chat client has run already; a new run is a new Client")
+	began, err := c.life.Begin("chat client", "Client")
+	if err != nil {
+		return err
 	}
-	c.running, c.started = true, time.Now()
-	c.mu.Unlock()
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
 		_ = c.Close()
 	})
-	c.tell(StartEvent{At: c.started, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name})
-	err := c.receive()
+	c.tell(StartEvent{At: began, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name})
+	err = c.receive()
 	if !stop() {
 		<-closed
 	}
@@ -228,8 +226,6 @@ func (c *Client) Summary() ClientSummary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.summary
-	if !c.started.IsZero() {
-		sum.Runtime = time.Since(c.started)
-	}
+	sum.Runtime = c.life.Time()
 	return sum
 }

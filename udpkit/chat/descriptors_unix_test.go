@@ -53,6 +53,6 @@ func TestNoMoreDescriptors(t *testing.T) {
 	newcomer.expect("* you are")
 	newcomer.send("at last\n")
 	ann.expect("at last")
-	wait(t, s.log, func(e chat.ErrorEvent) bool { return e.Ended })
+	assert.ErrorIs(t, wait(t, s.log, func(e chat.ErrorEvent) bool { return e.Ended }).Err, syscall.EMFILE, "which is over")
 	assert.Positive(t, s.Stats().AcceptErrors)
 }

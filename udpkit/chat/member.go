@@ -90,7 +90,7 @@ func (s *Server) handle(m *member, line string) {
 	if !strings.HasPrefix(line, "/") {
 		s.stats.Messages++
 		m.messages++
-		s.emit(MessageEvent{From: m.who(), Client: m.addr, Text: line, At: time.Now()})
+		s.events.Emit(MessageEvent{From: m.who(), Client: m.addr, Text: line, At: time.Now()})
 		s.toAll(m.who()+": "+line, m)
 		return
 	}
@@ -123,7 +123,7 @@ func (s *Server) rename(m *member, name string) {
 	}
 	m.name = name
 	s.names[names.Skeleton(name)] = m
-	s.emit(NameEvent{Client: m.addr, Name: name, Was: was, At: time.Now()})
+	s.events.Emit(NameEvent{Client: m.addr, Name: name, Was: was, At: time.Now()})
 	s.toAll(fmt.Sprintf("* %s is now %s", before, name), nil)
 }
 
@@ -184,7 +184,7 @@ func (s *Server) removeLocked(m *member, reason Reason) {
 		delete(s.names, names.Skeleton(m.name))
 	}
 	s.stats.Left[reason]++
-	s.emit(LeaveEvent{Client: m.addr, Name: m.name, Reason: reason, At: time.Now()})
+	s.events.Emit(LeaveEvent{Client: m.addr, Name: m.name, Reason: reason, At: time.Now()})
 	close(m.queue)
 	if reason == ReasonSlow || reason == ReasonLost {
 		m.abort()

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -64,9 +65,7 @@ func NewReader(conn DeadlineReader, cfg ReaderConfig) *Reader {
 	if cfg.MaxLine <= 0 {
 		cfg.MaxLine = MaxLine
 	}
-	if cfg.Pause == 0 {
-		cfg.Pause = DefaultPause
-	}
+	cfg.Pause = cmp.Or(cfg.Pause, DefaultPause)
 	return &Reader{conn: conn, cfg: cfg, buf: make([]byte, 0, cfg.MaxLine+len("\r\n")+1)}
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -23,8 +25,6 @@ const (
 	// welcome begins the first line of a server; the rest is the client's address.
 	welcome = "* you are "
 
-	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
-	eventQueue = 4096
 	// closing is how long the clients have to take their last lines when the
 	// server ends.
 	closing = time.Second
@@ -73,7 +73,9 @@ type ServerConfig struct {
 	LostTimeout time.Duration
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: it delays nobody. Events that it is too slow for are dropped, which
-	// Stats.EventsDropped counts. The StartEvent and the summary never are.
+	// Stats.EventsDropped counts. The StartEvent and the summary never are. When Run
+	// ends, it waits half a second for it at the most, and for the call that is under
+	// way.
 	OnEvent func(Event)
 }
 
@@ -85,14 +87,14 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
 	}
 	c.Listen = netip.AddrPortFrom(c.Listen.Addr().Unmap(), c.Listen.Port())
-	setDefault(&c.MaxClients, 256)
-	setDefault(&c.MaxPerAddress, 32)
-	setDefault(&c.Queue, 256)
-	setDefault(&c.Rate, 20)
-	setDefault(&c.Pause, DefaultPause)
-	setDefault(&c.IdleTimeout, time.Hour)
-	setDefault(&c.WriteTimeout, 10*time.Second)
-	setDefault(&c.LostTimeout, DefaultLostTimeout)
+	c.MaxClients = cmp.Or(c.MaxClients, 256)
+	c.MaxPerAddress = cmp.Or(c.MaxPerAddress, 32)
+	c.Queue = cmp.Or(c.Queue, 256)
+	c.Rate = cmp.Or(c.Rate, 20)
+	c.Pause = cmp.Or(c.Pause, DefaultPause)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, time.Hour)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
+	c.LostTimeout = cmp.Or(c.LostTimeout, DefaultLostTimeout)
 	return c, checkLostTimeout(c.LostTimeout)
 }
 
@@ -103,31 +105,23 @@ func checkLostTimeout(d time.Duration) error {
 	return nil
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // Server relays messages between its clients. Its methods are safe for
 // concurrent use.
 type Server struct {
 	cfg      ServerConfig
 	listener net.Listener
-	events   chan Event     // written with mu held, until ended
+	life     service.Life
+	events   *service.Events[Event]
 	serving  sync.WaitGroup // two goroutines a client
 
 	mu      sync.Mutex
-	running bool
 	ended   bool
-	started time.Time
 	members []*member            // in the order in which they came
 	names   map[string]*member   // by skeleton
 	open    map[*member]struct{} // connections, also of those that have left and still get their last lines
 	sources map[netip.Addr]int   // connections an address
 	stats   Stats
-	failing bool // the last accept failed
+	failing service.Failure // to accept
 }
 
 // NewServer opens the server's socket: clients can connect, and are served once
@@ -150,7 +144,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("the chat server cannot open %v: %w", cfg.Listen, err)
 	}
 	return &Server{
-		cfg: cfg, listener: listener, events: make(chan Event, eventQueue),
+		cfg: cfg, listener: listener, events: service.NewEvents(cfg.OnEvent),
 		names: make(map[string]*member), open: make(map[*member]struct{}), sources: make(map[netip.Addr]int),
 		stats: Stats{Left: make(map[Reason]uint64), Refused: make(map[Reason]uint64)},
 	}, nil
@@ -179,28 +173,18 @@ func (s *Server) Close() error {
 // notice. It returns an error if the server is closed or ran before; that of a
 // closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	s.mu.Lock()
-	if s.running {
-		s.mu.Unlock()
-		return errors.New("the chat server has run already; a new run is a new Server")
+	began, err := s.life.Begin("chat server", "Server")
+	if err != nil {
+		return err
 	}
-	s.running, s.started = true, time.Now()
-	s.mu.Unlock()
-	s.tell(StartEvent{At: s.started, Local: s.Addr()})
-	var dispatcher sync.WaitGroup
-	dispatcher.Go(func() {
-		for e := range s.events {
-			s.tell(e)
-		}
-	})
+	s.events.Begin(StartEvent{At: began, Local: s.Addr()})
 
 	accepting, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, func() { _ = s.listener.Close() })()
-	err := s.accept(accepting)
+	err = s.accept(accepting)
 	cancel() // also if the listener was closed
 	s.end()
-	dispatcher.Wait()
-	s.tell(s.Summary())
+	s.events.End(func() Event { return s.Summary() })
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -244,14 +228,15 @@ func (s *Server) report(err error) {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.stats.AcceptErrors++
-		if !s.failing {
-			err = fmt.Errorf("no new client can be accepted, those that are here go on: %w", err)
-			s.emit(ErrorEvent{Err: err, Text: Clean(err.Error()), At: time.Now()})
-		}
-	} else if s.failing {
-		s.emit(ErrorEvent{Text: "new clients are accepted again", Ended: true, At: time.Now()})
 	}
-	s.failing = err != nil
+	if failure, over := s.failing.Note(err); failure != nil {
+		failure = fmt.Errorf("no new client can be accepted, those that are here go on: %w", failure)
+		e := ErrorEvent{Err: failure, Text: Clean(failure.Error()), Ended: over, At: time.Now()}
+		if over {
+			e.Text = "new clients are accepted again"
+		}
+		s.events.Emit(e)
+	}
 }
 
 // admit makes a client of a connection, or refuses it.
@@ -269,7 +254,7 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	}
 	if refused != "" {
 		s.stats.Refused[refused]++
-		s.emit(RefuseEvent{Client: m.addr, Reason: refused, At: m.joined})
+		s.events.Emit(RefuseEvent{Client: m.addr, Reason: refused, At: m.joined})
 		// What fails here concerns nobody but the one who is refused.
 		_ = conn.SetWriteDeadline(m.joined.Add(refusing))
 		_, _ = fmt.Fprintf(conn, "* refused: %s; try again later\n", refused)
@@ -280,7 +265,7 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	s.open[m] = struct{}{}
 	s.sources[m.addr.Addr()]++
 	s.stats.Accepted++
-	s.emit(JoinEvent{Client: m.addr, At: m.joined})
+	s.events.Emit(JoinEvent{Client: m.addr, At: m.joined})
 	s.toAll(fmt.Sprintf("* %s joined", m), m)
 	s.to(m, fmt.Sprint(welcome, m.addr, "; /name NAME gives you a name, /who tells who is here, exit leaves"))
 	s.serving.Go(func() { s.read(ctx, m) })
@@ -300,7 +285,7 @@ func (s *Server) Say(text string) error {
 		return fmt.Errorf("the chat server has ended: %w", net.ErrClosed)
 	}
 	s.stats.Said++
-	s.emit(MessageEvent{From: operator, Text: text, At: time.Now()})
+	s.events.Emit(MessageEvent{From: operator, Text: text, At: time.Now()})
 	s.toAll(operator+": "+text, nil)
 	return nil
 }
@@ -349,26 +334,6 @@ func (s *Server) end() {
 	})
 	defer impatient.Stop()
 	s.serving.Wait()
-	close(s.events) // nobody is left to write to it
-}
-
-// emit queues an event, or counts it if OnEvent is too slow, with mu held.
-func (s *Server) emit(e Event) {
-	if s.cfg.OnEvent == nil {
-		return
-	}
-	select {
-	case s.events <- e:
-	default:
-		s.stats.EventsDropped++
-	}
-}
-
-// tell calls OnEvent.
-func (s *Server) tell(e Event) {
-	if s.cfg.OnEvent != nil {
-		s.cfg.OnEvent(e)
-	}
 }
 
 // Who returns the clients, in the order in which they came.
@@ -388,16 +353,11 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Left, stats.Refused = maps.Clone(stats.Left), maps.Clone(stats.Refused)
+	stats.EventsDropped = s.events.Dropped()
 	return stats
 }
 
 // Summary returns the statistics up to now.
 func (s *Server) Summary() ServerSummary {
-	sum := ServerSummary{Stats: s.Stats()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.started.IsZero() {
-		sum.Runtime = time.Since(s.started)
-	}
-	return sum
+	return ServerSummary{Stats: s.Stats(), Runtime: s.life.Time()}
 }

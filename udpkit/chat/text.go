@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 )
 
 // ErrConfig marks a configuration, name or text that cannot be used.
-var ErrConfig = errors.New("invalid configuration")
+var ErrConfig = service.ErrConfig
 
 // Clean returns text as it is relayed and shown: one line of valid UTF-8 without
 // anything that steers a terminal or reorders what is read. A tab becomes a space.

@@ -18,8 +18,10 @@ const (
 	// Dropped: the queue is full, or the server is ending.
 	Dropped Kind = "dropped"
 	// Failed: an answer could not be sent, or nothing could be received; Err says
-	// why. Receiving goes on; a failure that repeats at once is reported once.
+	// why. Receiving goes on; a failure to receive is reported once, until it ends.
 	Failed Kind = "failed"
+	// Recovered: datagrams are received again; Err is the failure that is over.
+	Recovered Kind = "recovered"
 )
 
 // Event is something that a [Server] or a [Responder] reports while it runs.
@@ -33,12 +35,12 @@ type Event struct {
 	Payload []byte `json:"-"`
 	// Took is the time from the receipt to the answer, for Answered.
 	Took time.Duration `json:"took_ns,omitempty"`
-	// Err is the reason, for Refused and Failed.
+	// Err is the reason, for Refused, Failed and Recovered.
 	Err error `json:"-"`
 }
 
 // ServerStats is what a [Server] or a [Responder] has counted. When Run has
-// ended, Received is the sum of Answered, Refused, Dropped and Errors.
+// ended, Received is the sum of Answered, Refused, Dropped and SendErrors.
 type ServerStats struct {
 	Received uint64 `json:"received"`
 	Answered uint64 `json:"answered"`
@@ -48,8 +50,8 @@ type ServerStats struct {
 	// Dropped counts those that the queue had no room for, or that were not
 	// answered yet when Run ended.
 	Dropped uint64 `json:"dropped"`
-	// Errors counts answers that could not be sent.
-	Errors uint64 `json:"errors"`
+	// SendErrors counts answers that could not be sent.
+	SendErrors uint64 `json:"send_errors"`
 	// ReadErrors counts failures to receive.
 	ReadErrors uint64 `json:"read_errors"`
 	// KernelDropped counts datagrams that the socket's buffer had no room for;

@@ -77,7 +77,7 @@ type ResponderConfig struct {
 
 // Responder answers each datagram with Acknowledgement. Its methods are safe for
 // concurrent use.
-type Responder struct{ *service }
+type Responder struct{ *answerer }
 
 // NewResponder opens the responder's socket. An error wraps ErrConfig, or is the
 // system's for the socket, such as syscall.EADDRINUSE. The caller closes the
@@ -94,7 +94,7 @@ func NewResponder(cfg ResponderConfig) (*Responder, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{onEvent: cfg.OnEvent, text: []byte(Acknowledgement), work: cfg.Work}
+	s := &answerer{onEvent: cfg.OnEvent, text: []byte(Acknowledgement), work: cfg.Work}
 	if mode == Concurrent {
 		s.workers = cmp.Or(cfg.Workers, DefaultWorkers)
 		s.queue = cmp.Or(cfg.Queue, DefaultQueue)

@@ -23,7 +23,7 @@ type ServerConfig struct {
 
 // Server returns each datagram to where it came from: any payload, also an empty
 // one, unchanged. Its methods are safe for concurrent use.
-type Server struct{ *service }
+type Server struct{ *answerer }
 
 // NewServer opens the server's socket. An error wraps ErrConfig, or is the
 // system's for the socket, such as syscall.EADDRINUSE. The caller closes the
@@ -32,7 +32,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Limit < 0 {
 		return nil, fmt.Errorf("%w: Limit cannot be negative", ErrConfig)
 	}
-	s := &service{onEvent: cfg.OnEvent}
+	s := &answerer{onEvent: cfg.OnEvent}
 	if err := s.open(orLoopback(cfg.Listen, DefaultPort), cmp.Or(cfg.Limit, DefaultLimit)); err != nil {
 		return nil, err
 	}

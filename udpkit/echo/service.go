@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 // ErrConfig is wrapped by errors about a configuration or an argument.
-var ErrConfig = errors.New("invalid configuration")
+var ErrConfig = service.ErrConfig
 
 const (
 	// MaxPayload is the longest payload of a datagram in bytes: 65,535 that the
@@ -30,10 +31,10 @@ const (
 	writeBuffer = 128 << 10
 )
 
-// service is what [Server] and [Responder] have in common.
-type service struct {
+// answerer is what [Server] and [Responder] have in common.
+type answerer struct {
 	conn    *net.UDPConn
-	reader  *batch.Reader
+	reader  reader
 	guard   *guard
 	onEvent func(Event)
 	text    []byte // the answer; nil for the payload itself
@@ -41,11 +42,18 @@ type service struct {
 	workers int // 0: one datagram at a time, on the goroutine that reads
 	queue   int
 
+	life   service.Life
 	events sync.Mutex // held while onEvent runs
 
-	mu      sync.Mutex
-	stats   ServerStats
-	running bool
+	mu    sync.Mutex
+	stats ServerStats
+}
+
+// reader is where datagrams come from: batch.Reader, or a test's.
+type reader interface {
+	Next() *batch.Datagram
+	Read(wait bool) error
+	Dropped() (uint32, bool)
 }
 
 // request is a datagram to answer.
@@ -55,8 +63,8 @@ type request struct {
 	at      time.Time
 }
 
-// open opens the socket of a service.
-func (s *service) open(listen netip.AddrPort, limit int) error {
+// open opens the socket.
+func (s *answerer) open(listen netip.AddrPort, limit int) error {
 	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
 	if sock.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
@@ -76,12 +84,12 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 }
 
 // Addr returns the address that is listened on.
-func (s *service) Addr() netip.AddrPort {
+func (s *answerer) Addr() netip.AddrPort {
 	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
 // Stats returns what was counted up to now.
-func (s *service) Stats() ServerStats {
+func (s *answerer) Stats() ServerStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.countKernelDrops()
@@ -89,14 +97,14 @@ func (s *service) Stats() ServerStats {
 }
 
 // countKernelDrops is for mu held. Of a closed socket the last count stays.
-func (s *service) countKernelDrops() {
+func (s *answerer) countKernelDrops() {
 	if n, ok := s.reader.Dropped(); ok {
 		s.stats.KernelDropped = uint64(n)
 	}
 }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
-func (s *service) Close() error {
+func (s *answerer) Close() error {
 	s.mu.Lock()
 	s.countKernelDrops()
 	s.mu.Unlock()
@@ -109,15 +117,10 @@ func (s *service) Close() error {
 // Run answers until ctx ends, and returns nil. A failure to receive that passes by
 // itself is reported and counted. Run returns an error if receiving fails for good, or
 // if the server is closed or ran before; that of a closed one satisfies net.ErrClosed.
-func (s *service) Run(ctx context.Context) error {
-	s.mu.Lock()
-	if s.running {
-		s.mu.Unlock()
-		return errors.New("the server has run already; a new run is a new server")
+func (s *answerer) Run(ctx context.Context) error {
+	if _, err := s.life.Begin("server", "server"); err != nil {
+		return err
 	}
-	s.running = true
-	s.mu.Unlock()
-
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	released := make(chan struct{})
@@ -157,9 +160,9 @@ func (s *service) Run(ctx context.Context) error {
 }
 
 // receive reads until ctx ends.
-func (s *service) receive(ctx context.Context, accept func(request)) error {
+func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 	var failures batch.Failures
-	failing := false
+	var failing service.Failure
 	for {
 		d := s.reader.Next()
 		if d == nil {
@@ -170,15 +173,16 @@ func (s *service) receive(ctx context.Context, accept func(request)) error {
 				return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
 			case err != nil:
 				s.count(&s.stats.ReadErrors)
-				if !failing {
-					failing = true
-					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", err)})
+				if failure, _ := failing.Note(err); failure != nil {
+					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", failure)})
 				}
 				if !failures.Rest(ctx, err) && ctx.Err() == nil {
 					return fmt.Errorf("the server on %v cannot receive any more: %w", s.conn.LocalAddr(), err)
 				}
 			default:
-				failing = false
+				if failure, _ := failing.Note(nil); failure != nil {
+					s.tell(Event{Kind: Recovered, Err: fmt.Errorf("cannot receive: %w", failure)})
+				}
 				failures.Over()
 			}
 			continue
@@ -201,7 +205,7 @@ func (s *service) receive(ctx context.Context, accept func(request)) error {
 }
 
 // handle answers.
-func (s *service) handle(ctx context.Context, r request) {
+func (s *answerer) handle(ctx context.Context, r request) {
 	if ctx.Err() != nil {
 		s.drop(r)
 		return
@@ -222,24 +226,24 @@ func (s *service) handle(ctx context.Context, r request) {
 	case ctx.Err() != nil:
 		s.drop(r)
 	default:
-		s.count(&s.stats.Errors)
+		s.count(&s.stats.SendErrors)
 		s.tell(Event{Kind: Failed, Peer: r.from, Payload: r.payload, Err: fmt.Errorf("cannot answer: %w", err)})
 	}
 }
 
-func (s *service) drop(r request) {
+func (s *answerer) drop(r request) {
 	s.count(&s.stats.Dropped)
 	s.tell(Event{Kind: Dropped, Peer: r.from, Payload: r.payload})
 }
 
-func (s *service) count(counter *uint64) {
+func (s *answerer) count(counter *uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*counter++
 }
 
 // tell calls onEvent.
-func (s *service) tell(e Event) {
+func (s *answerer) tell(e Event) {
 	if s.onEvent == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 // What a caller may want to branch on. Each is wrapped in a sentence that says what to do about it.
@@ -20,7 +23,7 @@ var (
 	ErrNoNotebook   = errors.New("lab: a notebook is missing")
 	ErrInstall      = errors.New("lab: set-up failed")
 	ErrPortInUse    = errors.New("is in use")
-	ErrConfig       = errors.New("lab: bad configuration")
+	ErrConfig       = fmt.Errorf("lab: %w", service.ErrConfig)
 	ErrJupyter      = errors.New("lab: JupyterLab did not start or ended by itself")
 	ErrIncomplete   = errors.New("lab: check failed")
 	ErrUnsupported  = errors.New("lab: not supported on this system")
@@ -64,24 +67,16 @@ type Config struct {
 
 // withDefaults returns a copy in which nothing is left open.
 func (c Config) withDefaults() (Config, error) {
-	if c.Dir == "" {
-		c.Dir = "."
-	}
-	if c.Port == 0 {
-		c.Port = DefaultPort
-	}
+	c.Dir = cmp.Or(c.Dir, ".")
+	c.Port = cmp.Or(c.Port, DefaultPort)
 	if c.Port < AnyPort || c.Port > 65535 {
 		return c, fmt.Errorf("%w: port %d is not between 1 and 65535", ErrConfig, c.Port)
 	}
-	if c.Clients == 0 {
-		c.Clients = DefaultClients
-	}
+	c.Clients = cmp.Or(c.Clients, DefaultClients)
 	if c.Clients < 0 || c.Clients > maxClients {
 		return c, fmt.Errorf("%w: %d clients is not between 1 and %d", ErrConfig, c.Clients, maxClients)
 	}
-	if c.Address == "" {
-		c.Address = "127.0.0.1"
-	}
+	c.Address = cmp.Or(c.Address, "127.0.0.1")
 	address, err := netip.ParseAddr(c.Address)
 	if err != nil {
 		return c, fmt.Errorf("%w: %q is not an IP address", ErrConfig, c.Address)

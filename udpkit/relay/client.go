@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
@@ -36,12 +37,13 @@ type client struct {
 	conn   *net.UDPConn // nil in a simulation
 	send   func(b []byte)
 
-	mu      sync.Mutex
-	running bool
-	ended   chan struct{} // Run is over
-	failed  error         // why it must end
-	stop    context.CancelCauseFunc
-	wake    chan struct{} // there is something to do before the time that was set
+	life service.Life
+
+	mu     sync.Mutex
+	ended  chan struct{} // Run is over
+	failed error         // why it must end
+	stop   context.CancelCauseFunc
+	wake   chan struct{} // there is something to do before the time that was set
 
 	up         bool
 	told       string    // the text of the last LinkEvent
@@ -124,16 +126,12 @@ type actor interface {
 	deliver(done <-chan struct{})
 }
 
-// run is Run without the summary.
-func (c *client) run(ctx context.Context, a actor, serve func(context.Context) error) error {
+// run is Run without the summary, with the datagrams from receive.
+func (c *client) run(ctx context.Context, a actor, receive func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.mu.Lock()
-	if c.running {
-		c.mu.Unlock()
-		return fmt.Errorf("the %v has run already; a new run is a new one", c.hello.role)
-	}
-	c.running, c.stop = true, cancel
+	c.stop = cancel
 	start := StartEvent{At: time.Now(), Server: c.server, Role: c.hello.role, Username: c.hello.name}
 	if c.conn != nil {
 		start.Local = c.Addr()
@@ -151,7 +149,7 @@ func (c *client) run(ctx context.Context, a actor, serve func(context.Context) e
 	var served error
 	var receiver sync.WaitGroup
 	receiver.Go(func() {
-		if served = serve(serving); served != nil {
+		if served = receive(serving); served != nil {
 			cancel(served)
 		}
 	})

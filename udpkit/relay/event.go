@@ -86,10 +86,11 @@ type LeaveEvent struct {
 }
 
 // ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends.
+// repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err   error     `json:"-"`
 	Text  string    `json:"error"`
+	What  string    `json:"what"`                // what fails, the same from the beginning to the end
 	Ended bool      `json:"recovered,omitempty"` // it works again; Err is the failure that is over
 	At    time.Time `json:"at"`
 }
@@ -122,30 +123,30 @@ const (
 
 // ServerStats are a server's counters.
 type ServerStats struct {
-	Challenged uint64            `json:"challenged"`        // registrations from an address that was not proved yet
-	Registered uint64            `json:"registered"`        // clients, and clients that came back
-	Left       map[Reason]uint64 `json:"left,omitempty"`    // clients
-	Refused    map[Reason]uint64 `json:"refused,omitempty"` // registrations
-	Busy       uint64            `json:"busy"`              // registrations dropped since too many were under way; they are tried again
-	Malformed  uint64            `json:"malformed"`         // datagrams that are none of the protocol's, or from an address that no host has
-	Unknown    uint64            `json:"unknown"`           // datagrams of clients that are not registered
-	Stored     uint64            `json:"stored"`            // messages of writers, once stored
-	Duplicates uint64            `json:"duplicates"`        // messages that came again
-	OutOfOrder uint64            `json:"out_of_order"`      // messages that came too early, or when too many waited; they come again
-	NotStored  uint64            `json:"not_stored"`        // messages that the store failed to take; they come again
-	Delivered  uint64            `json:"delivered"`         // messages that a reader has, summed over readers
-	Gone       uint64            `json:"gone"`              // messages reported in a gap, summed over readers
-	Sent       uint64            `json:"sent"`              // datagrams with messages
-	Resent     uint64            `json:"resent"`            // such of them as were sent before
-	SendErrors uint64            `json:"send_errors"`       // datagrams that the system did not take
-	ReadErrors uint64            `json:"read_errors"`       // readers' fetches from the log that failed and are tried again
-	Kernel     uint32            `json:"kernel_drops"`      // datagrams that the system had no room for
-	EventsLost uint64            `json:"events_dropped"`    // that OnEvent was too slow for
-	First      uint64            `json:"first"`             // sequence number of the oldest message that is kept
-	Last       uint64            `json:"last"`              // and of the newest
-	Readers    int               `json:"readers"`           // registered now
-	Writers    int               `json:"writers"`           // registered now
-	Cached     int               `json:"cached_bytes"`      // of the newest messages, in memory
+	Challenged    uint64            `json:"challenged"`        // registrations from an address that was not proved yet
+	Registered    uint64            `json:"registered"`        // clients, and clients that came back
+	Left          map[Reason]uint64 `json:"left,omitempty"`    // clients
+	Refused       map[Reason]uint64 `json:"refused,omitempty"` // registrations
+	Busy          uint64            `json:"busy"`              // registrations dropped since too many were under way; they are tried again
+	Malformed     uint64            `json:"malformed"`         // datagrams that are none of the protocol's, or from an address that no host has
+	Unknown       uint64            `json:"unknown"`           // datagrams of clients that are not registered
+	Stored        uint64            `json:"stored"`            // messages of writers, once stored
+	Duplicates    uint64            `json:"duplicates"`        // messages that came again
+	OutOfOrder    uint64            `json:"out_of_order"`      // messages that came too early, or when too many waited; they come again
+	NotStored     uint64            `json:"not_stored"`        // messages that the store failed to take; they come again
+	Delivered     uint64            `json:"delivered"`         // messages that a reader has, summed over readers
+	Gone          uint64            `json:"gone"`              // messages reported in a gap, summed over readers
+	Sent          uint64            `json:"sent"`              // datagrams with messages
+	Resent        uint64            `json:"resent"`            // such of them as were sent before
+	SendErrors    uint64            `json:"send_errors"`       // datagrams that the system did not take
+	FetchErrors   uint64            `json:"fetch_errors"`      // readers' fetches from the log that failed and are tried again
+	KernelDropped uint64            `json:"kernel_dropped"`    // datagrams that the socket's buffer had no room for; Linux tells
+	EventsDropped uint64            `json:"events_dropped"`    // that OnEvent was too slow for
+	First         uint64            `json:"first"`             // sequence number of the oldest message that is kept
+	Last          uint64            `json:"last"`              // and of the newest
+	Readers       int               `json:"readers"`           // registered now
+	Writers       int               `json:"writers"`           // registered now
+	Cached        int               `json:"cached_bytes"`      // of the newest messages, in memory
 }
 
 // ServerSummary is a server's last event.
@@ -173,18 +174,18 @@ type ClientInfo struct {
 
 // ReaderStats are a reader's counters.
 type ReaderStats struct {
-	Next       uint64 `json:"next"`       // the message to be delivered next
-	Last       uint64 `json:"last"`       // the newest that the server is known to have
-	Delivered  uint64 `json:"delivered"`  // messages
-	Gaps       uint64 `json:"gaps"`       // GapEvents
-	Missing    uint64 `json:"missing"`    // messages in them
-	Datagrams  uint64 `json:"datagrams"`  // with messages
-	Duplicates uint64 `json:"duplicates"` // datagrams that brought nothing new
-	Early      uint64 `json:"early"`      // datagrams that came before their turn, and were kept
-	Refused    uint64 `json:"refused"`    // datagrams there was no room for, which come again
-	Malformed  uint64 `json:"malformed"`  // datagrams that are none of the protocol's
-	Registered uint64 `json:"registered"` // times that a server took it
-	Kernel     uint32 `json:"kernel_drops"`
+	Next          uint64 `json:"next"`           // the message to be delivered next
+	Last          uint64 `json:"last"`           // the newest that the server is known to have
+	Delivered     uint64 `json:"delivered"`      // messages
+	Gaps          uint64 `json:"gaps"`           // GapEvents
+	Missing       uint64 `json:"missing"`        // messages in them
+	Datagrams     uint64 `json:"datagrams"`      // with messages
+	Duplicates    uint64 `json:"duplicates"`     // datagrams that brought nothing new
+	Early         uint64 `json:"early"`          // datagrams that came before their turn, and were kept
+	Refused       uint64 `json:"refused"`        // datagrams there was no room for, which come again
+	Malformed     uint64 `json:"malformed"`      // datagrams that are none of the protocol's
+	Registered    uint64 `json:"registered"`     // times that a server took it
+	KernelDropped uint64 `json:"kernel_dropped"` // datagrams that the socket's buffer had no room for; Linux tells
 }
 
 // ReaderSummary is a reader's last event.

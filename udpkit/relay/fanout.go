@@ -156,7 +156,7 @@ func (s *Server) fetch(c *session) {
 		s.mu.Lock()
 		c.fetches = false
 		if err != nil {
-			s.stats.ReadErrors++
+			s.stats.FetchErrors++
 		} else {
 			c.backlog = s.backlog(from, messages)
 		}

@@ -150,7 +150,9 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 // which a LinkEvent tells. The error wraps ErrNameTaken if another reader had the
 // name for longer than a dead one could, or net.ErrClosed.
 func (r *Reader) Run(ctx context.Context) error {
-	begun := time.Now()
+	if _, err := r.life.Begin("reader", "Reader"); err != nil {
+		return err
+	}
 	reader, err := batch.New(r.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
 		return fmt.Errorf("the reader cannot go on: %w", err)
@@ -159,7 +161,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	r.drops = reader.Dropped
 	r.mu.Unlock()
 	err = r.run(ctx, r, func(ctx context.Context) error { return r.receive(ctx, r, reader) })
-	r.tell(ReaderSummary{ReaderStats: r.Stats(), Runtime: time.Since(begun)})
+	r.tell(ReaderSummary{ReaderStats: r.Stats(), Runtime: r.life.Time()})
 	return err
 }
 
@@ -171,7 +173,8 @@ func (r *Reader) Stats() ReaderStats {
 	stats.Next, stats.Last = r.done, max(r.stats.Last, r.highest)
 	stats.Malformed, stats.Registered = r.malformed, r.registered
 	if r.drops != nil {
-		stats.Kernel, _ = r.drops()
+		dropped, _ := r.drops()
+		stats.KernelDropped = uint64(dropped)
 	}
 	return stats
 }

@@ -50,7 +50,7 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 		owner.heard = now
 		if owner.addr != from {
 			owner.addr = from
-			s.emit(JoinEvent{Role: f.role, Username: f.name, Client: from, Next: owner.next, Moved: true, At: now})
+			s.events.Emit(JoinEvent{Role: f.role, Username: f.name, Client: from, Next: owner.next, Moved: true, At: now})
 		}
 		s.welcome(owner, f.try)
 		s.makeReady(owner)
@@ -75,8 +75,8 @@ func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
 
 // welcome confirms a registration, with mu held.
 func (s *Server) welcome(c *session, try uint32) {
-	first, last := s.log.Bounds()
-	f := frame{kind: kindWelcome, id: c.id, try: try, next: c.next, first: first, last: max(last, s.cache.end-1), log: s.log.ID(), expire: s.cfg.Expire}
+	first, last := s.bounds()
+	f := frame{kind: kindWelcome, id: c.id, try: try, next: c.next, first: first, last: last, log: s.log.ID(), expire: s.cfg.Expire}
 	if c.role == RoleWriter {
 		f.next = c.stored + 1
 	}
@@ -118,7 +118,7 @@ func (s *Server) register(f *frame, from netip.AddrPort) {
 		if c.role == RoleReader {
 			e.Next = c.next
 		}
-		s.emit(e)
+		s.events.Emit(e)
 		s.welcome(c, f.try)
 	}
 	s.mu.Unlock()
@@ -169,9 +169,8 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 
 // beginning returns the first message for a reader.
 func (s *Server) beginning(ctx context.Context, f *frame, record ClientRecord) (uint64, error) {
-	first, last := s.log.Bounds()
 	s.mu.Lock()
-	last = max(last, s.cache.end-1)
+	first, last := s.bounds()
 	s.mu.Unlock()
 	next := first
 	switch {
@@ -271,7 +270,7 @@ func (s *Server) remove(c *session, reason Reason) {
 	delete(s.byName, keyOf(c.role, c.name))
 	s.readers = slices.DeleteFunc(s.readers, func(r *session) bool { return r == c })
 	s.stats.Left[reason]++
-	s.emit(LeaveEvent{Role: c.role, Username: c.name, Client: c.addr, Reason: reason, At: time.Now()})
+	s.events.Emit(LeaveEvent{Role: c.role, Username: c.name, Client: c.addr, Reason: reason, At: time.Now()})
 	if reason == ReasonExpired && s.ctx.Err() == nil {
 		s.work.Go(func() {
 			ctx, cancel := context.WithTimeout(s.ctx, logPatience)
@@ -370,10 +369,9 @@ func (s *Server) all() (sessions []*session) {
 	return sessions
 }
 
-// farewell saves what is known of clients and tells them that the server ends.
-func (s *Server) farewell() {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
+// farewell saves what is known of clients, until ctx ends, and tells them that the
+// server ends.
+func (s *Server) farewell(ctx context.Context) {
 	for _, c := range s.all() {
 		s.keep(ctx, c, true)
 		_ = s.reply(begin(nil, kindBye, c.id), c.addr) // a closed socket: they will notice

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 
 var (
 	// ErrConfig marks a configuration, username or text that cannot be used.
-	ErrConfig = errors.New("invalid configuration")
+	ErrConfig = service.ErrConfig
 	// ErrTextTooLong marks a text of more than MaxText bytes. It is an ErrConfig.
 	ErrTextTooLong = fmt.Errorf("%w: text too long", ErrConfig)
 	// ErrNameTaken tells that another live client has the username in that role.

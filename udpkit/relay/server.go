@@ -16,14 +16,13 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 )
 
 const (
 	// readBuffer is the receive buffer that sockets ask the system for, in bytes.
 	readBuffer = 4 << 20
-	// eventQueue is how many events wait for a slow ServerConfig.OnEvent.
-	eventQueue = 4096
 	// cookiePeriod is how long a cookie is made; it is taken for one period more.
 	cookiePeriod = 30 * time.Second
 	// maxRegistering is how many registrations ask the log at the same time.
@@ -47,7 +46,7 @@ const (
 	saving = 5 * time.Second
 	// retrying is the pause after the log has failed to read.
 	retrying = 500 * time.Millisecond
-	// closing is how long a server takes for its last words.
+	// closing is how long a server takes for its last words: to the log, and to clients.
 	closing = 2 * time.Second
 )
 
@@ -70,7 +69,9 @@ type ServerConfig struct {
 	Cache int
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: it delays nobody. Events that it is too slow for are dropped, which
-	// ServerStats.EventsLost counts. The StartEvent and the summary never are.
+	// ServerStats.EventsDropped counts. The StartEvent and the summary never are. When
+	// Run ends, it waits half a second for it at the most, and for the call that is
+	// under way.
 	OnEvent func(Event)
 }
 
@@ -99,6 +100,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 // Its methods are safe for concurrent use.
 type Server struct {
 	cfg    ServerConfig
+	life   service.Life
+	events *service.Events[Event]
 	log    Log
 	conn   *net.UDPConn // nil in a simulation
 	drops  func() (uint32, bool)
@@ -118,9 +121,6 @@ type Server struct {
 
 	mu          sync.Mutex
 	ctx         context.Context // of Run
-	running     bool
-	ended       bool
-	events      chan Event // written with mu held, until ended
 	stats       ServerStats
 	sessions    map[ID]*session
 	byName      map[nameKey]*session
@@ -130,9 +130,9 @@ type Server struct {
 	ready       []*session // readers that may be sent something
 	answers     []answer   // to writers, which go out with the next round
 	pending     []Record
-	arrived     chan struct{}    // there is something pending
-	sent        chan struct{}    // there is something under way
-	failing     map[string]error // what of the log fails: reported, until it works again
+	arrived     chan struct{} // there is something pending
+	sent        chan struct{} // there is something under way
+	failing     service.Failures[trouble]
 }
 
 // NewServer opens the server's socket. An error wraps ErrConfig, or is the system's
@@ -167,9 +167,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func newServer(cfg ServerConfig) *Server {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching), appending: make(chan struct{}, 1),
-		events:   make(chan Event, eventQueue),
+		events:   service.NewEvents(cfg.OnEvent),
 		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool),
-		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(map[string]error),
+		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(service.Failures[trouble]),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.cache.max = cfg.Cache
@@ -198,6 +198,10 @@ func (s *Server) Close() error {
 // a while. It returns an error if receiving fails for good, or if the server is closed
 // or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
+	began, err := s.life.Begin("relay", "Server")
+	if err != nil {
+		return err
+	}
 	reader, err := batch.New(s.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
 		return fmt.Errorf("the relay cannot go on: %w", err)
@@ -205,7 +209,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.drops = reader.Dropped
 	s.mu.Unlock()
-	return s.run(ctx, StartEvent{At: time.Now(), Local: s.Addr()}, func(ctx context.Context) error {
+	return s.run(ctx, StartEvent{At: began, Local: s.Addr()}, func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })()
 		return s.readAll(ctx, reader)
 	})
@@ -235,8 +239,8 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !errors.Is(err, net.ErrClosed) { // run says that
-			s.report("receiving", err)
+		if !errors.Is(err, net.ErrClosed) { // Run says that
+			s.report(receiving, err)
 		}
 		if err == nil {
 			failures.Over()
@@ -246,24 +250,14 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 	}
 }
 
-// run is Run, with the datagrams from serve.
-func (s *Server) run(ctx context.Context, start StartEvent, serve func(context.Context) error) error {
+// run is Run, with the datagrams from receive.
+func (s *Server) run(ctx context.Context, start StartEvent, receive func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.mu.Lock()
-	if s.running {
-		s.mu.Unlock()
-		return errors.New("the relay has run already; a new run is a new Server")
-	}
-	s.running, s.ctx = true, ctx
+	s.ctx = ctx
 	s.mu.Unlock()
-	s.tell(start)
-	var dispatcher sync.WaitGroup
-	dispatcher.Go(func() {
-		for e := range s.events {
-			s.tell(e)
-		}
-	})
+	s.events.Begin(start)
 
 	_, last := s.log.Bounds()
 	s.mu.Lock()
@@ -274,80 +268,66 @@ func (s *Server) run(ctx context.Context, start StartEvent, serve func(context.C
 	parts.Go(func() { s.store(ctx) })
 	parts.Go(func() { s.watch(ctx) })
 	parts.Go(func() { s.save(ctx) })
-	err := serve(ctx)
+	err := receive(ctx)
 	cancel()
+	ending, done := context.WithTimeout(context.Background(), closing)
+	defer done()
 	parts.Wait()
 	s.work.Wait()
-	s.farewell()
-
-	s.mu.Lock()
-	s.ended = true
-	close(s.events)
-	s.mu.Unlock()
-	dispatcher.Wait()
-	s.tell(ServerSummary{ServerStats: s.Stats(), Runtime: time.Since(start.At)})
+	s.farewell(ending)
+	s.events.End(func() Event { return ServerSummary{ServerStats: s.Stats(), Runtime: time.Since(start.At)} })
 	return err
 }
 
-func (s *Server) tell(e Event) {
-	if s.cfg.OnEvent != nil {
-		s.cfg.OnEvent(e)
-	}
-}
+// trouble is what can fail, as a user reads it when it begins and when it is over.
+type trouble struct{ begins, ends string }
 
-// emit hands an event to the dispatcher, with mu held.
-func (s *Server) emit(e Event) {
-	if s.ended {
-		return
-	}
-	select {
-	case s.events <- e:
-	default:
-		s.stats.EventsLost++
-	}
-}
+var (
+	receiving = trouble{"receiving", "receiving works again"}
+	storing   = trouble{"messages cannot be stored", "messages are stored again"}
+	reading   = trouble{"messages cannot be read from the log", "messages are read from the log again"}
+	following = trouble{"new messages of the log cannot be followed", "new messages of the log are followed again"}
+	clients   = trouble{"what is known of clients cannot be read or saved", "what is known of clients is read and saved again"}
+)
 
 // report notes whether something works, and emits an event when that changes.
-func (s *Server) report(what string, err error) {
+func (s *Server) report(what trouble, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	had := s.failing[what]
-	switch {
-	case err != nil && had == nil:
-		s.emit(ErrorEvent{Err: err, Text: fmt.Sprintf("%s: %v", what, err), At: time.Now()})
-	case err == nil && had != nil:
-		s.emit(ErrorEvent{Err: had, Text: what + " works again", Ended: true, At: time.Now()})
-		delete(s.failing, what)
+	failure, over := s.failing.Note(what, err)
+	if failure == nil {
 		return
 	}
-	if err != nil {
-		s.failing[what] = err
+	e := ErrorEvent{Err: failure, Text: fmt.Sprintf("%s: %v", what.begins, failure), What: what.begins, Ended: over, At: time.Now()}
+	if over {
+		e.Text = what.ends
 	}
+	s.events.Emit(e)
 }
-
-// What of a log can fail, as a user reads it.
-const (
-	storing   = "messages cannot be stored"
-	reading   = "messages cannot be read from the log"
-	following = "new messages of the log cannot be followed"
-	clients   = "what is known of clients cannot be read or saved"
-)
 
 // Stats returns the counters.
 func (s *Server) Stats() ServerStats {
-	first, last := s.log.Bounds()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Left, stats.Refused = maps.Clone(stats.Left), maps.Clone(stats.Refused)
-	stats.First, stats.Last = first, max(last, s.cache.end-min(1, s.cache.end))
+	stats.First, stats.Last = s.bounds()
+	stats.EventsDropped = s.events.Dropped()
 	stats.Readers = len(s.readers)
 	stats.Writers = len(s.sessions) - len(s.readers)
 	stats.Cached = s.cache.bytes
 	if s.drops != nil {
-		stats.Kernel, _ = s.drops()
+		dropped, _ := s.drops()
+		stats.KernelDropped = uint64(dropped)
 	}
 	return stats
+}
+
+// bounds returns the sequence numbers of the oldest and the newest message, with mu
+// held. The cache may have newer ones than the log knows of yet.
+func (s *Server) bounds() (first, last uint64) {
+	first, last = s.log.Bounds()
+	return first, max(last, s.cache.end-min(1, s.cache.end))
 }
 
 // Clients returns the registered clients, by role and name.
@@ -400,8 +380,8 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 		answer = begin(nil, kindReset, f.id)
 	case f.kind == kindPing:
 		c.heard = now
-		first, last := s.log.Bounds()
-		answer = (&frame{kind: kindPong, id: c.id, first: first, last: max(last, s.cache.end-1)}).append(nil)
+		first, last := s.bounds()
+		answer = (&frame{kind: kindPong, id: c.id, first: first, last: last}).append(nil)
 	case f.kind == kindLeave:
 		s.leave(c, f.done)
 	case f.kind == kindAck && c.role == RoleReader && f.next <= max(c.sent, s.cache.end):

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 const (
@@ -44,7 +45,7 @@ type Writer struct {
 	at       time.Time     // when the timeout began
 	resent   time.Time     // when the last loss was reacted to
 	changed  chan struct{} // closed when there is room, or nothing pending
-	refused  bool          // the store fails, as was said
+	storing  service.Failure
 	stats    WriterStats
 	untold   int // StoredEvents in the queue
 }
@@ -141,13 +142,15 @@ func (w *Writer) until(ctx context.Context, try func() bool) error {
 // waited for, which a LinkEvent tells. The error wraps ErrNameTaken if another
 // writer had the name for longer than a dead one could, or net.ErrClosed.
 func (w *Writer) Run(ctx context.Context) error {
-	begun := time.Now()
+	if _, err := w.life.Begin("writer", "Writer"); err != nil {
+		return err
+	}
 	reader, err := batch.New(w.conn, batch.Config{Size: MaxDatagram})
 	if err != nil {
 		return fmt.Errorf("the writer cannot go on: %w", err)
 	}
 	err = w.run(ctx, w, func(ctx context.Context) error { return w.receive(ctx, w, reader) })
-	w.tell(WriterSummary{WriterStats: w.Stats(), Runtime: time.Since(begun)})
+	w.tell(WriterSummary{WriterStats: w.Stats(), Runtime: w.life.Time()})
 	return err
 }
 
@@ -182,10 +185,9 @@ func (w *Writer) take(f *frame, now time.Time) {
 		w.stored(f, now)
 	case kindFailed:
 		if f.first >= w.base && f.first <= w.base+uint64(w.sent) {
-			if !w.refused {
-				w.refused = true
-				text := fmt.Sprintf("the server at %v could not store message %d, trying on: %s", w.server, f.first, f.entries)
-				w.emit(ErrorEvent{Err: errors.New(text), Text: text, At: now})
+			err := fmt.Errorf("the server at %v could not store message %d, trying on: %w", w.server, f.first, errors.New(string(f.entries)))
+			if failure, _ := w.storing.Note(err); failure != nil {
+				w.emit(ErrorEvent{Err: failure, Text: failure.Error(), What: storing.begins, At: now})
 			}
 			// It comes again after a timeout, which grows.
 			w.rtt.backoff++
@@ -236,9 +238,8 @@ func (w *Writer) stored(f *frame, now time.Time) {
 		w.sample = 0
 	}
 	w.rtt.backoff = 0
-	if w.refused {
-		w.refused = false
-		w.emit(ErrorEvent{Err: errors.New("the server could not store"), Text: "messages are stored again", Ended: true, At: now})
+	if failure, _ := w.storing.Note(nil); failure != nil {
+		w.emit(ErrorEvent{Err: failure, Text: storing.ends, What: storing.begins, Ended: true, At: now})
 	}
 	w.poke()
 }

@@ -50,7 +50,7 @@ func echoServerCommand() *cobra.Command {
 			}
 			server, err := echo.NewServer(echo.ServerConfig{Listen: listen, OnEvent: show.event})
 			if err != nil {
-				return echoError(err)
+				return err
 			}
 			show.start(fmt.Sprintf("Server listening on %v. Ctrl-C ends it.", server.Addr()), server.Addr(), "")
 			return show.run(cmd.Context(), server)
@@ -73,7 +73,7 @@ func responderCommand() *cobra.Command {
 		Short: `Answer each datagram with "` + echo.Acknowledgement + `", one at a time or concurrently`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Mode, err = echo.ParseMode(mode); err != nil {
-				return echoError(err)
+				return err
 			}
 			if cfg.Listen, err = at.resolve(cmd.Context()); err != nil {
 				return err
@@ -82,7 +82,7 @@ func responderCommand() *cobra.Command {
 			cfg.OnEvent = show.event
 			responder, err := echo.NewResponder(cfg)
 			if err != nil {
-				return echoError(err)
+				return err
 			}
 			show.start(fmt.Sprintf("Server started, listening on %v, %s. Ctrl-C ends it.", responder.Addr(), cfg.Mode), responder.Addr(), cfg.Mode)
 			return show.run(cmd.Context(), responder)
@@ -119,7 +119,7 @@ func echoClientCommand() *cobra.Command {
 			}
 			client, err := echo.NewClient(cfg)
 			if err != nil {
-				return echoError(err)
+				return err
 			}
 			defer client.Close()
 			show := newEchoOutput(cmd.Context(), asJSON, "message")
@@ -180,7 +180,7 @@ func sendCommand() *cobra.Command {
 				if cmd.Context().Err() != nil {
 					return nil // the user has ended it
 				}
-				return echoError(err)
+				return err
 			}
 			show := newEchoOutput(cmd.Context(), asJSON, "")
 			show.reply("", to, args[1], r, nil)
@@ -190,14 +190,6 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&timeout, "timeout", echo.DefaultTimeout, "how long to wait for the reply")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
-}
-
-// echoError makes an error about an argument one that exits with 2.
-func echoError(err error) error {
-	if errors.Is(err, echo.ErrConfig) {
-		return usageError{err}
-	}
-	return err
 }
 
 // address is a host and a port as they are typed.
@@ -322,6 +314,8 @@ func (o *echoOutput) event(e echo.Event) {
 		text = fmt.Sprintf("Dropped %s from %v: too many at once, or the server is ending", o.noun, e.Peer)
 	case echo.Failed:
 		text = "Failed: " + panel.Printable(reason)
+	case echo.Recovered:
+		text = "Recovered: " + panel.Printable(reason)
 	}
 	o.print(text, struct {
 		echo.Event
@@ -376,6 +370,6 @@ func (o *echoOutput) run(ctx context.Context, s interface {
 	err := s.Run(ctx)
 	c := s.Stats()
 	o.summary(fmt.Sprintf("Ended: %d received, %d answered, %d refused, %d dropped, %d failed",
-		c.Received, c.Answered, c.Refused, c.Dropped+c.KernelDropped, c.Errors+c.ReadErrors), c)
+		c.Received, c.Answered, c.Refused, c.Dropped+c.KernelDropped, c.SendErrors+c.ReadErrors), c)
 	return errors.Join(err, o.failure(), s.Close())
 }

@@ -12,11 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
-	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
 func main() {
@@ -70,8 +66,7 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), errors.Is(err, lab.ErrConfig), errors.Is(err, beacon.ErrConfig),
-		errors.Is(err, chat.ErrConfig), errors.Is(err, relay.ErrConfig), cmd == root:
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), cmd == root: // the ErrConfig of all packages
 		fmt.Fprintf(stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return 2
 	default:

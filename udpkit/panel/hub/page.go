@@ -19,7 +19,6 @@ const (
 	maxServerLines = 6
 	maxClients     = 20
 	maxUnder       = 5 // of the messages that are not stored yet
-	maxFailures    = 3
 )
 
 //go:embed page.html
@@ -42,8 +41,7 @@ type page struct {
 	lines    []pageLine // the newest, the oldest first
 	under    []underWay // the newest that are not stored yet
 	remark   string
-	failing  int      // failures that go on
-	failures []string // the newest of them
+	failures []relay.ErrorEvent // that go on, one for each thing that fails
 	recent   []Sample
 	ended    string
 	told     int // events that flush has to account for
@@ -109,18 +107,14 @@ func (p *page) flush() (safe int, err error) {
 	return safe, nil
 }
 
-// fail shows a failure as long as there is one. Each is reported once, and once more
-// when it has ended.
+// fail shows a failure as long as it goes on.
 func (p *page) fail(e relay.ErrorEvent) {
-	if !e.Ended {
-		p.failing++
-		p.failures = append(p.failures, printable(e.Text))
-		p.failures = p.failures[max(0, len(p.failures)-maxFailures):]
-		return
-	}
-	p.add(pageLine{At: e.At, Notice: printable(e.Text)})
-	if p.failing--; p.failing <= 0 {
-		p.failing, p.failures = 0, nil
+	p.failures = slices.DeleteFunc(p.failures, func(was relay.ErrorEvent) bool { return was.What == e.What })
+	if e.Ended {
+		p.add(pageLine{At: e.At, Notice: printable(e.Text)})
+	} else {
+		e.Text = printable(e.Text)
+		p.failures = append(p.failures, e)
 	}
 }
 
@@ -166,7 +160,7 @@ type pageData struct {
 	Lines                                      []pageLine
 	Under                                      []underWay
 	Pending                                    bool
-	Failures                                   []string
+	Failures                                   []relay.ErrorEvent
 	Clients                                    []relay.ClientInfo
 	More                                       int // clients that are not in Clients
 	Now                                        time.Time
@@ -206,8 +200,8 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 		add(number(behind(s)), "behind")
 		add(number(s.Missing), "missing")
 		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
-		if s.Kernel > 0 {
-			small = append(small, fmt.Sprintf("%d dropped by the kernel, and sent again", s.Kernel))
+		if s.KernelDropped > 0 {
+			small = append(small, fmt.Sprintf("%d dropped by the kernel, and sent again", s.KernelDropped))
 		}
 	}
 	if v.writer != nil {
@@ -254,11 +248,11 @@ func (p *page) server(d *pageData, add func(value, label string), stored, delive
 	if s.Gone > 0 {
 		small += fmt.Sprintf(" · %s no longer kept when readers came to them", plural(s.Gone, "message"))
 	}
-	if s.Kernel > 0 {
-		small += fmt.Sprintf(" · %d dropped by the kernel", s.Kernel)
+	if s.KernelDropped > 0 {
+		small += fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)
 	}
-	if s.EventsLost > 0 {
-		small += fmt.Sprintf(" · %d events not shown", s.EventsLost)
+	if s.EventsDropped > 0 {
+		small += fmt.Sprintf(" · %d events not shown", s.EventsDropped)
 	}
 	d.Small = small
 }

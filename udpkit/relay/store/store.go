@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -101,12 +102,8 @@ type Config struct {
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Name == "" {
-		c.Name = DefaultName
-	}
-	if c.MaxMessages == 0 {
-		c.MaxMessages = DefaultMaxMessages
-	}
+	c.Name = cmp.Or(c.Name, DefaultName)
+	c.MaxMessages = cmp.Or(c.MaxMessages, DefaultMaxMessages)
 	if c.Sync == "" && len(c.URLs) == 0 {
 		c.Sync = SyncAlways
 	}
