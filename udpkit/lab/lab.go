@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 // What a caller may want to branch on. Each is wrapped in a sentence that says what to do about it.
@@ -118,8 +116,6 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := withHangup(ctx)
-	defer release()
 	env, err := Setup(ctx, cfg)
 	if err != nil {
 		return stopped(ctx, err)
@@ -155,14 +151,6 @@ func Run(ctx context.Context, cfg Config) error {
 	case <-server.process.done:
 		return server.died()
 	}
-}
-
-// withHangup ends the context also when the terminal is closed, which would leave JupyterLab behind otherwise.
-func withHangup(ctx context.Context) (context.Context, context.CancelFunc) {
-	if signal.Ignored(syscall.SIGHUP) { // as nohup wants it
-		return ctx, func() {}
-	}
-	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // stopped turns the error of something that ctx's end cut short into nil: being told to end is no failure.

@@ -214,6 +214,23 @@ func TestEditorInBackground(t *testing.T) {
 	}
 }
 
+// TestTerminalCloses: whoever runs on a terminal that is closed takes leave.
+func TestTerminalCloses(t *testing.T) {
+	server, port := relayServer(t, "0", t.TempDir())
+	for _, command := range []string{"relay reader", "relay writer", "relay join"} {
+		s := openShell(t)
+		s.types("$CMD " + command + " --username bob --port " + port + "\n")
+		server.event("join")
+		s.until("served")
+		require.NoError(t, s.person.Close())
+		assert.Equal(t, "left", server.event("leave")["reason"], command)
+		if command == "relay join" {
+			assert.Equal(t, "left", server.event("leave")["reason"], command)
+		}
+	}
+	server.interrupted(os.Interrupt)
+}
+
 // TestEndsInBackground: what ends in the background leaves the terminal to the shell.
 func TestEndsInBackground(t *testing.T) {
 	s := openShell(t)
