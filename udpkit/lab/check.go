@@ -33,8 +33,6 @@ func Check(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := withHangup(ctx)
-	defer release()
 	env, err := Setup(ctx, cfg)
 	if err != nil {
 		return err

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
@@ -113,8 +111,6 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := withHangup(ctx)
-	defer release()
 	env, err := Setup(ctx, cfg)
 	if err != nil {
 		return stopped(ctx, err)
@@ -150,14 +146,6 @@ func Run(ctx context.Context, cfg Config) error {
 	case <-server.process.done:
 		return server.died()
 	}
-}
-
-// withHangup ends the context also when the terminal is closed, which would leave JupyterLab behind otherwise.
-func withHangup(ctx context.Context) (context.Context, context.CancelFunc) {
-	if signal.Ignored(syscall.SIGHUP) { // as nohup wants it
-		return ctx, func() {}
-	}
-	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // stopped turns the error of something that ctx's end cut short into nil: being told to end is no failure.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // lookAgain is how often the state file is read.
@@ -46,7 +47,7 @@ func (h *byHand) lines(ctx context.Context, in io.Reader) {
 		return
 	}
 	go func() {
-		scanner := bufio.NewScanner(in)
+		scanner := bufio.NewScanner(console.Keys(in))
 		for scanner.Scan() && ctx.Err() == nil {
 			h.take(scanner.Text())
 		}

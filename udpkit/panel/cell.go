@@ -22,8 +22,7 @@ import (
 // (see [FlagsFromEnv]), gives run a context that an interrupt ends, and if there
 // is an error prints it and ends the program with status 1.
 func Main(run func(ctx context.Context) error) {
-	ctx, stop := Interrupt()
-	defer stop()
+	ctx, _ := Interrupt() // until the end: a signal that comes twice is no failure
 	err := FlagsFromEnv()
 	if err == nil {
 		err = run(ctx)
@@ -34,12 +33,21 @@ func Main(run func(ctx context.Context) error) {
 	}
 }
 
-// Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C) or
-// SIGTERM ends. A second one ends the program, whatever it is doing.
+// Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C), SIGTERM or
+// SIGHUP (the terminal is closed) ends. A second interrupt or SIGTERM ends the program,
+// whatever it is doing. SIGHUP does not: a terminal and its shell both send it. If it is
+// ignored, as nohup has it, that is left so.
 func Interrupt() (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, stop
+	}
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGHUP)
+	return ctx, func() {
+		release()
+		stop()
+	}
 }
 
 // Output returns a writer to out, such as os.Stdout, for a program that ends with ctx,

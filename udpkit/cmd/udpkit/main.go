@@ -16,10 +16,8 @@ import (
 )
 
 func main() {
-	ctx, stop := panel.Interrupt()
-	code := run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	ctx, _ := panel.Interrupt() // until the end: a signal that comes twice is no failure
+	os.Exit(run(ctx, os.Args[1:]))
 }
 
 // usageError is what the caller typed wrongly.

@@ -27,6 +27,7 @@ func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
 	file, ok := out.(*os.File)
 	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
 		if fd := int(file.Fd()); term.IsTerminal(fd) {
+			t.terminal = file
 			t.size = func() (width, height int) {
 				width, height, err := term.GetSize(fd)
 				if err != nil || width < 1 || height < 1 {
@@ -44,9 +45,19 @@ func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
 const nameColumns = 32
 
 type text struct {
-	out   io.Writer
-	size  func() (width, height int) // of the terminal; nil if it is none
-	drawn int                        // lines of the table that stand there
+	out      io.Writer
+	terminal *os.File
+	size     func() (width, height int) // of the terminal; nil if it is none
+	drawn    int                        // lines of the table that stand there
+}
+
+// shared reports whether there is no terminal to draw on, or a shell is in its foreground.
+func (t *text) shared() bool {
+	if t.size != nil && (t.terminal == nil || console.InForeground(t.terminal)) {
+		return false
+	}
+	t.drawn = 0 // what stands above is not ours
+	return true
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
@@ -63,7 +74,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 		}
 		line = fmt.Sprintf("%s  %-9s %s", clock(e.At), label, failureText(e))
 	}
-	if t.size == nil {
+	if t.shared() {
 		return t.write(line + "\n")
 	}
 	if _, first := e.(beacon.StartEvent); first {
@@ -76,7 +87,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 
 // tick draws the table over the last one.
 func (t *text) tick(p picture) error {
-	if t.size == nil {
+	if t.shared() {
 		return nil
 	}
 	width, height := t.size()

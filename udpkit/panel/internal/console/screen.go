@@ -53,8 +53,9 @@ func (s *Screen) Paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// HasStatus reports whether Status shows anything.
-func (s *Screen) HasStatus() bool { return s.terminal != nil }
+// HasStatus reports whether Status shows anything. In the background of a shell it would
+// be in the way of what is typed there.
+func (s *Screen) HasStatus() bool { return s.terminal != nil && InForeground(s.terminal) }
 
 // Print writes lines, and a newline behind them, where the status was.
 func (s *Screen) Print(lines string) error {
@@ -75,7 +76,7 @@ func (s *Screen) Write(lines []byte) (int, error) {
 
 // Status draws a sign and a text below the lines, in the place of the status before.
 func (s *Screen) Status(sign, text string) {
-	if s.terminal == nil {
+	if !s.HasStatus() {
 		return
 	}
 	s.mu.Lock()
@@ -109,7 +110,8 @@ func (s *Screen) Clear() error {
 // erase returns what clears the status, with nothing but spaces: any terminal
 // understands them.
 func (s *Screen) erase() string {
-	if s.drawn == 0 {
+	if s.drawn == 0 || !InForeground(s.terminal) { // then the last line is the shell's
+		s.drawn = 0
 		return ""
 	}
 	blank := "\r" + strings.Repeat(" ", s.drawn) + "\r"

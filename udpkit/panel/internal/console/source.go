@@ -31,8 +31,8 @@ var ErrLineTooLong = errors.New("line too long")
 // reader reads lines from anything.
 type reader struct{ in *bufio.Reader }
 
-// NewReader returns a source of what in has. A last line needs no newline.
-func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(in, MaxLine+2)} }
+// NewReader returns a source of what in has, see Keys. A last line needs no newline.
+func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(Keys(in), MaxLine+2)} }
 
 func (r reader) Next() (string, error) {
 	line, err := r.in.ReadSlice('\n')

@@ -1,0 +1,95 @@
+//go:build unix
+
+package console
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// lookAgain is how often a program in the background looks whether it is in the
+// foreground. No signal tells it.
+const lookAgain = 200 * time.Millisecond
+
+// InForeground reports whether a terminal is this program's to draw on and to read from.
+// It is not after the shell's & or bg.
+func InForeground(terminal *os.File) bool {
+	raw, err := terminal.SyscallConn()
+	if err != nil {
+		return true // closed, as whoever uses it will learn
+	}
+	var group int
+	var failed error
+	if err = raw.Control(func(fd uintptr) { group, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) }); err != nil {
+		return true
+	}
+	return failed != nil || group == unix.Getpgrp() // it fails if no shell has divided the terminal among jobs
+}
+
+// awaitForeground returns when a terminal is this program's. The system stops a program
+// that reads from a terminal in the background, unless it ignores that.
+func awaitForeground(terminal *os.File) {
+	signal.Ignore(unix.SIGTTIN)
+	for !InForeground(terminal) {
+		time.Sleep(lookAgain)
+	}
+}
+
+// leftForeground reports whether a read from a terminal has failed because the program is
+// in the background.
+func leftForeground(terminal *os.File, err error) bool {
+	return errors.Is(err, unix.EIO) && !InForeground(terminal)
+}
+
+// keys reads a terminal while the program is in the foreground.
+type keys struct{ *os.File }
+
+func (k keys) Read(p []byte) (int, error) {
+	for {
+		awaitForeground(k.File)
+		n, err := k.File.Read(p)
+		if !leftForeground(k.File, err) {
+			return n, err
+		}
+	}
+}
+
+// Keys returns a reader of in that waits while in is a terminal and the program in its
+// background, rather than to be stopped.
+func Keys(in io.Reader) io.Reader {
+	file, ok := in.(*os.File)
+	if !ok {
+		return in
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return in
+	}
+	terminal := false
+	// Fd would have reads from a pipe block.
+	if err := raw.Control(func(fd uintptr) { terminal = term.IsTerminal(int(fd)) }); err != nil || !terminal {
+		return in
+	}
+	return keys{file}
+}
+
+// suspend stops the program as the terminal does it for Ctrl-Z, with all that the shell
+// has started together with it, and returns when it goes on.
+func suspend() {
+	goesOn := make(chan os.Signal, 1)
+	signal.Notify(goesOn, unix.SIGCONT)
+	defer signal.Stop(goesOn)
+	if unix.Kill(0, unix.SIGTSTP) != nil {
+		return
+	}
+	select {
+	case <-goesOn:
+	case <-time.After(lookAgain): // without a shell that knows of jobs nothing stops
+	}
+}
