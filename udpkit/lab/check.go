@@ -35,7 +35,7 @@ func Check(ctx context.Context, cfg Config) error {
 	}
 	ctx, release := withHangup(ctx)
 	defer release()
-	env, err := Setup(ctx, cfg)
+	env, err := setUp(ctx, cfg, false)
 	if err != nil {
 		return err
 	}

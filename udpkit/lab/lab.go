@@ -120,7 +120,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	ctx, release := withHangup(ctx)
 	defer release()
-	env, err := Setup(ctx, cfg)
+	env, err := setUp(ctx, cfg, false)
 	if err != nil {
 		return stopped(ctx, err)
 	}
