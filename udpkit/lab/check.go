@@ -33,7 +33,7 @@ func Check(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	env, err := Setup(ctx, cfg)
+	env, err := setUp(ctx, cfg, false)
 	if err != nil {
 		return err
 	}

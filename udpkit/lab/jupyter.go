@@ -22,8 +22,11 @@ import (
 )
 
 const (
-	workspaceName = "udpkit"
-	startTimeout  = time.Minute
+	startWorkspace = "start"  // the index by itself
+	workspaceName  = "udpkit" // the server's notebook beside its clients'
+	// sideBySide is a file beside the notebooks that JupyterLab opens as the workspace workspaceName: the index links to it.
+	sideBySide   = "side-by-side.jupyterlab-workspace"
+	startTimeout = time.Minute
 	// Ending: cells get cellGrace to end by interrupt, with their summaries; JupyterLab has ended its kernels, or all are
 	// killed, when serverGrace is over too. Together with the killing that makes less than 3 s.
 	cellGrace   = 1000 * time.Millisecond
@@ -189,17 +192,31 @@ func (j *jupyter) call(ctx context.Context, method, path string, body, result an
 	return json.Unmarshal(answer, result)
 }
 
-// layOut stores the workspace that opens the notebooks side by side.
-func (j *jupyter) layOut(ctx context.Context, notebooks []string) error {
-	if err := j.call(ctx, http.MethodPut, "/lab/api/workspaces/"+workspaceName, workspace(notebooks), nil); err != nil {
-		return fmt.Errorf("lab: store the workspace in JupyterLab: %w", err)
+// layOut stores the workspaces: the one that opens the notebooks side by side, and, if there is an index, the one to start
+// with. It returns the address of the latter.
+func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (start string, err error) {
+	side := workspace(workspaceName, notebooks)
+	// Where it cannot be written, the index has a dead link, and the address that is printed works.
+	if data, err := json.Marshal(side); err == nil {
+		_ = writeFile(filepath.Join(env.Notebooks, sideBySide), data, 0o644)
 	}
-	return nil
+	workspaces := map[string]any{workspaceName: side}
+	start = workspaceName
+	if _, err := os.Stat(filepath.Join(env.Notebooks, indexNotebook)); err == nil {
+		start = startWorkspace
+		workspaces[start] = workspace(start, []string{indexNotebook})
+	}
+	for name, layout := range workspaces {
+		if err := j.call(ctx, http.MethodPut, "/lab/api/workspaces/"+name, layout, nil); err != nil {
+			return "", fmt.Errorf("lab: store the workspace in JupyterLab: %w", err)
+		}
+	}
+	return j.url("/lab/workspaces/" + start), nil
 }
 
-// workspace lays out the first notebook, the server's, at the left and the others at the right one above the other, in
-// at most three rows: more of them share the rows as tabs.
-func workspace(notebooks []string) map[string]any {
+// workspace lays out the first notebook at the left and the others at the right one above the other, in at most three rows:
+// more of them share the rows as tabs.
+func workspace(name string, notebooks []string) map[string]any {
 	type object = map[string]any
 	data := object{"file-browser-filebrowser:cwd": object{"path": notebooksDir}}
 	widget := func(name string) string {
@@ -211,7 +228,7 @@ func workspace(notebooks []string) map[string]any {
 	tabs := func(widgets ...string) object {
 		return object{"type": "tab-area", "currentIndex": 0, "widgets": widgets}
 	}
-	server := widget(notebooks[0])
+	first := widget(notebooks[0])
 	rows := make([][]string, min(3, len(notebooks)-1))
 	for i, name := range notebooks[1:] {
 		rows[i%len(rows)] = append(rows[i%len(rows)], widget(name))
@@ -222,21 +239,21 @@ func workspace(notebooks []string) map[string]any {
 		areas = append(areas, tabs(row...))
 		sizes = append(sizes, 1/float64(len(rows)))
 	}
-	right := areas[0]
-	if len(areas) > 1 {
-		right = object{"type": "split-area", "orientation": "vertical", "sizes": sizes, "children": areas}
+	dock := tabs(first)
+	if len(areas) > 0 {
+		right := areas[0]
+		if len(areas) > 1 {
+			right = object{"type": "split-area", "orientation": "vertical", "sizes": sizes, "children": areas}
+		}
+		dock = object{"type": "split-area", "orientation": "horizontal", "sizes": []float64{0.5, 0.5}, "children": []object{dock, right}}
 	}
 	data["layout-restorer:data"] = object{
-		"main": object{
-			"current": server,
-			"dock": object{"type": "split-area", "orientation": "horizontal", "sizes": []float64{0.5, 0.5},
-				"children": []object{tabs(server), right}},
-		},
+		"main":          object{"current": first, "dock": dock},
 		"left":          object{"collapsed": true, "visible": true, "current": nil, "widgets": []string{"filebrowser"}},
 		"right":         object{"collapsed": true, "visible": true, "widgets": []string{}},
 		"relativeSizes": []float64{0, 1, 0},
 	}
-	return object{"data": data, "metadata": object{"id": workspaceName}}
+	return object{"data": data, "metadata": object{"id": name}}
 }
 
 // stop interrupts the cells that run, asks JupyterLab to shut down, and kills what is left.

@@ -99,8 +99,8 @@ func inContainer() bool {
 	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 }
 
-// Run sets up what is missing, starts JupyterLab with the notebooks side by side, and returns nil when ctx ends. By then
-// JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s later.
+// Run sets up what is missing, starts JupyterLab, opens the index, which leads to the other notebooks, and returns nil when
+// ctx ends. By then JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s later.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -111,7 +111,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	env, err := Setup(ctx, cfg)
+	env, err := setUp(ctx, cfg, false)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -124,11 +124,12 @@ func Run(ctx context.Context, cfg Config) error {
 		return stopped(ctx, err)
 	}
 	defer server.stop()
-	if err := server.layOut(ctx, notebooks); err != nil {
+	url, err := server.layOut(ctx, env, notebooks)
+	if err != nil {
 		return stopped(ctx, err)
 	}
-	url := server.url("/lab/workspaces/" + workspaceName)
-	fmt.Fprintf(cfg.Stdout, "\nJupyterLab is ready. All notebooks side by side:\n  %s\nEach by itself:\n", url)
+	fmt.Fprintf(cfg.Stdout, "\nJupyterLab is ready. Start here:\n  %s\nThe server beside its clients:\n  %s\nEach by itself:\n",
+		url, server.url("/lab/workspaces/"+workspaceName))
 	for _, name := range notebooks {
 		fmt.Fprintf(cfg.Stdout, "  %-16s %s\n", name, server.url("/lab/tree/"+notebooksDir+"/"+name))
 	}

@@ -309,12 +309,25 @@ func TestMakeCopies(t *testing.T) {
 }
 
 func TestWorkspace(t *testing.T) {
+	data, err := json.Marshal(workspace("start", []string{"index.ipynb"}))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"data": {
+		"file-browser-filebrowser:cwd": {"path": "notebooks"},
+		"notebook:notebooks/index.ipynb": {"data": {"path": "notebooks/index.ipynb", "factory": "Notebook"}},
+		"layout-restorer:data": {
+			"main": {"current": "notebook:notebooks/index.ipynb",
+				"dock": {"type": "tab-area", "currentIndex": 0, "widgets": ["notebook:notebooks/index.ipynb"]}},
+			"left": {"collapsed": true, "visible": true, "current": null, "widgets": ["filebrowser"]},
+			"right": {"collapsed": true, "visible": true, "widgets": []},
+			"relativeSizes": [0, 1, 0]}},
+		"metadata": {"id": "start"}}`, string(data))
+
 	for clients := 1; clients <= maxClients; clients++ {
 		names := []string{"server.ipynb", "client.ipynb"}
 		for n := 2; n <= clients; n++ {
 			names = append(names, "client-"+string(rune('a'+n))+".ipynb")
 		}
-		data, err := json.Marshal(workspace(names))
+		data, err := json.Marshal(workspace(workspaceName, names))
 		require.NoError(t, err)
 		var decoded struct {
 			Data     map[string]json.RawMessage

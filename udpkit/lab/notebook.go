@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	indexNotebook  = "index.ipynb"
 	serverNotebook = "server.ipynb"
 	clientNotebook = "client.ipynb"
 	// copyMark is a field of a notebook's metadata: who carries it was made here and may be made anew or removed.

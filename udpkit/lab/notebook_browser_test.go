@@ -20,11 +20,16 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 )
 
-// TestBrowser does what a person does: starts the lab, sees the server's notebook
-// beside two clients', runs all three, watches the states arrive, interrupts, and
-// reads the summaries.
+// TestBrowser does what a person does: starts the lab, sees the index, opens with
+// one click the server's notebook beside two clients', runs all three, watches the
+// states arrive, interrupts, and reads the summaries.
 func TestBrowser(t *testing.T) {
 	page := openLab(t)
+	page.until("the index is open with its kernel", panelOf("index.ipynb")+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+	page.until("it is in view", panelOf("index.ipynb")+`.checkVisibility()`)
+	page.until("and alone", `document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel').length === 1`)
+	page.screenshot("start")
+	page.openRoles()
 	notebooks := []string{"server.ipynb", "client.ipynb", "client-2.ipynb"}
 	for _, name := range notebooks {
 		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
@@ -165,9 +170,9 @@ func TestBrowserSockets(t *testing.T) {
 	require.Less(t, time.Since(began), 4*time.Second, "3 s, and one for a busy machine")
 }
 
-// openLab starts the lab and opens it in a browser. It works on a copy of the
-// checkout, since JupyterLab saves what it shows.
-func openLab(t *testing.T) *labPage {
+// openLab starts the lab and opens in a browser what the lab would have opened in
+// the user's. It works on a copy of the checkout, since JupyterLab saves what it shows.
+func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -188,12 +193,17 @@ func openLab(t *testing.T) *labPage {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
+	given := fakeOpener(t)
 	ready, done := make(chan string, 1), make(chan error, 1)
 	labContext, endLab := context.WithCancel(ctx)
 	go func() {
-		done <- lab.Run(labContext, lab.Config{
-			Dir: copyOfRepository(t), Port: lab.AnyPort, NoBrowser: true, Stdout: t.Output(), Ready: func(url string) { ready <- url },
-		})
+		cfg := lab.Config{
+			Dir: copyOfRepository(t), Port: lab.AnyPort, Stdout: t.Output(), Ready: func(url string) { ready <- url },
+		}
+		for _, set := range configure {
+			set(&cfg)
+		}
+		done <- lab.Run(labContext, cfg)
 	}()
 	var address string
 	select {
@@ -218,8 +228,40 @@ func openLab(t *testing.T) *labPage {
 	require.NoError(t, chromedp.Do(ctx), "start the browser")
 
 	page := &labPage{t: t, ctx: ctx, url: address}
-	page.do("open JupyterLab", chromedp.Navigate(address))
+	page.do("open JupyterLab", chromedp.Navigate(given()))
+	page.until("it is led to the lab", `location.pathname.startsWith('/lab')`)
 	return page
+}
+
+// fakeOpener stands in for what opens the user's browser, and returns the address
+// that it was given.
+func fakeOpener(t *testing.T) (given func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "given")
+	for _, name := range []string{"xdg-open", "wslview", "open"} {
+		script := fmt.Sprintf("#!/bin/sh\necho \"$@\" > '%[1]s.new' && mv '%[1]s.new' '%[1]s'\n", file)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700))
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return func() string {
+		var address []byte
+		require.Eventually(t, func() (opened bool) {
+			var err error
+			address, err = os.ReadFile(file)
+			return err == nil
+		}, time.Minute, 10*time.Millisecond)
+		return strings.TrimSpace(string(address))
+	}
+}
+
+// openRoles follows the index's link to the server beside its clients.
+func (p *labPage) openRoles() {
+	p.t.Helper()
+	link := panelOf("index.ipynb") + `?.querySelector('a[href*="side-by-side"]')`
+	p.until("the index has the link", link)
+	p.do("follow it", chromedp.Evaluate[chromedp.Void](link+`.click()`))
+	p.until("the server's notebook is open", tabOf("server.ipynb"))
 }
 
 // tabOf and panelOf are JavaScript for the label of a notebook's tab and for the

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,49 @@ func TestSecondSetupDoesNothing(t *testing.T) {
 		_, err := os.Stat(filepath.Join(env.Bin, tool))
 		assert.NoError(t, err)
 	}
+}
+
+// TestGopls: gopls gets its limits from what starts it, and a lab that is without it stays so until it is asked.
+func TestGopls(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the lab does not run on Windows")
+	}
+	repository, err := findRepository(".")
+	require.NoError(t, err)
+	golang, err := findGo(t.Context(), repository)
+	require.NoError(t, err)
+	bin := filepath.Join(t.TempDir(), "the user's cache", "bin")
+	dir, wrapper := filepath.Join(filepath.Dir(bin), "gopls"), filepath.Join(bin, "gopls")
+	require.NoError(t, os.MkdirAll(bin, 0o700))
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	newSetup := func(out io.Writer) *setup {
+		return &setup{ctx: t.Context(), out: out, golang: golang, env: &Env{Repository: repository, Bin: bin}}
+	}
+
+	// What is built shows how it was started.
+	program := "#!/bin/sh\necho \"$GOMEMLIMIT $GOGC $(go env GOTELEMETRY) $*\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gopls"), []byte(program), 0o700))
+	require.NoError(t, newSetup(t.Output()).gopls(false))
+	out, err := exec.CommandContext(t.Context(), wrapper, "-listen", "unix;/a b").Output()
+	require.NoError(t, err)
+	assert.Equal(t, "240MiB 400 off -listen unix;/a b\n", string(out))
+	out, err = exec.CommandContext(t.Context(), "go", "env", "GOTELEMETRYDIR").Output()
+	require.NoError(t, err)
+	assert.NotContains(t, string(out), dir, "the user's own setting is another")
+
+	// It cannot be built: said once.
+	require.NoError(t, os.Remove(filepath.Join(dir, "gopls")))
+	t.Setenv("GOPROXY", "off")
+	t.Setenv("GOMODCACHE", filepath.Join(t.TempDir(), "empty"))
+	var first, second, asked strings.Builder
+	require.NoError(t, newSetup(&first).gopls(false))
+	assert.Contains(t, first.String(), "Completion will be missing")
+	assert.Contains(t, first.String(), "udpkit lab --setup")
+	assert.NoFileExists(t, wrapper, "the kernel finds no gopls that is none")
+	require.NoError(t, newSetup(&second).gopls(false))
+	assert.Empty(t, second.String())
+	require.NoError(t, newSetup(&asked).gopls(true))
+	assert.Contains(t, asked.String(), "Building gopls")
 }
 
 // writeNotebook writes a notebook of code cells.

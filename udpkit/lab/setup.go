@@ -50,8 +50,11 @@ type toolchain struct {
 }
 
 // Setup builds and downloads what is missing, and returns quickly when nothing is. What was finished before an
-// interruption is kept. Several may set up at the same time: they wait for each other.
-func Setup(ctx context.Context, cfg Config) (*Env, error) {
+// interruption is kept. Several may set up at the same time: they wait for each other. Setup, but neither Run nor Check,
+// also builds a gopls that could not be built before, or that was deleted.
+func Setup(ctx context.Context, cfg Config) (*Env, error) { return setUp(ctx, cfg, true) }
+
+func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -63,6 +66,8 @@ func Setup(ctx context.Context, cfg Config) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintln(cfg.Stdout, "The lab is JupyterLab with a Go kernel. The first start builds and downloads both, which takes a few minutes; "+
+		"the next ones take seconds.")
 	golang, err := findGo(ctx, repository)
 	if err != nil {
 		return nil, err
@@ -94,7 +99,7 @@ func Setup(ctx context.Context, cfg Config) (*Env, error) {
 		Repository: repository,
 		Notebooks:  filepath.Join(repository, notebooksDir),
 	}}
-	for _, part := range []func() error{s.tools, s.gopls, func() error { return s.python(python) }, s.jupyter, s.warm} {
+	for _, part := range []func() error{s.tools, func() error { return s.gopls(again) }, func() error { return s.python(python) }, s.jupyter, s.warm} {
 		err := part()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("lab: set-up stopped, what is finished is kept: %w", ctx.Err())
@@ -177,22 +182,71 @@ func (s *setup) tools() error {
 	})
 }
 
-// gopls adds completion and contextual help, and so may be missing: the next start tries again.
-func (s *setup) gopls() error {
-	if _, err := os.Stat(filepath.Join(s.env.Bin, "gopls")); err == nil {
+// gopls adds completion and contextual help, and so may be missing. One that could not be built, or that the user has
+// deleted, is built again only by a set-up that was asked for: later starts neither try nor complain.
+func (s *setup) gopls(again bool) error {
+	// Not in Bin, where the kernel looks for it: there is what starts it.
+	dir, wrapper := filepath.Join(filepath.Dir(s.env.Bin), "gopls"), filepath.Join(s.env.Bin, "gopls")
+	program := filepath.Join(dir, "gopls")
+	_, missing := os.Stat(program)
+	if missing != nil && (again || !stamped(dir)) {
+		err := s.step("Building gopls, for completion", func() error {
+			// From its own module, not from the repository's, so that its requirements stay its own.
+			_, err := run(s.ctx, s.env.Bin, goEnviron(kernelFlags(s.golang.GOFLAGS), "GOBIN="+dir), "go", "install",
+				"golang.org/x/tools/gopls@"+goplsVersion)
+			return err
+		})
+		if s.ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			fmt.Fprintf(s.out, "Completion will be missing, all else works: gopls could not be built: %v\n"+
+				"A start does not try this again. To do so: udpkit lab --setup\n", err)
+		}
+		if err := errors.Join(os.MkdirAll(dir, 0o700), stamp(dir)); err != nil {
+			return err
+		}
+		missing = err
+	}
+	if missing != nil {
+		os.Remove(wrapper) // if there is one, it would start nothing
 		return nil
 	}
-	err := s.step("Building gopls, for completion", func() error {
-		// From its own module, not from the repository's, so that its requirements stay its own.
-		_, err := run(s.ctx, s.env.Bin, goEnviron(kernelFlags(s.golang.GOFLAGS), "GOBIN="+s.env.Bin), "go", "install",
-			"golang.org/x/tools/gopls@"+goplsVersion)
-		return err
-	})
-	if err != nil && s.ctx.Err() == nil {
-		fmt.Fprintf(s.out, "Completion will be missing, all else works: gopls could not be built: %v\n", err)
+	return s.wrapGopls(dir, program, wrapper)
+}
+
+// wrapGopls puts into Bin what starts gopls. The kernel starts one for each notebook, and keeps it. Left to itself each
+// takes 200 MB and more, and has a second process beside it for Go's telemetry. So it gets settings of its own in which
+// telemetry is off, and a limit to its memory, which costs no time that one would notice. Neither reaches a cell.
+//
+// A part of that limit are the 95 MB that gopls allocates when it starts, never uses, and so does not cost anybody, unless
+// what they are cut from was in use before: GOGC is that high so that nothing has been collected by then.
+func (s *setup) wrapGopls(dir, program, wrapper string) error {
+	home := filepath.Join(dir, "home")
+	settings := "XDG_CONFIG_HOME=" + home
+	if runtime.GOOS == "darwin" {
+		settings = "HOME=" + home
+	}
+	// Replaced by gopls, so that the kernel, which kills at its end what it has started, kills gopls.
+	script := "#!/bin/sh\nexec env GOMEMLIMIT=240MiB GOGC=400"
+	for _, word := range []string{settings, program} {
+		script += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	script += " \"$@\"\n"
+	if there, err := os.ReadFile(wrapper); err == nil && string(there) == script {
 		return nil
 	}
-	return err
+	err := os.MkdirAll(home, 0o700)
+	if err == nil {
+		_, err = run(s.ctx, dir, goEnviron("", "GOTOOLCHAIN=local", settings), filepath.Join(s.golang.GOROOT, "bin", "go"), "telemetry", "off")
+	}
+	if err == nil {
+		err = writeFile(wrapper, []byte(script), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("lab: limit the memory of gopls: %w", err)
+	}
+	return nil
 }
 
 // python makes the virtual environment with JupyterLab and nbclient.

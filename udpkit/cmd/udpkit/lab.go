@@ -18,8 +18,9 @@ func labCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
 		Short: "Start JupyterLab with the notebooks, and set it up first if need be",
-		Long: "Start JupyterLab with the server's notebook beside its clients'. The first start builds the Go kernel and\n" +
-			"installs JupyterLab, both into the user's cache directory; the next ones take seconds.\n" +
+		Long: "Start JupyterLab with the index of the notebooks, from which one click opens the server's notebook beside its\n" +
+			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
+			"which takes a few minutes; the next ones take seconds.\n" +
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
@@ -42,6 +43,6 @@ func labCommand() *cobra.Command {
 	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
 	flags.StringVar(&cfg.Address, "address", "127.0.0.1", "`IP` address of JupyterLab; another than a loopback address works in a container only")
 	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and tell whether every message arrived")
-	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, and end")
+	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, try again what failed, and end")
 	return cmd
 }
