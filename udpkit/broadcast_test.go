@@ -399,9 +399,9 @@ func TestServerRefusesAcks(t *testing.T) {
 	send("Client c received message 1")                           // the table is full
 	send("Client a received message 1")
 	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "b" })
-	require.Eventually(t, func() bool { return server.Summary().DuplicateAcks == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return server.Stats().DuplicateAcks == 2 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, stop())
-	sum := server.Summary()
+	sum := server.Stats()
 	assert.EqualValues(t, 2, sum.Acks)
 	assert.EqualValues(t, 4, sum.RefusedAcks)
 	assert.EqualValues(t, 2, sum.Malformed)

@@ -219,7 +219,7 @@ func (c *Client) Run(ctx context.Context) error {
 	cancel()
 	watch.Wait()
 	c.delayed.Wait()
-	c.emit(c.Summary())
+	c.emit(c.Stats())
 	if ended {
 		return nil
 	}
@@ -467,8 +467,8 @@ func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
 	return fmt.Errorf("cannot acknowledge message %d: %w", ack.MessageID, err)
 }
 
-// Summary returns the statistics up to now.
-func (c *Client) Summary() ClientSummary {
+// Stats returns the counters up to now.
+func (c *Client) Stats() ClientSummary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.summary

@@ -53,7 +53,7 @@ func Example() {
 	for _, c := range server.Clients() {
 		fmt.Printf("%s acknowledged %d, lost %.0f %%\n", c.ID, c.Acks, 100*c.Loss())
 	}
-	fmt.Println("missed:", client.Summary().Missed)
+	fmt.Println("missed:", client.Stats().Missed)
 	// Output:
 	// 1 ACTIVE
 	// 2 STANDBY

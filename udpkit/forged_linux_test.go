@@ -39,7 +39,7 @@ func TestForgedSourcesInside(t *testing.T) {
 		assert.Equal(t, source, e.Server.String())
 	}
 	require.NoError(t, stop())
-	sum := client.Summary()
+	sum := client.Stats()
 	assert.EqualValues(t, 6, sum.Received)
 	assert.EqualValues(t, 1, sum.Acknowledged)
 	assert.EqualValues(t, 5, sum.AckErrors)

@@ -68,7 +68,7 @@ func BenchmarkClientSocket(b *testing.B) {
 				b.StartTimer()
 				receive()
 			}
-			sum := c.Summary()
+			sum := c.Stats()
 			require.Zero(b, sum.Missed+sum.Malformed+sum.Truncated+sum.Duplicates)
 		})
 	}

@@ -90,8 +90,8 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		assert.Zero(t, testing.AllocsPerRun(100, again), "duplicate")
 		m.ID += 2000
 	}
-	assert.Zero(t, c.Summary().Malformed)
-	assert.NotZero(t, c.Summary().Duplicates)
+	assert.Zero(t, c.Stats().Malformed)
+	assert.NotZero(t, c.Stats().Duplicates)
 
 	s := hotServerOf(t, 10)
 	for range 200 {
@@ -110,7 +110,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		next() // a new client
 		assert.Zero(t, testing.AllocsPerRun(100, next), name)
 	}
-	assert.EqualValues(t, 2*102, s.Summary().Acks)
+	assert.EqualValues(t, 2*102, s.Stats().Acks)
 }
 
 func TestDecodeMessageAllocations(t *testing.T) {

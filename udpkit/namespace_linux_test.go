@@ -142,17 +142,17 @@ func TestHost1(t *testing.T) {
 		}
 		wait(t, localLog, mine(5))
 		wait(t, remote, mine(5))
-		assert.Positive(t, local.Summary().Duplicates)
+		assert.Positive(t, local.Stats().Duplicates)
 
 		// One card fails, then the other: the rest goes on.
 		ip(t, "link set down dev card1")
-		wait(t, remote, mine(s.Summary().Sent+2+uint64(time.Second/(50*time.Millisecond))))
+		wait(t, remote, mine(s.Stats().Sent+2+uint64(time.Second/(50*time.Millisecond))))
 		ip(t, "link set down dev card2")
-		wait(t, localLog, mine(s.Summary().Sent+30))
+		wait(t, localLog, mine(s.Stats().Sent+30))
 		// They come back: host 2 hears the server again, and of what it missed.
 		ip(t, "link set up dev card2")
 		ip(t, "link set up dev card1")
-		wait(t, remote, mine(s.Summary().Sent+10))
+		wait(t, remote, mine(s.Stats().Sent+10))
 		require.NoError(t, stop())
 		require.NoError(t, stopLocal())
 		var messages, missed uint64
@@ -168,8 +168,8 @@ func TestHost1(t *testing.T) {
 			missed += e.To - e.From + 1
 		}
 		assert.Positive(t, missed, "while both cards were down")
-		assert.GreaterOrEqual(t, messages+missed, s.Summary().Sent-5)
-		assert.Zero(t, local.Summary().Missed, "this host heard all")
+		assert.GreaterOrEqual(t, messages+missed, s.Stats().Sent-5)
+		assert.Zero(t, local.Stats().Missed, "this host heard all")
 		acked := map[string]bool{}
 		for _, c := range s.Clients() {
 			acked[c.ID] = true

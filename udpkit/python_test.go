@@ -65,7 +65,7 @@ func TestPythonClients(t *testing.T) {
 	wait(t, ourLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 3 })
 	require.NoError(t, stop())
 	require.Len(t, server.Clients(), 3)
-	assert.Zero(t, server.Summary().RefusedAcks+server.Summary().Malformed)
+	assert.Zero(t, server.Stats().RefusedAcks+server.Stats().Malformed)
 }
 
 // TestPythonServer lets our clients receive from a Python server, and a second

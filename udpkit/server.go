@@ -229,7 +229,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.broadcast(ctx)
 	cancel(nil)
 	readers.Wait()
-	s.events.End(func() Event { return s.Summary() })
+	s.events.End(func() Event { return s.Stats() })
 	return failure
 }
 
@@ -355,8 +355,8 @@ func (s *Server) handleAck(d Datagram) {
 	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
 }
 
-// Summary returns the statistics up to now.
-func (s *Server) Summary() ServerSummary {
+// Stats returns the counters up to now.
+func (s *Server) Stats() ServerSummary {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := s.summary

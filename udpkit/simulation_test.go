@@ -155,7 +155,7 @@ func simulate(t *testing.T, n *network, messages uint64) {
 		}
 		require.LessOrEqual(t, delivered[id], 1, "message %d", id)
 	}
-	sum := client.Summary()
+	sum := client.Stats()
 	assert.EqualValues(t, len(delivered), sum.Received)
 	assert.Equal(t, missing, sum.Missed)
 	assert.Equal(t, lateOnes, sum.Late)
@@ -169,7 +169,7 @@ func simulate(t *testing.T, n *network, messages uint64) {
 	}
 
 	// The server counts only what the client has decoded.
-	heard := server.Summary()
+	heard := server.Stats()
 	assert.LessOrEqual(t, heard.Acks, sum.Received)
 	infos := server.Clients()
 	require.Len(t, infos, 1)
@@ -195,11 +195,11 @@ func TestServersAreBounded(t *testing.T) {
 			hear(Message{Timestamp: "t", State: "A", ID: id, Epoch: NewEpoch()})
 		}
 	}
-	received := client.Summary().Received
+	received := client.Stats().Received
 	assert.EqualValues(t, genuine*11, received)
 	assert.Len(t, client.servers, maxServers)
-	assert.EqualValues(t, genuine*10+1-maxServers, client.Summary().Forgotten)
-	assert.Zero(t, client.Summary().Missed)
+	assert.EqualValues(t, genuine*10+1-maxServers, client.Stats().Forgotten)
+	assert.Zero(t, client.Stats().Missed)
 }
 
 // TestMissedNeverWraps: what is forged can make the counter wrong, but not absurd.
@@ -222,9 +222,9 @@ func TestMissedNeverWraps(t *testing.T) {
 			b, err := AppendMessage(nil, Message{Timestamp: "t", State: "A", ID: id, Epoch: test.epoch})
 			require.NoError(t, err)
 			client.handle(Datagram{Payload: b, Received: time.Now()})
-			require.LessOrEqual(t, client.Summary().Missed, uint64(MaxMessageID), "%s: message %d", name, i)
+			require.LessOrEqual(t, client.Stats().Missed, uint64(MaxMessageID), "%s: message %d", name, i)
 		}
-		assert.Equal(t, test.missed, client.Summary().Missed, name)
+		assert.Equal(t, test.missed, client.Stats().Missed, name)
 	}
 
 	// One run after the other with the longest gap.
@@ -239,8 +239,8 @@ func TestMissedNeverWraps(t *testing.T) {
 			client.handle(Datagram{Payload: b, Received: time.Now()})
 		}
 	}
-	assert.EqualValues(t, MaxMessageID, client.Summary().Missed)
-	assert.EqualValues(t, 5000, client.Summary().Gaps)
+	assert.EqualValues(t, MaxMessageID, client.Stats().Missed)
+	assert.EqualValues(t, 5000, client.Stats().Gaps)
 }
 
 // TestClientTableIsBounded forges a flood of clients against 100 genuine ones.
@@ -266,7 +266,7 @@ func TestClientTableIsBounded(t *testing.T) {
 	for i := range uint32(genuine) {
 		hear(i, fmt.Sprint("genuine ", i), 2)
 	}
-	sum := server.Summary()
+	sum := server.Stats()
 	assert.Equal(t, 1000, sum.Clients)
 	assert.EqualValues(t, flood-900, sum.RefusedAcks)
 	served := 0

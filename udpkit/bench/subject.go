@@ -258,12 +258,12 @@ func client(ctx context.Context, warmUp, duration time.Duration, out io.Writer) 
 	defer cancel()
 	go func() {
 		defer cancel()
-		if !until(ctx, func() bool { return c.Summary().Received > 0 }) || !measure.Sleep(ctx, warmUp) {
+		if !until(ctx, func() bool { return c.Stats().Received > 0 }) || !measure.Sleep(ctx, warmUp) {
 			return
 		}
-		before := now(int64(c.Summary().Received))
+		before := now(int64(c.Stats().Received))
 		if measure.Sleep(ctx, duration) {
-			_ = json.NewEncoder(out).Encode(now(int64(c.Summary().Received)).since(before))
+			_ = json.NewEncoder(out).Encode(now(int64(c.Stats().Received)).since(before))
 		}
 	}()
 	return c.Run(ctx)
@@ -310,14 +310,14 @@ func server(ctx context.Context, port string, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // all have come, or it takes until AckWait is over
-		until(ctx, func() bool { sum := s.Summary(); return sum.Acks+sum.KernelDropped >= ackClients*ackMessages })
+		until(ctx, func() bool { sum := s.Stats(); return sum.Acks+sum.KernelDropped >= ackClients*ackMessages })
 		cancel()
 	}()
 	if err := s.Run(ctx); err != nil {
 		return err
 	}
 	used := now(0).since(before)
-	sum := s.Summary()
+	sum := s.Stats()
 	return json.NewEncoder(out).Encode(Acks{
 		Clients: sum.Clients,
 		Sent:    ackClients * ackMessages,

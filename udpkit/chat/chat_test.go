@@ -399,7 +399,7 @@ func TestClient(t *testing.T) {
 	require.NoError(t, annEnded(), "left")
 	wait(t, bobLog, says("line 29"))
 	wait(t, bobLog, says("ann (", ") left"))
-	assert.EqualValues(t, 32, ann.Summary().Sent)
+	assert.EqualValues(t, 32, ann.Stats().Sent)
 	assert.Equal(t, "summary", annLog.events[len(annLog.events)-1].Kind())
 	assert.Error(t, ann.Run(t.Context()), "once only")
 

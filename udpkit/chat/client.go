@@ -183,7 +183,7 @@ func (c *Client) Run(ctx context.Context) error {
 	if !stop() {
 		<-closed
 	}
-	c.tell(c.Summary())
+	c.tell(c.Stats())
 	c.mu.Lock()
 	leaving := c.leaving
 	c.mu.Unlock()
@@ -221,8 +221,8 @@ func (c *Client) tell(e Event) {
 	}
 }
 
-// Summary returns the statistics up to now.
-func (c *Client) Summary() ClientSummary {
+// Stats returns the counters up to now.
+func (c *Client) Stats() ClientSummary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.summary

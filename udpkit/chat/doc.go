@@ -29,7 +29,7 @@
 // look alike are refused. Control characters and what else could steer a terminal
 // are replaced by U+FFFD, in the server for those who use netcat, and again in the
 // client, which has no reason to trust the server. Whatever is dropped or refused
-// is counted in [Stats].
+// is counted in [ServerSummary].
 //
 // Do not use it where messages must not be lost: a connection that breaks takes
 // what was under way with it. A peer that vanished without a word, as when its cable

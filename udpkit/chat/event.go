@@ -96,8 +96,8 @@ const (
 	ReasonSameSource Reason = "too many clients from one address"
 )
 
-// Stats are a server's counters.
-type Stats struct {
+// ServerSummary is a server's counters, and its last event.
+type ServerSummary struct {
 	Accepted uint64 `json:"accepted"`  // connections that became clients
 	Messages uint64 `json:"messages"`  // of clients
 	Said     uint64 `json:"said"`      // by the operator
@@ -110,15 +110,10 @@ type Stats struct {
 	Refused       map[Reason]uint64 `json:"refused,omitempty"`
 	AcceptErrors  uint64            `json:"accept_errors"`
 	EventsDropped uint64            `json:"events_dropped"` // that OnEvent was too slow for
+	Runtime       time.Duration     `json:"runtime_ns"`
 }
 
-// ServerSummary is a server's last event.
-type ServerSummary struct {
-	Stats
-	Runtime time.Duration `json:"runtime_ns"`
-}
-
-// ClientSummary is a client's last event.
+// ClientSummary is a client's counters, and its last event.
 type ClientSummary struct {
 	Sent     uint64        `json:"sent"`
 	Received uint64        `json:"received"` // lines, notices included

@@ -73,7 +73,7 @@ type ServerConfig struct {
 	LostTimeout time.Duration
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: it delays nobody. Events that it is too slow for are dropped, which
-	// Stats.EventsDropped counts. The StartEvent and the summary never are. When Run
+	// ServerSummary.EventsDropped counts. The StartEvent and the summary never are. When Run
 	// ends, it waits half a second for it at the most, and for the call that is under
 	// way.
 	OnEvent func(Event)
@@ -120,7 +120,7 @@ type Server struct {
 	names   map[string]*member   // by skeleton
 	open    map[*member]struct{} // connections, also of those that have left and still get their last lines
 	sources map[netip.Addr]int   // connections an address
-	stats   Stats
+	stats   ServerSummary
 	failing service.Failure // to accept
 }
 
@@ -146,7 +146,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return &Server{
 		cfg: cfg, listener: listener, events: service.NewEvents(cfg.OnEvent),
 		names: make(map[string]*member), open: make(map[*member]struct{}), sources: make(map[netip.Addr]int),
-		stats: Stats{Left: make(map[Reason]uint64), Refused: make(map[Reason]uint64)},
+		stats: ServerSummary{Left: make(map[Reason]uint64), Refused: make(map[Reason]uint64)},
 	}, nil
 }
 
@@ -184,7 +184,7 @@ func (s *Server) Run(ctx context.Context) error {
 	err = s.accept(accepting)
 	cancel() // also if the listener was closed
 	s.end()
-	s.events.End(func() Event { return s.Summary() })
+	s.events.End(func() Event { return s.Stats() })
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -348,16 +348,11 @@ func (s *Server) Who() []Member {
 }
 
 // Stats returns the counters up to now. It is the caller's.
-func (s *Server) Stats() Stats {
+func (s *Server) Stats() ServerSummary {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Left, stats.Refused = maps.Clone(stats.Left), maps.Clone(stats.Refused)
-	stats.EventsDropped = s.events.Dropped()
+	stats.Runtime, stats.EventsDropped = s.life.Time(), s.events.Dropped()
 	return stats
-}
-
-// Summary returns the statistics up to now.
-func (s *Server) Summary() ServerSummary {
-	return ServerSummary{Stats: s.Stats(), Runtime: s.life.Time()}
 }

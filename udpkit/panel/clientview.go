@@ -78,7 +78,7 @@ func (v *clientView) data(final bool) (string, any) {
 		Start:    v.start,
 		State:    v.state,
 		Rows:     v.rows,
-		Sum:      v.client.Summary(),
+		Sum:      v.client.Stats(),
 		Elapsed:  v.elapsed,
 		Frame:    frames[v.frame],
 		Silent:   v.silent,

@@ -66,7 +66,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	if err != nil {
 		return s.abandon(err)
 	}
-	s.ended = func() string { return s.ending(ctx, server.Summary().Sent, cfg.MaxMessages) }
+	s.ended = func() string { return s.ending(ctx, server.Stats().Sent, cfg.MaxMessages) }
 	if opt.notebook() {
 		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
 	} else {
@@ -97,7 +97,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if err != nil {
 		return s.abandon(err)
 	}
-	s.ended = func() string { return s.ending(ctx, client.Summary().Received, cfg.MaxMessages) }
+	s.ended = func() string { return s.ending(ctx, client.Stats().Received, cfg.MaxMessages) }
 	if opt.notebook() {
 		s.show = newPage(&clientView{client: client, ended: s.ended})
 	} else {

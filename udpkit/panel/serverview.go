@@ -61,7 +61,7 @@ func (v *serverView) data(final bool) (string, any) {
 		Start:    v.start,
 		Sent:     v.sent,
 		Next:     max(0, v.start.Interval-v.elapsed),
-		Sum:      v.server.Summary(),
+		Sum:      v.server.Stats(),
 		Clients:  clients[:min(len(clients), maxClientRows)],
 		Loss:     loss(clients),
 		Failures: v.failures.list,

@@ -38,9 +38,9 @@ func (l *Life) Time() time.Duration {
 	return 0
 }
 
-// Limit ends ctx after a time, if it is not 0.
+// Limit ends ctx after a time; 0 means no limit.
 func Limit(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
-	if after == 0 {
+	if after <= 0 {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, after)

@@ -35,10 +35,10 @@ type view struct {
 // summary is the end of the text that a role leaves behind.
 func (v *view) summary() string {
 	if v.client != nil {
-		sum := v.client.Summary()
+		sum := v.client.Stats()
 		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), plural(sum.Sent, "message"), plural(sum.Received, "line"))
 	}
-	sum := v.server.Summary()
+	sum := v.server.Stats()
 	text := fmt.Sprintf(", after %v\n  clients    %d%s\n  messages   %d, and %d of the operator\n  sent       %s",
 		sum.Runtime.Round(time.Millisecond), sum.Accepted, reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, plural(sum.Lines, "line"))
 	if sum.Dropped > 0 {
@@ -171,10 +171,10 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 	defer p.mu.Unlock()
 	d := pageData{Start: p.start, Lines: append([]pageLine(nil), p.lines...), Remark: p.remark, Ended: p.ended}
 	if p.view.client != nil {
-		d.Client = p.view.client.Summary()
+		d.Client = p.view.client.Stats()
 		return pageTemplate.Lookup("client"), d
 	}
-	d.Server = p.view.server.Summary()
+	d.Server = p.view.server.Stats()
 	d.Left = reasons(d.Server.Left, "")
 	d.Members = p.view.server.Who()
 	d.Now = len(d.Members)

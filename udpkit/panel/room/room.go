@@ -12,6 +12,7 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
@@ -74,7 +75,7 @@ type session struct {
 // over. It returns an error if the server cannot start or go on, and if the
 // display fails, which ends the server too. The OnEvent of cfg is called as well.
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
-	ctx, cancel := withRuntime(ctx, opt)
+	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
 	s := &session{cancel: cancel, turns: opt.Say}
 	cfg.OnEvent = s.chain(cfg.OnEvent)
@@ -95,7 +96,7 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 // Client connects to a server and shows what it sends, as Server does. It returns
 // nil too when the server ends the connection.
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
-	ctx, cancel := withRuntime(ctx, opt)
+	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
 	s := &session{cancel: cancel, turns: opt.Say, client: true}
 	cfg.OnEvent = s.chain(cfg.OnEvent)
@@ -115,13 +116,6 @@ func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 		return err
 	}
 	return finish(client.Run(ctx))
-}
-
-func withRuntime(ctx context.Context, opt Options) (context.Context, context.CancelFunc) {
-	if opt.MaxRuntime > 0 {
-		return context.WithTimeout(ctx, opt.MaxRuntime)
-	}
-	return context.WithCancel(ctx)
 }
 
 // begin opens the display and starts to read. The function that it returns ends
