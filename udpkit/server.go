@@ -10,8 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultInterval is the time between two messages.
@@ -127,11 +126,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: ReadBufferSize})
+	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: ReadBufferSize})
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil { // cannot be, the socket is open
 		conn.Close()
 		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)

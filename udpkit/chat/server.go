@@ -14,7 +14,8 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/tcp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -143,7 +144,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		network = "tcp6"
 	}
 	listener, err := net.Listen(network, cfg.Listen.String())
-	if sock.AddrInUse(err) {
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
@@ -256,7 +257,7 @@ func (s *Server) report(err error) {
 
 // admit makes a client of a connection, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
-	_ = sock.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
+	_ = tcp.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
 	m := &member{conn: conn, addr: addrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()

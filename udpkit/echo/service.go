@@ -10,8 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // ErrConfig is wrapped by errors about a configuration or an argument.
@@ -33,7 +32,7 @@ const (
 // service is what [Server] and [Responder] have in common.
 type service struct {
 	conn    *net.UDPConn
-	reader  *batch.Reader
+	reader  *udp.Reader
 	guard   *guard
 	onEvent func(Event)
 	text    []byte // the answer; nil for the payload itself
@@ -57,15 +56,15 @@ type request struct {
 
 // open opens the socket of a service.
 func (s *service) open(listen netip.AddrPort, limit int) error {
-	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if sock.AddrInUse(err) {
+	conn, err := udp.Listen(context.Background(), listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
 	}
 	if err != nil {
 		return fmt.Errorf("the server cannot open %v: %w", listen, err)
 	}
 	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
-	reader, err := batch.New(conn, batch.Config{Size: 65535, Single: true})
+	reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: 65535, Single: true})
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("the server cannot use %v: %w", listen, err)
@@ -158,7 +157,7 @@ func (s *service) Run(ctx context.Context) error {
 
 // receive reads until ctx ends.
 func (s *service) receive(ctx context.Context, accept func(request)) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	failing := false
 	for {
 		d := s.reader.Next()

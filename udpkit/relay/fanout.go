@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// carrier sends datagrams in batches: batch.Writer, or a network of a test.
+// carrier sends datagrams in batches: udp.Writer, or a network of a test.
 type carrier interface {
 	AddParts(head, body []byte, to netip.AddrPort)
 	Flush(done func(to netip.AddrPort, err error))

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -151,7 +151,7 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 // name for longer than a dead one could, or net.ErrClosed.
 func (r *Reader) Run(ctx context.Context) error {
 	begun := time.Now()
-	reader, err := batch.New(r.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
+	reader, err := udp.NewReader(r.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
 		return fmt.Errorf("the reader cannot go on: %w", err)
 	}

@@ -15,8 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -142,14 +141,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if sock.AddrInUse(err) {
+	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the relay cannot open %v: %w", cfg.Listen, err)
 	}
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil { // cannot be, the socket is open
 		_ = conn.Close()
 		return nil, fmt.Errorf("the relay cannot use %v: %w", cfg.Listen, err)
@@ -198,7 +197,7 @@ func (s *Server) Close() error {
 // a while. It returns an error if receiving fails for good, or if the server is closed
 // or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	reader, err := batch.New(s.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
+	reader, err := udp.NewReader(s.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
 		return fmt.Errorf("the relay cannot go on: %w", err)
 	}
@@ -211,15 +210,15 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 }
 
-// reader is where datagrams come from: batch.Reader, or a test's.
+// reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
-	Next() *batch.Datagram
+	Next() *udp.Datagram
 	Read(wait bool) error
 }
 
 // readAll takes datagrams until ctx ends, or reading fails for good.
 func (s *Server) readAll(ctx context.Context, from reader) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {
 			if d.Truncated {
@@ -372,7 +371,7 @@ func (s *Server) Clients() []ClientInfo {
 // handle takes one datagram. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from netip.AddrPort) {
 	f, err := parse(b)
-	if err != nil || sock.CheckPeer(from) != nil {
+	if err != nil || udp.CheckPeer(from) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -142,7 +142,7 @@ func (w *Writer) until(ctx context.Context, try func() bool) error {
 // writer had the name for longer than a dead one could, or net.ErrClosed.
 func (w *Writer) Run(ctx context.Context) error {
 	begun := time.Now()
-	reader, err := batch.New(w.conn, batch.Config{Size: MaxDatagram})
+	reader, err := udp.NewReader(w.conn, udp.ReaderConfig{Size: MaxDatagram})
 	if err != nil {
 		return fmt.Errorf("the writer cannot go on: %w", err)
 	}
