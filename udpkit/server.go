@@ -140,9 +140,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s.summary.ReadBuffer = grantedReadBuffer(conn)
 	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
 		for _, to := range targets {
-			writer.Add(b, to)
+			writer.Add(b, udp.Path{To: to})
 		}
-		writer.Flush(done)
+		writer.Flush(func(path udp.Path, err error) { done(path.To, err) })
 	}
 	return s, nil
 }

@@ -86,7 +86,7 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 		return nil, err
 	}
 	var failure error
-	done := func(_ netip.AddrPort, err error) {
+	done := func(_ udp.Path, err error) {
 		if err != nil {
 			failure = err
 		}
@@ -125,7 +125,7 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 		return func(round uint64) error {
 			binary.NativeEndian.PutUint64(data[bundleHead:], round)
 			for _, to := range to {
-				writer.Add(data[:size], to)
+				writer.Add(data[:size], udp.Path{To: to})
 			}
 			writer.Flush(done)
 			return failure
@@ -137,7 +137,7 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 			}
 			for i := range to {
 				for b := data; len(b) > 0; b = b[size:] {
-					writer.AddParts(heads[i][:], b[bundleHead:size], to[i])
+					writer.AddParts(heads[i][:], b[bundleHead:size], udp.Path{To: to[i]})
 				}
 				if i%flushed == flushed-1 || i == len(to)-1 {
 					writer.Flush(done)

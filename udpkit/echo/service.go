@@ -50,6 +50,7 @@ type service struct {
 // request is a datagram to answer.
 type request struct {
 	from    netip.AddrPort
+	back    udp.Path // where the answer goes: it leaves from the address that was asked
 	payload []byte
 	at      time.Time
 }
@@ -64,7 +65,7 @@ func (s *service) open(listen netip.AddrPort, limit int) error {
 		return fmt.Errorf("the server cannot open %v: %w", listen, err)
 	}
 	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
-	reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: 65535, Single: true})
+	reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: 65535, Single: true, Back: true})
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("the server cannot use %v: %w", listen, err)
@@ -183,7 +184,7 @@ func (s *service) receive(ctx context.Context, accept func(request)) error {
 			continue
 		}
 		s.count(&s.stats.Received)
-		r := request{from: d.Source, payload: d.Payload, at: d.Received}
+		r := request{from: d.Source, back: s.reader.Back(), payload: d.Payload, at: d.Received}
 		err := error(nil)
 		if s.text != nil && bytes.Equal(r.payload, s.text) {
 			err = errOwnText
@@ -214,7 +215,7 @@ func (s *service) handle(ctx context.Context, r request) {
 	if answer == nil {
 		answer = r.payload
 	}
-	switch _, err := s.conn.WriteToUDPAddrPort(answer, r.from); {
+	switch err := udp.Send(s.conn, answer, r.back); {
 	case err == nil:
 		s.count(&s.stats.Answered)
 		s.tell(Event{Kind: Answered, Peer: r.from, Payload: r.payload, Took: time.Since(r.at)})

@@ -28,6 +28,7 @@ type badReader struct {
 }
 
 func (*badReader) Next() *udp.Datagram { return nil }
+func (*badReader) Back() udp.Path      { return udp.Path{} }
 
 func (r *badReader) Read(bool) error {
 	r.reads.Add(1)

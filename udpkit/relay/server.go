@@ -53,7 +53,8 @@ const (
 // ServerConfig configures a Server. The zero value works; it is copied.
 type ServerConfig struct {
 	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of
-	// this machine, and DefaultPort; port 0 takes a free one.
+	// this machine, and DefaultPort; port 0 takes a free one. A client is served
+	// from the address that it has asked.
 	Listen netip.AddrPort
 	// Log keeps the messages. It stays the caller's. Default NewMemory(0).
 	Log Log
@@ -101,7 +102,7 @@ type Server struct {
 	log    Log
 	conn   *net.UDPConn // nil in a simulation
 	drops  func() (uint32, bool)
-	reply  func(b []byte, to netip.AddrPort) error
+	reply  func(b []byte, path udp.Path) error
 	secret [32]byte
 	begun  time.Time // cookies count from it
 
@@ -155,10 +156,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	s := newServer(cfg)
 	s.conn, s.carrier = conn, writer
-	s.reply = func(b []byte, to netip.AddrPort) error {
-		_, err := conn.WriteToUDPAddrPort(b, to)
-		return err
-	}
+	s.reply = func(b []byte, path udp.Path) error { return udp.Send(conn, b, path) }
 	return s, nil
 }
 
@@ -197,7 +195,7 @@ func (s *Server) Close() error {
 // a while. It returns an error if receiving fails for good, or if the server is closed
 // or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
-	reader, err := udp.NewReader(s.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true})
+	reader, err := udp.NewReader(s.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true, Back: true})
 	if err != nil {
 		return fmt.Errorf("the relay cannot go on: %w", err)
 	}
@@ -213,6 +211,7 @@ func (s *Server) Run(ctx context.Context) error {
 // reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
 	Next() *udp.Datagram
+	Back() udp.Path
 	Read(wait bool) error
 }
 
@@ -227,7 +226,7 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 				s.mu.Unlock()
 				continue
 			}
-			s.handle(d.Payload, d.Source)
+			s.handle(d.Payload, from.Back())
 		}
 		s.pump()
 		err := from.Read(true)
@@ -355,7 +354,7 @@ func (s *Server) Clients() []ClientInfo {
 	defer s.mu.Unlock()
 	infos := make([]ClientInfo, 0, len(s.sessions))
 	for _, c := range s.sessions {
-		info := ClientInfo{Role: c.role, Username: c.name, Addr: c.addr, Since: c.since, Heard: c.heard, Messages: c.messages}
+		info := ClientInfo{Role: c.role, Username: c.name, Addr: c.path.To, Since: c.since, Heard: c.heard, Messages: c.messages}
 		if c.role == RoleReader {
 			info.Lag, info.Resent = s.cache.end-min(c.next, s.cache.end), c.resent
 			info.RTT, info.Window = c.rtt.smooth, int(c.window)
@@ -368,10 +367,10 @@ func (s *Server) Clients() []ClientInfo {
 	return infos
 }
 
-// handle takes one datagram. The caller calls pump afterwards.
-func (s *Server) handle(b []byte, from netip.AddrPort) {
+// handle takes one datagram, with the way back. The caller calls pump afterwards.
+func (s *Server) handle(b []byte, from udp.Path) {
 	f, err := parse(b)
-	if err != nil || udp.CheckPeer(from) != nil {
+	if err != nil || udp.CheckPeer(from.To) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()
@@ -394,7 +393,7 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 	var answer []byte
 	switch {
 	case c == nil && s.registering[f.id]: // it comes again
-	case c == nil || c.addr != from:
+	case c == nil || c.path.To != from.To:
 		s.stats.Unknown++
 		answer = begin(nil, kindReset, f.id)
 	case f.kind == kindPing:
@@ -423,11 +422,11 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 	s.answer(answer, from)
 }
 
-func (s *Server) answer(b []byte, to netip.AddrPort) {
+func (s *Server) answer(b []byte, path udp.Path) {
 	if len(b) == 0 {
 		return
 	}
-	if err := s.reply(b, to); err != nil {
+	if err := s.reply(b, path); err != nil {
 		s.mu.Lock()
 		s.stats.SendErrors++
 		s.mu.Unlock()

@@ -49,7 +49,7 @@ func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn
 	}
 	var config net.ListenConfig
 	if opt.Reuse {
-		config.Control = control(setReuse)
+		config.Control = setting(setReuse)
 	}
 	packetConn, err := config.ListenPacket(ctx, network, addr.String())
 	if err != nil {
@@ -81,8 +81,8 @@ func forbidBroadcast(conn *net.UDPConn) error {
 	return os.NewSyscallError("setsockopt SO_BROADCAST", set)
 }
 
-// control makes a ListenConfig.Control of a function that sets socket options.
-func control(set func(fd uintptr) error) func(network, address string, c syscall.RawConn) error {
+// setting makes a ListenConfig.Control of a function that sets socket options.
+func setting(set func(fd uintptr) error) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var setErr error
 		if err := c.Control(func(fd uintptr) { setErr = set(fd) }); err != nil {

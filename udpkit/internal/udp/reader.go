@@ -33,6 +33,11 @@ type ReaderConfig struct {
 	Coalesce bool
 	// Timestamps asks the kernel for the time of arrival.
 	Timestamps bool
+	// Back is for sockets that answer: it asks the system to which address of this machine each datagram was sent, where
+	// the socket is bound to all of them, so that the answer can leave from there, see [Reader.Back]. Linux, macOS,
+	// FreeBSD and Windows tell. On others the system chooses where an answer leaves from, and a client drops it if that is
+	// not the address that it has asked.
+	Back bool
 }
 
 // Datagram is one datagram. Its fields are those of udpkit.Datagram, so that a pointer to the one is a pointer to the
@@ -43,6 +48,19 @@ type Datagram struct {
 	Received  time.Time      // when it was read
 	Arrived   time.Time      // when the kernel got it, by the wall clock; zero if that is not known
 	Truncated bool           // it was longer than ReaderConfig.Size
+}
+
+// isShared reports whether the local address of a datagram is not known from the socket's: it is bound to all of this
+// machine, or to one that may stand for several networks.
+func isShared(conn *net.UDPConn) bool {
+	local, ok := conn.LocalAddr().(*net.UDPAddr)
+	return ok && (local.IP.IsUnspecified() || local.IP.IsLinkLocalUnicast())
+}
+
+// isIPv4 reports whether a socket is for IPv4 only.
+func isIPv4(conn *net.UDPConn) bool {
+	local, ok := conn.LocalAddr().(*net.UDPAddr)
+	return ok && local.IP.To4() != nil
 }
 
 // zoneNames turns the scope of a link-local IPv6 address into the name of its interface, as package net does, and

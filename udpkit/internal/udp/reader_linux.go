@@ -24,7 +24,7 @@ type Reader struct {
 
 	messages []message
 	names    []unix.RawSockaddrInet6 // with room for an IPv4 address too
-	control  []controlBuffer         // nil: no control messages
+	control  []control               // nil: no control messages
 	buffers  []byte                  // a slot for each message
 	slot     int                     // bytes in it
 
@@ -38,6 +38,8 @@ type Reader struct {
 	segment   int  // bytes of each datagram in it but the last; 0: there is nothing left
 	truncated bool // its end is missing
 	current   Datagram
+	back      Path
+	ways      bool // back is wanted
 	zones     zoneNames
 }
 
@@ -47,17 +49,15 @@ type message struct {
 	length uint32
 }
 
-// controlBuffer has room for a segment size and a timestamp, and is aligned for them.
-type controlBuffer [16]uint64
-
 // NewReader returns a reader of conn, which stays the caller's.
 func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{raw: raw, size: cfg.Size, slot: cfg.Size}
-	coalesces, control := false, cfg.Timestamps
+	r := &Reader{raw: raw, size: cfg.Size, slot: cfg.Size, ways: cfg.Back}
+	back := cfg.Back && isShared(conn)
+	coalesces, control := false, cfg.Timestamps || back
 	_ = raw.Control(func(fd uintptr) { // a closed socket: the first read tells
 		if cfg.Coalesce {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) // before Linux 5.0 there is none
@@ -67,6 +67,9 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 		coalesces = err == nil && on != 0
 		if cfg.Timestamps {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+		}
+		if back {
+			_ = askArrival(fd, !isIPv4(conn)) // there is no Linux without
 		}
 	})
 	slots := maxSlots
@@ -85,13 +88,13 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 	return r, nil
 }
 
-func (r *Reader) prepare(slots int, control bool) {
+func (r *Reader) prepare(slots int, controls bool) {
 	r.messages = make([]message, slots)
 	r.names = make([]unix.RawSockaddrInet6, slots)
 	r.buffers = make([]byte, slots*r.slot)
 	vectors := make([]unix.Iovec, slots)
-	if control {
-		r.control = make([]controlBuffer, slots)
+	if controls {
+		r.control = make([]control, slots)
 	}
 	for i := range r.messages {
 		vectors[i].Base = &r.buffers[i*r.slot]
@@ -100,7 +103,7 @@ func (r *Reader) prepare(slots int, control bool) {
 		h.Iov = &vectors[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&r.names[i]))
-		if control {
+		if controls {
 			h.Control = (*byte)(unsafe.Pointer(&r.control[i]))
 		}
 	}
@@ -173,6 +176,9 @@ func (r *Reader) Next() *Datagram {
 	return d
 }
 
+// Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
+func (r *Reader) Back() Path { return r.back }
+
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.segment != 0 || r.at < r.n }
 
@@ -186,25 +192,31 @@ func (r *Reader) open(i int) {
 	r.segment = maxDatagram
 	r.truncated = m.header.Flags&unix.MSG_TRUNC != 0
 	r.current = Datagram{Source: r.source(&r.names[i]), Received: r.when}
-	if r.control == nil {
+	if r.control == nil && !r.ways {
 		return
 	}
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&r.control[i])), int(m.header.Controllen))
-	for len(b) >= unix.SizeofCmsghdr {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-		if int(h.Len) < unix.SizeofCmsghdr || int(h.Len) > len(b) {
-			return
-		}
-		data := b[unix.CmsgLen(0):h.Len]
-		switch {
-		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
-			if size := *(*int32)(unsafe.Pointer(&data[0])); size > 0 {
-				r.segment = int(size)
+	var came arrival
+	if r.control != nil {
+		for b := r.control[i].bytes()[:m.header.Controllen]; ; {
+			var level, kind int
+			var data []byte
+			if level, kind, data, b = nextControl(b); data == nil {
+				break
 			}
-		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
-			r.current.Arrived = time.Unix((*unix.Timespec)(unsafe.Pointer(&data[0])).Unix())
+			switch {
+			case level == unix.IPPROTO_UDP && kind == unix.UDP_GRO && len(data) >= 4:
+				if size := *(*int32)(unsafe.Pointer(&data[0])); size > 0 {
+					r.segment = int(size)
+				}
+			case level == unix.SOL_SOCKET && kind == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
+				r.current.Arrived = time.Unix((*unix.Timespec)(unsafe.Pointer(&data[0])).Unix())
+			default:
+				came.take(level, kind, data)
+			}
 		}
-		b = b[min(len(b), unix.CmsgSpace(len(data))):]
+	}
+	if r.ways {
+		r.back = came.back(r.current.Source)
 	}
 }
 

@@ -90,8 +90,8 @@ func TestMemory(t *testing.T) {
 }
 
 func TestReadAllocatesNothing(t *testing.T) {
-	for _, cfg := range []ReaderConfig{{Size: 100}, {Size: 100, Coalesce: true, Timestamps: true}} {
-		conn, sender := pair(t, "udp4")
+	for _, cfg := range []ReaderConfig{{Size: 100}, {Size: 100, Coalesce: true, Timestamps: true}, {Size: 100, Back: true}} {
+		conn, sender := everywhere(t, "udp4")
 		r := newReader(t, conn, cfg)
 		b := make([]byte, 50)
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
@@ -100,6 +100,7 @@ func TestReadAllocatesNothing(t *testing.T) {
 			}
 			for range 10 {
 				next(t, r, true)
+				r.Back()
 			}
 		}))
 	}
@@ -109,6 +110,7 @@ func TestReadAllocatesNothing(t *testing.T) {
 // by one or in pieces of 100. "plain" is package net.
 func BenchmarkReader(b *testing.B) {
 	const size, count = 120, 200
+	var back Path
 	single := func(b *testing.B, sender *net.UDPConn) {
 		for range count {
 			if _, err := sender.Write(make([]byte, size)); err != nil {
@@ -123,7 +125,7 @@ func BenchmarkReader(b *testing.B) {
 	}
 	run := func(name string, cfg ReaderConfig, send func(*testing.B, *net.UDPConn)) {
 		b.Run(name, func(b *testing.B) {
-			conn, sender := pair(b, "udp4")
+			conn, sender := everywhere(b, "udp4")
 			require.NoError(b, conn.SetReadBuffer(4<<20))
 			buf := make([]byte, size)
 			var r *Reader
@@ -147,6 +149,9 @@ func BenchmarkReader(b *testing.B) {
 							b.Fatal(err)
 						}
 					}
+					if cfg.Back {
+						back = r.Back()
+					}
 				}
 			}
 		})
@@ -154,8 +159,12 @@ func BenchmarkReader(b *testing.B) {
 	run("plain", ReaderConfig{}, single)
 	run("one at a time", ReaderConfig{Size: 1025, Single: true}, single)
 	run("batch", ReaderConfig{Size: 1025}, single)
+	run("batch, the way back", ReaderConfig{Size: 1025, Back: true}, single)
 	run("batch, UDP_GRO", ReaderConfig{Size: 1025, Coalesce: true}, single)
+	run("batch, UDP_GRO, the way back", ReaderConfig{Size: 1025, Coalesce: true, Back: true}, single)
 	run("plain, UDP_SEGMENT", ReaderConfig{}, pieces)
 	run("batch, UDP_SEGMENT", ReaderConfig{Size: 1025}, pieces)
 	run("batch, UDP_GRO, UDP_SEGMENT", ReaderConfig{Size: 1025, Coalesce: true}, pieces)
+	run("batch, UDP_GRO, UDP_SEGMENT, the way back", ReaderConfig{Size: 1025, Coalesce: true, Back: true}, pieces)
+	_ = back
 }

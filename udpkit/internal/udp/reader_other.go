@@ -16,7 +16,9 @@ type Reader struct {
 	raw     syscall.RawConn
 	size    int
 	buf     []byte
+	control []byte // nil: no control messages
 	current Datagram
+	back    Path
 	full    bool
 	zones   zoneNames
 }
@@ -33,7 +35,15 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 		// Go then returns neither the beginning of the datagram nor its source.
 		room = maxDatagram
 	}
-	return &Reader{conn: conn, raw: raw, size: cfg.Size, buf: make([]byte, room)}, nil
+	r := &Reader{conn: conn, raw: raw, size: cfg.Size, buf: make([]byte, room)}
+	if cfg.Back && isShared(conn) {
+		_ = raw.Control(func(fd uintptr) {
+			if askArrival(fd, !isIPv4(conn)) == nil { // else answers leave from where the system chooses
+				r.control = new(control).bytes()
+			}
+		})
+	}
+	return r, nil
 }
 
 // Read reads what [Reader.Next] then gives out; call it when Next has no more. With wait it waits for a datagram: a
@@ -43,23 +53,33 @@ func (r *Reader) Read(wait bool) error {
 	if !wait {
 		return r.try()
 	}
-	n, _, flags, source, err := r.conn.ReadMsgUDPAddrPort(r.buf, nil)
+	n, controls, flags, source, err := r.conn.ReadMsgUDPAddrPort(r.buf, r.control)
 	if err != nil {
 		return err
 	}
-	r.keep(n, flags, source)
+	r.keep(n, controls, flags, source)
 	return nil
 }
 
 // keep makes a Datagram of what a read call returned.
-func (r *Reader) keep(n, flags int, source netip.AddrPort) {
+func (r *Reader) keep(n, controls, flags int, source netip.AddrPort) {
 	r.full = true
+	var came arrival
+	for b := r.control[:min(controls, len(r.control))]; ; {
+		var level, kind int
+		var data []byte
+		if level, kind, data, b = nextControl(b); data == nil {
+			break
+		}
+		came.take(level, kind, data)
+	}
 	r.current = Datagram{
 		Payload:   r.buf[:min(n, r.size)],
 		Source:    netip.AddrPortFrom(source.Addr().Unmap(), source.Port()),
 		Received:  time.Now(),
 		Truncated: flags&msgTrunc != 0 || n > r.size,
 	}
+	r.back = came.back(r.current.Source)
 }
 
 // Next returns the datagram that has been read, nil if there is none left. It and its payload are valid until the next
@@ -71,6 +91,9 @@ func (r *Reader) Next() *Datagram {
 	r.full = false
 	return &r.current
 }
+
+// Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
+func (r *Reader) Back() Path { return r.back }
 
 // Buffered tells whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.full }

@@ -32,6 +32,19 @@ func pair(t testing.TB, network string) (conn, sender *net.UDPConn) {
 	return conn, sender
 }
 
+// everywhere returns a socket that is bound to all addresses and one that sends to it on loopback.
+func everywhere(t testing.TB, network string) (conn, sender *net.UDPConn) {
+	t.Helper()
+	conn, err := net.ListenUDP(network, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	loopback := map[string]net.IP{"udp4": net.IPv4(127, 0, 0, 1), "udp6": net.IPv6loopback}[network]
+	sender, err = net.DialUDP(network, nil, &net.UDPAddr{IP: loopback, Port: int(addr(conn).Port())})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sender.Close() })
+	return conn, sender
+}
+
 func newReader(t testing.TB, conn *net.UDPConn, cfg ReaderConfig) *Reader {
 	t.Helper()
 	r, err := NewReader(conn, cfg)

@@ -16,17 +16,17 @@ const msgTrunc = unix.MSG_TRUNC
 // descriptor from being closed during the call; unlike RawConn.Read it does not queue behind other readers.
 func (r *Reader) try() error {
 	for {
-		var n, flags int
+		var n, controls, flags int
 		var from unix.Sockaddr
 		var err error
 		if closed := r.raw.Control(func(fd uintptr) {
-			n, _, flags, from, err = unix.Recvmsg(int(fd), r.buf, nil, 0)
+			n, controls, flags, from, err = unix.Recvmsg(int(fd), r.buf, r.control, 0)
 		}); closed != nil {
 			return closed
 		}
 		switch err {
 		case nil:
-			r.keep(n, flags, r.source(from))
+			r.keep(n, controls, flags, r.source(from))
 			return nil
 		case unix.EAGAIN:
 			return ErrWouldBlock

@@ -2,7 +2,6 @@ package udp
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"syscall"
 	"unsafe"
@@ -27,8 +26,8 @@ type systemWriter struct {
 
 	messages [maxSlots]message
 	names    [maxSlots]unix.RawSockaddrInet6
-	control  [maxSlots][4]uint64 // aligned for a header; room for a segment size
-	counts   [maxSlots]int       // datagrams in each message
+	control  [maxSlots]control
+	counts   [maxSlots]int // datagrams in each message
 	vectors  []unix.Iovec
 
 	next, end int // the messages to send
@@ -43,8 +42,7 @@ func (w *Writer) init() error {
 	if err != nil {
 		return err
 	}
-	local, _ := w.conn.LocalAddr().(*net.UDPAddr)
-	s.raw, s.ipv4 = raw, local != nil && local.IP.To4() != nil
+	s.raw, s.ipv4 = raw, isIPv4(w.conn)
 	s.send = func(fd uintptr) bool { // made once, since a closure is an allocation
 		s.transmit(fd)
 		return s.errno != unix.EAGAIN
@@ -71,7 +69,7 @@ func (s *systemWriter) transmit(fd uintptr) {
 	s.sent, s.errno = int(n), errno
 }
 
-func (w *Writer) flush(done func(netip.AddrPort, error)) {
+func (w *Writer) flush(done func(Path, error)) {
 	for at := 0; at < len(w.queue); {
 		end := w.prepare(at)
 		if end == at { // an address that only package net can name, or refuse
@@ -85,7 +83,7 @@ func (w *Writer) flush(done func(netip.AddrPort, error)) {
 }
 
 // sendPrepared sends the messages that prepare has made of the queue from at on, and returns what comes next in it.
-func (w *Writer) sendPrepared(at int, done func(netip.AddrPort, error)) int {
+func (w *Writer) sendPrepared(at int, done func(Path, error)) int {
 	s := &w.system
 	for s.next < s.end {
 		err := s.raw.Write(s.send)
@@ -95,7 +93,7 @@ func (w *Writer) sendPrepared(at int, done func(netip.AddrPort, error)) int {
 		if err == nil && s.errno == 0 {
 			for range s.sent {
 				for range s.counts[s.next] {
-					done(w.queue[at].to, nil)
+					done(w.queue[at].path, nil)
 					at++
 				}
 				s.next++
@@ -130,7 +128,7 @@ func (w *Writer) prepare(at int) (end int) {
 		}
 		m := &s.messages[s.end]
 		*m = message{}
-		length, ok := s.name(&s.names[s.end], w.queue[at].to)
+		length, ok := s.name(&s.names[s.end], w.queue[at].path.To)
 		if !ok {
 			break
 		}
@@ -141,13 +139,18 @@ func (w *Writer) prepare(at int) (end int) {
 		}
 		m.header.Iov = &s.vectors[first]
 		m.header.SetIovlen(len(s.vectors) - first)
-		if n > 1 {
-			h := (*unix.Cmsghdr)(unsafe.Pointer(&s.control[s.end]))
-			h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
-			h.SetLen(unix.CmsgLen(2))
-			*(*uint16)(unsafe.Add(unsafe.Pointer(h), unix.CmsgLen(0))) = uint16(len(w.queue[at].payload))
-			m.header.Control = (*byte)(unsafe.Pointer(h))
-			m.header.SetControllen(unix.CmsgSpace(2))
+		if control := s.control[s.end].bytes(); n > 1 || !w.queue[at].path.plain() {
+			used := 0
+			if n > 1 {
+				data, size := putControl(control, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
+				*(*uint16)(unsafe.Pointer(&data[0])) = uint16(len(w.queue[at].payload))
+				used = size
+			}
+			if path := w.queue[at].path; !path.plain() {
+				used += putPath(control[used:], path)
+			}
+			m.header.Control = &control[0]
+			m.header.SetControllen(used)
 		}
 		s.counts[s.end] = n
 		s.end++
@@ -168,7 +171,7 @@ func (w *Writer) piece(at int) int {
 	for ; n < maxSegments && at+n < len(w.queue); n++ {
 		o := &w.queue[at+n]
 		length := len(o.payload)
-		if total += length; o.to != first.to || length > size || length == 0 || total > maxPiece {
+		if total += length; o.path != first.path || length > size || length == 0 || total > maxPiece {
 			break
 		}
 		if length < size {

@@ -56,19 +56,19 @@ func TestWriter(t *testing.T) {
 				want[at] = append(want[at], payload)
 				wantTo = append(wantTo, addr(sinks[at]))
 				if i%7 < 3 {
-					w.Add([]byte(payload), addr(sinks[at]))
+					w.Add([]byte(payload), Path{To: addr(sinks[at])})
 					continue
 				}
 				cut := i % 5 * len(payload) / 4 // none of it, and all of it, too
 				head, body := []byte(payload[:cut]), []byte(payload[cut:])
-				w.AddParts(head, body, addr(sinks[at]))
+				w.AddParts(head, body, Path{To: addr(sinks[at])})
 				clear(head)
 				clear(body)
 			}
 			var gotTo []netip.AddrPort
-			w.Flush(func(to netip.AddrPort, err error) {
+			w.Flush(func(path Path, err error) {
 				require.NoError(t, err)
-				gotTo = append(gotTo, to)
+				gotTo = append(gotTo, path.To)
 			})
 			require.Equal(t, wantTo, gotTo)
 			for at, payloads := range want {
@@ -82,14 +82,14 @@ func TestWriter(t *testing.T) {
 			}
 		}
 		for _, parts := range [][2]string{{"head", "body"}, {"", "all"}, {"all", ""}, {"", ""}} { // alone
-			w.AddParts([]byte(parts[0]), []byte(parts[1]), addr(sinks[0]))
-			w.Flush(func(_ netip.AddrPort, err error) { require.NoError(t, err) })
+			w.AddParts([]byte(parts[0]), []byte(parts[1]), Path{To: addr(sinks[0])})
+			w.Flush(func(_ Path, err error) { require.NoError(t, err) })
 			buf := make([]byte, 2000)
 			n, err := sinks[0].Read(buf)
 			require.NoError(t, err)
 			require.Equal(t, parts[0]+parts[1], string(buf[:n]))
 		}
-		w.Flush(func(netip.AddrPort, error) { assert.Fail(t, "there is nothing left") })
+		w.Flush(func(Path, error) { assert.Fail(t, "there is nothing left") })
 	}
 }
 
@@ -100,9 +100,9 @@ func TestWriterLong(t *testing.T) {
 	for _, size := range []int{65507, 32753, 1200} {
 		n := 2 * 65507 / size
 		for range n {
-			w.AddParts(make([]byte, 12), make([]byte, size-12), addr(to))
+			w.AddParts(make([]byte, 12), make([]byte, size-12), Path{To: addr(to)})
 		}
-		w.Flush(func(_ netip.AddrPort, err error) { require.NoError(t, err) })
+		w.Flush(func(_ Path, err error) { require.NoError(t, err) })
 		for range n {
 			got, err := to.Read(make([]byte, 65536))
 			require.NoError(t, err)
@@ -129,10 +129,10 @@ func TestWriterErrors(t *testing.T) {
 		if i == 2 {
 			payload = tooLong
 		}
-		w.AddParts(payload[:3], payload[3:], r.to)
+		w.AddParts(payload[:3], payload[3:], Path{To: r.to})
 	}
 	var got []result
-	w.Flush(func(to netip.AddrPort, err error) { got = append(got, result{to, err != nil}) })
+	w.Flush(func(path Path, err error) { got = append(got, result{path.To, err != nil}) })
 	assert.Equal(t, want, got)
 	for range 4 {
 		require.NoError(t, to.SetReadDeadline(time.Now().Add(10*time.Second)))
@@ -141,10 +141,10 @@ func TestWriterErrors(t *testing.T) {
 	}
 
 	require.NoError(t, from.Close())
-	w.Add([]byte("x"), addr(to))
-	w.Add([]byte("x"), addr(to))
+	w.Add([]byte("x"), Path{To: addr(to)})
+	w.Add([]byte("x"), Path{To: addr(to)})
 	failed := 0
-	w.Flush(func(_ netip.AddrPort, err error) {
+	w.Flush(func(_ Path, err error) {
 		assert.ErrorIs(t, err, net.ErrClosed)
 		failed++
 	})
@@ -154,18 +154,22 @@ func TestWriterErrors(t *testing.T) {
 }
 
 func TestWriterAllocatesNothing(t *testing.T) {
-	w, to := newWriter(t, sink(t, "udp4")), addr(sink(t, "udp4"))
+	conn, to := listen(t, "0.0.0.0:0", Options{}), addr(sink(t, "udp4"))
+	w := newWriter(t, conn)
 	b := make([]byte, 100)
-	done := func(netip.AddrPort, error) {}
-	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		for range 10 {
-			w.Add(b, to)
-			w.AddParts(b[:12], b[12:], to)
-		}
-		w.Flush(done)
-		w.AddParts(b[:12], b[12:], to)
-		w.Flush(done)
-	}))
+	done := func(_ Path, err error) { require.NoError(t, err) }
+	for _, path := range []Path{{To: to}, {To: to, From: netip.MustParseAddr("127.0.0.2")}} {
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			for range 10 {
+				w.Add(b, path)
+				w.AddParts(b[:12], b[12:], path)
+			}
+			w.Flush(done)
+			w.AddParts(b[:12], b[12:], path)
+			w.Flush(done)
+		}))
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { require.NoError(t, Send(conn, b, path)) }), 1.0)
+	}
 }
 
 // BenchmarkWriter sends to many addresses, or many datagrams to one. "plain" is package net.
@@ -195,10 +199,10 @@ func BenchmarkWriter(b *testing.B) {
 				for n := 0; n < b.N; n += targets * each {
 					for _, to := range to {
 						for range each {
-							w.Add(payload, to)
+							w.Add(payload, Path{To: to})
 						}
 					}
-					w.Flush(func(netip.AddrPort, error) {})
+					w.Flush(func(Path, error) {})
 				}
 			})
 		}
@@ -222,8 +226,10 @@ func BenchmarkWriterParts(b *testing.B) {
 		name string
 		add  func(target, i int)
 	}{
-		{"parts", func(target, i int) { w.AddParts(head, datagrams[i*size+headSize:][:size-headSize], to[target]) }},
-		{"one part", func(target, i int) { w.Add(datagrams[i*size:][:size], to[target]) }},
+		{"parts", func(target, i int) {
+			w.AddParts(head, datagrams[i*size+headSize:][:size-headSize], Path{To: to[target]})
+		}},
+		{"one part", func(target, i int) { w.Add(datagrams[i*size:][:size], Path{To: to[target]}) }},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -233,7 +239,7 @@ func BenchmarkWriterParts(b *testing.B) {
 						way.add(target, i)
 					}
 				}
-				w.Flush(func(netip.AddrPort, error) {})
+				w.Flush(func(Path, error) {})
 			}
 			for range 600 { // until nobody has room: filling it is dearer
 				round()
