@@ -140,7 +140,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	network := "tcp4"
-	if cfg.Listen.Addr().Is6() {
+	switch addr := cfg.Listen.Addr(); {
+	case addr == netip.IPv6Unspecified():
+		network = "tcp" // IPv4 too, as package net has it for ":port"
+	case addr.Is6():
 		network = "tcp6"
 	}
 	listener, err := net.Listen(network, cfg.Listen.String())

@@ -41,3 +41,15 @@ func TestAnswersFromTheAddressAsked(t *testing.T) {
 		}
 	}
 }
+
+// "::" is all addresses, of IPv4 too.
+func TestBothFamilies(t *testing.T) {
+	server, err := echo.NewServer(echo.ServerConfig{Listen: netip.MustParseAddrPort("[::]:0")})
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	start(t, server)
+	for _, asked := range append(loopbacks(t), netip.IPv6Loopback()) {
+		require.Equal(t, "hello", send(t, netip.AddrPortFrom(asked, server.Addr().Port()), "hello"), asked)
+	}
+}

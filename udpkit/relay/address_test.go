@@ -38,3 +38,16 @@ func TestServesFromTheAddressAsked(t *testing.T) {
 		assert.Regexp(t, "has ended|nothing listens", wait(t, r.journal, down).Text)
 	}
 }
+
+// "::" is all addresses, of IPv4 too.
+func TestBothFamilies(t *testing.T) {
+	if probe, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback}); err != nil {
+		t.Skip("no IPv6 here: ", err)
+	} else {
+		require.NoError(t, probe.Close())
+	}
+	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("[::]:0")})
+	for i, asked := range []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()} {
+		newWriter(t, netip.AddrPortFrom(asked, s.Addr().Port()), fmt.Sprint("writer-", i)).write(t, 1, 10)
+	}
+}

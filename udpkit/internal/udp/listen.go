@@ -24,14 +24,16 @@ type Options struct {
 	// ReadBuffer is the size of the kernel's receive buffer to ask for, in bytes; 0 leaves the system's default. The
 	// system may grant less, which is no error: see [ReadBuffer].
 	ReadBuffer int
+	// IPv6Only has the address "::" mean IPv6 only.
+	IPv6Only bool
 	// NoBroadcast is for sockets that answer: the system refuses to send to a broadcast address, of whatever subnet
 	// of this host, with an error that is syscall.EACCES. Only the system knows these addresses, at any time. See
 	// [CheckPeer] for the rest.
 	NoBroadcast bool
 }
 
-// Listen opens a UDP socket bound to addr: an IPv4 one, or for an IPv6 address an IPv6-only one. Port 0 takes a
-// free port. The socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the
+// Listen opens a UDP socket bound to addr: an IPv4 one, for the address "::" one for IPv6 and IPv4 (where the system has
+// such, which all but OpenBSD and DragonFly do), for another IPv6 address one for IPv6. Port 0 takes a free port. The socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the
 // opening only.
 //
 // If the port is taken, then [AddrInUse] of the error is true.
@@ -44,7 +46,10 @@ func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn
 	}
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	network := "udp4"
-	if addr.Addr().Is6() {
+	switch {
+	case addr.Addr() == netip.IPv6Unspecified() && !opt.IPv6Only:
+		network = "udp" // as package net has it for ":port"
+	case addr.Addr().Is6():
 		network = "udp6"
 	}
 	var config net.ListenConfig

@@ -3,6 +3,7 @@ package udp
 import (
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -76,4 +77,17 @@ func TestBack6(t *testing.T) {
 	}
 	defer conn.Close()
 	checkWayBack(t, conn, netip.IPv6Loopback())
+	checkWayBack(t, conn, netip.MustParseAddr("127.0.0.1")) // "::" is for both families
+
+	only := listen(t, "[::]:0", Options{IPv6Only: true})
+	client, err := net.Dial("udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr(only).Port()).String())
+	require.NoError(t, err)
+	defer client.Close()
+	if runtime.GOOS == "linux" { // others do not say
+		_, _ = client.Write([]byte("question"))
+		require.Eventually(t, func() bool {
+			_, err := client.Write([]byte("question"))
+			return err != nil
+		}, 10*time.Second, time.Millisecond, "nobody listens there")
+	}
 }
