@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultInterval is the time between two messages.
@@ -119,11 +118,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: ReadBufferSize})
+	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: ReadBufferSize})
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil { // cannot be, the socket is open
 		conn.Close()
 		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)
@@ -133,9 +132,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s.summary.ReadBuffer = grantedReadBuffer(conn)
 	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
 		for _, to := range targets {
-			writer.Add(b, to)
+			writer.Add(b, udp.Path{To: to})
 		}
-		writer.Flush(done)
+		writer.Flush(func(path udp.Path, err error) { done(path.To, err) })
 	}
 	return s, nil
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultPort is the UDP port that clients listen on.
@@ -111,12 +111,12 @@ func (t Targets) Resolve(port uint16) ([]netip.AddrPort, error) {
 
 // broadcastAddrs lists the broadcast addresses of the interfaces that are up.
 func broadcastAddrs() ([]netip.AddrPort, error) {
-	interfaces, err := nics.Up()
+	interfaces, err := udp.Up()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTarget, err)
 	}
 	var list []netip.AddrPort
-	for _, a := range nics.Broadcasts(interfaces) {
+	for _, a := range udp.Broadcasts(interfaces) {
 		list = append(list, netip.AddrPortFrom(a, 0))
 	}
 	if len(list) == 0 {

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // Defaults of Config.
@@ -125,7 +125,7 @@ type Beacon struct {
 	cfg      Config
 	id       ID
 	network  *network // nil in a simulation
-	reader   *batch.Reader
+	reader   *udp.Reader
 	announce func([]byte) []failure // sends to each target
 	life     service.Life
 	events   *service.Events[Event]
@@ -150,7 +150,7 @@ func New(cfg Config) (*Beacon, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := batch.New(n.recv, batch.Config{Size: MaxSize})
+	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize})
 	if err != nil { // cannot be, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
@@ -278,14 +278,14 @@ func (b *Beacon) receive(ctx context.Context) error {
 	return b.readAll(ctx, b.reader)
 }
 
-// reader is where datagrams come from: batch.Reader, or a test's.
+// reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
-	Next() *batch.Datagram
+	Next() *udp.Datagram
 	Read(wait bool) error
 }
 
 func (b *Beacon) readAll(ctx context.Context, from reader) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	var failing service.Failure
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
@@ -26,7 +26,7 @@ var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
 func sharedPort() uint16 {
 	reserved.Lock()
 	defer reserved.Unlock()
-	conn, err := sock.ListenUDP(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), sock.Options{Reuse: true})
+	conn, err := udp.Listen(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
 	if err != nil {
 		panic(err)
 	}

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -73,13 +72,13 @@ func openNetwork(cfg Config) (_ *network, err error) {
 			_ = n.close()
 		}
 	}()
-	n.recv, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), sock.Options{Reuse: true, ReadBuffer: readBuffer})
-	if sock.AddrInUse(err) {
+	n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
+	if udp.AddrInUse(err) {
 		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end that one, or choose another port on all sides: %w", cfg.Port, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
 	}
-	n.send, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, 0), sock.Options{})
+	n.send, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, 0), udp.Options{IPv6Only: true})
 	if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open a socket to send from: %w", err)
 	}
@@ -159,11 +158,11 @@ func (n *network) look() {
 		n.add(target{to: to})
 	}
 	if n.multicast != nil || len(n.targets) == 0 {
-		interfaces, err := nics.Up(n.cfg.Interfaces...)
+		interfaces, err := udp.Up(n.cfg.Interfaces...)
 		if n.multicast != nil && err == nil {
 			n.join(interfaces)
 		} else {
-			for _, a := range nics.Broadcasts(interfaces) {
+			for _, a := range udp.Broadcasts(interfaces) {
 				n.add(target{to: netip.AddrPortFrom(a, n.cfg.Port)})
 			}
 		}

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // The tests here run a beacon without a socket on the clock of testing/synctest:
@@ -272,7 +272,7 @@ type badReader struct {
 	reads atomic.Int32
 }
 
-func (*badReader) Next() *batch.Datagram { return nil }
+func (*badReader) Next() *udp.Datagram { return nil }
 
 func (r *badReader) Read(bool) error {
 	r.reads.Add(1)

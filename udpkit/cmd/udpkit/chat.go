@@ -52,7 +52,7 @@ func chatServerCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine")
+	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine, :: for those of IPv6 too")
 	flags.IntVar(&cfg.MaxClients, "max-clients", 0, "how many clients may be connected at once (default 256)")
 	addChatFlags(cmd, &port, &opt)
 	return cmd

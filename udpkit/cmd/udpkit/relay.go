@@ -75,7 +75,7 @@ func relayServerCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine")
+	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine, :: for those of IPv6 too")
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
 	flags.StringSliceVar(&log.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
 	flags.StringVar(&log.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")

@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
@@ -154,7 +153,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c.Comparison, read)
 
-	_, measured := cpu.Used()
+	_, measured := measure.CPU()
 	require.Len(t, read.Results, len(udpkit.Styles()))
 	for i, r := range read.Results {
 		require.Equal(t, udpkit.Styles()[i], r.Style)
