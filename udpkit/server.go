@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -35,8 +36,12 @@ type ServerConfig struct {
 	// Interval is the time between two messages, at least 1 ms. Default
 	// DefaultInterval.
 	Interval time.Duration
-	// Targets says where the messages go. Default automatic.
+	// Targets says where the messages go. Default automatic. Targets of another
+	// family (IPv4 or IPv6) than Listen are refused.
 	Targets Targets
+	// Interfaces are the names of those that automatic targets and 255.255.255.255
+	// use; one that this machine has not is refused. Default all.
+	Interfaces []string
 	// States are the states that the server cycles through, one a message.
 	// Default DefaultStates.
 	States []State
@@ -72,6 +77,12 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.Interval < time.Millisecond {
 		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
 	}
+	if err := c.Targets.checkFamily(c.Listen.Addr()); err != nil {
+		return c, err
+	}
+	if c.Interfaces = slices.Clone(c.Interfaces); len(c.Interfaces) > 0 && !c.Targets.byInterface() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets and 255.255.255.255, not for the targets %v", ErrConfig, c.Targets)
+	}
 	if len(c.States) == 0 {
 		c.States = DefaultStates()
 	}
@@ -98,8 +109,10 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 type Server struct {
 	cfg   ServerConfig
 	conn  *net.UDPConn
-	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
+	write func([]byte, []udp.Target, func(udp.Target, error)) // sends one datagram to each, and reports each
 	epoch Epoch
+	// scanner is for the goroutine of Run.
+	scanner udp.Scanner
 
 	events chan Event
 	// sending is held while a message goes out, so that the events of its
@@ -112,7 +125,7 @@ type Server struct {
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
-	failing map[netip.AddrPort]string // target: error that was reported
+	failing map[udp.Target]string // error that was reported; of the zero target, that there is none
 	summary ServerSummary
 	rtt     samples
 	acks    Receiver // nil before Run
@@ -126,6 +139,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := udp.CheckInterfaces(cfg.Interfaces); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: ReadBufferSize})
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
@@ -138,11 +154,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := newServer(cfg, nil)
 	s.conn = conn
 	s.summary.ReadBuffer = grantedReadBuffer(conn)
-	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+	s.write = func(b []byte, targets []udp.Target, done func(udp.Target, error)) {
 		for _, to := range targets {
-			writer.Add(b, udp.Path{To: to})
+			writer.Add(b, to.Path)
 		}
-		writer.Flush(func(path udp.Path, err error) { done(path.To, err) })
+		writer.Flush(func(_ udp.Path, err error) { // in the same order
+			done(targets[0], err)
+			targets = targets[1:]
+		})
 	}
 	return s, nil
 }
@@ -151,16 +170,17 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
 	return &Server{
 		cfg: cfg,
-		write: func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+		write: func(b []byte, targets []udp.Target, done func(udp.Target, error)) {
 			for _, to := range targets {
-				_, err := write(b, to)
+				_, err := write(b, to.To)
 				done(to, err)
 			}
 		},
 		epoch:   NewEpoch(),
+		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  make(chan Event, eventQueue),
 		nextID:  1,
-		failing: make(map[netip.AddrPort]string),
+		failing: make(map[udp.Target]string),
 		clients: newClientTable(cfg.MaxClients),
 	}
 }
@@ -222,9 +242,9 @@ func (s *Server) Run(ctx context.Context) error {
 		defer stop()
 	}
 
-	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
+	targets, _ := s.cfg.Targets.now(s.cfg.Port, &s.scanner) // an error is reported with the first message
 	s.tell(StartEvent{
-		At: s.started, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+		At: s.started, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
 	})
 
 	var (
@@ -256,14 +276,15 @@ func (s *Server) broadcast(ctx context.Context) {
 	ticker := time.NewTicker(s.cfg.Interval)
 	defer ticker.Stop()
 	var (
-		targets  []netip.AddrPort
+		targets  []udp.Target
 		resolved time.Time
 		buf      []byte
 	)
 	for n := uint64(1); ; n++ {
 		if now := time.Now(); resolved.IsZero() || now.Sub(resolved) >= targetsFor {
-			list, err := s.cfg.Targets.Resolve(s.cfg.Port)
-			s.report(netip.AddrPort{}, err)
+			list, err := s.cfg.Targets.now(s.cfg.Port, &s.scanner)
+			s.report(udp.Target{}, err)
+			s.forget(list)
 			targets, resolved = list, now
 		}
 		buf = s.send(buf[:0], targets)
@@ -282,7 +303,7 @@ func (s *Server) broadcast(ctx context.Context) {
 }
 
 // send broadcasts one message. It returns buf for the next.
-func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
+func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
@@ -307,7 +328,7 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	if err != nil { // cannot be: state and interval were checked
 		event.Failed = len(targets)
 	} else {
-		s.write(buf, targets, func(to netip.AddrPort, err error) {
+		s.write(buf, targets, func(to udp.Target, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
@@ -320,16 +341,23 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	return buf
 }
 
+// forget forgets the failures of what is no target any more.
+func (s *Server) forget(targets []udp.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.failing, func(t udp.Target, _ string) bool { return t != udp.Target{} && !slices.Contains(targets, t) })
+}
+
 // report notes whether sending to an address works, and emits an event when
 // that changes.
-func (s *Server) report(to netip.AddrPort, err error) {
+func (s *Server) report(to udp.Target, err error) {
 	s.mu.Lock()
 	was, failed := s.failing[to]
 	if err == nil && !failed { // as most often: the rest is not for each datagram
 		s.mu.Unlock()
 		return
 	}
-	event := ErrorEvent{Peer: to, At: time.Now()}
+	event := ErrorEvent{Peer: to.To, Interface: to.Name, At: time.Now()}
 	switch {
 	case err == nil:
 		delete(s.failing, to)

@@ -52,8 +52,10 @@ type Config struct {
 	// 127.255.255.255, which reaches the beacons on this machine without any
 	// network.
 	Targets []netip.AddrPort
-	// Interfaces are the names of those that automatic targets and Group use.
-	// Default all.
+	// Interfaces are the names of those that automatic targets, 255.255.255.255 and
+	// Group use: each HELLO goes out by each of them, where the system can be told by
+	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine has
+	// not is refused. Default all.
 	Interfaces []string
 	// Interval is the time between two HELLOs, at least 1 ms. Default
 	// DefaultInterval.
@@ -105,8 +107,9 @@ func (c Config) withDefaults(id ID) (Config, error) {
 			return c, fmt.Errorf("%w: the target %v is not of the same family (IPv4 or IPv6) as the others", ErrConfig, a)
 		}
 	}
-	if len(c.Interfaces) > 0 && len(c.Targets) > 0 && !c.Group.IsValid() {
-		return c, fmt.Errorf("%w: interfaces are for automatic targets and for a group, not for a list of targets", ErrConfig)
+	listed := slices.ContainsFunc(c.Targets, func(t netip.AddrPort) bool { return t.Addr() != limitedBroadcast })
+	if len(c.Interfaces) > 0 && listed && !c.Group.IsValid() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets, 255.255.255.255 and a group, not for a list of targets", ErrConfig)
 	}
 	if c.Interval == 0 {
 		c.Interval = DefaultInterval
@@ -155,6 +158,9 @@ func New(cfg Config) (*Beacon, error) {
 	cfg, err := cfg.withDefaults(id)
 	if err != nil {
 		return nil, err
+	}
+	if err := udp.CheckInterfaces(cfg.Interfaces); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	n, err := openNetwork(cfg)
 	if err != nil {
@@ -285,7 +291,7 @@ func (b *Beacon) say(h Hello) {
 	failing := make(map[target]string)
 	for _, r := range results {
 		was, failed := b.failing[r.target]
-		event := ErrorEvent{Target: r.target.to, Interface: r.target.name, At: now}
+		event := ErrorEvent{Target: r.target.To, Interface: r.target.Name, At: now}
 		switch {
 		case r.err == nil && !failed:
 			continue
