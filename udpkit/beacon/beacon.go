@@ -51,8 +51,10 @@ type Config struct {
 	// 127.255.255.255, which reaches the beacons on this machine without any
 	// network.
 	Targets []netip.AddrPort
-	// Interfaces are the names of those that automatic targets and Group use.
-	// Default all.
+	// Interfaces are the names of those that automatic targets, 255.255.255.255 and
+	// Group use: each HELLO goes out by each of them, where the system can be told by
+	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine has
+	// not is refused. Default all.
 	Interfaces []string
 	// Interval is the time between two HELLOs, at least 1 ms. Default
 	// DefaultInterval.
@@ -101,8 +103,9 @@ func (c Config) withDefaults(id ID) (Config, error) {
 			return c, fmt.Errorf("%w: the target %v is not of the same family (IPv4 or IPv6) as the others", ErrConfig, a)
 		}
 	}
-	if len(c.Interfaces) > 0 && len(c.Targets) > 0 && !c.Group.IsValid() {
-		return c, fmt.Errorf("%w: interfaces are for automatic targets and for a group, not for a list of targets", ErrConfig)
+	listed := slices.ContainsFunc(c.Targets, func(t netip.AddrPort) bool { return t.Addr() != limitedBroadcast })
+	if len(c.Interfaces) > 0 && listed && !c.Group.IsValid() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets, 255.255.255.255 and a group, not for a list of targets", ErrConfig)
 	}
 	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	if c.Interval < time.Millisecond {
@@ -145,6 +148,9 @@ func New(cfg Config) (*Beacon, error) {
 	cfg, err := cfg.withDefaults(id)
 	if err != nil {
 		return nil, err
+	}
+	if err := udp.CheckInterfaces(cfg.Interfaces); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	n, err := openNetwork(cfg)
 	if err != nil {
@@ -264,7 +270,7 @@ func (b *Beacon) say(h Hello) {
 		}
 		if err, over := b.failing.Note(r.target, r.err); err != nil {
 			b.events.Emit(ErrorEvent{
-				Err: err, Text: err.Error(), Target: r.target.to, Interface: r.target.name, Ended: over, At: now,
+				Err: err, Text: err.Error(), Target: r.target.To, Interface: r.target.Name, Ended: over, At: now,
 			})
 		}
 	}

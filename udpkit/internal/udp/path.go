@@ -41,8 +41,8 @@ func Send(conn *net.UDPConn, b []byte, path Path) error {
 		defer controls.Put(c)
 		if n := putPath(c.bytes(), path); n > 0 {
 			_, _, err := conn.WriteMsgUDPAddrPort(b, c.bytes()[:n], path.To)
-			// A broadcast address that was asked is no address to answer from. Linux tells which one is, others do not.
-			if err == nil || runtime.GOOS == "linux" || path.Interface != 0 {
+			// A broadcast address that was asked is no address to answer from: Linux tells which one is, others do not.
+			if err == nil || runtime.GOOS == "linux" {
 				return err
 			}
 		}

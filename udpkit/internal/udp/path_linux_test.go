@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,22 +49,13 @@ func TestBackOnHosts(t *testing.T) {
 	if !testenv.Alone(t) {
 		return
 	}
-	left, right := testenv.NewHost(t), testenv.NewHost(t)
-	for i, h := range []*testenv.Host{left, right} {
-		card, far := []string{"va", "vb"}[i], []string{"xa", "xb"}[i]
-		testenv.IP(t, "link add "+card+" type veth peer name "+far)
-		testenv.IP(t, "link set "+far+" netns "+h.Namespace)
-		testenv.IP(t, "link set "+card+" up")
-		h.IP(t, "link set "+far+" up")
+	left, right := testenv.OneSubnet(t)
+	for _, address := range []string{"10.1.0.1/24", "10.9.9.9/32", "fd00::1/64", "fd00::2/64", "fe80::1/64"} {
+		testenv.IP(t, "address add "+address+" dev va"+map[bool]string{true: " nodad"}[strings.Contains(address, "::")])
 	}
-	for _, command := range []string{"address add 10.1.0.1/24 dev va", "address add 10.9.9.9/32 dev va", "address add fd00::1/64 dev va nodad",
-		"address add fd00::2/64 dev va nodad", "address add fe80::1/64 dev va nodad", "address add 169.254.10.1/16 dev va", "address add 169.254.20.1/16 dev vb"} {
-		testenv.IP(t, command)
-	}
-	for _, command := range []string{"address add 10.1.0.2/24 dev xa", "route add 10.9.9.9/32 dev xa", "address add fd00::3/64 dev xa nodad", "address add 169.254.10.2/16 dev xa"} {
+	for _, command := range []string{"address add 10.1.0.2/24 dev xa", "route add 10.9.9.9/32 dev xa", "address add fd00::3/64 dev xa nodad"} {
 		left.IP(t, command)
 	}
-	right.IP(t, "address add 169.254.20.2/16 dev xb")
 
 	for _, ask := range []struct {
 		listen string
