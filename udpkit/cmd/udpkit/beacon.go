@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,9 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/radar"
 )
 
@@ -42,7 +39,7 @@ func beaconCommand() *cobra.Command {
 				cfg.Targets = append(cfg.Targets, addr)
 			}
 			if asJSON {
-				return beaconJSON(cmd.Context(), cfg)
+				return radar.JSON(cmd.Context(), cfg, os.Stdout)
 			}
 			return radar.Text(cmd.Context(), cfg, os.Stdout)
 		},
@@ -86,24 +83,4 @@ func parseTarget(s string) (netip.AddrPort, error) {
 		return a, usageError{fmt.Errorf("target %q is not an IP address with or without a port", s)}
 	}
 	return a, nil
-}
-
-// beaconJSON runs a beacon that prints its events.
-func beaconJSON(ctx context.Context, cfg beacon.Config) error {
-	journal := udpkit.NewJournal(panel.Output(ctx, cfg.MaxRuntime, os.Stdout))
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var failure error
-	cfg.OnEvent = func(e beacon.Event) {
-		if err := journal.Write(e); err != nil {
-			failure = err
-			cancel(err)
-		}
-	}
-	b, err := beacon.New(cfg)
-	if err != nil {
-		return err
-	}
-	err = b.Run(ctx)
-	return errors.Join(err, failure, b.Close())
 }

@@ -61,6 +61,32 @@ func TestResponder(t *testing.T) {
 	}
 }
 
+// TestEchoJSONIsInert: nothing that somebody sends steers the terminal, and it means the same.
+func TestEchoJSONIsInert(t *testing.T) {
+	const hostile, escaped = "\u009b31m \u202egnp\x7f", `"\u009b31m \u202egnp\u007f"`
+	server, responder := freePort(t), freePort(t)
+	servers := []*process{
+		command(t, "echo", "server", "--port", server, "--json"),
+		command(t, "responder", "--port", responder, "--json"),
+	}
+	for _, s := range servers {
+		s.event("start")
+	}
+	client := commandWithInput(t, hostile+"\n", "echo", "client", "--port", server, "--json")
+	assert.Contains(t, client.rest(), `"sent":{"text":`+escaped+`}`)
+	assert.NoError(t, client.Wait(), &client.stderr)
+	for _, to := range []string{server, responder} {
+		send := command(t, "send", "127.0.0.1:"+to, hostile, "--json")
+		assert.Contains(t, send.rest(), `"sent":{"text":`+escaped+`}`)
+		assert.NoError(t, send.Wait(), &send.stderr)
+	}
+	for _, s := range servers {
+		assert.Equal(t, hostile, s.event("received")["text"])
+		assert.Contains(t, s.lines.Text(), escaped)
+		interrupt(t, s)
+	}
+}
+
 func TestSendFails(t *testing.T) {
 	silent, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
