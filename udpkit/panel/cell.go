@@ -62,19 +62,27 @@ func Output(ctx context.Context, limit time.Duration, out io.Writer) io.Writer {
 // set: for max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a
 // parameter to a Go notebook that runs unattended. Call it after flag.Parse,
 // which a cell's %% does. The error names the variable and its value.
-func FlagsFromEnv() error {
-	var failure error
+func FlagsFromEnv() (failure error) {
 	flag.VisitAll(func(f *flag.Flag) {
-		name := "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := os.LookupEnv(name)
-		if !ok || failure != nil {
-			return
-		}
-		if err := flag.Set(f.Name, value); err != nil {
-			failure = fmt.Errorf("the environment variable %s has the value %q, which is no --%s (%s): %w", name, value, f.Name, f.Usage, err)
+		if failure == nil {
+			_, failure = FlagFromEnv(f.Name, f.Usage, func(value string) error { return flag.Set(f.Name, value) })
 		}
 	})
 	return failure
+}
+
+// FlagFromEnv calls set with the value of a flag's environment variable, as FlagsFromEnv
+// does it, and returns the variable's name, "" if it is not set.
+func FlagFromEnv(name, usage string, set func(value string) error) (variable string, err error) {
+	variable = "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	value, ok := os.LookupEnv(variable)
+	if !ok {
+		return "", nil
+	}
+	if err := set(value); err != nil {
+		return variable, fmt.Errorf("the environment variable %s has the value %q, which is no --%s (%s): %w", variable, value, name, usage, err)
+	}
+	return variable, nil
 }
 
 // Flag defines a flag of any type that has a parser, such as udpkit.ParseTargets.
