@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -133,13 +132,6 @@ func TestSource(t *testing.T) {
 	_, err := find("NewReceiver")
 	require.NoError(t, err)
 	require.ErrorContains(t, Source("session.none"), "no function session.none")
-}
-
-// TestLight: a cell that runs a lesson does not pay for the drawing code.
-func TestLight(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NotContains(t, string(out), "gonum.org")
 }
 
 var small = sizes{rounds: 2, idle: 20 * time.Millisecond, windows: 2, roundTrips: 3, sockets: 5, burst: 60, handler: time.Millisecond}
