@@ -431,7 +431,9 @@ func copyOfRepository(t *testing.T) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, content, 0o644))
 	}
-	require.NoError(t, os.CopyFS(filepath.Join(to, "udpkit"), os.DirFS(filepath.Join(from, "udpkit"))))
+	for _, dir := range []string{"udpkit", "notebooks/images"} {
+		require.NoError(t, os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(from, dir))))
+	}
 	return to
 }
 
