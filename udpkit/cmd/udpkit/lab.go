@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +34,13 @@ func labCommand() *cobra.Command {
 				return err
 			}
 			cfg.Address, cfg.Port = listen.Addr().String(), cmp.Or(int(listen.Port()), lab.AnyPort)
+			// Whoever reads the output may go: what is running here must not be left alone because of that.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
+				if dir := os.Getenv(name); dir != "" && !filepath.IsAbs(dir) {
+					_ = os.Unsetenv(name) // the XDG specification has it ignored; the Go command would refuse to work
+				}
+			}
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
 			cfg.Stdout = panel.Output(cmd.Context(), 0, os.Stdout)
 			switch {
