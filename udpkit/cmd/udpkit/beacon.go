@@ -1,17 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/radar"
 )
 
@@ -28,8 +27,8 @@ func beaconCommand() *cobra.Command {
 		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Port == 0 {
-				return usageError{errors.New("port 0 is no port that others can send to")}
+			if err := checkInterfaces(cfg.Interfaces); err != nil {
+				return err
 			}
 			if cfg.Group, err = parseGroup(group); err != nil {
 				return err
@@ -41,10 +40,21 @@ func beaconCommand() *cobra.Command {
 				}
 				cfg.Targets = append(cfg.Targets, addr)
 			}
-			if asJSON {
-				return beaconJSON(cmd.Context(), cfg)
+			var sum beacon.Stats
+			cfg.OnEvent = func(e beacon.Event) {
+				if e, ok := e.(beacon.Stats); ok {
+					sum = e
+				}
 			}
-			return radar.Text(cmd.Context(), cfg, os.Stdout)
+			if asJSON {
+				err = radar.JSON(cmd.Context(), cfg, os.Stdout)
+			} else {
+				err = radar.Text(cmd.Context(), cfg, os.Stdout)
+			}
+			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
+				err = errors.New("nothing went out: each send has failed")
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -58,7 +68,31 @@ func beaconCommand() *cobra.Command {
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	_ = cmd.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return interfaces(), cobra.ShellCompDirectiveNoFileComp
+	})
+	_ = cmd.RegisterFlagCompletionFunc("group", cobra.FixedCompletions([]string{"ipv4", "ipv6"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// checkInterfaces refuses a name that no interface of this machine has.
+func checkInterfaces(names []string) error {
+	for _, name := range names {
+		if _, err := net.InterfaceByName(name); err != nil {
+			return usageError{fmt.Errorf("there is no interface %q here; there are: %s", name, strings.Join(interfaces(), ", "))}
+		}
+	}
+	return nil
+}
+
+// interfaces returns the names of those of this machine.
+func interfaces() []string {
+	all, _ := net.Interfaces()
+	names := make([]string, len(all))
+	for i, nic := range all {
+		names[i] = nic.Name
+	}
+	return names
 }
 
 func parseGroup(s string) (netip.Addr, error) {
@@ -86,24 +120,4 @@ func parseTarget(s string) (netip.AddrPort, error) {
 		return a, usageError{fmt.Errorf("target %q is not an IP address with or without a port", s)}
 	}
 	return a, nil
-}
-
-// beaconJSON runs a beacon that prints its events.
-func beaconJSON(ctx context.Context, cfg beacon.Config) error {
-	journal := udpkit.NewJournal(panel.Output(ctx, cfg.MaxRuntime, os.Stdout))
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var failure error
-	cfg.OnEvent = func(e beacon.Event) {
-		if err := journal.Write(e); err != nil {
-			failure = err
-			cancel(err)
-		}
-	}
-	b, err := beacon.New(cfg)
-	if err != nil {
-		return err
-	}
-	err = b.Run(ctx)
-	return errors.Join(err, failure, b.Close())
 }

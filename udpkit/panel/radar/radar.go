@@ -11,6 +11,7 @@ package radar
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 )
 
 const (
@@ -40,6 +43,18 @@ func Show(ctx context.Context, cfg beacon.Config) error {
 	}
 	return Text(ctx, cfg, os.Stdout)
 }
+
+// JSON is Show with each event as a line of JSON.
+func JSON(ctx context.Context, cfg beacon.Config, out io.Writer) error {
+	lines := jsonLines{console.NewJSON(console.NewOutput(ctx, cfg.MaxRuntime, out))}
+	return run(ctx, cfg, func() screen { return lines })
+}
+
+type jsonLines struct{ *console.JSON }
+
+func (j jsonLines) event(e beacon.Event, _ picture) error { return j.Event(e) }
+func (jsonLines) tick(picture) error                      { return nil }
+func (jsonLines) end(picture) error                       { return nil }
 
 // screen is what a table is shown on. Calls are not concurrent; end is the last.
 type screen interface {
@@ -62,37 +77,25 @@ type picture struct {
 // run runs a beacon and shows it on a screen, which is made once the beacon's
 // socket is open.
 func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error {
-	caller, cancel := ctx, context.CancelFunc(nil)
-	ctx, cancel = context.WithCancel(ctx)
-	defer cancel()
+	st, running := stage.New(ctx)
+	defer st.End()
 	var (
-		mu      sync.Mutex
-		b       *beacon.Beacon
-		s       screen
-		pic     picture
-		failure error
+		mu  sync.Mutex
+		b   *beacon.Beacon
+		s   screen
+		pic picture
 	)
-	// show draws with mu held; the first failure to do so ends the beacon.
-	show := func(draw func(picture) error) {
+	// show draws with mu held.
+	show := func(draw func(picture) error) error {
 		pic.Now, pic.Peers, pic.Stats = time.Now(), b.Peers(), b.Stats()
-		// The screen may draw it later: what it refers to is replaced, never changed.
-		if err := draw(pic); err != nil && failure == nil {
-			failure = err
-			cancel()
-		}
+		return draw(pic) // the screen may draw it later: what it refers to is replaced, never changed
 	}
-	callers := cfg.OnEvent
-	cfg.OnEvent = func(e beacon.Event) {
+	cfg.OnEvent = stage.Chain(st, func(e beacon.Event) error {
 		mu.Lock()
+		defer mu.Unlock()
 		pic.note(e)
-		if _, last := e.(beacon.Stats); !last {
-			show(func(p picture) error { return s.event(e, p) })
-		}
-		mu.Unlock()
-		if callers != nil {
-			callers(e)
-		}
-	}
+		return show(func(p picture) error { return s.event(e, p) })
+	}, cfg.OnEvent)
 	b, err := beacon.New(cfg)
 	if err != nil {
 		return err
@@ -104,30 +107,25 @@ func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error 
 		defer ticker.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-running.Done():
 				return
 			case <-ticker.C:
 				mu.Lock()
-				show(s.tick)
+				st.Fail(show(s.tick))
 				mu.Unlock()
 			}
 		}
 	})
-	err = b.Run(ctx)
-	cancel()
-	ticks.Wait()
-	switch {
-	case err != nil:
-		pic.Ended = err.Error()
-	case failure != nil:
-		pic.Ended = "by a failure to show"
-	case errors.Is(caller.Err(), context.Canceled):
-		pic.Ended = "interrupted"
-	default:
-		pic.Ended = "time is up"
+	err = b.Run(running)
+	why := ""
+	if err != nil {
+		why = err.Error()
 	}
-	show(s.end)
-	return errors.Join(err, failure, b.Close())
+	why = st.Close(why)
+	ticks.Wait()
+	pic.Ended = why
+	st.Fail(show(s.end))
+	return errors.Join(err, st.Failure(), b.Close())
 }
 
 // note keeps what an event says.

@@ -61,6 +61,9 @@ func (t *text) shared() bool {
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
+	if _, last := e.(beacon.Stats); last {
+		return nil // end shows it
+	}
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
