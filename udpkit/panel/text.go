@@ -2,7 +2,6 @@ package panel
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +15,7 @@ var frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧",
 
 // text shows one line an event, and on a terminal a waiting indicator below.
 type text struct {
-	*console.Screen
+	console.Display
 	ended func() string
 
 	mu       sync.Mutex
@@ -24,16 +23,12 @@ type text struct {
 	frame    int
 }
 
-func newText(out io.Writer, ended func() string) *text {
-	return &text{Screen: console.NewScreen(out), ended: ended}
-}
-
 // state is a state in its colour, padded to the longest of the default ones.
 func (t *text) state(s udpkit.State) string {
 	color := map[udpkit.State]string{
 		udpkit.StateActive: console.Green, udpkit.StateStandby: console.Blue, udpkit.StateMaintenance: console.Yellow, udpkit.StateError: console.Red,
 	}[s]
-	return t.Paint(color, fmt.Sprintf("%-11s", Printable(string(s))))
+	return t.Paint(color, console.Pad(Printable(string(s)), 11))
 }
 
 func (t *text) event(e udpkit.Event) error {

@@ -87,27 +87,25 @@ func (s *session) start(v *view) (source console.Source, err error) {
 		out = os.Stdout
 	}
 	out = console.NewOutput(s.callers, s.opt.MaxRuntime, out)
-	if s.opt.In != nil {
-		source = console.NewReader(s.opt.In)
-	}
 	switch {
 	case box:
 		s.show = newPage(v)
-		if source == nil && !s.opt.Headless && v.writer != nil {
+		if s.opt.In == nil && !s.opt.Headless && v.writer != nil {
 			source = console.NewInputBox("Write: ")
 		}
 	case s.opt.JSON:
 		s.show = newJSON(out)
 	default:
-		var editor *console.Editor
-		if v.writer != nil && s.opt.Say == nil {
-			editor, err = console.NewEditor(s.opt.In, out)
+		in := s.opt.In
+		if v.writer == nil || s.opt.Say != nil {
+			in = nil
 		}
-		if editor == nil {
-			s.show = newText(v, console.NewScreen(out))
-			break
-		}
-		s.restore, s.show, source = editor.Restore, newText(v, editor), editor
+		var show console.Display
+		show, source, s.restore, err = console.Open(in, out)
+		s.show = newText(v, show)
+	}
+	if source == nil && s.opt.In != nil {
+		source = console.NewReader(s.opt.In)
 	}
 	if s.opt.Say != nil {
 		list := console.List(s.opt.Say)

@@ -11,12 +11,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// printer takes lines: a screen, or an editor.
-type printer interface {
-	io.Writer
-	Print(lines string) error
-}
-
 // lines writes lines. Those of messages, gaps and new logs wait for flush: many come at
 // once, and what was not written whole is not delivered.
 type lines struct {
@@ -64,7 +58,7 @@ func (l *lines) flush() (safe int, err error) {
 
 // text shows a line an event. What comes at once is shown at once.
 type text struct {
-	out    printer
+	out    console.Display
 	view   *view
 	person bool // somebody types, and wants to know what has become of it
 
@@ -73,7 +67,7 @@ type text struct {
 	recent []Sample // a server's, for its status
 }
 
-func newText(v *view, out printer) *text {
+func newText(v *view, out console.Display) *text {
 	_, person := out.(*console.Editor)
 	return &text{view: v, out: out, person: person, lines: lines{out: out}}
 }
@@ -98,8 +92,7 @@ func (t *text) wrote(uint64, string) {}
 
 // sample draws a server's status.
 func (t *text) sample(s Sample) error {
-	screen, ok := t.out.(*console.Screen)
-	if !ok || t.view.server == nil || !screen.HasStatus() {
+	if t.view.server == nil || !t.out.HasStatus() {
 		return nil
 	}
 	t.mu.Lock()
@@ -115,13 +108,13 @@ func (t *text) sample(s Sample) error {
 	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
 		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, number(s.Lags[0].Messages))
 	}
-	screen.Status("*", status)
+	t.out.Status("*", status)
 	return nil
 }
 
 func (t *text) end(why string) error {
-	if e, ok := t.out.(*console.Editor); ok {
-		e.SetPrompt("")
+	if err := t.out.Clear(); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
 	}
 	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, short(time.Since(t.view.begun)), t.summary()))
 }

@@ -121,9 +121,9 @@ func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error 
 	if err != nil {
 		why = err.Error()
 	}
-	why = st.Close(why)
+	st.Close()
 	ticks.Wait()
-	pic.Ended = why
+	pic.Ended = st.Why(why)
 	st.Fail(show(s.end))
 	return errors.Join(err, st.Failure(), b.Close())
 }

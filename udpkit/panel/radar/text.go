@@ -1,16 +1,14 @@
 package radar
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -101,37 +99,26 @@ func (t *text) tick(p picture) error {
 	}
 	// Each line is cleared on its own, since some terminals keep what is cleared at
 	// once. A line that went on in the next would upset the count: it is cut, and
-	// where characters are wider than one column, turning DECAWM off holds it.
+	// where the terminal has wider characters than we know, turning DECAWM off holds it.
 	screen.WriteString("\x1b[?7l")
 	for line := range strings.Lines(table) {
-		screen.WriteString("\x1b[2K" + cut(strings.TrimSuffix(line, "\n"), width) + "\n")
+		screen.WriteString("\x1b[2K" + console.Cut(strings.TrimSuffix(line, "\n"), width) + "\n")
 	}
 	screen.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = strings.Count(table, "\n")
 	return t.write(screen.String())
 }
 
-// cut shortens text to so many characters.
-func cut(text string, length int) string {
-	if utf8.RuneCountInString(text) <= length {
-		return text
-	}
-	return string([]rune(text)[:length-1]) + "…"
-}
-
 // table returns the peers and the last changes in at most so many lines.
 func (t *text) table(p picture, lines int) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nNAME\tADDRESS\tID\tHERE FOR\tHEARD\tLAST HEARD\n")
+	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
 	for _, peer := range p.Peers {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%s ago\n", cut(name(peer), nameColumns), peer.Addr.Addr(), id(peer),
-			ago(p.Now, peer.FirstSeen), peer.Heard, ago(p.Now, peer.LastSeen))
+		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
+			ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), ago(p.Now, peer.LastSeen) + " ago"})
 	}
 	if len(p.Peers) == 0 {
-		fmt.Fprintln(w, "Nobody yet.")
+		peers = append(peers, []string{"Nobody yet."})
 	}
-	_ = w.Flush() // to a buffer
 	var tail []string
 	for _, f := range p.Failures {
 		tail = append(tail, "error: "+failureText(f))
@@ -139,8 +126,7 @@ func (t *text) table(p picture, lines int) string {
 	for _, c := range p.Changes {
 		tail = append(tail, clock(c.At)+"  "+changeText(c))
 	}
-	rows := strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n")
-	rows[len(rows)-1] += "\n"
+	rows := slices.Collect(strings.Lines("\n" + console.Table(peers)))
 	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
 	if len(tail) > 0 {
 		rows = append(rows, "\n"+strings.Join(tail, "\n")+"\n")

@@ -127,32 +127,29 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 		out = os.Stdout
 	}
 	out = console.NewOutput(ctx, 0, out)
+	var source console.Source
 	restore := func() error { return nil }
 	switch {
 	case box:
 		s.show, s.echo = newPage(v), s.client
 		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
-			go s.lines(ctx, console.NewInputBox("Say: "))
+			source = console.NewInputBox("Say: ")
 		}
 	case opt.JSON:
 		s.show = jsonLines{console.NewJSON(out)}
 	default:
-		e, err := console.NewEditor(opt.In, out)
-		if err != nil {
+		var show console.Display
+		if show, source, restore, err = console.Open(opt.In, out); err != nil {
 			return nil, err
 		}
-		if e != nil {
-			restore = e.Restore
-			s.show = &text{out: e, summary: v.summary}
-			go s.lines(ctx, e)
-			opt.In = nil
-		} else {
-			s.show = &text{out: out, summary: v.summary}
-		}
+		s.show = &text{show, v.summary}
 	}
-	if opt.In != nil {
+	if source == nil && opt.In != nil {
+		source = console.NewReader(opt.In)
+	}
+	if source != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-		go s.lines(ctx, console.NewReader(opt.In))
+		go s.lines(ctx, source)
 	}
 	return func(err error) error {
 		s.mu.Lock()

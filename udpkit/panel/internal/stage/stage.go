@@ -15,6 +15,7 @@ type Stage struct {
 
 	mu     sync.Mutex
 	err    error // the first failure
+	left   bool
 	closed bool
 }
 
@@ -70,20 +71,33 @@ func (s *Stage) Failure() error {
 // End ends the role.
 func (s *Stage) End() { s.cancel() }
 
-// Close ends the role and the stage: after it nothing is shown but by who has closed it. It
-// returns in a few words why the role has ended: by a failure, or as otherwise says, or
+// Leave ends the role as an interrupt does: a person has left.
+func (s *Stage) Leave() {
+	s.mu.Lock()
+	s.left = true
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// Close ends the role and the stage: after it nothing is shown but by who has closed it.
+func (s *Stage) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// Why says in a few words why the role has ended: by a failure, or as otherwise says, or
 // else because of its context.
-func (s *Stage) Close(otherwise string) (why string) {
+func (s *Stage) Why(otherwise string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
-	s.cancel()
 	switch {
 	case s.err != nil:
 		return "by a failure to show or to write"
 	case otherwise != "":
 		return otherwise
-	case errors.Is(s.callers.Err(), context.Canceled):
+	case s.left || errors.Is(s.callers.Err(), context.Canceled):
 		return "interrupted"
 	}
 	return "time is up"
