@@ -81,7 +81,8 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
 		go func() {
 			if hand.lines(s.ctx, s.lines) != nil && !s.lines.Patient() {
-				s.Leave()
+				s.Because("interrupted")
+				s.End()
 			}
 		}()
 	}
@@ -215,7 +216,7 @@ func (s *session) ticks() {
 
 // ending says in a few words why the role has ended.
 func (s *session) ending(count, limit uint64) string {
-	why := ""
+	why := "time is up"
 	if limit > 0 && count >= limit {
 		why = "after " + plural(count, "message")
 	}

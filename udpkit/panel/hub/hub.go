@@ -186,7 +186,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	go func() {
 		err := reader.Run(readerContext)
 		if err != nil {
-			s.cancel()
+			s.End()
 		}
 		read <- err
 	}()

@@ -128,10 +128,10 @@ func (p *pen) lines(source console.Source) error {
 		}
 		if err != nil {
 			text := strings.TrimPrefix(err.Error(), relay.ErrConfig.Error()+": ")
-			p.unlessEnded(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
+			p.Show(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
 			continue
 		}
-		p.unlessEnded(func() error { p.show.wrote(message, line); return nil })
+		p.Show(func() error { p.show.wrote(message, line); return nil })
 		if p.writer.Send(p.ctx, line) != nil {
 			return nil // ctx has ended, or Run, whose error is known
 		}
