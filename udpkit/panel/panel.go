@@ -11,6 +11,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 	"github.com/janpfeifer/gonb/gonbui"
 )
@@ -218,7 +219,7 @@ func (s *session) ticks() {
 func (s *session) ending(count, limit uint64) string {
 	why := "time is up"
 	if limit > 0 && count >= limit {
-		why = "after " + plural(count, "message")
+		why = "after " + format.Plural(count, "message")
 	}
 	return s.Why(why)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -89,10 +90,10 @@ func (p *pen) missing(patient bool) error {
 	p.closed = true
 	var what []string
 	if n := p.taken - min(p.taken, p.writer.Stats().Stored); n > 0 {
-		what = append(what, fmt.Sprintf("%d of %s not known to be stored", n, plural(p.taken+p.refused, "line")))
+		what = append(what, fmt.Sprintf("%d of %s not known to be stored", n, format.Plural(p.taken+p.refused, "line")))
 	}
 	if p.refused > 0 && patient {
-		what = append(what, fmt.Sprintf("%d of %s refused", p.refused, plural(p.taken+p.refused, "line")))
+		what = append(what, fmt.Sprintf("%d of %s refused", p.refused, format.Plural(p.taken+p.refused, "line")))
 	}
 	if len(what) == 0 {
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // Text is Show with text: on a terminal the table in place, elsewhere a line for
@@ -67,13 +68,13 @@ func (t *text) event(e beacon.Event, p picture) error {
 	case beacon.StartEvent:
 		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
 	case beacon.PeerEvent:
-		line = clock(e.At) + "  " + changeText(e)
+		line = format.Millis(e.At) + "  " + changeText(e)
 	case beacon.ErrorEvent:
 		label := "error"
 		if e.Ended {
 			label = "recovered"
 		}
-		line = fmt.Sprintf("%s  %-9s %s", clock(e.At), label, failureText(e))
+		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
 	}
 	if t.shared() {
 		return t.write(line + "\n")
@@ -124,7 +125,7 @@ func (t *text) table(p picture, lines int) string {
 		tail = append(tail, "error: "+failureText(f))
 	}
 	for _, c := range p.Changes {
-		tail = append(tail, clock(c.At)+"  "+changeText(c))
+		tail = append(tail, format.Millis(c.At)+"  "+changeText(c))
 	}
 	rows := slices.Collect(strings.Lines("\n" + console.Table(peers)))
 	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
@@ -142,7 +143,7 @@ func (t *text) end(p picture) error {
 	}
 	s := p.Stats
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, short(s.Runtime))
+	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, format.Short(s.Runtime))
 	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
 	if s.ReadErrors > 0 {
 		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
@@ -192,8 +193,6 @@ func failureText(e beacon.ErrorEvent) string {
 	return text
 }
 
-func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
-
 // ago returns how long ago something was, with a tenth of a second below a minute.
 func ago(now, then time.Time) string {
 	d := max(0, now.Sub(then))
@@ -202,5 +201,3 @@ func ago(now, then time.Time) string {
 	}
 	return d.Truncate(time.Second).String()
 }
-
-func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // text shows a line an event.
@@ -16,15 +17,17 @@ type text struct {
 
 func (t *text) event(e chat.Event) error {
 	if line := describe(e); line != "" {
-		return t.Print(clock(when(e)) + "  " + line)
+		return t.Print(format.Clock(when(e)) + "  " + line)
 	}
 	return nil
 }
 
 func (t *text) said(line string) error {
-	return t.Print(clock(time.Now()) + "  you: " + chat.Clean(line))
+	return t.Print(format.Clock(time.Now()) + "  you: " + chat.Clean(line))
 }
-func (t *text) note(line string) error { return t.Print(clock(time.Now()) + "  " + chat.Clean(line)) }
+func (t *text) note(line string) error {
+	return t.Print(format.Clock(time.Now()) + "  " + chat.Clean(line))
+}
 
 func (t *text) end(why string) error {
 	if err := t.Clear(); err != nil {
@@ -85,14 +88,4 @@ func when(e chat.Event) time.Time {
 		return e.At
 	}
 	return time.Now()
-}
-
-// clock returns the time of the day, as it is here.
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
-
-func plural[N int | uint64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
