@@ -6,7 +6,7 @@ import (
 	"iter"
 	"net"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // blocking is the baseline: ask for the next datagram, wait until it is there, handle it, ask again. Nothing else can
@@ -62,7 +62,7 @@ func Datagrams(ctx context.Context, conn *net.UDPConn) iter.Seq2[Datagram, error
 	return func(yield func(Datagram, error) bool) {
 		cfg, _ := ReceiverConfig{}.withDefaults() // the zero value is valid
 		// One at a time: whoever breaks out finds the rest in the socket.
-		reader, err := batch.New(conn, batch.Config{Size: cfg.BufferSize, Single: true})
+		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: cfg.BufferSize, Single: true})
 		if err != nil {
 			yield(Datagram{}, fmt.Errorf("receive: %w", err))
 			return

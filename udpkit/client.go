@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // maxServers bounds the server runs that duplicates and gaps are kept for; the
@@ -141,8 +141,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	c.conn, err = sock.ListenUDP(ctx, cfg.Listen, sock.Options{Reuse: true, ReadBuffer: ReadBufferSize})
-	if sock.AddrInUse(err) {
+	c.conn, err = udp.Listen(ctx, cfg.Listen, udp.Options{Reuse: true, ReadBuffer: ReadBufferSize})
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
@@ -153,7 +153,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Listen.Addr().Is6() {
 		own = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	c.ackConn, err = sock.ListenUDP(ctx, own, sock.Options{NoBroadcast: true})
+	c.ackConn, err = udp.Listen(ctx, own, udp.Options{NoBroadcast: true})
 	if err != nil {
 		c.conn.Close()
 		return nil, fmt.Errorf("the client cannot open a socket for acknowledgements: %w", err)
@@ -449,7 +449,7 @@ func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) error {
 // sendAck sends, with mu held. It returns an error only if the one before was
 // sent.
 func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
-	if err = sock.CheckPeer(to); err != nil {
+	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
 	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
 		_, err = c.ack(c.ackBuf, to)

@@ -86,11 +86,12 @@ type TimeoutEvent struct {
 // ErrorEvent says that something failed and the work goes on. A failure that
 // repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
-	Err   error          `json:"-"`
-	Text  string         `json:"error"`
-	Peer  netip.AddrPort `json:"peer,omitzero"`       // the address it concerns
-	Ended bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
-	At    time.Time      `json:"at"`
+	Err       error          `json:"-"`
+	Text      string         `json:"error"`
+	Peer      netip.AddrPort `json:"peer,omitzero"`       // the address it concerns
+	Interface string         `json:"interface,omitempty"` // and the interface, of a broadcast
+	Ended     bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
+	At        time.Time      `json:"at"`
 }
 
 func (StartEvent) Kind() string    { return "start" }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 func TestForgedSources(t *testing.T) { testenv.InNamespace(t, "TestForgedSourcesInside") }
@@ -23,7 +23,7 @@ func TestForgedSourcesInside(t *testing.T) {
 	forge := testenv.Forge(t)
 	const port = 5000
 	everywhere := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-	victim, err := sock.ListenUDP(context.Background(), everywhere, sock.Options{})
+	victim, err := udp.Listen(context.Background(), everywhere, udp.Options{})
 	require.NoError(t, err)
 	defer victim.Close()
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // The status as our server sends it, and as Python's json.dumps writes the original one.
@@ -319,12 +321,12 @@ func BenchmarkAck(b *testing.B) {
 // writes one after the other.
 func BenchmarkFanOut(b *testing.B) {
 	for _, count := range []int{1, 16, 64} {
-		var targets []netip.AddrPort
+		var targets []udp.Target
 		for range count {
 			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 			require.NoError(b, err)
 			defer conn.Close()
-			targets = append(targets, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+			targets = append(targets, udp.Target{Path: udp.Path{To: conn.LocalAddr().(*net.UDPAddr).AddrPort()}})
 		}
 		batched, err := NewServer(ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
 		require.NoError(b, err)

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // Defaults and limits of [ReceiverConfig].
@@ -232,7 +232,7 @@ type receiver struct {
 
 	// The last socket, and what was read ahead from it.
 	conn          *net.UDPConn
-	reader        *batch.Reader
+	reader        *udp.Reader
 	counted       uint32 // kernel drops of this socket that are in kernelDropped
 	kernelDropped uint64
 }
@@ -273,7 +273,7 @@ func (r *receiver) Receive(ctx context.Context, conn *net.UDPConn, handle Handle
 	return r.loop(&session{ctx: ctx, conn: conn, cfg: r.cfg, handle: handle, reader: reader, dropped: &r.dropped})
 }
 
-func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*batch.Reader, error) {
+func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*udp.Reader, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -283,7 +283,7 @@ func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*ba
 		return nil, ErrReceiverBusy
 	}
 	if conn != r.conn {
-		reader, err := batch.New(conn, batch.Config{
+		reader, err := udp.NewReader(conn, udp.ReaderConfig{
 			Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Timestamps: r.cfg.Timestamps,
 		})
 		if err != nil {
@@ -338,14 +338,14 @@ type session struct {
 	conn     *net.UDPConn
 	cfg      ReceiverConfig
 	handle   Handler
-	reader   *batch.Reader
+	reader   *udp.Reader
 	dropped  *atomic.Uint64
-	failures batch.Failures // of the goroutine that reads
+	failures udp.Failures // of the goroutine that reads
 }
 
 // errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
 // Python.
-var errWouldBlock = batch.ErrWouldBlock
+var errWouldBlock = udp.ErrWouldBlock
 
 // next returns the next datagram, valid until the next call. The reader may have it already, as it reads several at
 // once where the system can. If not it waits for one, or without wait returns errWouldBlock.

@@ -5,15 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultInterval is the time between two messages.
@@ -36,8 +36,12 @@ type ServerConfig struct {
 	// Interval is the time between two messages, at least 1 ms. Default
 	// DefaultInterval.
 	Interval time.Duration
-	// Targets says where the messages go. Default automatic.
+	// Targets says where the messages go. Default automatic. Targets of another
+	// family (IPv4 or IPv6) than Listen are refused.
 	Targets Targets
+	// Interfaces are the names of those that automatic targets and 255.255.255.255
+	// use; one that this machine has not is refused. Default all.
+	Interfaces []string
 	// States are the states that the server cycles through, one a message.
 	// Default DefaultStates.
 	States []State
@@ -70,6 +74,12 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.Interval < time.Millisecond {
 		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
 	}
+	if err := c.Targets.checkFamily(c.Listen.Addr()); err != nil {
+		return c, err
+	}
+	if c.Interfaces = slices.Clone(c.Interfaces); len(c.Interfaces) > 0 && !c.Targets.byInterface() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets and 255.255.255.255, not for the targets %v", ErrConfig, c.Targets)
+	}
 	if len(c.States) == 0 {
 		c.States = DefaultStates()
 	}
@@ -92,8 +102,10 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 type Server struct {
 	cfg   ServerConfig
 	conn  *net.UDPConn
-	write func([]byte, []netip.AddrPort, func(netip.AddrPort, error)) // sends one datagram to each, and reports each
+	write func([]byte, []udp.Target, func(udp.Target, error)) // sends one datagram to each, and reports each
 	epoch Epoch
+	// scanner is for the goroutine of Run.
+	scanner udp.Scanner
 
 	life   service.Life
 	events *service.Events[Event]
@@ -106,7 +118,7 @@ type Server struct {
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
-	failing service.Failures[netip.AddrPort] // by target, and to find targets
+	failing service.Failures[udp.Target] // by target; the zero target: to find any
 	summary ServerSummary
 	rtt     samples
 	acks    Receiver // nil before Run
@@ -119,11 +131,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: ReadBufferSize})
+	if err := udp.CheckInterfaces(cfg.Interfaces); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: ReadBufferSize})
 	if err != nil {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil { // cannot be, the socket is open
 		conn.Close()
 		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)
@@ -131,11 +146,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := newServer(cfg, nil)
 	s.conn = conn
 	s.summary.ReadBuffer = grantedReadBuffer(conn)
-	s.write = func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+	s.write = func(b []byte, targets []udp.Target, done func(udp.Target, error)) {
 		for _, to := range targets {
-			writer.Add(b, to)
+			writer.Add(b, to.Path)
 		}
-		writer.Flush(done)
+		writer.Flush(func(_ udp.Path, err error) { // in the same order
+			done(targets[0], err)
+			targets = targets[1:]
+		})
 	}
 	return s, nil
 }
@@ -144,16 +162,17 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
 	return &Server{
 		cfg: cfg,
-		write: func(b []byte, targets []netip.AddrPort, done func(netip.AddrPort, error)) {
+		write: func(b []byte, targets []udp.Target, done func(udp.Target, error)) {
 			for _, to := range targets {
-				_, err := write(b, to)
+				_, err := write(b, to.To)
 				done(to, err)
 			}
 		},
 		epoch:   NewEpoch(),
+		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
 		nextID:  1,
-		failing: make(service.Failures[netip.AddrPort]),
+		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
 	}
 }
@@ -211,9 +230,9 @@ func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	targets, _ := s.cfg.Targets.Resolve(s.cfg.Port) // an error is reported with the first message
+	targets, _ := s.cfg.Targets.now(s.cfg.Port, &s.scanner) // an error is reported with the first message
 	s.events.Begin(StartEvent{
-		At: began, Listen: s.Addr(), Targets: targets, Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+		At: began, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
 	})
 
 	var (
@@ -238,14 +257,15 @@ func (s *Server) broadcast(ctx context.Context) {
 	ticker := time.NewTicker(s.cfg.Interval)
 	defer ticker.Stop()
 	var (
-		targets  []netip.AddrPort
+		targets  []udp.Target
 		resolved time.Time
 		buf      []byte
 	)
 	for n := uint64(1); ; n++ {
 		if now := time.Now(); resolved.IsZero() || now.Sub(resolved) >= targetsFor {
-			list, err := s.cfg.Targets.Resolve(s.cfg.Port)
-			s.report(netip.AddrPort{}, err)
+			list, err := s.cfg.Targets.now(s.cfg.Port, &s.scanner)
+			s.report(udp.Target{}, err)
+			s.forget(list)
 			targets, resolved = list, now
 		}
 		buf = s.send(buf[:0], targets)
@@ -264,7 +284,7 @@ func (s *Server) broadcast(ctx context.Context) {
 }
 
 // send broadcasts one message. It returns buf for the next.
-func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
+func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
@@ -289,7 +309,7 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	if err != nil { // cannot be: state and interval were checked
 		event.Failed = len(targets)
 	} else {
-		s.write(buf, targets, func(to netip.AddrPort, err error) {
+		s.write(buf, targets, func(to udp.Target, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
@@ -302,9 +322,16 @@ func (s *Server) send(buf []byte, targets []netip.AddrPort) []byte {
 	return buf
 }
 
+// forget forgets the failures of what is no target any more.
+func (s *Server) forget(targets []udp.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.failing, func(t udp.Target, _ error) bool { return t != udp.Target{} && !slices.Contains(targets, t) })
+}
+
 // report notes whether sending to an address works, and emits an event when
 // that changes.
-func (s *Server) report(to netip.AddrPort, err error) {
+func (s *Server) report(to udp.Target, err error) {
 	s.mu.Lock()
 	if err != nil {
 		s.summary.SendErrors++
@@ -312,7 +339,7 @@ func (s *Server) report(to netip.AddrPort, err error) {
 	failure, over := s.failing.Note(to, err)
 	s.mu.Unlock()
 	if failure != nil {
-		s.events.Emit(ErrorEvent{Err: failure, Text: failure.Error(), Peer: to, Ended: over, At: time.Now()})
+		s.events.Emit(ErrorEvent{Err: failure, Text: failure.Error(), Peer: to.To, Interface: to.Name, Ended: over, At: time.Now()})
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 func testSession(t *testing.T) (*session, context.CancelFunc) {
@@ -24,7 +24,7 @@ func testSession(t *testing.T) (*session, context.CancelFunc) {
 	cfg, err := ReceiverConfig{BufferSize: 100}.withDefaults()
 	require.NoError(t, err)
 	conn := newSocket(t).UDPConn
-	reader, err := batch.New(conn, batch.Config{Size: cfg.BufferSize})
+	reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: cfg.BufferSize})
 	require.NoError(t, err)
 	return &session{ctx: ctx, conn: conn, cfg: cfg, handle: func(Datagram) {}, reader: reader, dropped: new(atomic.Uint64)}, cancel
 }

@@ -239,7 +239,7 @@ func TestMissedNeverWraps(t *testing.T) {
 			client.handle(Datagram{Payload: b, Received: time.Now()})
 		}
 	}
-	assert.EqualValues(t, MaxMessageID, client.Stats().Missed)
+	assert.EqualValues(t, uint64(MaxMessageID), client.Stats().Missed)
 	assert.EqualValues(t, 5000, client.Stats().Gaps)
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // ReadBufferSize is the receive buffer in bytes that a Client and a Server ask the
@@ -17,7 +17,7 @@ const ReadBufferSize = 4 << 20
 
 // grantedReadBuffer returns 0 if the system does not tell.
 func grantedReadBuffer(conn *net.UDPConn) int {
-	size, err := sock.ReadBuffer(conn)
+	size, err := udp.ReadBuffer(conn)
 	if err != nil {
 		return 0
 	}

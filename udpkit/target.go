@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultPort is the UDP port that clients listen on.
@@ -29,7 +29,9 @@ type Targets struct {
 }
 
 // LimitedTargets is the limited broadcast address 255.255.255.255 (RFC 919): the
-// simple variant. It leaves by the interface of the default route only.
+// simple variant. A server sends it by each IPv4 interface that is up and can
+// broadcast; where the system cannot be told by which (systems other than Linux,
+// macOS and Windows), it leaves by that of the default route.
 func LimitedTargets() Targets { return ListTargets(netip.AddrPortFrom(limitedBroadcast, 0)) }
 
 // ListTargets is a fixed list, of broadcast or unicast addresses. A port of 0
@@ -90,15 +92,12 @@ func (t Targets) String() string {
 // address has none. For automatic targets it asks the system for its interfaces.
 // An error wraps ErrNoTarget.
 func (t Targets) Resolve(port uint16) ([]netip.AddrPort, error) {
-	list := t.list
-	if len(list) == 0 {
-		var err error
-		if list, err = broadcastAddrs(); err != nil {
-			return nil, err
-		}
+	if len(t.list) == 0 {
+		targets, err := t.now(port, &udp.Scanner{})
+		return addresses(targets), err
 	}
-	addrs := make([]netip.AddrPort, 0, len(list))
-	for _, a := range list {
+	addrs := make([]netip.AddrPort, 0, len(t.list))
+	for _, a := range t.list {
 		if a.Port() == 0 {
 			a = netip.AddrPortFrom(a.Addr(), port)
 		}
@@ -109,18 +108,71 @@ func (t Targets) Resolve(port uint16) ([]netip.AddrPort, error) {
 	return addrs, nil
 }
 
-// broadcastAddrs lists the broadcast addresses of the interfaces that are up.
-func broadcastAddrs() ([]netip.AddrPort, error) {
-	interfaces, err := nics.Up()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoTarget, err)
+// addresses returns the addresses of targets, each once.
+func addresses(targets []udp.Target) (addrs []netip.AddrPort) {
+	for _, t := range targets {
+		if !slices.Contains(addrs, t.To) {
+			addrs = append(addrs, t.To)
+		}
 	}
-	var list []netip.AddrPort
-	for _, a := range nics.Broadcasts(interfaces) {
-		list = append(list, netip.AddrPortFrom(a, 0))
+	return addrs
+}
+
+// now returns where to send to now, each once: a broadcast address that comes from
+// the interfaces by each of them, the limited one too. An error wraps ErrNoTarget.
+func (t Targets) now(port uint16, scanner *udp.Scanner) (targets []udp.Target, err error) {
+	add := func(list ...udp.Target) {
+		for _, to := range list {
+			if !slices.Contains(targets, to) {
+				targets = append(targets, to)
+			}
+		}
 	}
-	if len(list) == 0 {
+	if len(t.list) == 0 {
+		interfaces, err := scanner.Up()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoTarget, err)
+		}
+		add(udp.Broadcasts(interfaces, port)...)
+	}
+	for _, a := range t.list {
+		if a.Port() == 0 {
+			a = netip.AddrPortFrom(a.Addr(), port)
+		}
+		if a.Addr() != limitedBroadcast {
+			add(udp.Target{Path: udp.Path{To: a}})
+			continue
+		}
+		interfaces, err := scanner.Up()
+		if err != nil {
+			return targets, fmt.Errorf("%w: %w", ErrNoTarget, err)
+		}
+		add(udp.Limited(interfaces, a.Port())...)
+	}
+	if len(targets) == 0 {
 		return nil, fmt.Errorf("%w: no IPv4 interface is up", ErrNoTarget)
 	}
-	return list, nil
+	return targets, nil
+}
+
+// checkFamily returns an error if a socket on a local address cannot send to one of
+// the targets.
+func (t Targets) checkFamily(local netip.Addr) error {
+	if local == netip.IPv6Unspecified() {
+		return nil // it is for both
+	}
+	if len(t.list) == 0 && local.Unmap().Is6() {
+		return fmt.Errorf("%w: automatic targets are IPv4, and the server sends from %v; name targets", ErrConfig, local)
+	}
+	for _, a := range t.list {
+		if a.Addr().Unmap().Is6() != local.Unmap().Is6() {
+			return fmt.Errorf("%w: the target %v cannot be sent to from %v: the one is IPv6, the other IPv4", ErrConfig, a.Addr(), local)
+		}
+	}
+	return nil
+}
+
+// byInterface reports whether the interfaces decide where to send to.
+func (t Targets) byInterface() bool {
+	return !slices.ContainsFunc(t.list, func(a netip.AddrPort) bool { return a.Addr() != limitedBroadcast })
 }

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // Defaults of Config.
@@ -51,8 +51,10 @@ type Config struct {
 	// 127.255.255.255, which reaches the beacons on this machine without any
 	// network.
 	Targets []netip.AddrPort
-	// Interfaces are the names of those that automatic targets and Group use.
-	// Default all.
+	// Interfaces are the names of those that automatic targets, 255.255.255.255 and
+	// Group use: each HELLO goes out by each of them, where the system can be told by
+	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine has
+	// not is refused. Default all.
 	Interfaces []string
 	// Interval is the time between two HELLOs, at least 1 ms. Default
 	// DefaultInterval.
@@ -101,8 +103,9 @@ func (c Config) withDefaults(id ID) (Config, error) {
 			return c, fmt.Errorf("%w: the target %v is not of the same family (IPv4 or IPv6) as the others", ErrConfig, a)
 		}
 	}
-	if len(c.Interfaces) > 0 && len(c.Targets) > 0 && !c.Group.IsValid() {
-		return c, fmt.Errorf("%w: interfaces are for automatic targets and for a group, not for a list of targets", ErrConfig)
+	listed := slices.ContainsFunc(c.Targets, func(t netip.AddrPort) bool { return t.Addr() != limitedBroadcast })
+	if len(c.Interfaces) > 0 && listed && !c.Group.IsValid() {
+		return c, fmt.Errorf("%w: interfaces are for automatic targets, 255.255.255.255 and a group, not for a list of targets", ErrConfig)
 	}
 	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	if c.Interval < time.Millisecond {
@@ -125,7 +128,7 @@ type Beacon struct {
 	cfg      Config
 	id       ID
 	network  *network // nil in a simulation
-	reader   *batch.Reader
+	reader   *udp.Reader
 	announce func([]byte) []failure // sends to each target
 	life     service.Life
 	events   *service.Events[Event]
@@ -146,11 +149,14 @@ func New(cfg Config) (*Beacon, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := udp.CheckInterfaces(cfg.Interfaces); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	n, err := openNetwork(cfg)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := batch.New(n.recv, batch.Config{Size: MaxSize})
+	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize})
 	if err != nil { // cannot be, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
@@ -264,7 +270,7 @@ func (b *Beacon) say(h Hello) {
 		}
 		if err, over := b.failing.Note(r.target, r.err); err != nil {
 			b.events.Emit(ErrorEvent{
-				Err: err, Text: err.Error(), Target: r.target.to, Interface: r.target.name, Ended: over, At: now,
+				Err: err, Text: err.Error(), Target: r.target.To, Interface: r.target.Name, Ended: over, At: now,
 			})
 		}
 	}
@@ -278,14 +284,14 @@ func (b *Beacon) receive(ctx context.Context) error {
 	return b.readAll(ctx, b.reader)
 }
 
-// reader is where datagrams come from: batch.Reader, or a test's.
+// reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
-	Next() *batch.Datagram
+	Next() *udp.Datagram
 	Read(wait bool) error
 }
 
 func (b *Beacon) readAll(ctx context.Context, from reader) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	var failing service.Failure
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {

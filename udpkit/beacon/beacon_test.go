@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
@@ -26,7 +26,7 @@ var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
 func sharedPort() uint16 {
 	reserved.Lock()
 	defer reserved.Unlock()
-	conn, err := sock.ListenUDP(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), sock.Options{Reuse: true})
+	conn, err := udp.Listen(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
 	if err != nil {
 		panic(err)
 	}
@@ -356,11 +356,19 @@ func TestGroup4(t *testing.T) {
 	wait(t, bobLog, change(beacon.Left, "ann"))
 }
 
-// TestNoTarget: a beacon without an interface says so, and goes on listening.
+// TestNoTarget: a beacon without an interface says so, and goes on listening. An interface that does not exist is a
+// mistake.
 func TestNoTarget(t *testing.T) {
+	_, err := beacon.New(beacon.Config{Port: sharedPort(), Interfaces: []string{"no such card"}})
+	require.ErrorIs(t, err, beacon.ErrConfig)
+	require.ErrorContains(t, err, `no network interface "no such card": choose among `)
+
+	if !alone(t) {
+		return
+	}
 	for _, group := range []netip.Addr{{}, beacon.DefaultGroup4} {
 		port, l := sharedPort(), newLog()
-		b, err := beacon.New(beacon.Config{Port: port, Group: group, Interfaces: []string{"no such card"}, OnEvent: l.add})
+		b, err := beacon.New(beacon.Config{Port: port, Group: group, Interfaces: []string{"spare"}, OnEvent: l.add})
 		require.NoError(t, err)
 		defer b.Close()
 		ctx, stop := context.WithCancel(t.Context())

@@ -49,7 +49,7 @@ type ErrorEvent struct {
 	Err       error          `json:"-"`
 	Text      string         `json:"error"`
 	Target    netip.AddrPort `json:"target,omitzero"`     // the address it concerns; none if it is about receiving
-	Interface string         `json:"interface,omitempty"` // and the interface, for multicast
+	Interface string         `json:"interface,omitempty"` // and the interface, of a broadcast or multicast
 	Ended     bool           `json:"recovered,omitempty"` // it works again; Err is the failure that is over
 	At        time.Time      `json:"at"`
 }

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/nics"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -33,18 +32,15 @@ type network struct {
 	recv, send *net.UDPConn
 	multicast  multicaster // nil without a group
 
+	scanner  udp.Scanner
 	looked   time.Time    // when the interfaces were looked at last, and what was found:
 	targets  []target     // where to send to,
 	problems []failure    // what hinders,
 	joined   map[int]bool // and where the group is joined, by the interface's index
 }
 
-// target is where one datagram goes.
-type target struct {
-	to    netip.AddrPort
-	index int    // by which interface, for multicast; else 0
-	name  string // the interface's
-}
+// target is where one datagram goes, and by which interface.
+type target = udp.Target
 
 // failure says what is wrong with a target; a nil error, that it works. The zero
 // target stands for there being any.
@@ -67,19 +63,19 @@ func openNetwork(cfg Config) (_ *network, err error) {
 	if cfg.ipv6() {
 		wildcard = netip.IPv6Unspecified()
 	}
-	n := &network{cfg: cfg}
+	n := &network{cfg: cfg, scanner: udp.Scanner{Names: cfg.Interfaces}}
 	defer func() {
 		if err != nil {
 			_ = n.close()
 		}
 	}()
-	n.recv, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), sock.Options{Reuse: true, ReadBuffer: readBuffer})
-	if sock.AddrInUse(err) {
+	n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
+	if udp.AddrInUse(err) {
 		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end that one, or choose another port on all sides: %w", cfg.Port, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
 	}
-	n.send, err = sock.ListenUDP(context.Background(), netip.AddrPortFrom(wildcard, 0), sock.Options{})
+	n.send, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, 0), udp.Options{IPv6Only: true})
 	if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open a socket to send from: %w", err)
 	}
@@ -140,12 +136,12 @@ func (n *network) announce(b []byte) []failure {
 	}
 	results := slices.Clone(n.problems)
 	for _, t := range n.targets {
-		var err error
-		if t.index != 0 {
-			err = n.multicast.SetMulticastInterface(&net.Interface{Index: t.index, Name: t.name})
+		path, err := t.Path, error(nil)
+		if path.To.Addr() == n.cfg.Group {
+			err, path.Interface = n.multicast.SetMulticastInterface(&net.Interface{Index: path.Interface, Name: t.Name}), 0
 		}
 		if err == nil {
-			_, err = n.send.WriteToUDPAddrPort(b, t.to)
+			err = udp.Send(n.send, b, path)
 		}
 		results = append(results, failure{t, err})
 	}
@@ -155,17 +151,26 @@ func (n *network) announce(b []byte) []failure {
 // look lists the targets anew, and joins the group on new interfaces.
 func (n *network) look() {
 	n.targets, n.problems = n.targets[:0], n.problems[:0]
+	limited := false // the limited broadcast address goes out by each interface
 	for _, to := range n.cfg.Targets {
-		n.add(target{to: to})
+		if to.Addr() == limitedBroadcast {
+			limited = true
+			continue
+		}
+		n.add(target{Path: udp.Path{To: to}})
 	}
-	if n.multicast != nil || len(n.targets) == 0 {
-		interfaces, err := nics.Up(n.cfg.Interfaces...)
+	if n.multicast != nil || limited || len(n.cfg.Targets) == 0 {
+		interfaces, err := n.scanner.Up()
 		if n.multicast != nil && err == nil {
 			n.join(interfaces)
-		} else {
-			for _, a := range nics.Broadcasts(interfaces) {
-				n.add(target{to: netip.AddrPortFrom(a, n.cfg.Port)})
+		}
+		for _, to := range n.cfg.Targets {
+			if to.Addr() == limitedBroadcast {
+				n.add(udp.Limited(interfaces, to.Port())...)
 			}
+		}
+		if n.multicast == nil && len(n.cfg.Targets) == 0 {
+			n.add(udp.Broadcasts(interfaces, n.cfg.Port)...)
 		}
 		if err == nil && len(n.targets) == 0 {
 			err = errors.New("no interface is up that can carry it")
@@ -177,26 +182,30 @@ func (n *network) look() {
 	}
 }
 
-func (n *network) add(t target) {
-	if !slices.Contains(n.targets, t) {
-		n.targets = append(n.targets, t)
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+func (n *network) add(targets ...target) {
+	for _, t := range targets {
+		if !slices.Contains(n.targets, t) {
+			n.targets = append(n.targets, t)
+		}
 	}
 }
 
 // join joins the group on each interface where that has not been done, and makes
 // them targets.
-func (n *network) join(interfaces []net.Interface) {
+func (n *network) join(interfaces []udp.Interface) {
 	to, joined := netip.AddrPortFrom(n.cfg.Group, n.cfg.Port), make(map[int]bool)
 	for _, nic := range interfaces {
 		if !n.carries(nic) {
 			continue
 		}
-		t := target{to, nic.Index, nic.Name}
+		t := target{Path: udp.Path{To: to, Interface: nic.Index}, Name: nic.Name}
 		if !n.joined[nic.Index] {
 			// The system may have kept the membership on an interface that was down,
 			// and refuses a second one: leave first.
-			_ = n.multicast.LeaveGroup(&nic, net.UDPAddrFromAddrPort(to))
-			if err := n.multicast.JoinGroup(&nic, net.UDPAddrFromAddrPort(to)); err != nil {
+			_ = n.multicast.LeaveGroup(&nic.Interface, net.UDPAddrFromAddrPort(to))
+			if err := n.multicast.JoinGroup(&nic.Interface, net.UDPAddrFromAddrPort(to)); err != nil {
 				n.problems = append(n.problems, failure{t, fmt.Errorf("cannot join %v on %s: %w", n.cfg.Group, nic.Name, err)})
 				continue
 			}
@@ -210,23 +219,19 @@ func (n *network) join(interfaces []net.Interface) {
 // carries reports whether multicast of the beacon's family works over an
 // interface. Linux does not say so of its loopback interface, but carries IPv4
 // there: beacons on one machine hear each other without any network.
-func (n *network) carries(nic net.Interface) bool {
+func (n *network) carries(nic udp.Interface) bool {
 	if nic.Flags&net.FlagMulticast == 0 && (nic.Flags&net.FlagLoopback == 0 || n.cfg.ipv6()) {
 		return false
 	}
-	addrs, err := nic.Addrs()
-	return err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
-		ipnet, ok := a.(*net.IPNet)
-		return ok && (ipnet.IP.To4() == nil) == n.cfg.ipv6()
-	})
+	return slices.ContainsFunc(nic.Prefixes, func(p netip.Prefix) bool { return p.Addr().Is6() == n.cfg.ipv6() })
 }
 
 // addrs returns the addresses that are sent to at the moment, each once.
 func (n *network) addrs() []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, t := range n.targets {
-		if !slices.Contains(list, t.to) {
-			list = append(list, t.to)
+		if !slices.Contains(list, t.To) {
+			list = append(list, t.To)
 		}
 	}
 	return list

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // The tests here run a beacon without a socket on the clock of testing/synctest:
@@ -210,7 +210,7 @@ func TestMillionForged(t *testing.T) {
 // TestFailures are reported once, and so is their end; what is gone is forgotten.
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bad := target{to: netip.MustParseAddrPort("10.0.0.1:3400"), name: "card"}
+		bad := target{Path: udp.Path{To: netip.MustParseAddrPort("10.0.0.1:3400")}, Name: "card"}
 		var results atomic.Value
 		results.Store([]failure(nil))
 		s, stop := simulate(t, Config{}, func([]byte) []failure { return results.Load().([]failure) })
@@ -232,7 +232,7 @@ func TestFailures(t *testing.T) {
 		var got []string
 		for _, e := range s.events {
 			if e, ok := e.(ErrorEvent); ok {
-				assert.Equal(t, bad.to, e.Target)
+				assert.Equal(t, bad.To, e.Target)
 				assert.Equal(t, "card", e.Interface)
 				got = append(got, fmt.Sprint(e.Text, e.Ended))
 			}
@@ -272,7 +272,7 @@ type badReader struct {
 	reads atomic.Int32
 }
 
-func (*badReader) Next() *batch.Datagram { return nil }
+func (*badReader) Next() *udp.Datagram { return nil }
 
 func (r *badReader) Read(bool) error {
 	r.reads.Add(1)

@@ -75,7 +75,32 @@ func (cfg Config) withDefaults() (Config, error) {
 	case len(cfg.Self) == 0:
 		return cfg, fmt.Errorf("%w: Self is missing", ErrConfig)
 	}
+	for _, part := range cfg.Only {
+		if !slices.ContainsFunc(Names(), func(name string) bool { return strings.Contains(name, part) }) {
+			return cfg, fmt.Errorf("%w: nothing has %q in its name, as \"udpkit selector\" has", ErrConfig, part)
+		}
+	}
 	return cfg, nil
+}
+
+// Names returns the names of the rows that [Config].Only chooses among. Some of them need
+// a compiler, Python or Linux.
+func Names() []string {
+	some := []string{""}
+	var names []string
+	for _, s := range subjects(some, some, some) {
+		names = append(names, s.name)
+	}
+	for _, kind := range []string{kindList, kindBroadcast, kindRelay} {
+		for _, s := range senders(kind, some, some) {
+			names = append(names, s.name)
+		}
+	}
+	for _, s := range fanSubjects() {
+		names = append(names, s.name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 //go:embed reference

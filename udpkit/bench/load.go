@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -183,7 +183,7 @@ const ackBurst = 64
 
 // acknowledge announces its port and then is as many clients as the server has.
 func acknowledge(ctx context.Context, out io.Writer) error {
-	conn, err := sock.ListenUDP(ctx, loopback, sock.Options{})
+	conn, err := udp.Listen(ctx, loopback, udp.Options{})
 	if err != nil {
 		return err
 	}

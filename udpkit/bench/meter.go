@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // count is what a subject has measured: so many datagrams took so long, and so
@@ -33,7 +33,7 @@ func (c count) since(before count) count {
 func now(datagrams int64) count {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	used, _ := cpu.Used()
+	used, _ := measure.CPU()
 	return count{Datagrams: datagrams, Elapsed: int64(time.Since(born)), CPU: int64(used), Allocations: int64(memory.Mallocs)}
 }
 

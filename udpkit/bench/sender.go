@@ -10,8 +10,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -51,7 +50,7 @@ func sender(ctx context.Context, args []string, out io.Writer) error {
 		}
 		to = append(to, addr)
 	}
-	conn, err := sock.ListenUDP(ctx, loopback, sock.Options{})
+	conn, err := udp.Listen(ctx, loopback, udp.Options{})
 	if err != nil {
 		return err
 	}
@@ -82,12 +81,12 @@ func sender(ctx context.Context, args []string, out io.Writer) error {
 
 // sending returns what sends once to all.
 func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.AddrPort) (func(round uint64) error, error) {
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil {
 		return nil, err
 	}
 	var failure error
-	done := func(_ netip.AddrPort, err error) {
+	done := func(_ udp.Path, err error) {
 		if err != nil {
 			failure = err
 		}
@@ -126,7 +125,7 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 		return func(round uint64) error {
 			binary.NativeEndian.PutUint64(data[bundleHead:], round)
 			for _, to := range to {
-				writer.Add(data[:size], to)
+				writer.Add(data[:size], udp.Path{To: to})
 			}
 			writer.Flush(done)
 			return failure
@@ -138,7 +137,7 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 			}
 			for i := range to {
 				for b := data; len(b) > 0; b = b[size:] {
-					writer.AddParts(heads[i][:], b[bundleHead:size], to[i])
+					writer.AddParts(heads[i][:], b[bundleHead:size], udp.Path{To: to[i]})
 				}
 				if i%flushed == flushed-1 || i == len(to)-1 {
 					writer.Flush(done)
@@ -150,5 +149,5 @@ func sending(conn *net.UDPConn, mechanism, what string, size int, to []netip.Add
 	return nil, fmt.Errorf("there is no sender %q of %q", mechanism, what)
 }
 
-// flushed is after how many readers the batch.Writer sends: as many as it does in one system call.
+// flushed is after how many readers the udp.Writer sends: as many as it does in one system call.
 const flushed = 64

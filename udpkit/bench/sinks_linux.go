@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // sinks opens n sockets, all on one port if they are for broadcasts, and empties them until in ends. It writes where
@@ -30,7 +30,7 @@ func sinks(ctx context.Context, n int, broadcast bool, in io.Reader, out io.Writ
 	var at drained
 	var fds []uintptr
 	for range n {
-		conn, err := sock.ListenUDP(ctx, listen, sock.Options{ReadBuffer: readBuffer, Reuse: broadcast})
+		conn, err := udp.Listen(ctx, listen, udp.Options{ReadBuffer: readBuffer, Reuse: broadcast})
 		if err != nil {
 			return err
 		}

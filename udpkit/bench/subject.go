@@ -15,7 +15,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // lifetime bounds each process of the benchmark, should nobody be left to end it.
@@ -101,7 +101,7 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("there is no receiver %q", args[0])
 	}
-	conn, err := sock.ListenUDP(ctx, loopback, sock.Options{ReadBuffer: readBuffer})
+	conn, err := udp.Listen(ctx, loopback, udp.Options{ReadBuffer: readBuffer})
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func idle100(ctx context.Context, name string, receive receive) error {
 	defer selector.Close()
 	var ended []chan error
 	for range 100 {
-		conn, err := sock.ListenUDP(ctx, loopback, sock.Options{})
+		conn, err := udp.Listen(ctx, loopback, udp.Options{})
 		if err != nil {
 			return err
 		}

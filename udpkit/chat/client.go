@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/tcp"
 )
 
 // ErrServerClosed is what Client.Run returns when the server has ended the
@@ -97,7 +97,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", cfg.Server, advice, err)
 	}
 	c := &Client{cfg: cfg, conn: conn.(*net.TCPConn)}
-	_ = sock.FindVanished(c.conn, cfg.LostTimeout) // fails where the system has no such option
+	_ = tcp.FindVanished(c.conn, cfg.LostTimeout) // fails where the system has no such option
 	c.lines = NewReader(c.conn, ReaderConfig{MaxLine: maxRelayed, Pause: cfg.Pause, KeepPause: true})
 	if cfg.Name != "" {
 		if err := c.write("/name " + cfg.Name); err != nil {

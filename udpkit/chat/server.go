@@ -16,7 +16,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/tcp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -133,11 +134,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	network := "tcp4"
-	if cfg.Listen.Addr().Is6() {
+	switch addr := cfg.Listen.Addr(); {
+	case addr == netip.IPv6Unspecified():
+		network = "tcp" // IPv4 too, as package net has it for ":port"
+	case addr.Is6():
 		network = "tcp6"
 	}
 	listener, err := net.Listen(network, cfg.Listen.String())
-	if sock.AddrInUse(err) {
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
@@ -241,7 +245,7 @@ func (s *Server) report(err error) {
 
 // admit makes a client of a connection, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
-	_ = sock.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
+	_ = tcp.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
 	m := &member{conn: conn, addr: addrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // DefaultTimeout is how long a client waits for a reply.
@@ -198,7 +198,7 @@ func Send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.D
 // check returns an error that wraps ErrConfig.
 func check(to netip.AddrPort, timeout time.Duration) error {
 	// An unspecified address is this host, as the system sees it.
-	if !to.IsValid() || !to.Addr().IsUnspecified() && sock.CheckPeer(to) != nil || to.Port() == 0 {
+	if !to.IsValid() || !to.Addr().IsUnspecified() && udp.CheckPeer(to) != nil || to.Port() == 0 {
 		return fmt.Errorf("%w: %v is not the address and port of a server", ErrConfig, to)
 	}
 	if timeout < 0 {

@@ -41,7 +41,8 @@
 // as an empty datagram does), but there is no reason to offer that on a public
 // address. The default is 127.0.0.1.
 //
-// A server on 0.0.0.0 answers from the address that the system chooses by the
-// route back. On a host with several addresses that may be another than the one
-// that was asked, and a connected socket does not accept it: name one in Listen.
+// A server on 0.0.0.0, which is every IPv4 address of this machine, or on ::,
+// which is every address, answers from the one that was asked: a connected socket
+// takes no other answer. Linux, macOS, FreeBSD and Windows tell which one that was;
+// on other systems name one in Listen.
 package echo

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -53,7 +53,7 @@ func newGuard(port uint16, limit int) *guard {
 
 // refuse returns why a source gets no answer now, or nil and counts one.
 func (g *guard) refuse(source netip.AddrPort, now time.Time) error {
-	if err := sock.CheckPeer(source); err != nil {
+	if err := udp.CheckPeer(source); err != nil {
 		return err
 	}
 	if source.Port() == g.port {

@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // badReader is a socket that is read in vain: it holds what one read after the other
 // returns.
 type badReader []error
 
-func (*badReader) Next() *batch.Datagram   { return nil }
+func (*badReader) Next() *udp.Datagram     { return nil }
+func (*badReader) Back() udp.Path          { return udp.Path{} }
 func (*badReader) Dropped() (uint32, bool) { return 0, false }
 
 func (r *badReader) Read(bool) (err error) {

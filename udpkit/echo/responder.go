@@ -54,8 +54,8 @@ func ParseMode(s string) (Mode, error) {
 
 // ResponderConfig configures a Responder. The zero value works; it is copied.
 type ResponderConfig struct {
-	// Listen is the address to listen on. Default 127.0.0.1 and
-	// DefaultResponderPort.
+	// Listen is the address to listen on, as in [ServerConfig]. Default 127.0.0.1
+	// and DefaultResponderPort.
 	Listen netip.AddrPort
 	// Mode is Sequential or Concurrent. Default Concurrent.
 	Mode Mode

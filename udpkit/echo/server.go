@@ -11,7 +11,8 @@ const DefaultPort = 12345
 
 // ServerConfig configures a Server. The zero value works; it is copied.
 type ServerConfig struct {
-	// Listen is the address to listen on. Default 127.0.0.1 and DefaultPort.
+	// Listen is the address to listen on. Default 127.0.0.1 and DefaultPort. An
+	// answer leaves from the address that was asked, also if that is one of many.
 	Listen netip.AddrPort
 	// Limit is how many answers one source gets without a pause of a second, see
 	// the package's documentation. Default DefaultLimit.

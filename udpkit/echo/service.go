@@ -10,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // ErrConfig is wrapped by errors about a configuration or an argument.
@@ -49,9 +48,10 @@ type answerer struct {
 	stats ServerStats
 }
 
-// reader is where datagrams come from: batch.Reader, or a test's.
+// reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
-	Next() *batch.Datagram
+	Next() *udp.Datagram
+	Back() udp.Path
 	Read(wait bool) error
 	Dropped() (uint32, bool)
 }
@@ -59,21 +59,22 @@ type reader interface {
 // request is a datagram to answer.
 type request struct {
 	from    netip.AddrPort
+	back    udp.Path // where the answer goes: it leaves from the address that was asked
 	payload []byte
 	at      time.Time
 }
 
 // open opens the socket.
 func (s *answerer) open(listen netip.AddrPort, limit int) error {
-	conn, err := sock.ListenUDP(context.Background(), listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if sock.AddrInUse(err) {
+	conn, err := udp.Listen(context.Background(), listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
 	}
 	if err != nil {
 		return fmt.Errorf("the server cannot open %v: %w", listen, err)
 	}
 	_ = conn.SetWriteBuffer(writeBuffer) // if not, a long answer fails and is counted
-	reader, err := batch.New(conn, batch.Config{Size: 65535, Single: true})
+	reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: 65535, Single: true, Back: true})
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("the server cannot use %v: %w", listen, err)
@@ -161,7 +162,7 @@ func (s *answerer) Run(ctx context.Context) error {
 
 // receive reads until ctx ends.
 func (s *answerer) receive(ctx context.Context, accept func(request)) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	var failing service.Failure
 	for {
 		d := s.reader.Next()
@@ -188,7 +189,7 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 			continue
 		}
 		s.count(&s.stats.Received)
-		r := request{from: d.Source, payload: d.Payload, at: d.Received}
+		r := request{from: d.Source, back: s.reader.Back(), payload: d.Payload, at: d.Received}
 		err := error(nil)
 		if s.text != nil && bytes.Equal(r.payload, s.text) {
 			err = errOwnText
@@ -219,7 +220,7 @@ func (s *answerer) handle(ctx context.Context, r request) {
 	if answer == nil {
 		answer = r.payload
 	}
-	switch _, err := s.conn.WriteToUDPAddrPort(answer, r.from); {
+	switch err := udp.Send(s.conn, answer, r.back); {
 	case err == nil:
 		s.count(&s.stats.Answered)
 		s.tell(Event{Kind: Answered, Peer: r.from, Payload: r.payload, Took: time.Since(r.at)})

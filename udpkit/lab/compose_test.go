@@ -87,14 +87,33 @@ func TestCompose(t *testing.T) {
 	_, err = os.Stat(filepath.Join(dir, notebooksDir, "client-2.ipynb"))
 	assert.NoError(t, err, "the copy is in the mounted directory")
 
+	// A checkout that has changed, as by a git pull, is built anew by the next start; one that has not costs a moment.
+	out, err = compose(t.Context(), "config", "--images")
+	require.NoError(t, err, out)
+	image := strings.TrimSpace(out)
+	up := func() (id string) {
+		start := time.Now()
+		out, err := compose(t.Context(), "up", "--detach", "--wait", "--wait-timeout", "180")
+		require.NoError(t, err, out)
+		t.Logf("another start took %s", time.Since(start).Round(time.Second/10))
+		id, err = compose(t.Context(), "images", "--quiet", "lab")
+		require.NoError(t, err, id)
+		return id
+	}
+	before := up()
+	assert.Equal(t, before, up(), "nothing has changed")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, notebooksDir, "new.ipynb"), []byte(notebook), 0o644))
+	assert.NotEqual(t, before, up(), "a notebook is new")
+	built, err := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "none", image, "ls", notebooksDir).CombinedOutput()
+	require.NoError(t, err, string(built))
+	assert.Contains(t, string(built), "new.ipynb")
+
 	out, err = compose(t.Context(), "exec", "lab", "id", "-u")
 	require.NoError(t, err, out)
 	assert.NotEqual(t, "0", strings.TrimSpace(out), "not root")
 
 	// Everything is built in: a server and three clients run with the network cut off.
-	out, err = compose(t.Context(), "config", "--images")
-	require.NoError(t, err, out)
-	cmd := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--init", "--network", "none", strings.TrimSpace(out), "udpkit", "lab", "--check")
+	cmd := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--init", "--network", "none", image, "udpkit", "lab", "--check")
 	checked, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(checked))
 	assert.Equal(t, 6, strings.Count(string(checked), "10 of 10"), string(checked))

@@ -51,7 +51,7 @@ type Config struct {
 	// Address is the IP address that JupyterLab listens on. Anything but a loopback address is accepted inside a
 	// container only, where the port is published to 127.0.0.1 of the host. Default: 127.0.0.1.
 	Address string
-	// Token is the password in JupyterLab's addresses. Default: a new random one.
+	// Token is the password in JupyterLab's addresses, of printable ASCII without spaces. Default: a new random one.
 	Token string
 	// Clients is how many client notebooks are opened, at most 32. Default: 2.
 	Clients int
@@ -82,6 +82,12 @@ func (c Config) withDefaults() (Config, error) {
 	if !address.IsLoopback() && !inContainer() {
 		return c, fmt.Errorf("%w: outside a container JupyterLab listens on a loopback address only, not on %s, because "+
 			"whoever reaches it can run programs here", ErrConfig, c.Address)
+	}
+	for _, r := range c.Token {
+		if r <= ' ' || r > '~' {
+			return c, fmt.Errorf("%w: the token (JUPYTER_TOKEN) has the character %q; JupyterLab takes letters, digits and signs of "+
+				"ASCII only, without spaces", ErrConfig, r)
+		}
 	}
 	if c.Stdout == nil {
 		c.Stdout = os.Stdout

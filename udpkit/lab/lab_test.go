@@ -39,6 +39,8 @@ func TestConfigRefused(t *testing.T) {
 		"clients negative": {Clients: -1},
 		"too many clients": {Clients: maxClients + 1},
 		"no address":       {Address: "localhost"},
+		"token not ASCII":  {Token: "pässwörd"},
+		"token in two":     {Token: "pass word"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.Stdout = io.Discard

@@ -60,7 +60,7 @@ func TestBrowser(t *testing.T) {
 	}
 	for _, name := range notebooks {
 		page.lookBack(name)
-		page.until(name+" draws what it recorded", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output svg, .jp-OutputArea-output img').length >= 2`)
+		page.until(name+" draws what it recorded", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output img').length >= 1`)
 	}
 	page.screenshot("ended")
 }
@@ -151,7 +151,7 @@ func TestBrowserSockets(t *testing.T) {
 	page.until("it is open with its kernel", panelOf(index)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(index)
 	page.until("all is well", `[...`+panelOf(index)+`.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('All is well'))`)
-	page.until("the map is drawn", panelOf(index)+`.querySelector('.jp-OutputArea-output img')`)
+	page.until("the map is there", panelOf(index)+`.querySelector('.jp-RenderedMarkdown img')?.naturalWidth`)
 	page.screenshot("index")
 
 	link := panelOf(index) + `.querySelector('a[href*="sockets.ipynb"]')`
@@ -431,7 +431,9 @@ func copyOfRepository(t *testing.T) string {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, content, 0o644))
 	}
-	require.NoError(t, os.CopyFS(filepath.Join(to, "udpkit"), os.DirFS(filepath.Join(from, "udpkit"))))
+	for _, dir := range []string{"udpkit", "notebooks/images"} {
+		require.NoError(t, os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(from, dir))))
+	}
 	return to
 }
 

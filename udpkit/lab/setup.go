@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
 // goplsVersion is the newest that builds with Go 1.26. It is not in go.mod, where it would raise the requirements of
@@ -78,8 +80,8 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	}
 	cache := cfg.CacheDir
 	if cache == "" {
-		if cache, err = os.UserCacheDir(); err != nil {
-			return nil, fmt.Errorf("lab: no cache directory: %w: set HOME", err)
+		if cache, err = os.UserCacheDir(); err != nil { // which names the variable
+			return nil, fmt.Errorf("lab: no cache directory: %w", err)
 		}
 		cache = filepath.Join(cache, "udpkit")
 	}
@@ -488,7 +490,11 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	over, err := lastly.Start(cmd.Start, func() { _ = killGroup(cmd) })
+	if err == nil {
+		err = cmd.Wait()
+		over()
+	}
 	what := strings.Join(append([]string{filepath.Base(name)}, args[:min(2, len(args))]...), " ")
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("%s: %w", what, ctx.Err())

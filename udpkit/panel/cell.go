@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
@@ -33,21 +35,59 @@ func Main(run func(ctx context.Context) error) {
 	}
 }
 
+// oneKeyPress is how long after the first signal others are taken for the same one: the
+// terminal sends Ctrl-C to all programs in it, and "go tool", timeout and others send on
+// what they get.
+const oneKeyPress = 500 * time.Millisecond
+
 // Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C), SIGTERM or
-// SIGHUP (the terminal is closed) ends. A second interrupt or SIGTERM ends the program,
-// whatever it is doing. SIGHUP does not: a terminal and its shell both send it. If it is
-// ignored, as nohup has it, that is left so.
+// SIGHUP (the terminal is closed) ends. An interrupt or SIGTERM that comes later than half
+// a second after it ends the program, whatever it is doing, and so does SIGQUIT (Ctrl-\) at
+// any time; programs that it has started end before it. SIGHUP does not: a terminal and its
+// shell both send it. If it is ignored, as nohup has it, that is left so.
 func Interrupt() (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if signal.Ignored(syscall.SIGHUP) {
-		return ctx, stop
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, release := signal.NotifyContext(ctx, syscall.SIGHUP)
-	return ctx, func() {
-		release()
-		stop()
+	got := make(chan os.Signal, 16)
+	signal.Notify(got, signals...)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stopped := make(chan struct{})
+	go func() {
+		var first time.Time
+		for {
+			select {
+			case <-stopped:
+				return
+			case s := <-got:
+				switch {
+				case s == syscall.SIGQUIT:
+					endAtOnce(s)
+				case first.IsZero():
+					first = time.Now()
+					cancel(fmt.Errorf("%v signal received", s))
+				case s != syscall.SIGHUP && time.Since(first) >= oneKeyPress:
+					endAtOnce(s)
+				}
+			}
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		signal.Stop(got)
+		close(stopped)
+		cancel(nil)
+	})
+}
+
+// endAtOnce ends the program as the signal does by itself, after all that it has started.
+func endAtOnce(s os.Signal) {
+	lastly.End()
+	signal.Reset(s)
+	if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(s) == nil {
+		time.Sleep(time.Second)
 	}
+	os.Exit(1) // there are no such signals on Windows
 }
 
 // Output returns a writer to out, such as os.Stdout, for a program that ends with ctx,
@@ -62,19 +102,27 @@ func Output(ctx context.Context, limit time.Duration, out io.Writer) io.Writer {
 // set: for max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a
 // parameter to a Go notebook that runs unattended. Call it after flag.Parse,
 // which a cell's %% does. The error names the variable and its value.
-func FlagsFromEnv() error {
-	var failure error
+func FlagsFromEnv() (failure error) {
 	flag.VisitAll(func(f *flag.Flag) {
-		name := "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := os.LookupEnv(name)
-		if !ok || failure != nil {
-			return
-		}
-		if err := flag.Set(f.Name, value); err != nil {
-			failure = fmt.Errorf("the environment variable %s has the value %q, which is no --%s (%s): %w", name, value, f.Name, f.Usage, err)
+		if failure == nil {
+			_, failure = FlagFromEnv(f.Name, f.Usage, func(value string) error { return flag.Set(f.Name, value) })
 		}
 	})
 	return failure
+}
+
+// FlagFromEnv calls set with the value of a flag's environment variable, as FlagsFromEnv
+// does it, and returns the variable's name, "" if it is not set.
+func FlagFromEnv(name, usage string, set func(value string) error) (variable string, err error) {
+	variable = "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	value, ok := os.LookupEnv(variable)
+	if !ok {
+		return "", nil
+	}
+	if err := set(value); err != nil {
+		return variable, fmt.Errorf("the environment variable %s has the value %q, which is no --%s (%s): %w", variable, value, name, usage, err)
+	}
+	return variable, nil
 }
 
 // Flag defines a flag of any type that has a parser, such as udpkit.ParseTargets.

@@ -86,11 +86,13 @@ func loss(clients []udpkit.ClientInfo) float64 {
 	return all.Loss()
 }
 
-// failures are those that go on, one an address, the newest last.
+// failures are those that go on, one for each address and interface, the newest last.
 type failures struct{ list []udpkit.ErrorEvent }
 
 func (f *failures) take(e udpkit.ErrorEvent) {
-	f.list = slices.DeleteFunc(slices.Clone(f.list), func(was udpkit.ErrorEvent) bool { return was.Peer == e.Peer })
+	f.list = slices.DeleteFunc(slices.Clone(f.list), func(was udpkit.ErrorEvent) bool {
+		return was.Peer == e.Peer && was.Interface == e.Interface
+	})
 	if e.Ended {
 		return
 	}

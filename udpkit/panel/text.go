@@ -151,11 +151,14 @@ func missing(e udpkit.GapEvent) string {
 	return fmt.Sprintf("#%d to #%d missing, %d messages", e.From, e.To, e.To-e.From+1)
 }
 
-// failureText says what failed, and to whom unless the text names it already.
+// failureText says what failed, by which interface, and to whom unless the text names it already.
 func failureText(e udpkit.ErrorEvent) string {
 	text := Printable(e.Text)
 	if e.Peer.IsValid() && !strings.Contains(text, e.Peer.String()) {
-		return fmt.Sprintf("%v: %s", e.Peer, text)
+		text = fmt.Sprintf("%v: %s", e.Peer, text)
+	}
+	if e.Interface != "" {
+		text = Printable(e.Interface) + ": " + text
 	}
 	return text
 }

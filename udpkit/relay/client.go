@@ -11,9 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -71,7 +70,7 @@ func newClient(role Role, server netip.AddrPort, username string, onEvent func(E
 	if !server.IsValid() {
 		server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)
 	}
-	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); sock.CheckPeer(server) != nil {
+	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); udp.CheckPeer(server) != nil {
 		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
 	}
 	return &client{
@@ -186,9 +185,9 @@ func (c *client) fail(err error) {
 }
 
 // receive takes datagrams from the socket until ctx ends.
-func (c *client) receive(ctx context.Context, a actor, reader *batch.Reader) error {
+func (c *client) receive(ctx context.Context, a actor, reader *udp.Reader) error {
 	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	var failures batch.Failures
+	var failures udp.Failures
 	for {
 		for d := reader.Next(); d != nil; d = reader.Next() {
 			c.handle(a, d.Payload)

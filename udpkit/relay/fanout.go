@@ -2,14 +2,15 @@ package relay
 
 import (
 	"context"
-	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// carrier sends datagrams in batches: batch.Writer, or a network of a test.
+// carrier sends datagrams in batches: udp.Writer, or a network of a test.
 type carrier interface {
-	AddParts(head, body []byte, to netip.AddrPort)
-	Flush(done func(to netip.AddrPort, err error))
+	AddParts(head, body []byte, path udp.Path)
+	Flush(done func(path udp.Path, err error))
 }
 
 // news puts new messages into the cache and has them sent by pump, with mu held.
@@ -114,7 +115,7 @@ func (s *Server) round() (more bool) {
 	}
 	if sent+answers > 0 {
 		failed := uint64(0)
-		s.carrier.Flush(func(_ netip.AddrPort, err error) {
+		s.carrier.Flush(func(_ udp.Path, err error) {
 			if err != nil {
 				failed++
 			}

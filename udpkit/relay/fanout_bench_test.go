@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -57,7 +57,7 @@ func BenchmarkFanout(b *testing.B) {
 				text := strings.Repeat(".", 120)
 				b.ReportAllocs()
 				b.ResetTimer()
-				before, _ := cpu.Used()
+				before, _ := measure.CPU()
 				for n := 0; n < b.N; n += inFlight * readers {
 					missing.Store(int64(inFlight * readers))
 					for range inFlight {
@@ -66,7 +66,7 @@ func BenchmarkFanout(b *testing.B) {
 					<-all
 				}
 				b.StopTimer()
-				after, _ := cpu.Used()
+				after, _ := measure.CPU()
 				b.ReportMetric(float64(after-before)/float64(b.N), "cpu-ns/op")
 				cancel()
 				for range readers + 2 {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // target is a running server without a socket, that datagrams are given to one by one.
@@ -30,11 +32,11 @@ func newTarget(t *testing.T, cfg ServerConfig) *target {
 	cfg, err := cfg.withDefaults()
 	require.NoError(t, err)
 	s := &target{Server: newServer(cfg), to: map[netip.AddrPort]int{}}
-	s.reply = func(b []byte, to netip.AddrPort) error {
+	s.reply = func(b []byte, path udp.Path) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.sent, s.bytes = append(s.sent[:0], b...), s.bytes+len(b)
-		s.to[to]++
+		s.to[path.To]++
 		return nil
 	}
 	s.carrier = s
@@ -56,11 +58,11 @@ func newTarget(t *testing.T, cfg ServerConfig) *target {
 }
 
 // AddParts and Flush make it its carrier.
-func (s *target) AddParts(head, body []byte, to netip.AddrPort) {
-	_ = s.reply(append(append([]byte(nil), head...), body...), to)
+func (s *target) AddParts(head, body []byte, path udp.Path) {
+	_ = s.reply(append(append([]byte(nil), head...), body...), path)
 }
 
-func (s *target) Flush(func(netip.AddrPort, error)) {}
+func (s *target) Flush(func(udp.Path, error)) {}
 
 // give returns how many bytes a datagram is answered with, and the answer.
 func (s *target) give(b []byte, from netip.AddrPort) (int, frame) {
@@ -68,7 +70,7 @@ func (s *target) give(b []byte, from netip.AddrPort) (int, frame) {
 	s.bytes, s.sent = 0, s.sent[:0]
 	clear(s.to)
 	s.mu.Unlock()
-	s.handle(b, from)
+	s.handle(b, udp.Path{To: from})
 	s.pump()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,11 +2,12 @@ package relay
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // write takes messages of a writer, with mu held, and returns what to answer at once.
@@ -123,7 +124,7 @@ func (s *Server) store(ctx context.Context) {
 // answer is a datagram to a client.
 type answer struct {
 	b  []byte
-	to netip.AddrPort
+	to udp.Path
 }
 
 // stored tells writers what has become of their messages: those with a number are
@@ -153,12 +154,12 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			lists[c] = list
 		}
 		if list.n == maxRuns {
-			s.answers = append(s.answers, answer{list.frame(c), c.addr})
+			s.answers = append(s.answers, answer{list.frame(c), c.path})
 		}
 		list.add(r.Number, seq)
 	}
 	for c, list := range lists {
-		s.answers = append(s.answers, answer{list.frame(c), c.addr})
+		s.answers = append(s.answers, answer{list.frame(c), c.path})
 	}
 	s.news(messages)
 	if rest := batch[len(seqs):]; len(rest) > 0 {
@@ -177,7 +178,7 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			if c := s.sessions[r.Run]; c != nil && c.expected != c.stored+1 {
 				c.expected = c.stored + 1
 				f := frame{kind: kindFailed, id: c.id, first: c.expected, entries: report}
-				s.answers = append(s.answers, answer{f.append(nil), c.addr})
+				s.answers = append(s.answers, answer{f.append(nil), c.path})
 			}
 		}
 	}

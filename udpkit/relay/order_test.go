@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // TestAnyOrder has server, readers and writers start, stop, die and move at any
@@ -223,7 +225,7 @@ func (c *chaos) connect(cl *client, a actor) (at *place) {
 			s := c.n.server
 			c.n.mu.Unlock()
 			if s != nil {
-				s.handle(b, from)
+				s.handle(b, udp.Path{To: from, From: asked})
 				s.pump()
 			}
 		})

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -153,7 +153,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	if _, err := r.life.Begin("reader", "Reader"); err != nil {
 		return err
 	}
-	reader, err := batch.New(r.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
+	reader, err := udp.NewReader(r.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true})
 	if err != nil {
 		return fmt.Errorf("the reader cannot go on: %w", err)
 	}

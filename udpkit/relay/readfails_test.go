@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // badReader is a socket that is read in vain. It fails with what is in errs, again and
@@ -27,7 +27,8 @@ type badReader struct {
 	reads atomic.Int32
 }
 
-func (*badReader) Next() *batch.Datagram { return nil }
+func (*badReader) Next() *udp.Datagram { return nil }
+func (*badReader) Back() udp.Path      { return udp.Path{} }
 
 func (r *badReader) Read(bool) error {
 	r.reads.Add(1)

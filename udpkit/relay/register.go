@@ -5,12 +5,12 @@ import (
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 type nameKey struct {
@@ -24,15 +24,15 @@ func keyOf(role Role, name string) nameKey { return nameKey{role, names.Skeleton
 func (k nameKey) claim() string { return k.role.String() + "." + k.skeleton }
 
 // hello takes a registration. Until the address is proved nothing is kept of it.
-func (s *Server) hello(f *frame, from netip.AddrPort) {
+func (s *Server) hello(f *frame, from udp.Path) {
 	period := uint32(time.Since(s.begun) / cookiePeriod)
 	shown := binary.BigEndian.Uint32(f.cookie[:])
-	want := s.cookieFor(shown, f, from)
+	want := s.cookieFor(shown, f, from.To)
 	if shown != period && shown+1 != period || !hmac.Equal(want[:], f.cookie[:]) {
 		s.mu.Lock()
 		s.stats.Challenged++
 		s.mu.Unlock()
-		s.answer((&frame{kind: kindChallenge, id: f.id, cookie: s.cookieFor(period, f, from)}).append(nil), from)
+		s.answer((&frame{kind: kindChallenge, id: f.id, cookie: s.cookieFor(period, f, from.To)}).append(nil), from)
 		return
 	}
 	now := time.Now()
@@ -48,9 +48,10 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 	case owner != nil && owner.leaving:
 	case owner != nil:
 		owner.heard = now
-		if owner.addr != from {
-			owner.addr = from
-			s.events.Emit(JoinEvent{Role: f.role, Username: f.name, Client: from, Next: owner.next, Moved: true, At: now})
+		moved := owner.path.To != from.To
+		owner.path = from
+		if moved {
+			s.events.Emit(JoinEvent{Role: f.role, Username: f.name, Client: from.To, Next: owner.next, Moved: true, At: now})
 		}
 		s.welcome(owner, f.try)
 		s.makeReady(owner)
@@ -66,7 +67,7 @@ func (s *Server) hello(f *frame, from netip.AddrPort) {
 }
 
 // refuse says no, with mu held.
-func (s *Server) refuse(f *frame, to netip.AddrPort, reason Reason) {
+func (s *Server) refuse(f *frame, to udp.Path, reason Reason) {
 	s.stats.Refused[reason]++
 	if s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to) != nil {
 		s.stats.SendErrors++
@@ -80,13 +81,13 @@ func (s *Server) welcome(c *session, try uint32) {
 	if c.role == RoleWriter {
 		f.next = c.stored + 1
 	}
-	if s.reply(f.append(nil), c.addr) != nil {
+	if s.reply(f.append(nil), c.path) != nil {
 		s.stats.SendErrors++
 	}
 }
 
 // register asks the log about a client whose address is proved, and lets it in.
-func (s *Server) register(f *frame, from netip.AddrPort) {
+func (s *Server) register(f *frame, from udp.Path) {
 	ctx, cancel := context.WithTimeout(s.ctx, logPatience)
 	defer cancel()
 	key := keyOf(f.role, f.name)
@@ -107,14 +108,14 @@ func (s *Server) register(f *frame, from netip.AddrPort) {
 	case s.byName[key] != nil: // in the meantime
 		s.refuse(f, from, ReasonNameTaken)
 	default:
-		c.addr, c.since, c.heard = from, now, now
+		c.path, c.since, c.heard = from, now, now
 		s.sessions[c.id], s.byName[key] = c, c
 		if c.role == RoleReader {
 			s.readers = append(s.readers, c)
 			s.makeReady(c)
 		}
 		s.stats.Registered++
-		e := JoinEvent{Role: c.role, Username: c.name, Client: from, At: now}
+		e := JoinEvent{Role: c.role, Username: c.name, Client: from.To, At: now}
 		if c.role == RoleReader {
 			e.Next = c.next
 		}
@@ -126,7 +127,7 @@ func (s *Server) register(f *frame, from netip.AddrPort) {
 }
 
 // admit makes a session of what the log knows.
-func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*session, error) {
+func (s *Server) admit(ctx context.Context, f *frame, from udp.Path) (*session, error) {
 	key := keyOf(f.role, f.name)
 	if err := s.log.Claim(ctx, key.claim(), f.id, s.cfg.Expire); err != nil {
 		return nil, err
@@ -162,7 +163,7 @@ func (s *Server) admit(ctx context.Context, f *frame, from netip.AddrPort) (*ses
 	if record.Username == "" {
 		record = ClientRecord{Role: f.role, Username: f.name, Registered: time.Now()}
 	}
-	record.Run, record.Addr, record.Seen, record.Next = f.id, from.String(), time.Now(), c.done
+	record.Run, record.Addr, record.Seen, record.Next = f.id, from.To.String(), time.Now(), c.done
 	c.record = record
 	return c, s.log.SaveClient(ctx, record)
 }
@@ -256,7 +257,7 @@ func (s *Server) leave(c *session, done uint64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.remove(c, ReasonLeft)
-		_ = s.reply(begin(nil, kindBye, c.id), c.addr)
+		_ = s.reply(begin(nil, kindBye, c.id), c.path)
 	})
 }
 
@@ -270,7 +271,7 @@ func (s *Server) remove(c *session, reason Reason) {
 	delete(s.byName, keyOf(c.role, c.name))
 	s.readers = slices.DeleteFunc(s.readers, func(r *session) bool { return r == c })
 	s.stats.Left[reason]++
-	s.events.Emit(LeaveEvent{Role: c.role, Username: c.name, Client: c.addr, Reason: reason, At: time.Now()})
+	s.events.Emit(LeaveEvent{Role: c.role, Username: c.name, Client: c.path.To, Reason: reason, At: time.Now()})
 	if reason == ReasonExpired && s.ctx.Err() == nil {
 		s.work.Go(func() {
 			ctx, cancel := context.WithTimeout(s.ctx, logPatience)
@@ -286,7 +287,7 @@ func (s *Server) keep(ctx context.Context, c *session, end bool) {
 	s.mu.Lock()
 	record := c.record
 	record.Seen = time.Now().Add(-time.Since(c.heard))
-	record.Addr = c.addr.String()
+	record.Addr = c.path.To.String()
 	changed := end || c.gone || c.role == RoleReader && record.Next != c.done
 	if c.role == RoleReader {
 		record.Next = c.done
@@ -374,6 +375,6 @@ func (s *Server) all() (sessions []*session) {
 func (s *Server) farewell(ctx context.Context) {
 	for _, c := range s.all() {
 		s.keep(ctx, c, true)
-		_ = s.reply(begin(nil, kindBye, c.id), c.addr) // a closed socket: they will notice
+		_ = s.reply(begin(nil, kindBye, c.id), c.path) // a closed socket: they will notice
 	}
 }

@@ -15,9 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -53,7 +52,8 @@ const (
 // ServerConfig configures a Server. The zero value works; it is copied.
 type ServerConfig struct {
 	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of
-	// this machine, and DefaultPort; port 0 takes a free one.
+	// this machine, and DefaultPort; port 0 takes a free one. A client is served
+	// from the address that it has asked.
 	Listen netip.AddrPort
 	// Log keeps the messages. It stays the caller's. Default NewMemory(0).
 	Log Log
@@ -105,7 +105,7 @@ type Server struct {
 	log    Log
 	conn   *net.UDPConn // nil in a simulation
 	drops  func() (uint32, bool)
-	reply  func(b []byte, to netip.AddrPort) error
+	reply  func(b []byte, path udp.Path) error
 	secret [32]byte
 	begun  time.Time // cookies count from it
 
@@ -142,24 +142,21 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := sock.ListenUDP(context.Background(), cfg.Listen, sock.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if sock.AddrInUse(err) {
+	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
+	if udp.AddrInUse(err) {
 		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the relay cannot open %v: %w", cfg.Listen, err)
 	}
-	writer, err := batch.NewWriter(conn)
+	writer, err := udp.NewWriter(conn)
 	if err != nil { // cannot be, the socket is open
 		_ = conn.Close()
 		return nil, fmt.Errorf("the relay cannot use %v: %w", cfg.Listen, err)
 	}
 	s := newServer(cfg)
 	s.conn, s.carrier = conn, writer
-	s.reply = func(b []byte, to netip.AddrPort) error {
-		_, err := conn.WriteToUDPAddrPort(b, to)
-		return err
-	}
+	s.reply = func(b []byte, path udp.Path) error { return udp.Send(conn, b, path) }
 	return s, nil
 }
 
@@ -202,7 +199,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reader, err := batch.New(s.conn, batch.Config{Size: MaxDatagram, Coalesce: true})
+	reader, err := udp.NewReader(s.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true, Back: true})
 	if err != nil {
 		return fmt.Errorf("the relay cannot go on: %w", err)
 	}
@@ -215,15 +212,16 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 }
 
-// reader is where datagrams come from: batch.Reader, or a test's.
+// reader is where datagrams come from: udp.Reader, or a test's.
 type reader interface {
-	Next() *batch.Datagram
+	Next() *udp.Datagram
+	Back() udp.Path
 	Read(wait bool) error
 }
 
 // readAll takes datagrams until ctx ends, or reading fails for good.
 func (s *Server) readAll(ctx context.Context, from reader) error {
-	var failures batch.Failures
+	var failures udp.Failures
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {
 			if d.Truncated {
@@ -232,7 +230,7 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 				s.mu.Unlock()
 				continue
 			}
-			s.handle(d.Payload, d.Source)
+			s.handle(d.Payload, from.Back())
 		}
 		s.pump()
 		err := from.Read(true)
@@ -336,7 +334,7 @@ func (s *Server) Clients() []ClientInfo {
 	defer s.mu.Unlock()
 	infos := make([]ClientInfo, 0, len(s.sessions))
 	for _, c := range s.sessions {
-		info := ClientInfo{Role: c.role, Username: c.name, Addr: c.addr, Since: c.since, Heard: c.heard, Messages: c.messages}
+		info := ClientInfo{Role: c.role, Username: c.name, Addr: c.path.To, Since: c.since, Heard: c.heard, Messages: c.messages}
 		if c.role == RoleReader {
 			info.Lag, info.Resent = s.cache.end-min(c.next, s.cache.end), c.resent
 			info.RTT, info.Window = c.rtt.smooth, int(c.window)
@@ -349,10 +347,10 @@ func (s *Server) Clients() []ClientInfo {
 	return infos
 }
 
-// handle takes one datagram. The caller calls pump afterwards.
-func (s *Server) handle(b []byte, from netip.AddrPort) {
+// handle takes one datagram, with the way back. The caller calls pump afterwards.
+func (s *Server) handle(b []byte, from udp.Path) {
 	f, err := parse(b)
-	if err != nil || sock.CheckPeer(from) != nil {
+	if err != nil || udp.CheckPeer(from.To) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()
@@ -375,7 +373,7 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 	var answer []byte
 	switch {
 	case c == nil && s.registering[f.id]: // it comes again
-	case c == nil || c.addr != from:
+	case c == nil || c.path.To != from.To:
 		s.stats.Unknown++
 		answer = begin(nil, kindReset, f.id)
 	case f.kind == kindPing:
@@ -404,11 +402,11 @@ func (s *Server) handle(b []byte, from netip.AddrPort) {
 	s.answer(answer, from)
 }
 
-func (s *Server) answer(b []byte, to netip.AddrPort) {
+func (s *Server) answer(b []byte, path udp.Path) {
 	if len(b) == 0 {
 		return
 	}
-	if err := s.reply(b, to); err != nil {
+	if err := s.reply(b, path); err != nil {
 		s.mu.Lock()
 		s.stats.SendErrors++
 		s.mu.Unlock()

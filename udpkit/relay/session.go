@@ -1,8 +1,9 @@
 package relay
 
 import (
-	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -28,7 +29,7 @@ type session struct {
 	data [headerSize]byte // headers of datagrams to it
 	gaps [headerSize]byte
 
-	addr     netip.AddrPort
+	path     udp.Path // to its address, from the one that it asked
 	since    time.Time
 	heard    time.Time
 	messages uint64 // delivered to it, or stored of it
@@ -248,13 +249,13 @@ func (s *session) fill(pace int, now time.Time) {
 // send sends what is due to the reader by add, at most so many datagrams, and
 // reports whether more could go now. Those that must be fetched first are asked for
 // by fetch.
-func (s *session) send(c *cache, limit int, now time.Time, add func(head, body []byte, to netip.AddrPort), fetch func(*session)) (n, again int, more bool) {
+func (s *session) send(c *cache, limit int, now time.Time, add func(head, body []byte, path udp.Path), fetch func(*session)) (n, again int, more bool) {
 	put := func(f *flying) {
 		head := s.data[:]
 		if f.gap {
 			head = s.gaps[:]
 		}
-		add(head, f.body, s.addr)
+		add(head, f.body, s.path)
 		f.at, f.state = now, underWay
 		f.tries++
 		s.tokens -= float64(headerSize + len(f.body))

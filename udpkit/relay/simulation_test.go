@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // network is a packet network inside the test: it loses, doubles, delays (and so
@@ -31,7 +33,7 @@ type network struct {
 	server    *Server
 	clients   map[netip.AddrPort]func([]byte)
 	carried   int
-	wrong     int // of the server's datagrams: longer than MaxDatagram
+	wrong     int // of the server's datagrams: longer than MaxDatagram, or from another address than was asked
 }
 
 func newNetwork(seed uint64) *network {
@@ -80,15 +82,19 @@ func (n *network) set(change func()) {
 }
 
 // AddParts and Flush make it the carrier of a server.
-func (n *network) AddParts(head, body []byte, to netip.AddrPort) {
-	_ = n.reply(slices.Concat(head, body), to)
+func (n *network) AddParts(head, body []byte, path udp.Path) {
+	_ = n.reply(slices.Concat(head, body), path)
 }
 
-func (n *network) Flush(func(netip.AddrPort, error)) {}
+func (n *network) Flush(func(udp.Path, error)) {}
 
-func (n *network) reply(b []byte, to netip.AddrPort) error {
+// asked is the server's address: what leaves from another, clients would not get.
+var asked = netip.MustParseAddr("10.0.0.1")
+
+func (n *network) reply(b []byte, path udp.Path) error {
+	to := path.To
 	n.mu.Lock()
-	if len(b) > MaxDatagram {
+	if len(b) > MaxDatagram || path.From != asked {
 		n.wrong++
 	}
 	deliver := n.clients[to]
@@ -142,7 +148,7 @@ func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
 			s := n.server
 			n.mu.Unlock()
 			if s != nil {
-				s.handle(b, addr)
+				s.handle(b, udp.Path{To: addr, From: asked})
 				s.pump()
 			}
 		})

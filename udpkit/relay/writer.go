@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/batch"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -145,7 +145,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	if _, err := w.life.Begin("writer", "Writer"); err != nil {
 		return err
 	}
-	reader, err := batch.New(w.conn, batch.Config{Size: MaxDatagram})
+	reader, err := udp.NewReader(w.conn, udp.ReaderConfig{Size: MaxDatagram})
 	if err != nil {
 		return fmt.Errorf("the writer cannot go on: %w", err)
 	}

@@ -26,9 +26,6 @@ func benchCommand() *cobra.Command {
 			"rounds that take turns. It takes a few minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
 			"listed with the reason.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Rounds == 0 || cfg.Time == 0 || cfg.Idle == 0 {
-				return usageError{errors.New("--rounds, --time and --idle cannot be 0")}
-			}
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("bench: %w", err)
@@ -58,9 +55,11 @@ func benchCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Time, "time", bench.DefaultTime, "how long a receiver is measured at a time")
 	flags.DurationVar(&cfg.Idle, "idle", bench.DefaultIdle, "how long idle receivers are watched")
 	flags.StringSliceVar(&cfg.Only, "only", nil, "measure only the receivers whose `names` contain one of these")
+	_ = cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Names(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(&cobra.Command{
 		Use:    "subject",
 		Hidden: true,
+		Args:   cobra.ArbitraryArgs,
 		RunE:   func(cmd *cobra.Command, args []string) error { return bench.Subject(cmd.Context(), args, os.Stdout) },
 	})
 	return cmd

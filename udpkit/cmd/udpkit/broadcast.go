@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -35,13 +36,30 @@ func serverCommand() *cobra.Command {
 			if term.IsTerminal(int(os.Stdin.Fd())) {
 				opt.Input = os.Stdin
 			}
-			return panel.Server(cmd.Context(), cfg, opt)
+			var sum udpkit.ServerSummary
+			reached := false
+			cfg.OnEvent = func(e udpkit.Event) {
+				switch e := e.(type) {
+				case udpkit.SentEvent:
+					reached = reached || e.Targets > 0
+				case udpkit.ServerSummary:
+					sum = e
+				}
+			}
+			if err := panel.Server(cmd.Context(), cfg, opt); err != nil {
+				return err
+			}
+			if sum.Sent > 0 && !reached {
+				return errors.New("nothing went out: each send has failed")
+			}
+			return enough("sent", sum.Sent, cfg.MaxMessages)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Uint16Var(&cfg.Port, "port", udpkit.DefaultPort, "UDP `port` of the clients")
 	flags.DurationVar(&cfg.Interval, "interval", udpkit.DefaultInterval, "time between two messages, at least 1ms")
-	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255), or ADDR[:PORT],...")
+	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or ADDR[:PORT],...")
+	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
@@ -67,17 +85,24 @@ func clientCommand() *cobra.Command {
 			if cfg.Receiver, err = udpkit.ParseStyle(style); err != nil {
 				return err
 			}
-			if port == 0 {
-				return usageError{errors.New("port 0 is no port that a server can send to")}
-			}
 			cfg.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), port)
 			opt.Out = os.Stdout
-			return panel.Client(cmd.Context(), cfg, opt)
+			received := uint64(0)
+			cfg.OnEvent = func(e udpkit.Event) {
+				if sum, ok := e.(udpkit.ClientSummary); ok {
+					received = sum.Received
+				}
+			}
+			if err := panel.Client(cmd.Context(), cfg, opt); err != nil {
+				return err
+			}
+			return enough("received", received, cfg.MaxMessages)
 		},
 	}
 	flags := cmd.Flags()
 	flags.Uint16Var(&port, "port", udpkit.DefaultPort, "UDP `port` to receive on; any number of clients share it")
 	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
+	alias(cmd, "id")
 	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(styles, ", "))
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
@@ -89,6 +114,14 @@ func clientCommand() *cobra.Command {
 func addOutputFlags(cmd *cobra.Command, opt *panel.Options) {
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
+}
+
+// enough returns an error if fewer messages came to pass than were asked for; 0 asks for none.
+func enough(what string, count, asked uint64) error {
+	if count < asked {
+		return fmt.Errorf("%d of %d messages %s", count, asked, what)
+	}
+	return nil
 }
 
 func joinStates(states []udpkit.State) string {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,16 +32,15 @@ func echoServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Return each datagram to where it came from",
-		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listen, err := at.resolve(cmd.Context())
+			listen, err := at.listen()
 			if err != nil {
 				return err
 			}
 			return echopanel.Server(cmd.Context(), echo.ServerConfig{Listen: listen}, opt)
 		},
 	}
-	at.flags(cmd, echo.DefaultPort, "to listen on")
+	at.ofListener(cmd, "UDP", "127.0.0.1", echo.DefaultPort)
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 	return cmd
 }
@@ -63,18 +59,18 @@ func responderCommand() *cobra.Command {
 			if cfg.Mode, err = echo.ParseMode(mode); err != nil {
 				return err
 			}
-			if cfg.Listen, err = at.resolve(cmd.Context()); err != nil {
+			if cfg.Listen, err = at.listen(); err != nil {
 				return err
 			}
 			return echopanel.Responder(cmd.Context(), cfg, opt)
 		},
 	}
-	at.flags(cmd, echo.DefaultResponderPort, "to listen on")
+	at.ofListener(cmd, "UDP", "127.0.0.1", echo.DefaultResponderPort)
 	flags := cmd.Flags()
 	flags.StringVar(&mode, "mode", string(echo.Concurrent), "`how` to work: sequential (one datagram at a time), concurrent")
 	flags.IntVar(&cfg.Workers, "workers", echo.DefaultWorkers, "how many datagrams are worked on at once, if concurrent")
 	flags.IntVar(&cfg.Queue, "queue", echo.DefaultQueue, "how many more may wait, if concurrent")
-	flags.DurationVar(&cfg.Work, "work", 0, "how long each datagram takes")
+	flags.DurationVar(&cfg.Work, "work", 0, "how long each datagram takes (0: no time)")
 	flags.BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 	modes := make([]string, len(echo.Modes()))
 	for i, m := range echo.Modes() {
@@ -93,7 +89,6 @@ func echoClientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Send each line that you type and show what comes back; exit ends it",
-		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
@@ -101,7 +96,7 @@ func echoClientCommand() *cobra.Command {
 			return echopanel.Client(cmd.Context(), cfg, opt)
 		},
 	}
-	at.flags(cmd, echo.DefaultPort, "of the server")
+	at.ofServer(cmd, "UDP", echo.DefaultPort)
 	cmd.Flags().DurationVar(&cfg.Timeout, "timeout", echo.DefaultTimeout, "how long to wait for each reply")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 	return cmd
@@ -122,20 +117,15 @@ func sendCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, port, err := net.SplitHostPort(args[0])
-			if err != nil {
+			if _, _, err := net.SplitHostPort(args[0]); err != nil {
 				return usageError{fmt.Errorf("%q is not HOST:PORT", args[0])}
 			}
-			number, err := strconv.ParseUint(port, 10, 16)
-			if err != nil {
-				return usageError{fmt.Errorf("%q is not a port, which is a number from 1 to 65535", port)}
-			}
-			to, err := address{host: host, port: uint16(number)}.resolve(cmd.Context())
+			to, err := address{host: args[0]}.resolve(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err = echopanel.Send(cmd.Context(), to, args[1], timeout, opt); cmd.Context().Err() != nil {
-				return nil // the user has ended it
+			if err = echopanel.Send(cmd.Context(), to, args[1], timeout, opt); err != nil && cmd.Context().Err() != nil {
+				return errors.New("interrupted before a reply came")
 			}
 			return err
 		},
@@ -143,38 +133,4 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&timeout, "timeout", echo.DefaultTimeout, "how long to wait for the reply")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object")
 	return cmd
-}
-
-// address is a host and a port as they are typed.
-type address struct {
-	host string
-	port uint16
-}
-
-func (a *address) flags(cmd *cobra.Command, port uint16, what string) {
-	cmd.Flags().StringVar(&a.host, "address", "127.0.0.1", "`IP` address or name "+what)
-	cmd.Flags().Uint16Var(&a.port, "port", port, "UDP `port` "+what)
-}
-
-// resolve returns the address of the host: of a name the first IPv4 one, if there
-// is any.
-func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
-	if ip, err := netip.ParseAddr(a.host); err == nil {
-		return netip.AddrPortFrom(ip, a.port), nil
-	}
-	if a.host == "" {
-		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", a.host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("no address for the host %q: %w", a.host, err)
-	}
-	found := ips[0]
-	for _, ip := range ips {
-		if ip.Unmap().Is4() {
-			found = ip
-			break
-		}
-	}
-	return netip.AddrPortFrom(found.Unmap(), a.port), nil
 }

@@ -43,8 +43,10 @@ Ended: 3 sent, 3 answered (0 of them altered), 0 without a reply in time, 0 fail
 
 	client = commandWithInput(t, "Hello\nHello\n", "echo", "client", "--port", port)
 	out = client.rest()
-	assert.NoError(t, client.Wait(), "it goes on, and ends as it should")
-	assert.Equal(t, 2, strings.Count(out, "Failed: "), out)
+	_ = client.Wait()
+	assert.Equal(t, 1, client.ProcessState.ExitCode())
+	assert.Equal(t, "udpkit echo client: not a single line was answered\n", client.stderr.String())
+	assert.Equal(t, 2, strings.Count(out, "Failed: "), "it goes on: %s", out)
 }
 
 func TestResponder(t *testing.T) {
@@ -104,7 +106,7 @@ func TestEchoBadArguments(t *testing.T) {
 		{"echo", "choose one of the commands server and client"},
 		{"echo parrot", `unexpected argument "parrot"`},
 		{"echo server extra", `unexpected argument "extra"`},
-		{"echo client --port 0", "not the address and port of a server"},
+		{"echo client --port 0", "--port 0: it cannot be 0"},
 		{"echo client --timeout -1s", "negative"},
 		{"responder --mode quantum", "choose sequential or concurrent"},
 		{"responder --workers 1000000", "1 to 1024 workers"},
@@ -129,7 +131,8 @@ func TestEchoClientInterrupted(t *testing.T) {
 	keyboard, hand, err := os.Pipe()
 	require.NoError(t, err)
 	defer hand.Close()
-	p := prepare(t, "echo", "client", "--port", freePort(t))
+	server := command(t, "echo", "server", "--port", "0", "--json")
+	p := prepare(t, "echo", "client", "--address", server.event("start")["listen"].(string))
 	p.Stdin = keyboard
 	require.NoError(t, p.Start())
 	keyboard.Close()
@@ -137,6 +140,7 @@ func TestEchoClientInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, p.lines.Scan(), "it has begun")
 	assert.Contains(t, interrupt(t, p), "Ended: 1 sent")
+	interrupt(t, server)
 }
 
 func commandWithInput(t *testing.T, input string, args ...string) *process {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,4 +56,58 @@ func TestNohup(t *testing.T) {
 		p.event("sent")
 	}
 	p.interrupted(syscall.SIGTERM)
+}
+
+// TestOneKeyPress: what the terminal sends, and who started the command sends on, is one interrupt.
+func TestOneKeyPress(t *testing.T) {
+	for range 5 {
+		p := command(t, "server", "--target", "127.255.255.255", "--port", freePort(t), "--json")
+		p.event("sent")
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT} {
+			require.NoError(t, p.Process.Signal(s))
+			time.Sleep(10 * time.Millisecond)
+		}
+		p.event("summary")
+		assert.NoError(t, p.Wait())
+	}
+}
+
+// TestSecondInterrupt: half a second later it ends a command that still waits for somebody to read its output.
+func TestSecondInterrupt(t *testing.T) {
+	r, w, fill := unread(t)
+	p := prepare(t, "client", "--port", freePort(t))
+	p.Stdout = w
+	require.NoError(t, p.Start())
+	_, err := r.Read(make([]byte, 1))
+	require.NoError(t, err)
+	fill()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.Wait()
+	}()
+	begun := time.Now()
+	for open := true; open; {
+		_ = p.Process.Signal(syscall.SIGINT)
+		select {
+		case <-ended:
+			open = false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	assert.GreaterOrEqual(t, time.Since(begun), 450*time.Millisecond)
+	status, ok := p.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok)
+	assert.True(t, status.Signaled(), "by the signal: %v", p.ProcessState)
+}
+
+// TestLabRefusesAtOnce what JupyterLab would not take, and says which variable it is.
+func TestLabRefusesAtOnce(t *testing.T) {
+	p := prepare(t, "lab", "--port", "0")
+	p.Env = append(p.Env, "JUPYTER_TOKEN=p\u00e4ssw\u00f6rd")
+	require.NoError(t, p.Start())
+	assert.Empty(t, p.rest())
+	_ = p.Wait()
+	assert.Equal(t, 2, p.ProcessState.ExitCode())
+	assert.Contains(t, p.stderr.String(), "JUPYTER_TOKEN) has the character 'ä'")
 }

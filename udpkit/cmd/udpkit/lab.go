@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +17,7 @@ import (
 func labCommand() *cobra.Command {
 	var (
 		cfg          lab.Config
+		at           address
 		check, setUp bool
 	)
 	cmd := &cobra.Command{
@@ -22,7 +27,20 @@ func labCommand() *cobra.Command {
 			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
 			"which takes a few minutes; the next ones take seconds.\n" +
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
+		Annotations: map[string]string{notebooks: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			listen, err := at.listen()
+			if err != nil {
+				return err
+			}
+			cfg.Address, cfg.Port = listen.Addr().String(), cmp.Or(int(listen.Port()), lab.AnyPort)
+			// Whoever reads the output may go: what is running here must not be left alone because of that.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
+				if dir := os.Getenv(name); dir != "" && !filepath.IsAbs(dir) {
+					_ = os.Unsetenv(name) // the XDG specification has it ignored; the Go command would refuse to work
+				}
+			}
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
 			cfg.Stdout = panel.Output(cmd.Context(), 0, os.Stdout)
 			switch {
@@ -38,10 +56,10 @@ func labCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&cfg.Port, "port", lab.DefaultPort, "TCP `port` of JupyterLab")
+	at.addFlags(cmd, "127.0.0.1", lab.DefaultPort, "`IP` address of JupyterLab; another than a loopback address works in a container only",
+		"TCP `port` of JupyterLab (0: any free one, which is told)")
 	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks")
 	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
-	flags.StringVar(&cfg.Address, "address", "127.0.0.1", "`IP` address of JupyterLab; another than a loopback address works in a container only")
 	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and tell whether every message arrived")
 	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, try again what failed, and end")
 	return cmd

@@ -23,19 +23,31 @@ func main() {
 // usageError is what the caller typed wrongly.
 type usageError struct{ error }
 
-// run returns the exit code: 0, 1 for a failure, 2 for bad arguments.
+// Exit codes, as the help has them.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run returns the exit code, which is decided here for all commands: by the error that a command returns.
 func run(ctx context.Context, args []string) int {
 	root := &cobra.Command{
 		Use:   "udpkit",
 		Short: "UDP networking that people can see",
 		Long: "udpkit broadcasts a server's state over UDP and receives it in any number of clients, echoes, finds\n" +
-			"neighbours, chats, relays what must not be lost, and starts JupyterLab with notebooks that show all of it.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+			"neighbours, chats, relays what must not be lost, and starts JupyterLab with notebooks that show all of it.\n\n" +
+			"Exit codes:\n" +
+			"  0  what was asked was done; a command that runs until it is ended was ended\n" +
+			"  1  it was not: it failed, nothing was answered or sent, or fewer messages came than were asked for\n" +
+			"  2  the command line, or a variable, cannot be understood; nothing was begun\n\n" +
+			"An environment variable sets a flag that is not given: UDPKIT_MAX_MESSAGES sets --max-messages. Those of the\n" +
+			"lab are for its notebooks. A time is a number of seconds, or such as 1500ms, 2m or 1d.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return settle(cmd) },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		serverCommand(),
 		clientCommand(),
@@ -49,11 +61,12 @@ func run(ctx context.Context, args []string) int {
 		relayCommand(),
 		versionCommand(),
 	)
-	for _, cmd := range root.Commands() {
-		if cmd.Args == nil {
-			cmd.Args = noArguments
-		}
+	root.InitDefaultCompletionCmd(args...)
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Run, help.RunE = nil, helpOn
 	}
+	complete(root)
 	root.SetArgs(args)
 
 	cmd, err := root.ExecuteContextC(ctx)
@@ -63,19 +76,35 @@ func run(ctx context.Context, args []string) int {
 	var usage usageError
 	switch {
 	case err == nil:
-		return 0
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig), cmd == root: // the ErrConfig of all packages
+		return exitDone
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig): // the ErrConfig of all packages
 		fmt.Fprintf(stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
-		return 2
+		return exitUsage
 	default:
 		fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
-		return 1
+		return exitFailed
 	}
 }
 
-func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+// noArguments refuses arguments, which may be a command that was typed wrongly.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasParent():
+		return usageError{fmt.Errorf("unexpected argument %q%s", args[0], suggestion(cmd, args[0]))}
 	}
-	return nil
+	return usageError{fmt.Errorf("unknown command %q%s", args[0], suggestion(cmd, args[0]))}
+}
+
+// helpOn shows the help of the command that is named.
+func helpOn(cmd *cobra.Command, names []string) error {
+	found, rest, err := cmd.Root().Find(names)
+	if err == nil {
+		err = noArguments(found, rest)
+	}
+	if err != nil {
+		return err
+	}
+	return found.Help()
 }

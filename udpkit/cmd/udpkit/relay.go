@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,23 +23,17 @@ func relayCommand() *cobra.Command {
 		Short: "Messages from writers to readers over UDP, stored in between: nothing is lost",
 		Long: "Messages from writers to readers over UDP, through a server that stores them: every reader gets each of\n" +
 			"them once and in the same order, whoever starts first, and whoever is away for a while.",
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(relayServerCommand(), relayReaderCommand(), relayWriterCommand(), relayJoinCommand())
-	for _, c := range cmd.Commands() {
-		c.Args = noArguments
-	}
 	return cmd
 }
 
 func relayServerCommand() *cobra.Command {
 	var (
-		log     store.Config
-		opt     hub.Options
-		address string
-		sync    string
-		port    uint16
+		log  store.Config
+		opt  hub.Options
+		at   address
+		sync string
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -49,40 +42,34 @@ func relayServerCommand() *cobra.Command {
 			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of others in the\n" +
 			"cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			addr, err := netip.ParseAddr(address)
+			listen, err := at.listen()
 			if err != nil {
-				return usageError{fmt.Errorf("--address %q is not an IP address of this machine", address)}
-			}
-			if log.MaxMessages <= 0 {
-				return usageError{fmt.Errorf("--retain-messages %d: the log must keep a message", log.MaxMessages)}
-			}
-			if log.Name == "" {
-				return usageError{errors.New("--stream needs a name")}
+				return err
 			}
 			log.Sync = store.Sync(sync)
 			if len(log.URLs) > 0 {
 				opt.Place = "NATS"
 			} else if log.Dir == "" {
-				if log.Dir, err = defaultData(port); err != nil {
+				if log.Dir, err = defaultData(listen.Port()); err != nil {
 					return err
 				}
 			}
 			if log.Dir != "" {
 				opt.Place = log.Dir
 			}
-			cfg := relay.ServerConfig{Listen: netip.AddrPortFrom(addr, port)}
+			cfg := relay.ServerConfig{Listen: listen}
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt hub.Options) error { return serveRelay(ctx, log, cfg, opt) })
 		},
 	}
+	at.ofListener(cmd, "UDP", "0.0.0.0", relay.DefaultPort)
 	flags := cmd.Flags()
-	flags.StringVar(&address, "address", "0.0.0.0", "`IP` address to listen on; 0.0.0.0 for all of this machine")
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
 	flags.StringSliceVar(&log.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
 	flags.StringVar(&log.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
 	flags.Int64Var(&log.MaxMessages, "retain-messages", store.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
-	addRelayFlags(cmd, &port, &opt)
+	addRelayFlags(cmd, &opt)
 	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(store.SyncAlways), string(store.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -123,11 +110,10 @@ func defaultData(port uint16) (string, error) {
 
 func relayReaderCommand() *cobra.Command {
 	var (
-		cfg   relay.ReaderConfig
-		opt   hub.Options
-		at    relayClient
-		from  string
-		delay seconds
+		cfg  relay.ReaderConfig
+		opt  hub.Options
+		at   relayClient
+		from string
 	)
 	cmd := &cobra.Command{
 		Use:   "reader",
@@ -138,7 +124,7 @@ func relayReaderCommand() *cobra.Command {
 			if cfg.From, err = relay.ParseFrom(from); err != nil {
 				return err
 			}
-			cfg.Delay, cfg.Username = time.Duration(delay), at.username
+			cfg.Username = at.username
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
@@ -146,7 +132,7 @@ func relayReaderCommand() *cobra.Command {
 		},
 	}
 	at.addFlags(cmd, &opt)
-	cmd.Flags().Var(&delay, "delay", "print messages together that come within so many `seconds`, such as 3 or 0.5, or a time such as 1500ms")
+	cmd.Flags().DurationVar(&cfg.Delay, "delay", 0, "print messages together that come within so many `seconds`, such as 3 or 0.5, or a time such as 1500ms (0: at once)")
 	addFromFlag(cmd, &from)
 	return cmd
 }
@@ -204,33 +190,29 @@ func relayJoinCommand() *cobra.Command {
 
 // relayClient is what the commands of clients have in common.
 type relayClient struct {
-	username, address string
-	port              uint16
+	username string
+	address
 }
 
 func (c *relayClient) addFlags(cmd *cobra.Command, opt *hub.Options) {
 	cmd.Flags().StringVar(&c.username, "username", "", "your `name`: a letter, then letters, digits, - and _ (needed)")
-	cmd.Flags().StringVar(&c.address, "address", "127.0.0.1", "the server's `address`, or its name")
-	addRelayFlags(cmd, &c.port, opt)
+	alias(cmd, "username")
+	c.ofServer(cmd, "UDP", relay.DefaultPort)
+	addRelayFlags(cmd, opt)
 }
 
 // resolve checks the flags, and returns the server's address.
 func (c *relayClient) resolve(ctx context.Context) (netip.AddrPort, error) {
-	switch {
-	case c.username == "":
+	if c.username == "" {
 		return netip.AddrPort{}, usageError{errors.New("--username is needed, such as --username ann")}
-	case c.port == 0:
-		return netip.AddrPort{}, usageError{errors.New("port 0 is no port of a server")}
 	}
 	if err := relay.CheckUsername(c.username); err != nil {
 		return netip.AddrPort{}, err
 	}
-	addr, err := resolve(ctx, c.address)
-	return netip.AddrPortFrom(addr, c.port), err
+	return c.address.resolve(ctx)
 }
 
-func addRelayFlags(cmd *cobra.Command, port *uint16, opt *hub.Options) {
-	cmd.Flags().Uint16Var(port, "port", relay.DefaultPort, "UDP `port` of the server")
+func addRelayFlags(cmd *cobra.Command, opt *hub.Options) {
 	cmd.Flags().DurationVar(&opt.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 }
@@ -243,27 +225,6 @@ func addFromFlag(cmd *cobra.Command, from *string) {
 
 // runHub runs a role with the terminal's settings.
 func runHub(ctx context.Context, opt hub.Options, run func(context.Context, hub.Options) error) error {
-	if opt.MaxRuntime < 0 {
-		return usageError{errors.New("--max-runtime cannot be negative")}
-	}
 	opt.Out = os.Stdout
 	return run(ctx, opt)
-}
-
-// seconds is a time that is given in seconds, or with a unit.
-type seconds time.Duration
-
-func (s *seconds) String() string { return time.Duration(*s).String() }
-func (*seconds) Type() string     { return "seconds" }
-
-func (s *seconds) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		d, err = time.ParseDuration(text + "s")
-	}
-	if err != nil || d < 0 {
-		return errors.New("not a number of seconds, or a time such as 1500ms")
-	}
-	*s = seconds(d)
-	return nil
 }

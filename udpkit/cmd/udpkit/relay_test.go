@@ -220,7 +220,7 @@ func TestRelayBadArguments(t *testing.T) {
 		{"relay server --sync always --nats nats://127.0.0.1:9", "a setting of the NATS server"},
 		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
 		{"relay server --max-runtime -1s --data nowhere", "negative"},
-		{"relay server --stream= --data nowhere", "--stream needs a name"},
+		{"relay server --stream= --data nowhere", "--stream is empty"},
 		{"relay server --stream a.b --data nowhere", `the log's name "a.b"`},
 		{"relay reader", "--username is needed, such as --username ann"},
 		{"relay writer", "--username is needed"},

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,13 +24,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// TestLight: a cell that opens a socket does not pay for the drawing code.
-func TestLight(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NotContains(t, string(out), "gonum.org")
-}
 
 func open(t *testing.T) net.PacketConn {
 	t.Helper()

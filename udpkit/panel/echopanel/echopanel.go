@@ -21,6 +21,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 )
 
+// ErrNoAnswer is returned by a client none of whose lines was answered.
+var ErrNoAnswer = errors.New("not a single line was answered")
+
 // Options says how a role is shown and what feeds it.
 type Options struct {
 	// Out gets text, or JSON. Default: os.Stdout. Nobody has to read it for the role to
@@ -59,7 +62,7 @@ func Responder(ctx context.Context, cfg echo.ResponderConfig, opt Options) error
 
 // Client sends each line of opt.In and shows the replies, until the line exit, the end of
 // the lines or that of ctx. Its errors are those of echo.NewClient and
-// [echo.Client.Lines], and a failure to show.
+// [echo.Client.Lines], ErrNoAnswer, and a failure to show.
 func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	client, err := echo.NewClient(cfg)
 	if err != nil {
@@ -95,6 +98,9 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	})
 	err = errors.Join(err, restore())
 	c := client.Stats()
+	if err == nil && c.Answered == 0 && c.TimedOut+c.Errors > 0 {
+		err = ErrNoAnswer
+	}
 	return s.finish(err, fmt.Sprintf("Ended: %d sent, %d answered (%d of them altered), %d without a reply in time, %d failed",
 		c.Sent, c.Answered, c.Altered, c.TimedOut, c.Errors), c)
 }

@@ -19,6 +19,7 @@
 //
 // It is made for teaching. To compare machines use a benchmark.
 //
-// A program that imports this package starts itself again as the one in the
-// namespace, with an environment variable that nothing else sets.
+// A program that calls [Conversation] or [Weather] starts itself again as the one in
+// the namespace, with an environment variable that nothing else sets. It calls [Wire]
+// first.
 package experiment

@@ -77,8 +77,7 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 		}
 		missing := attempt(ctx, func() string {
 			return carry(sender.(*net.TCPConn), &pieces{Reader: receiver, most: piece}, messages, write, read)
-		},
-			func() { _ = errors.Join(sender.Close(), receiver.Close()) })
+		}, func() { _ = errors.Join(sender.Close(), receiver.Close()) })
 		if missing != "" {
 			return missing, nil
 		}

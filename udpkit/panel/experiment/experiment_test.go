@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -546,13 +545,6 @@ func askApart(conn net.Conn, question string) (string, error) {
 			return answer, nil
 		}
 	}
-}
-
-// TestLight: a cell that runs an experiment does not pay for the drawing code.
-func TestLight(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NotContains(t, string(out), "gonum.org")
 }
 
 func ExampleRows() {

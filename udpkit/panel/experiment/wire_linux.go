@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,14 +18,22 @@ import (
 // jobVariable holds the job of a program that is in the namespace.
 const jobVariable = "UDPKIT_EXPERIMENT_JOB"
 
-func init() {
-	if text := os.Getenv(jobVariable); text != "" {
-		o := inside(text)
-		if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
+// ready tells that Wire was called.
+var ready atomic.Bool
+
+// Wire is what a program calls first that calls [Conversation] or [Weather]. They start the program a second time, in a network
+// namespace of its own; there Wire does the job and ends the program. In the first one it does nothing.
+func Wire() {
+	ready.Store(true)
+	text := os.Getenv(jobVariable)
+	if text == "" {
+		return
 	}
+	o := inside(text)
+	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // jobTime bounds a job: TCP may take its time where much is lost.
@@ -34,6 +43,9 @@ const jobTime = 30 * time.Second
 // job there. It takes no privilege where the system allows user namespaces. The
 // error wraps ErrNoWire where it does not.
 func onWire(ctx context.Context, j job) (outcome, error) {
+	if !ready.Load() { // or the second program would do all that this one does
+		return outcome{}, errors.New("the program has to call experiment.Wire() first")
+	}
 	text, err := json.Marshal(j)
 	if err != nil {
 		return outcome{}, err

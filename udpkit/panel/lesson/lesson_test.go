@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +16,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
@@ -135,13 +133,6 @@ func TestSource(t *testing.T) {
 	require.ErrorContains(t, Source("session.none"), "no function session.none")
 }
 
-// TestLight: a cell that runs a lesson does not pay for the drawing code.
-func TestLight(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NotContains(t, string(out), "gonum.org")
-}
-
 var small = sizes{rounds: 2, idle: 20 * time.Millisecond, windows: 2, roundTrips: 3, sockets: 5, burst: 60, handler: time.Millisecond}
 
 func TestCompare(t *testing.T) {
@@ -154,7 +145,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c.Comparison, read)
 
-	_, measured := cpu.Used()
+	_, measured := measure.CPU()
 	require.Len(t, read.Results, len(udpkit.Styles()))
 	for i, r := range read.Results {
 		require.Equal(t, udpkit.Styles()[i], r.Style)
@@ -488,7 +479,7 @@ func TestExerciseReceive(t *testing.T) {
 			err := solveReceive(ctx, conn, handle)
 			time.Sleep(400 * time.Millisecond)
 			return err
-		}, "make it less than 300ms"},
+		}, "cancel"}, // "it took 400ms from cancel to return", or longer
 		"a busy loop":            {pollingReceive(time.Microsecond), "silence receive looked"},
 		"one deadline":           {oneDeadline, "datagram 1 was not handled"},
 		"looks seldom":           {pollingReceive(time.Minute), "still waits"},

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
@@ -65,7 +64,7 @@ func (c *comparing) one(ctx context.Context, r *Result) error {
 func flood(ctx context.Context, windows int, sockets pair, handled *counter) ([]time.Duration, error) {
 	payload := make([]byte, size)
 	runtime.GC()
-	from, ok := cpu.Used()
+	from, ok := measure.CPU()
 	for range windows {
 		done := handled.expect(window)
 		for range window {
@@ -86,7 +85,7 @@ func flood(ctx context.Context, windows int, sockets pair, handled *counter) ([]
 	if !ok {
 		return nil, nil
 	}
-	to, _ := cpu.Used()
+	to, _ := measure.CPU()
 	return []time.Duration{(to - from) / time.Duration(windows*window)}, nil
 }
 

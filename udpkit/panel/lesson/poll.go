@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/cpu"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/janpfeifer/gonb/gonbui"
@@ -100,12 +99,12 @@ func pollOnce(ctx context.Context, every time.Duration) (pollRow, error) {
 func idle(ctx context.Context, d time.Duration) []float64 {
 	runtime.GC() // now, rather than in the middle
 	measure.Sleep(ctx, settle)
-	from, ok := cpu.Used()
+	from, ok := measure.CPU()
 	began := time.Now()
 	if !measure.Sleep(ctx, d) || !ok {
 		return nil
 	}
-	to, _ := cpu.Used()
+	to, _ := measure.CPU()
 	return []float64{float64(to-from) / float64(time.Since(began))}
 }
 

@@ -3,67 +3,44 @@ package plot
 import (
 	"bytes"
 	"fmt"
-	"html"
 	"image/color"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/chart"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
-
-// picture can be drawn in any format. The background is white in every theme,
-// for the axes are black.
-type picture struct {
-	title         string // for those who cannot see it
-	width, height vg.Length
-	draw          func(draw.Canvas) error
-}
 
 // sans has the measures of Arial, which is nearly everywhere.
 var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 var (
-	ink    = color.RGBA{0x1f, 0x23, 0x28, 0xff}
-	pale   = color.RGBA{0xd0, 0xd7, 0xde, 0xff}
-	accent = color.RGBA{0x09, 0x69, 0xda, 0xff}
-	alarm  = color.RGBA{0xcf, 0x22, 0x2e, 0xff}
+	ink   = colorOf(chart.Ink)
+	grey  = colorOf(chart.Grey)
+	pale  = colorOf(chart.Pale)
+	alarm = colorOf(chart.Alarm)
 )
 
-// svg returns the picture as an SVG element that fits into its place.
-func (p picture) svg() ([]byte, error) {
-	canvas := vgsvg.New(p.width, p.height)
-	if err := p.paint(canvas); err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	_, element, ok := bytes.Cut(b.Bytes(), []byte("<svg "))
-	if !ok {
-		return nil, fmt.Errorf("the drawing library made no SVG")
-	}
-	head := fmt.Sprintf(`<svg role="img" aria-label="%s" style="max-width:100%%;height:auto" `, html.EscapeString(p.title))
-	// vgsvg names the font that it has measured and no substitute.
-	element = bytes.ReplaceAll(element, []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arimo,Arial,Helvetica,sans-serif"))
-	return append([]byte(head), element...), nil
-}
-
-// shownWidth is the width of a picture on a page, in CSS pixels.
-const shownWidth = 760
+const (
+	width  = 680 // of a picture, in points
+	margin = 8
+	legend = 20 // the height of a legend
+	gutter = 10 // between charts
+	// shownWidth is the width of a picture on a page, in CSS pixels.
+	shownWidth = 760
+)
 
 // png returns the picture with half as many pixels again as it is shown with, for
 // sharp screens.
-func (p picture) png() ([]byte, error) {
-	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(p.width, p.height), vgimg.UseDPI(120))}
-	if err := p.paint(canvas); err != nil {
+func png(p chart.Picture) ([]byte, error) {
+	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height(p)), vgimg.UseDPI(120))}
+	if err := paint(canvas, p); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
@@ -71,11 +48,72 @@ func (p picture) png() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func (p picture) paint(on vg.CanvasSizer) error {
+func height(p chart.Picture) vg.Length {
+	high := vg.Length(2 * margin)
+	if len(p.Legend) > 0 {
+		high += legend
+	}
+	for _, band := range p.Bands {
+		high += vg.Length(band.Height)
+	}
+	return high
+}
+
+// paint draws a picture. The background is white in every theme, for the axes are
+// black.
+func paint(on vg.CanvasSizer, p chart.Picture) error {
 	c := draw.New(on)
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
-	return p.draw(draw.Crop(c, 8, -8, 8, -8))
+	c = draw.Crop(c, margin, -margin, margin, -margin)
+	left := c.Min.X + 40
+	for _, word := range p.Legend {
+		left += say(c, vg.Point{X: left, Y: c.Max.Y - 10}, text.XLeft, colorOf(word.Color), word.Text) + 24
+	}
+	if len(p.Legend) > 0 {
+		c = draw.Crop(c, 0, 0, 0, -legend)
+	}
+	for _, band := range p.Bands {
+		wide, high := (c.Max.X-c.Min.X)/vg.Length(max(1, len(band.Charts))), vg.Length(band.Height)
+		for i, one := range band.Charts {
+			left := wide * vg.Length(i)
+			place := draw.Crop(c, left, left+wide-gutter-(c.Max.X-c.Min.X), c.Max.Y-c.Min.Y-high+margin, 0)
+			if err := drawChart(place, one); err != nil {
+				return err
+			}
+		}
+		c = draw.Crop(c, 0, 0, 0, -high)
+	}
+	return nil
+}
+
+func drawChart(c draw.Canvas, one chart.Chart) error {
+	switch one := one.(type) {
+	case chart.Rows:
+		newRows(one).Draw(c)
+	case chart.Distribution:
+		p, err := newDistribution(one)
+		if err != nil {
+			return err
+		}
+		p.Draw(c)
+	case chart.Counts:
+		newCounts(one).Draw(c)
+	case chart.Totals:
+		newTotals(one).Draw(c)
+	case chart.Ranges:
+		newRanges(one).Draw(c)
+	case chart.Curves:
+		newCurves(one).Draw(c)
+		legendOf(c, one)
+	case chart.Dots:
+		newDots(one).Draw(c)
+	case chart.Dialogue:
+		drawDialogue(c, one)
+	default:
+		return fmt.Errorf("nobody knows how to draw a %T", one)
+	}
+	return nil
 }
 
 // newPlot returns a plot in the pictures' common style.
@@ -95,11 +133,15 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// names labels an axis with names. They keep their distance, since a page may
-// have a wider font than the one that was measured.
-func names(a *plot.Axis, ticks []plot.Tick) {
-	a.Tick.Marker = plot.ConstantTicks(ticks)
-	a.Tick.Length, a.Tick.LineStyle.Color = 18, color.Transparent
+// named gives the Y axis the names of n rows.
+func named(p *plot.Plot, n int, name func(int) string, space vg.Length) {
+	var ticks []plot.Tick
+	for i := range n {
+		ticks = append(ticks, plot.Tick{Value: -float64(i), Label: label(name(i))})
+	}
+	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	p.Y.Tick.Length, p.Y.Tick.LineStyle.Color = space, color.Transparent
+	p.Y.Min, p.Y.Max = -float64(n)+0.4, 0.6
 }
 
 func sized(points vg.Length) font.Font {
@@ -108,23 +150,38 @@ func sized(points vg.Length) font.Font {
 	return f
 }
 
-// stateColor is the panel's colour of a state.
-func stateColor(s udpkit.State) color.RGBA { return cssColor(panel.Color(s)) }
+// say writes words, and returns how wide they are.
+func say(c draw.Canvas, at vg.Point, align text.XAlignment, of color.Color, words string) vg.Length {
+	style := text.Style{Color: of, Font: sized(10), XAlign: align, YAlign: text.YBottom, Handler: plot.DefaultTextHandler}
+	c.FillText(style, at, words)
+	return style.Width(words)
+}
 
-// cssColor reads a colour of the panels.
-func cssColor(css string) color.RGBA {
+// box fills a rectangle around a height.
+func box(c draw.Canvas, of color.Color, left, right, at, half vg.Length) {
+	c.FillPolygon(of, []vg.Point{{X: left, Y: at - half}, {X: right, Y: at - half}, {X: right, Y: at + half}, {X: left, Y: at + half}})
+}
+
+// colorOf reads a colour of package chart; one that is wrong is black.
+func colorOf(css string) color.RGBA {
 	c := color.RGBA{A: 0xff}
-	// The panels' colours have this form, so there is no error.
 	_, _ = fmt.Sscanf(css, "#%02x%02x%02x", &c.R, &c.G, &c.B)
 	return c
 }
 
-// label makes a text from the network fit for a picture: printable and short.
-func label(text string) string {
-	const limit = 18
-	text = panel.Printable(text)
-	if utf8.RuneCountInString(text) > limit {
-		text = string([]rune(text)[:limit-1]) + "…"
+// label makes a name fit for a picture.
+func label(name string) string { return short(name, 18) }
+
+// short makes a text, which may come from the network, printable and not longer than limit letters.
+func short(words string, limit int) string {
+	words = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(words, "?"))
+	if utf8.RuneCountInString(words) > limit {
+		words = string([]rune(words)[:limit-1]) + "…"
 	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(words)
 }

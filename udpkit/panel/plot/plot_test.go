@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,7 +19,9 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/basics"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/chart"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/experiment"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/hub"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/lesson"
@@ -73,11 +76,24 @@ func serverEvents(clients int, states ...udpkit.State) []udpkit.Event {
 	return events
 }
 
+// TestApart: plot knows no system, and nobody but the cell that plots has the drawing code.
+func TestApart(t *testing.T) {
+	deps := func(of string) string {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", of).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	const ours = "github.com/gonb-labs/udp-notebooks/udpkit"
+	require.Equal(t, []string{ours + "/panel/chart", ours + "/panel/plot"}, regexp.MustCompile(ours+`\S*`).FindAllString(deps("."), -1))
+	for _, of := range []string{"..", "../hub", "../radar", "../room", "../lesson", "../basics", "../experiment"} {
+		require.NotContains(t, deps(of), "gonum.org", of)
+	}
+}
+
 // texts returns the text elements of an SVG, and fails if it is not well-formed
 // or has an element or attribute that could do more than draw.
 func texts(t *testing.T, svg []byte) []string {
 	t.Helper()
-	require.True(t, bytes.HasPrefix(svg, []byte("<svg ")), "it goes into a page, so no XML declaration")
 	var found []string
 	decoder := xml.NewDecoder(bytes.NewReader(svg))
 	inText := false
@@ -107,13 +123,13 @@ func texts(t *testing.T, svg []byte) []string {
 func TestClientSVG(t *testing.T) {
 	events := clientEvents("ACTIVE", "STANDBY", "ACTIVE", "ERROR")
 	events = append(events, udpkit.GapEvent{Server: server, From: 5, To: 6, At: at(3.8)})
-	svg, err := plot.ClientSVG(journal(t, events...))
+	svg, err := plot.SVG(panel.ClientPicture(journal(t, events...)))
 	require.NoError(t, err)
 	for _, want := range []string{"ACTIVE", "STANDBY", "ERROR", "gap", "time since the start (s)", "messages received: 4, gaps: 1", "Interval: median 1 s", "from server to client (µs)"} {
 		require.Contains(t, texts(t, svg), want)
 	}
 	require.Contains(t, string(svg), "#1A7F37", "the panel's colour of ACTIVE")
-	again, err := plot.ClientSVG(journal(t, events...))
+	again, err := plot.SVG(panel.ClientPicture(journal(t, events...)))
 	require.NoError(t, err)
 	require.Equal(t, svg, again)
 }
@@ -126,7 +142,7 @@ func TestDistribution(t *testing.T) {
 		m.Latency = time.Duration(micros) * time.Microsecond
 		events[i+1] = m
 	}
-	svg, err := plot.ClientSVG(journal(t, events...))
+	svg, err := plot.SVG(panel.ClientPicture(journal(t, events...)))
 	require.NoError(t, err)
 	curves := regexp.MustCompile(`d="M([^"]*)"[^>]*stroke:#0969DA`).FindAllSubmatch(svg, -1)
 	require.Len(t, curves, 2, "interval and latency")
@@ -158,18 +174,18 @@ func TestDistribution(t *testing.T) {
 
 func TestServerSVG(t *testing.T) {
 	file := journal(t, serverEvents(2, "ACTIVE", "MAINTENANCE", "ERROR")...)
-	svg, err := plot.ServerSVG(file)
+	svg, err := plot.SVG(panel.ServerPicture(file))
 	require.NoError(t, err)
 	for _, want := range []string{"MAINTENANCE", "client-0", "client-1", "message id", "broadcast to acknowledgement (µs)", "messages sent: 3, clients: 2, acknowledgements: 6"} {
 		require.Contains(t, texts(t, svg), want)
 	}
-	again, err := plot.ServerSVG(file)
+	again, err := plot.SVG(panel.ServerPicture(file))
 	require.NoError(t, err)
 	require.Equal(t, svg, again)
 }
 
 func TestServerWithoutClients(t *testing.T) {
-	svg, err := plot.ServerSVG(journal(t, serverEvents(0, "ACTIVE")...))
+	svg, err := plot.SVG(panel.ServerPicture(journal(t, serverEvents(0, "ACTIVE")...)))
 	require.NoError(t, err)
 	require.Contains(t, texts(t, svg), "Round trip of each client: none yet")
 }
@@ -179,7 +195,7 @@ func TestManyClientsAndStates(t *testing.T) {
 	for i := range 30 {
 		states = append(states, udpkit.State(fmt.Sprintf("state-%d", i)))
 	}
-	svg, err := plot.ServerSVG(journal(t, serverEvents(25, states...)...))
+	svg, err := plot.SVG(panel.ServerPicture(journal(t, serverEvents(25, states...)...)))
 	require.NoError(t, err)
 	all := texts(t, svg)
 	require.Contains(t, all, "other states")
@@ -194,7 +210,7 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{
 		`<script>x</script>`, `</text><script>`, `"onload="x`, "<![CDATA[x]]>", "&amp;&#60;", "\u202eabc", "\x1b[2J", strings.Repeat("w", 60), "\xff",
 	} {
-		svg, err := plot.ClientSVG(journal(t, clientEvents(udpkit.State(name), "ACTIVE")...))
+		svg, err := plot.SVG(panel.ClientPicture(journal(t, clientEvents(udpkit.State(name), "ACTIVE")...)))
 		require.NoError(t, err)
 		all := strings.Join(texts(t, svg), "\n")
 		require.NotContains(t, all, "\u202e")
@@ -202,7 +218,7 @@ func TestNames(t *testing.T) {
 		require.NotContains(t, all, strings.Repeat("w", 20))
 		events := serverEvents(0, "ACTIVE")
 		events = append(events, udpkit.AckEvent{ClientID: name, MessageID: 1, RTT: time.Millisecond, Client: server, At: at(1)})
-		svg, err = plot.ServerSVG(journal(t, events...))
+		svg, err = plot.SVG(panel.ServerPicture(journal(t, events...)))
 		require.NoError(t, err)
 		texts(t, svg)
 	}
@@ -212,24 +228,24 @@ func TestEmpty(t *testing.T) {
 	empty := journal(t)
 	started := journal(t, udpkit.StartEvent{At: start, Listen: server})
 	none := filepath.Join(t.TempDir(), "none")
-	for _, draw := range []func(string) ([]byte, error){plot.ClientSVG, plot.ServerSVG} {
+	for _, draw := range []func(string) (chart.Picture, error){panel.ClientPicture, panel.ServerPicture} {
 		for _, file := range []string{empty, started, none} {
-			_, err := draw(file)
-			require.ErrorIs(t, err, plot.ErrEmpty)
+			_, err := plot.SVG(draw(file))
+			require.ErrorAs(t, err, new(chart.Nothing))
 			require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
 		}
 	}
 	broken := filepath.Join(t.TempDir(), "broken")
 	require.NoError(t, os.WriteFile(broken, []byte("{\n"), 0o600))
-	_, err := plot.ClientSVG(broken)
+	_, err := plot.SVG(panel.ClientPicture(broken))
 	require.ErrorContains(t, err, "line 1")
-	require.Contains(t, prints(t, func() error { return plot.Client(started) }), "nothing recorded yet: the client has received no message")
-	for _, draw := range []func(string) error{plot.Client, plot.Server, plot.Relay} {
+	require.Contains(t, prints(t, func() error { return plot.Show(panel.ClientPicture(started)) }), "nothing recorded yet: the client has received no message")
+	for _, draw := range []func(string) (chart.Picture, error){panel.ClientPicture, panel.ServerPicture, hub.Picture} {
 		require.Equal(t, "nothing recorded yet: run this cell again when you have stopped the live cell below\n",
-			prints(t, func() error { return draw(none) }), "one line, and Run All goes on")
+			prints(t, func() error { return plot.Show(draw(none)) }), "one line, and Run All goes on")
 	}
-	require.Error(t, plot.Client(broken))
-	require.ErrorContains(t, plot.Sequence(), "no notebook")
+	require.Error(t, plot.Show(panel.ClientPicture(broken)))
+	require.ErrorContains(t, plot.Show(panel.ClientPicture(journal(t, clientEvents("ACTIVE")...))), "no notebook")
 }
 
 // prints returns what a function writes to the standard output, and fails if it does.
@@ -253,7 +269,7 @@ func TestLong(t *testing.T) {
 	for i := range states {
 		states[i] = udpkit.DefaultStates()[i%4]
 	}
-	svg, err := plot.ClientSVG(journal(t, clientEvents(states...)...))
+	svg, err := plot.SVG(panel.ClientPicture(journal(t, clientEvents(states...)...)))
 	require.NoError(t, err)
 	require.Less(t, len(svg), 2<<20)
 }
@@ -263,8 +279,8 @@ func TestLong(t *testing.T) {
 func TestLesson(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none")
-	for _, draw := range []func(string) ([]byte, error){plot.RunsSVG, plot.ComparisonSVG} {
-		_, err := draw(none)
+	for _, draw := range []func(string) (chart.Picture, error){lesson.RunsPicture, lesson.ComparisonPicture} {
+		_, err := plot.SVG(draw(none))
 		require.ErrorIs(t, err, lesson.ErrNothing)
 		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
 	}
@@ -275,9 +291,9 @@ func TestLesson(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 		return file
 	}
-	svg, err := plot.RunsSVG(write(lesson.Recording{
+	svg, err := plot.SVG(lesson.RunsPicture(write(lesson.Recording{
 		Style: udpkit.Channel, Ticks: []time.Duration{time.Second}, Handled: []time.Duration{2 * time.Second}, Cancelled: 4 * time.Second,
-	}))
+	})))
 	require.NoError(t, err)
 	require.Contains(t, texts(t, svg), "channel")
 	require.NotContains(t, texts(t, svg), "blocking")
@@ -291,42 +307,37 @@ func TestLesson(t *testing.T) {
 		Sockets: []lesson.SocketsResult{{Style: udpkit.Goroutine, Sockets: 64, Goroutines: 128}},
 		Slow:    []lesson.SlowResult{{Style: udpkit.Channel, Name: "channel, queue 60", Sent: 100, Handled: 30, Dropped: 60}},
 	}
-	svg, err = plot.ComparisonSVG(write(c))
+	svg, err = plot.SVG(lesson.ComparisonPicture(write(c)))
 	require.NoError(t, err)
 	for _, want := range []string{"1.23 %", "4.2 µs", "Goroutines for 64 sockets", "128", "channel, 60", "33 + 8", "100"} {
 		require.Contains(t, texts(t, svg), want)
 	}
 	require.Contains(t, string(svg), "#CF222E", "what was lost")
 	c.Results[0].Idle, c.Results[0].Cost, c.Results[0].Lines = nil, nil, 0
-	svg, err = plot.ComparisonSVG(write(c))
+	svg, err = plot.SVG(lesson.ComparisonPicture(write(c)))
 	require.NoError(t, err)
 	require.Contains(t, texts(t, svg), "CPU while idle: not measured here")
-	_, err = plot.ComparisonSVG(write(lesson.Comparison{}))
+	_, err = plot.SVG(lesson.ComparisonPicture(write(lesson.Comparison{})))
 	require.NoError(t, err, "an empty one is drawn empty")
-
-	svg, err = plot.WaitingSVG()
-	require.NoError(t, err)
-	require.Contains(t, texts(t, svg), "EAGAIN")
-	require.ErrorContains(t, plot.Waiting(), "no notebook")
-	require.Error(t, plot.Runs(none))
-	require.Error(t, plot.Comparison(none))
+	require.Error(t, plot.Show(lesson.RunsPicture(none)))
+	require.Error(t, plot.Show(lesson.ComparisonPicture(none)))
 }
 
 // TestExperiments: what package experiment wrote is drawn.
 func TestExperiments(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
-	all := []func(string) ([]byte, error){plot.ServersSVG, plot.ConversationSVG, plot.WeatherSVG}
+	all := []func(string) (chart.Picture, error){experiment.ServersPicture, experiment.ConversationPicture, experiment.WeatherPicture}
 	write := func(r experiment.Results) {
 		text, err := json.Marshal(r)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 	}
 	for _, draw := range all {
-		_, err := draw(filepath.Join(dir, "none"))
+		_, err := plot.SVG(draw(filepath.Join(dir, "none")))
 		require.ErrorIs(t, err, experiment.ErrNothing)
 		write(experiment.Results{})
-		_, err = draw(file)
+		_, err = plot.SVG(draw(file))
 		require.ErrorIs(t, err, experiment.ErrNothing)
 	}
 	const ms = time.Millisecond
@@ -347,10 +358,10 @@ func TestExperiments(t *testing.T) {
 	})
 	var found []string
 	for _, draw := range all {
-		svg, err := draw(file)
+		svg, err := plot.SVG(draw(file))
 		require.NoError(t, err)
 		found = append(found, texts(t, svg)...)
-		again, err := draw(file)
+		again, err := plot.SVG(draw(file))
 		require.NoError(t, err)
 		require.Equal(t, svg, again)
 	}
@@ -360,24 +371,24 @@ func TestExperiments(t *testing.T) {
 	} {
 		require.Contains(t, found, want)
 	}
-	svg, err := plot.WeatherSVG(file)
+	svg, err := plot.SVG(experiment.WeatherPicture(file))
 	require.NoError(t, err)
 	require.Contains(t, string(svg), "#CF222E", "the lost one")
 
 	write(experiment.Results{Conversation: &experiment.ConversationResult{NoWire: "nothing"}})
-	_, err = plot.ConversationSVG(file)
+	_, err = plot.SVG(experiment.ConversationPicture(file))
 	require.ErrorIs(t, err, experiment.ErrNoWire)
-	require.NoError(t, plot.Conversation(file), "that is no failure of the notebook")
-	require.Error(t, plot.Servers(file))
-	require.Error(t, plot.Weather(file))
+	require.NoError(t, plot.Show(experiment.ConversationPicture(file)), "that is no failure of the notebook")
+	require.Error(t, plot.Show(experiment.ServersPicture(file)))
+	require.Error(t, plot.Show(experiment.WeatherPicture(file)))
 }
 
 // TestBasics: the pictures of the notebooks sockets and index.
 func TestBasics(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none")
-	for _, draw := range []func(string) ([]byte, error){plot.ExchangeSVG, plot.PeersSVG} {
-		_, err := draw(none)
+	for _, draw := range []func(string) (chart.Picture, error){basics.ExchangePicture, basics.PeersPicture} {
+		_, err := plot.SVG(draw(none))
 		require.ErrorIs(t, err, basics.ErrNothing)
 		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
 	}
@@ -389,72 +400,43 @@ func TestBasics(t *testing.T) {
 		return file
 	}
 	const ms = time.Millisecond
-	svg, err := plot.ExchangeSVG(write(basics.Tape{
+	svg, err := plot.SVG(basics.ExchangePicture(write(basics.Tape{
 		Datagrams: []basics.Sent{
 			{From: basics.Client, Text: "<b>hello</b>", At: 5 * ms, Arrived: 6 * ms},
 			{From: basics.Server, Text: "hello", At: 7 * ms, Lost: true},
 			{From: basics.Client, Text: "again", At: 8 * ms},
 		},
 		Events: []basics.Mark{{Who: basics.Client, Text: basics.Timeout, At: 207 * ms}, {Who: basics.Server, Text: basics.Closed, At: 208 * ms}},
-	}))
+	})))
 	require.NoError(t, err)
 	for _, want := range []string{"0.00 ms", "1.00 ms", "2.00 ms", "202 ms", "“<b>hello</b>”", "lost", "never read", "timeout", "closed"} {
 		require.Contains(t, texts(t, svg), want)
 	}
-	_, err = plot.ExchangeSVG(write(basics.Tape{}))
+	_, err = plot.SVG(basics.ExchangePicture(write(basics.Tape{})))
 	require.ErrorIs(t, err, basics.ErrNothing)
 
-	svg, err = plot.PeersSVG(write(basics.Neighbourhood{Length: 8 * time.Second, Peers: []basics.Presence{
+	svg, err = plot.SVG(basics.PeersPicture(write(basics.Neighbourhood{Length: 8 * time.Second, Peers: []basics.Presence{
 		{Name: "anna", From: time.Second, Heard: 8 * time.Second, To: 8 * time.Second},
 		{Name: "</text><script>", From: time.Second, Heard: 2 * time.Second, To: 3 * time.Second, End: beacon.Left},
 		{Name: "", From: time.Second, Heard: 2 * time.Second, To: 3 * time.Second, End: beacon.Expired},
 		{Name: "late", From: time.Second, Heard: 7 * time.Second, To: 8 * time.Second, End: beacon.Expired},
-	}}))
+	}})))
 	require.NoError(t, err)
 	for _, want := range []string{"anna", "no name", "said goodbye", "silent: forgotten", "</text><script>"} {
 		require.Contains(t, texts(t, svg), want)
 	}
-	_, err = plot.PeersSVG(write(basics.Neighbourhood{}))
-	require.ErrorIs(t, err, plot.ErrEmpty)
-
-	svg, err = plot.DatagramSVG("héllo\n\xff")
-	require.NoError(t, err)
-	for _, want := range []string{"IP header", "20 bytes", "UDP header", "8 bytes", "c3", "0a", "ff", "“h” “é” “l”", "“l” “o” “\\n” “\\xff”", "from 127.0.0.1"} {
-		require.Contains(t, texts(t, svg), want)
-	}
-	_, err = plot.DatagramSVG("")
-	require.NoError(t, err)
-	_, err = plot.DatagramSVG(strings.Repeat("x", 25))
-	require.ErrorContains(t, err, "room for 24 bytes")
-
-	for want, draw := range map[string]func() ([]byte, error){"37020": plot.LetterBoxesSVG, "SYN-ACK": plot.ConnectionSVG, "nonblocking": plot.NotebooksSVG} {
-		svg, err := draw()
-		require.NoError(t, err)
-		require.Contains(t, texts(t, svg), want)
-	}
-	for _, draw := range []func() error{plot.LetterBoxes, plot.Connection, plot.Notebooks, func() error { return plot.Datagram("hello") }} {
-		require.ErrorContains(t, draw(), "no notebook")
-	}
-	require.Error(t, plot.Exchange(none))
-	require.Error(t, plot.Peers(none))
-}
-
-func ExampleSequenceSVG() {
-	svg, err := plot.SequenceSVG()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(strings.Contains(string(svg), "Client 1 received message 7"))
-	// Output: true
+	_, err = plot.SVG(basics.PeersPicture(write(basics.Neighbourhood{})))
+	require.ErrorAs(t, err, new(chart.Nothing))
+	require.Error(t, plot.Show(basics.ExchangePicture(none)))
+	require.Error(t, plot.Show(basics.PeersPicture(none)))
 }
 
 // TestRelay: what package hub wrote is drawn, and the pictures of its notebooks.
 func TestRelay(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none")
-	_, err := plot.RelaySVG(none)
-	require.ErrorIs(t, err, plot.ErrEmpty)
+	_, err := plot.SVG(hub.Picture(none))
+	require.ErrorAs(t, err, new(chart.Nothing))
 	require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
 	write := func(role string, samples ...hub.Sample) string {
 		file := filepath.Join(dir, "history")
@@ -467,12 +449,12 @@ func TestRelay(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		return file
 	}
-	_, err = plot.RelaySVG(write("server", hub.Sample{Served: true}))
-	require.ErrorIs(t, err, plot.ErrEmpty)
+	_, err = plot.SVG(hub.Picture(write("server", hub.Sample{Served: true})))
+	require.ErrorAs(t, err, new(chart.Nothing))
 
 	// 1,000 messages in the third second; bob is behind, and carl comes later.
 	second := time.Second
-	svg, err := plot.RelaySVG(write("server",
+	p, err := hub.Picture(write("server",
 		hub.Sample{Served: true},
 		hub.Sample{At: second, Served: true, Lags: []hub.Lag{{Username: "bob"}}},
 		hub.Sample{At: 2 * second, Served: true, Stored: 1000, Delivered: 400, Lags: []hub.Lag{{Username: "bob", Messages: 600}}},
@@ -480,28 +462,23 @@ func TestRelay(t *testing.T) {
 		hub.Sample{At: 4 * second, Served: true, Stored: 1000, Delivered: 2000},
 	))
 	require.NoError(t, err)
+	require.Equal(t, "Relay server <b>ann over 4s, messages stored: 1000, delivered: 2000", p.Title, "for those who cannot see it")
+	svg, err := plot.SVG(p, nil)
+	require.NoError(t, err)
 	found := texts(t, svg)
 	for _, want := range []string{"Throughput", "messages a second", "How far behind", "time since the start (s)", "● stored", "● delivered", "● bob", "● carl<i>", "1k", "500"} {
 		require.Contains(t, found, want)
 	}
-	require.Contains(t, string(svg), "Relay server &lt;b&gt;ann over 4s, messages stored: 1000, delivered: 2000", "for those who cannot see it")
 	require.NotContains(t, found, "grey: no server")
 
-	svg, err = plot.RelaySVG(write("join", hub.Sample{Served: true}, hub.Sample{At: second, Stored: 1, Pending: 1}, hub.Sample{At: 2 * second, Served: true, Stored: 2, Delivered: 2, Missing: 3}))
+	p, err = hub.Picture(write("join", hub.Sample{Served: true}, hub.Sample{At: second, Stored: 1, Pending: 1}, hub.Sample{At: 2 * second, Served: true, Stored: 2, Delivered: 2, Missing: 3}))
+	require.NoError(t, err)
+	require.Contains(t, p.Title, "missing: 3")
+	svg, err = plot.SVG(p, nil)
 	require.NoError(t, err)
 	found = texts(t, svg)
 	require.Contains(t, found, "grey: no server")
 	require.Contains(t, found, "● not stored yet")
-	require.Contains(t, string(svg), "missing: 3")
 	require.Contains(t, string(svg), "#EAEEF2", "the second without a server")
-	require.Contains(t, prints(t, func() error { return plot.Relay(none) }), "nothing recorded yet")
-
-	for want, draw := range map[string]func() ([]byte, error){
-		"prove it: here is a cookie": plot.RegistrationSVG, "ack: next #3, up to #5, missing #3": plot.NumbersSVG,
-		"I have it: #12": plot.StoredSVG, "killed": plot.KilledSVG,
-	} {
-		svg, err := draw()
-		require.NoError(t, err)
-		require.Contains(t, texts(t, svg), want)
-	}
+	require.Contains(t, prints(t, func() error { return plot.Show(hub.Picture(none)) }), "nothing recorded yet")
 }

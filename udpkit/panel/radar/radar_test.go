@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/sock"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +29,7 @@ var loopback = netip.MustParseAddr("127.255.255.255")
 // datagrams.
 func radarConfig(t *testing.T) (cfg beacon.Config, say func(string)) {
 	t.Helper()
-	held, err := sock.ListenUDP(t.Context(), netip.MustParseAddrPort("0.0.0.0:0"), sock.Options{Reuse: true})
+	held, err := udp.Listen(t.Context(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = held.Close() })
 	port := held.LocalAddr().(*net.UDPAddr).AddrPort().Port()

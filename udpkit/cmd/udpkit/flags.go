@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+// notebooks marks the command whose environment is for the notebooks that it starts.
+const notebooks = "notebooks"
+
+// complete gives a command and those below it what all have in common.
+func complete(cmd *cobra.Command) {
+	if cmd.Name() != "help" && (cmd.Args == nil || strings.HasPrefix(cmd.CommandPath(), "udpkit completion")) {
+		cmd.Args = noArguments
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if !cmd.Runnable() {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "duration" {
+			f.Value = duration{f.Value}
+		}
+	})
+	for _, c := range cmd.Commands() {
+		complete(c)
+	}
+}
+
+// settle sets the flags that are not given from the environment, and refuses those that are given as nothing: it would
+// pass for not given. Where 0 has a meaning the help says it: "(0: no limit)".
+func settle(cmd *cobra.Command) (failure error) {
+	_, others := cmd.Annotations[notebooks]
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		where := "--" + f.Name
+		if !f.Changed && !others && f.Name != "help" && failure == nil {
+			for _, name := range append(f.Annotations[alsoNamed], f.Name) {
+				_, usage := pflag.UnquoteUsage(f)
+				variable, err := panel.FlagFromEnv(name, usage, func(value string) error {
+					return explain(f, value, cmd.Flags().Set(f.Name, value))
+				})
+				if variable != "" {
+					where = "the environment variable " + variable
+				}
+				if err != nil {
+					failure = usageError{err}
+				}
+			}
+		}
+		if !f.Changed || failure != nil {
+			return
+		}
+		switch value := f.Value.String(); f.Value.Type() {
+		case "string", "stringSlice":
+			if value == "" || value == "[]" {
+				failure = usageError{fmt.Errorf("%s is empty: leave it out, or give it a value", where)}
+			}
+		case "bool":
+		default:
+			if strings.HasPrefix(value, "-") {
+				failure = usageError{fmt.Errorf("%s %s: it cannot be negative", where, value)}
+			} else if (value == "0" || value == "0s") && !strings.Contains(f.Usage, "(0: ") {
+				failure = usageError{fmt.Errorf("%s 0: it cannot be 0", where)}
+			}
+		}
+	})
+	return failure
+}
+
+// alsoNamed is the annotation of a flag that has other names.
+const alsoNamed = "also"
+
+// alias lets --name stand for a flag, as it does in the other commands.
+func alias(cmd *cobra.Command, flag string) {
+	const name = "name"
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, given string) pflag.NormalizedName {
+		if given == name {
+			given = flag
+		}
+		return pflag.NormalizedName(given)
+	})
+	f := cmd.Flags().Lookup(flag)
+	f.Usage += "; --" + name + " is the same"
+	f.Annotations = map[string][]string{alsoNamed: {name}}
+}
+
+// flagError says what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		err = fmt.Errorf("--%s %q is %w", f.Name, invalid.GetValue(), explain(f, invalid.GetValue(), err))
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		names := &cobra.Command{SuggestionsMinimumDistance: 2} // which knows how to compare
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			names.AddCommand(&cobra.Command{Use: "--" + f.Name, Run: func(*cobra.Command, []string) {}})
+		})
+		err = fmt.Errorf("%w%s", err, suggestion(names, "--"+unknown.GetSpecifiedName()))
+	}
+	return usageError{err}
+}
+
+// explain returns why a value is none of a flag's, nil if it is one.
+func explain(f *pflag.Flag, value string, err error) error {
+	if err == nil {
+		return nil
+	}
+	switch f.Value.Type() {
+	case "uint16":
+		return errors.New("not a number from 0 to 65535")
+	case "int", "int64":
+		return errors.New("not a whole number")
+	case "uint64":
+		return errors.New("not a whole number of 0 or more")
+	case "bool":
+		return errors.New("neither true nor false")
+	case "stringSlice":
+		return errors.New("not a list such as a,b,c")
+	}
+	if invalid := new(pflag.InvalidValueError); errors.As(err, &invalid) {
+		err = invalid.Unwrap()
+	}
+	return err
+}
+
+// suggestion returns what may have been meant by a command, as the end of a sentence.
+func suggestion(cmd *cobra.Command, typed string) string {
+	names := cmd.SuggestionsFor(typed)
+	if len(names) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(slices.Sorted(slices.Values(names)), " or ") + "?"
+}
+
+// duration is a flag's time that may be in days, or a bare number of seconds.
+type duration struct{ pflag.Value }
+
+func (d duration) Set(text string) error {
+	parsed, err := parseDuration(text)
+	switch {
+	case err == nil && parsed >= 0:
+		return d.Value.Set(parsed.String())
+	case err == nil:
+		err = errors.New(": it is negative")
+	default:
+		err = errors.New("")
+	}
+	return fmt.Errorf("not a number of seconds, or a time such as 1500ms, 2m or 1d%w", err)
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	if days, rest, ok := strings.Cut(text, "d"); ok {
+		n, err := time.ParseDuration(days + "h")
+		if err == nil && n.Abs() > 100*365*time.Hour {
+			err = errors.New("more than a hundred years")
+		}
+		if err != nil || rest == "" {
+			return 24 * n, err
+		}
+		d, err := time.ParseDuration(rest)
+		return 24*n + d, err
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return d, nil
+	}
+	return time.ParseDuration(text + "s")
+}
+
+// address is a host and a port as they are typed: --address HOST --port PORT, or --address HOST:PORT.
+type address struct {
+	host string
+	port uint16
+	own  *pflag.Flag // --port; nil for none
+}
+
+// addFlags adds both. The host is what the help says of the address, the port what it says of that.
+func (a *address) addFlags(cmd *cobra.Command, at string, port uint16, ofHost, ofPort string) {
+	cmd.Flags().StringVar(&a.host, "address", at, ofHost)
+	cmd.Flags().Uint16Var(&a.port, "port", port, ofPort)
+	a.own = cmd.Flags().Lookup("port")
+}
+
+// of a server that a client talks to.
+func (a *address) ofServer(cmd *cobra.Command, protocol string, port uint16) {
+	a.addFlags(cmd, "127.0.0.1", port, "the server's `address` or name, HOST or HOST:PORT", protocol+" `port` of the server")
+}
+
+// ofListener is for a server's own.
+func (a *address) ofListener(cmd *cobra.Command, protocol, at string, port uint16) {
+	a.addFlags(cmd, at, port, "`IP` address to listen on, with or without :PORT; 0.0.0.0 for all of this machine, :: for those of IPv6 too",
+		protocol+" `port` to listen on (0: any free one, which is told)")
+}
+
+// split takes the host and the port apart.
+func (a address) split() (host string, port uint16, err error) {
+	host = strings.TrimSuffix(strings.TrimPrefix(a.host, "["), "]")
+	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(a.host, ":") {
+		return host, a.port, nil
+	}
+	host, text, err := net.SplitHostPort(a.host)
+	if err != nil {
+		return "", 0, usageError{fmt.Errorf("%q is neither a host nor HOST:PORT", a.host)}
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", 0, usageError{fmt.Errorf("%q is not a port, which is a number from 1 to 65535", text)}
+	}
+	if a.own != nil && a.own.Changed && a.port != uint16(number) {
+		return "", 0, usageError{fmt.Errorf("the address %s has another port than --port %d", a.host, a.port)}
+	}
+	return host, uint16(number), nil
+}
+
+// listen returns the address of a server's own.
+func (a address) listen() (netip.AddrPort, error) {
+	host, port, err := a.split()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.AddrPort{}, usageError{fmt.Errorf("--address %q is not an IP address of this machine", host)}
+	}
+	return netip.AddrPortFrom(addr, port), nil
+}
+
+// resolve returns the address of a server: of a name the first IPv4 one, if there is any.
+func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
+	host, port, err := a.split()
+	switch {
+	case err != nil:
+		return netip.AddrPort{}, err
+	case host == "":
+		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
+	case port == 0:
+		return netip.AddrPort{}, usageError{errors.New("port 0 is no port of a server")}
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(ip, port), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("no address is known for %q: %w", host, err)
+	}
+	found := ips[0]
+	for _, ip := range ips {
+		if ip.Unmap().Is4() {
+			found = ip
+			break
+		}
+	}
+	return netip.AddrPortFrom(found.Unmap(), port), nil
+}

@@ -1,8 +1,0 @@
-package sock
-
-import "syscall"
-
-// setBroadcast sets SO_BROADCAST.
-func setBroadcast(fd uintptr, on int) error {
-	return syscall.SetsockoptInt(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, on)
-}
