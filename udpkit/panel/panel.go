@@ -152,7 +152,7 @@ type session struct {
 	background sync.WaitGroup
 
 	file    *os.File // the history; nil for none
-	journal *udpkit.Journal
+	journal *console.JSON
 
 	mu   sync.Mutex
 	sent time.Time // the server's last message
@@ -168,7 +168,7 @@ func begin(ctx context.Context, limit time.Duration, opt Options) (*session, err
 		if err != nil {
 			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 		}
-		s.file, s.journal = file, udpkit.NewJournal(console.NewOutput(ctx, limit, file))
+		s.file, s.journal = file, console.NewJSON(console.NewOutput(ctx, limit, file))
 	}
 	s.Stage, s.ctx = stage.New(ctx)
 	return s, nil
@@ -186,7 +186,7 @@ func (s *session) abandon(err error) error {
 // event records and shows an event.
 func (s *session) event(e udpkit.Event) error {
 	if s.journal != nil {
-		s.Fail(s.journal.Write(e))
+		s.Fail(s.journal.Event(e))
 	}
 	if _, ok := e.(udpkit.SentEvent); ok {
 		s.mu.Lock()
