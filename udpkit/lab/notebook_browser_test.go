@@ -358,7 +358,7 @@ func cellWith(notebook, code string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-CodeCell')].find(c => c.querySelector('.cm-content')?.textContent.includes(%q))`, panelOf(notebook), code)
 }
 
-// runCell writes flags to the first line of the cell that has the code, which is %%, and runs it.
+// runCell writes flags, if there are any, to the first line of the cell that has the code, which is %% then, and runs it.
 func (p *labPage) runCell(notebook, code, flags string) {
 	p.t.Helper()
 	cell := cellWith(notebook, code)
@@ -366,8 +366,8 @@ func (p *labPage) runCell(notebook, code, flags string) {
 	p.do("click into the cell", chromedp.Click(chromedp.JSPath(cell+`.querySelector('.cm-line')`)))
 	if flags != "" {
 		p.do("write flags", chromedp.SendKeys(chromedp.JSPath(cell+`.querySelector('.cm-content')`), flags))
+		p.until("the line has the flags", fmt.Sprintf(`%s.querySelector('.cm-line').textContent === %q`, cell, "%%"+flags))
 	}
-	p.until("the line has the flags", fmt.Sprintf(`%s.querySelector('.cm-line').textContent === %q`, cell, "%%"+flags))
 	p.click(notebook, "notebook:run-cell-and-select-next")
 }
 
