@@ -30,7 +30,8 @@ func chatServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Relay messages between clients",
-		Long:  "Relay messages between clients. What you type goes to all of them; exit ends the server.",
+		Long: "Relay messages between clients. What you type goes to all of them; /who tells who is here, and exit\n" +
+			"ends the server.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Listen, err = at.listen(); err != nil {
 				return err
@@ -67,7 +68,7 @@ func chatClientCommand() *cobra.Command {
 		},
 	}
 	at.ofServer(cmd, "TCP", chat.DefaultPort)
-	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address)")
+	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address); asked for by a line \"/name NAME\", which a server of another\nkind passes on like any other")
 	addChatFlags(cmd, &opt)
 	return cmd
 }
