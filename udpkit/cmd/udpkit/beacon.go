@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +23,9 @@ func beaconCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "beacon",
 		Short: "Say HELLO to the network, and show who else is there",
+		Example: "  udpkit beacon --name ann" + "\n" +
+			"  udpkit beacon --interface eth0" + "\n" +
+			"  udpkit beacon --group ipv4",
 		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -47,9 +49,9 @@ func beaconCommand() *cobra.Command {
 				}
 			}
 			if asJSON {
-				err = radar.JSON(cmd.Context(), cfg, os.Stdout)
+				err = radar.JSON(cmd.Context(), cfg, stdout)
 			} else {
-				err = radar.Text(cmd.Context(), cfg, os.Stdout)
+				err = radar.Text(cmd.Context(), cfg, stdout)
 			}
 			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
 				err = errors.New("nothing went out: each send has failed")
