@@ -31,8 +31,16 @@ func complete(cmd *cobra.Command) {
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "interface" {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+				return interfaces(), cobra.ShellCompDirectiveNoFileComp
+			})
+		}
 		if f.Value.Type() == "duration" {
 			f.Value = duration{f.Value}
+			if f.DefValue == "0s" {
+				f.DefValue = "0" // which the help leaves out
+			}
 		}
 	})
 	for _, c := range cmd.Commands() {
@@ -251,6 +259,16 @@ func warn(ctx context.Context, listen netip.AddrPort) {
 		fmt.Fprintf(panel.Output(ctx, 0, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
 			strings.Join(list, ", "))
 	}
+}
+
+// interfaces returns the names of those of this machine.
+func interfaces() []string {
+	all, _ := net.Interfaces()
+	names := make([]string, len(all))
+	for i, nic := range all {
+		names[i] = nic.Name
+	}
+	return names
 }
 
 // networks lists the addresses, of the family of one, that others may reach this machine at.

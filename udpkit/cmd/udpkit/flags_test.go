@@ -59,7 +59,7 @@ func TestRefused(t *testing.T) {
 		{"send --timeout 0 127.0.0.1:9 x", "--timeout 0: it cannot be 0"},
 		{"beacon --expiry 0", "--expiry 0: it cannot be 0"},
 		{"beacon --interface=", "--interface is empty"},
-		{"beacon --interface nosuch", `there is no interface "nosuch" here; there are: `},
+		{"beacon --interface nosuch", `there is no network interface "nosuch": choose among `},
 		{"chat server --max-clients 0", "--max-clients 0: it cannot be 0"},
 		{"bench --only nothing", `nothing has "nothing" in its name`},
 		{"bench --only=", "--only is empty"},
@@ -182,6 +182,7 @@ func TestKnownValues(t *testing.T) {
 		{"client --receiver ", "selector"},
 		{"beacon --group ", "ipv6"},
 		{"beacon --interface ", loopback},
+		{"server --interface ", loopback},
 		{"bench --only ", "udpkit selector"},
 	} {
 		p := command(t, append([]string{"__complete"}, strings.Split(test.args, " ")...)...)
