@@ -341,12 +341,12 @@ func (p *labPage) runAllCells(notebook string) {
 }
 
 // panelInView waits for the panel of a notebook's last cell, which runs: its top is in view, without scrolling, and so is
-// as much of it as fits into 40 % of the view.
+// as much of it as fits into 60 % of the view.
 func (p *labPage) panelInView(notebook string) {
 	p.t.Helper()
 	p.until("the panel of "+notebook+" is in view", fmt.Sprintf(`((cell, view) => { const panel = cell.querySelector('.jp-RenderedHTML')?.getBoundingClientRect();
 		return cell.querySelector('.jp-InputPrompt').textContent.includes('*') && panel?.top >= view.top
-			&& Math.min(panel.bottom, view.bottom) - panel.top >= Math.min(panel.height, 0.4 * view.height) })(
+			&& Math.min(panel.bottom, view.bottom) - panel.top >= Math.min(panel.height, 0.6 * view.height) })(
 		[...%[1]s.querySelectorAll('.jp-Cell')].pop(), %[1]s.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect())`, panelOf(notebook)))
 }
 

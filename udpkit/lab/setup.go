@@ -29,6 +29,9 @@ const goplsVersion = "v0.23.0"
 //go:embed requirements.txt
 var requirements []byte
 
+//go:embed custom.css
+var customCSS []byte
+
 // Env is a lab that is set up.
 type Env struct {
 	// Repository is the absolute path of the checkout that notebooks import udpkit from.
@@ -326,7 +329,7 @@ func (s *setup) jupyter() error {
 			"jpserver_extensions": map[string]bool{"jupyterlab": true, "jupyter_lsp": false},
 		},
 		"FileContentsManager": map[string]any{"preferred_dir": s.env.Notebooks},
-		"LabApp":              map[string]any{"news_url": nil, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "extension_manager": "readonly"},
+		"LabApp":              map[string]any{"news_url": nil, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "extension_manager": "readonly", "custom_css": true},
 		"KernelSpecManager":   map[string]any{"ensure_native_kernel": false, "allowed_kernelspecs": []string{Kernel}},
 		"MultiKernelManager":  map[string]any{"default_kernel_name": Kernel},
 	}
@@ -343,9 +346,14 @@ func (s *setup) jupyter() error {
 		{"config/jupyter_server_config.json", server},
 		{"config/labconfig/page_config.json", page},
 		{"config/labconfig/default_setting_overrides.json", settings},
+		{"config/custom/custom.css", customCSS},
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(file.path))
-		data, err := json.MarshalIndent(file.content, "", "  ")
+		data, isText := file.content.([]byte)
+		var err error
+		if !isText {
+			data, err = json.MarshalIndent(file.content, "", "  ")
+		}
 		if err == nil {
 			err = os.MkdirAll(filepath.Dir(path), 0o700)
 		}

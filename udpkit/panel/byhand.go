@@ -1,7 +1,6 @@
 package panel
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -40,18 +39,21 @@ func (h *byHand) take(text string) {
 	}
 }
 
-// lines takes each line of in until ctx ends. Nothing can interrupt a read from
-// a keyboard, so nobody waits for this goroutine.
-func (h *byHand) lines(ctx context.Context, in io.Reader) {
-	if in == nil {
-		return
-	}
-	go func() {
-		scanner := bufio.NewScanner(console.Keys(in))
-		for scanner.Scan() && ctx.Err() == nil {
-			h.take(scanner.Text())
+// lines takes each line until they end, or ctx does.
+func (h *byHand) lines(ctx context.Context, from console.Source) (err error) {
+	for {
+		line, err := from.Next()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, console.ErrLineTooLong):
+			h.note(err.Error())
+		case err != nil:
+			return err
+		default:
+			h.take(line)
 		}
-	}()
+	}
 }
 
 // watch takes the content of a file each time that it has changed, until ctx

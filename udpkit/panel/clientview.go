@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // maxMessageRows is how many of the last messages and gaps are shown.
@@ -54,7 +55,7 @@ func (v *clientView) row(r clientRow) {
 
 func (v *clientView) idle(elapsed time.Duration) {
 	v.elapsed = elapsed
-	v.frame = (v.frame + 1) % len(frames)
+	v.frame = (v.frame + 1) % len(format.Frames)
 }
 
 // note is for remarks about states by hand, which a client has not.
@@ -80,7 +81,7 @@ func (v *clientView) data(final bool) (string, any) {
 		Rows:     v.rows,
 		Sum:      v.client.Stats(),
 		Elapsed:  v.elapsed,
-		Frame:    frames[v.frame],
+		Frame:    format.Frames[v.frame],
 		Silent:   v.silent,
 		Failures: v.failures.list,
 	}

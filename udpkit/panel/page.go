@@ -9,6 +9,7 @@ import (
 	_ "embed"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // betweenIdle is enough for a spinner; every update is work for each browser that
@@ -30,16 +31,16 @@ func Templates(html string, functions template.FuncMap) *template.Template {
 var pageHTML string
 
 var pageTemplate = Templates(pageHTML, template.FuncMap{
-	"short":     short,
+	"short":     format.Short,
 	"buffer":    buffer,
 	"tenths":    tenths,
-	"clock":     clock,
+	"clock":     format.Millis,
 	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },
 	"failure":   failureText,
 	"color":     Color,
-	"plural":    plural[uint64],
+	"plural":    format.Plural[uint64],
 	"percent":   func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) },
 })
 

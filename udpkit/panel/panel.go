@@ -11,6 +11,8 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
@@ -61,19 +63,30 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnEvent = s.chain(cfg.OnEvent)
+	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
 	server, err := udpkit.NewServer(cfg)
 	if err != nil {
 		return s.abandon(err)
 	}
-	s.ended = func() string { return s.ending(ctx, server.Stats().Sent, cfg.MaxMessages) }
+	s.ended = func() string { return s.ending(server.Stats().Sent, cfg.MaxMessages) }
 	if opt.notebook() {
 		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
-	} else {
-		s.show = opt.display(ctx, cfg.MaxRuntime, s.ended)
+	} else if err = s.open(ctx, cfg.MaxRuntime, opt); err != nil {
+		return errors.Join(s.abandon(err), server.Close())
 	}
-	hand := &byHand{set: server.SetState, note: func(text string) { s.fail(s.show.note(text)) }}
-	hand.lines(s.ctx, opt.Input)
+	if s.lines == nil && opt.Input != nil {
+		s.lines = console.NewReader(opt.Input)
+	}
+	hand := &byHand{set: server.SetState, note: func(text string) { s.Show(func() error { return s.show.note(text) }) }}
+	if s.lines != nil {
+		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
+		go func() {
+			if hand.lines(s.ctx, s.lines) != nil && !s.lines.Patient() {
+				s.Because("interrupted")
+				s.End()
+			}
+		}()
+	}
 	s.background.Go(func() { hand.watch(s.ctx, opt.StateFile) })
 	s.background.Go(s.ticks)
 	return s.run(server)
@@ -85,7 +98,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnEvent = s.chain(cfg.OnEvent)
+	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
 	callers := cfg.OnIdle
 	cfg.OnIdle = func(elapsed time.Duration) {
 		s.show.idle(elapsed)
@@ -97,11 +110,14 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if err != nil {
 		return s.abandon(err)
 	}
-	s.ended = func() string { return s.ending(ctx, client.Stats().Received, cfg.MaxMessages) }
+	s.ended = func() string { return s.ending(client.Stats().Received, cfg.MaxMessages) }
 	if opt.notebook() {
 		s.show = newPage(&clientView{client: client, ended: s.ended})
 	} else {
-		s.show = opt.display(ctx, cfg.MaxRuntime, s.ended)
+		opt.Input = nil // that is a server's
+		if err = s.open(ctx, cfg.MaxRuntime, opt); err != nil {
+			return errors.Join(s.abandon(err), client.Close())
+		}
 	}
 	return s.run(client)
 }
@@ -109,90 +125,75 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 // notebook reports whether the live panel is wanted.
 func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
 
-// display returns what shows a role that ends with ctx, or after limit, without a notebook.
-func (o Options) display(ctx context.Context, limit time.Duration, ended func() string) display {
-	out := o.Out
+// open opens what shows a role that ends with ctx, or after limit, without a notebook.
+func (s *session) open(ctx context.Context, limit time.Duration, opt Options) (err error) {
+	out := opt.Out
 	if out == nil {
 		out = os.Stdout
 	}
 	out = console.NewOutput(ctx, limit, out)
-	if o.JSON {
-		return jsonLines{console.NewJSON(out)}
+	if opt.JSON {
+		s.show = jsonLines{console.NewJSON(out)}
+		return nil
 	}
-	return newText(out, ended)
+	show, lines, restore, err := console.Open(opt.Input, out)
+	s.show, s.lines, s.restore = &text{Display: show, ended: s.ended}, lines, restore
+	return err
 }
 
 // session is one run of a role: its display, its history and its first failure.
 type session struct {
+	*stage.Stage
 	ctx        context.Context
-	cancel     context.CancelFunc
 	show       display
+	lines      console.Source // a server's states by hand; nil for none
+	restore    func() error   // the terminal
 	ended      func() string
 	background sync.WaitGroup
 
 	file    *os.File // the history; nil for none
-	journal *udpkit.Journal
+	journal *console.JSON
 
 	mu   sync.Mutex
-	err  error     // the first failure to show or to write
 	sent time.Time // the server's last message
 }
 
 // begin opens the history, before anything else: who wants one learns at once
 // that it cannot be written.
 func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
-	s := new(session)
+	s := &session{restore: func() error { return nil }}
 	if opt.History != "" {
 		// Not emptied yet: if the role cannot start, the last one's is still there.
 		file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 		}
-		s.file, s.journal = file, udpkit.NewJournal(console.NewOutput(ctx, limit, file))
+		s.file, s.journal = file, console.NewJSON(console.NewOutput(ctx, limit, file))
 	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.Stage, s.ctx = stage.New(ctx)
 	return s, nil
 }
 
 // abandon ends a session whose role could not start.
 func (s *session) abandon(err error) error {
-	s.cancel()
+	s.End()
 	if s.file != nil {
 		err = errors.Join(err, s.file.Close())
 	}
 	return err
 }
 
-// chain returns an OnEvent that records and shows before it calls the caller's.
-func (s *session) chain(callers func(udpkit.Event)) func(udpkit.Event) {
-	return func(e udpkit.Event) {
-		if s.journal != nil {
-			s.fail(s.journal.Write(e))
-		}
-		if _, ok := e.(udpkit.SentEvent); ok {
-			s.mu.Lock()
-			s.sent = time.Now()
-			s.mu.Unlock()
-		}
-		s.fail(s.show.event(e))
-		if callers != nil {
-			callers(e)
-		}
+// event records and shows an event.
+func (s *session) event(e udpkit.Event) error {
+	if s.journal != nil {
+		s.Fail(s.journal.Event(e))
 	}
-}
-
-// fail keeps the first failure and ends the role: a record with holes in it, or
-// a panel that stands still, would deceive.
-func (s *session) fail(err error) {
-	if err == nil {
-		return
+	if _, ok := e.(udpkit.SentEvent); ok {
+		s.mu.Lock()
+		s.sent = time.Now()
+		s.mu.Unlock()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
-	}
-	s.cancel()
+	return s.show.event(e)
 }
 
 // ticks gives a server's display the rhythm that a client's gets from OnIdle.
@@ -214,23 +215,13 @@ func (s *session) ticks() {
 	}
 }
 
-// ending says in a few words why the role has ended; ctx is the caller's.
-func (s *session) ending(ctx context.Context, count, limit uint64) string {
-	switch {
-	case s.failure() != nil:
-		return "by a failure to show or to write"
-	case errors.Is(ctx.Err(), context.Canceled):
-		return "interrupted"
-	case limit > 0 && count >= limit:
-		return "after " + plural(count, "message")
+// ending says in a few words why the role has ended.
+func (s *session) ending(count, limit uint64) string {
+	why := "time is up"
+	if limit > 0 && count >= limit {
+		why = "after " + format.Plural(count, "message")
 	}
-	return "time is up"
-}
-
-func (s *session) failure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+	return s.Why(why)
 }
 
 // run runs the role to its end, closes everything and returns the failures.
@@ -240,18 +231,18 @@ func (s *session) run(role interface {
 }) error {
 	if s.file != nil {
 		if info, err := s.file.Stat(); err == nil && info.Mode().IsRegular() {
-			s.fail(s.file.Truncate(0))
+			s.Fail(s.file.Truncate(0))
 		}
 	}
 	err := role.Run(s.ctx)
-	s.cancel()
+	s.Close()
 	s.background.Wait()
 	closed := role.Close()
-	s.fail(s.show.end())
+	s.Fail(s.show.end())
 	if s.file != nil {
 		closed = errors.Join(closed, s.file.Close())
 	}
-	return errors.Join(err, s.failure(), closed)
+	return errors.Join(err, s.Failure(), closed, s.restore())
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by

@@ -2,21 +2,18 @@ package panel
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
-
-// frames are the pictures of the waiting indicator.
-var frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
 // text shows one line an event, and on a terminal a waiting indicator below.
 type text struct {
-	*console.Screen
+	console.Display
 	ended func() string
 
 	mu       sync.Mutex
@@ -24,16 +21,12 @@ type text struct {
 	frame    int
 }
 
-func newText(out io.Writer, ended func() string) *text {
-	return &text{Screen: console.NewScreen(out), ended: ended}
-}
-
 // state is a state in its colour, padded to the longest of the default ones.
 func (t *text) state(s udpkit.State) string {
 	color := map[udpkit.State]string{
 		udpkit.StateActive: console.Green, udpkit.StateStandby: console.Blue, udpkit.StateMaintenance: console.Yellow, udpkit.StateError: console.Red,
 	}[s]
-	return t.Paint(color, fmt.Sprintf("%-11s", Printable(string(s))))
+	return t.Paint(color, console.Pad(Printable(string(s)), 11))
 }
 
 func (t *text) event(e udpkit.Event) error {
@@ -45,30 +38,30 @@ func (t *text) event(e udpkit.Event) error {
 		t.mu.Unlock()
 		line = t.start(e)
 	case udpkit.SentEvent:
-		line = fmt.Sprintf("%s  %s  #%d sent to %s", clock(e.At), t.state(e.State), e.MessageID, plural(e.Targets, "target"))
+		line = fmt.Sprintf("%s  %s  #%d sent to %s", format.Millis(e.At), t.state(e.State), e.MessageID, format.Plural(e.Targets, "target"))
 		if e.Failed > 0 {
 			line += t.Paint(console.Red, fmt.Sprintf(", %d failed", e.Failed))
 		}
 	case udpkit.AckEvent:
-		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", clock(e.At), "ack", e.MessageID, Printable(e.ClientID), e.Client, short(e.RTT))
+		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", format.Millis(e.At), "ack", e.MessageID, Printable(e.ClientID), e.Client, format.Short(e.RTT))
 	case udpkit.MessageEvent:
-		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", clock(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
+		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", format.Millis(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
 		if e.Latency != 0 {
-			line += ", latency " + short(e.Latency)
+			line += ", latency " + format.Short(e.Latency)
 		}
 		if e.Late {
 			line += t.Paint(console.Yellow, ", late")
 		}
 	case udpkit.GapEvent:
-		line = fmt.Sprintf("%s  %s  %s by %v", clock(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
+		line = fmt.Sprintf("%s  %s  %s by %v", format.Millis(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
 	case udpkit.TimeoutEvent:
-		line = fmt.Sprintf("%s  %s  no message for %s", clock(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), short(e.Elapsed))
+		line = fmt.Sprintf("%s  %s  no message for %s", format.Millis(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), format.Short(e.Elapsed))
 	case udpkit.ErrorEvent:
 		label, color := "error", console.Red
 		if e.Ended {
 			label, color = "recovered", console.Green
 		}
-		line = fmt.Sprintf("%s  %s  %s", clock(e.At), t.Paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
+		line = fmt.Sprintf("%s  %s  %s", format.Millis(e.At), t.Paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
 	case udpkit.ServerSummary:
 		line = t.serverSummary(e)
 	case udpkit.ClientSummary:
@@ -95,7 +88,7 @@ func (t *text) start(e udpkit.StartEvent) string {
 
 func (t *text) serverSummary(s udpkit.ServerSummary) string {
 	return t.summary(s.Runtime,
-		"sent", fmt.Sprintf("%s, %d failed to go out", plural(s.Sent, "message"), s.SendErrors),
+		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),
@@ -107,8 +100,8 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 
 func (t *text) clientSummary(s udpkit.ClientSummary) string {
 	return t.summary(s.Runtime,
-		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
-		"missed", fmt.Sprintf("%d, %s", s.Missed, plural(s.Gaps, "gap")),
+		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
+		"missed", fmt.Sprintf("%d, %s", s.Missed, format.Plural(s.Gaps, "gap")),
 		"silences", fmt.Sprint(s.Timeouts),
 		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),
 		"interval", distribution(s.Interval),
@@ -121,7 +114,7 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 // summary is a block of labels and values; an empty value is left out.
 func (t *text) summary(runtime time.Duration, lines ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %s", t.Paint(console.Bold, "Ended: "+t.ended()), short(runtime))
+	fmt.Fprintf(&b, "\n%s, %s", t.Paint(console.Bold, "Ended: "+t.ended()), format.Short(runtime))
 	for i := 0; i < len(lines); i += 2 {
 		if lines[i+1] != "" {
 			fmt.Fprintf(&b, "\n  %-13s %s", lines[i], lines[i+1])
@@ -131,7 +124,7 @@ func (t *text) summary(runtime time.Duration, lines ...string) string {
 }
 
 func (t *text) note(remark string) error {
-	return t.Print(fmt.Sprintf("%s  %-11s  %s", clock(time.Now()), "note", Printable(remark)))
+	return t.Print(fmt.Sprintf("%s  %-11s  %s", format.Millis(time.Now()), "note", Printable(remark)))
 }
 
 func (t *text) idle(elapsed time.Duration) {
@@ -144,8 +137,8 @@ func (t *text) idle(elapsed time.Duration) {
 	if t.interval > 0 {
 		wait = "next message in " + tenths(max(0, t.interval-elapsed))
 	}
-	t.frame = (t.frame + 1) % len(frames)
-	t.Status(frames[t.frame], wait)
+	t.frame = (t.frame + 1) % len(format.Frames)
+	t.Status(format.Frames[t.frame], wait)
 }
 
 func (t *text) end() error { return t.Clear() }
@@ -174,12 +167,12 @@ func distribution(d udpkit.Distribution) string {
 	if d.Count == 0 {
 		return ""
 	}
-	return fmt.Sprintf("median %s, p99 %s, %s to %s", short(d.P50), short(d.P99), short(d.Min), short(d.Max))
+	return fmt.Sprintf("median %s, p99 %s, %s to %s", format.Short(d.P50), format.Short(d.P99), format.Short(d.Min), format.Short(d.Max))
 }
 
 func notZero(n uint64, noun string) string {
 	if n == 0 {
 		return ""
 	}
-	return plural(n, noun)
+	return format.Plural(n, noun)
 }

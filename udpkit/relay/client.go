@@ -221,7 +221,7 @@ func (c *client) refusedNow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true
-	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? Trying on", c.server))
+	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? It goes on trying", c.server))
 	c.poke()
 }
 
@@ -231,7 +231,7 @@ func (c *client) failing(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.up && !errors.Is(err, net.ErrClosed) {
-		c.down(fmt.Sprintf("cannot receive: %v; trying on", err))
+		c.down(fmt.Sprintf("cannot receive: %v; still trying", err))
 	}
 }
 
@@ -338,7 +338,7 @@ func (c *client) turnedAway(f *frame, now time.Time) {
 	reason := reasons[f.reason]
 	if reason != ReasonNameTaken {
 		c.takenSince = time.Time{}
-		c.down(fmt.Sprintf("the server at %v takes nobody now: %s. Trying on", c.server, reason))
+		c.down(fmt.Sprintf("the server at %v takes nobody now: %s; still trying", c.server, reason))
 		return
 	}
 	// The one who has the name may be dead, or our own earlier run: then it is free soon.
@@ -388,13 +388,13 @@ func (c *client) due(a actor, now time.Time) time.Duration {
 		c.answered = false
 		c.register(now)
 		if c.told == "" && c.retry == maxRetry {
-			c.down(fmt.Sprintf("no answer from %v yet; trying on", c.server))
+			c.down(fmt.Sprintf("no answer from %v yet; still trying", c.server))
 		}
 		return c.retry
 	}
 	silent := now.Sub(c.heard)
 	if silent > c.expire*3/5 {
-		c.down(fmt.Sprintf("no answer from %v for %v; trying on", c.server, silent.Round(time.Second)))
+		c.down(fmt.Sprintf("no answer from %v for %v; still trying", c.server, silent.Round(time.Second)))
 		return 0
 	}
 	ping := c.expire / 5

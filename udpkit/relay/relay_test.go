@@ -858,7 +858,7 @@ func TestStoreFails(t *testing.T) {
 	assert.Contains(t, failed.Text, "cannot be stored")
 	failed = wait(t, w.journal, anyOf[relay.ErrorEvent])
 	assert.Contains(t, failed.Text, full.Error())
-	assert.Contains(t, failed.Text, "trying on")
+	assert.Contains(t, failed.Text, "still trying")
 	assert.False(t, failed.Ended)
 	<-often
 	log.set(func() { log.append = nil })

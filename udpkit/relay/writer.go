@@ -185,7 +185,7 @@ func (w *Writer) take(f *frame, now time.Time) {
 		w.stored(f, now)
 	case kindFailed:
 		if f.first >= w.base && f.first <= w.base+uint64(w.sent) {
-			err := fmt.Errorf("the server at %v could not store message %d, trying on: %w", w.server, f.first, errors.New(string(f.entries)))
+			err := fmt.Errorf("the server at %v could not store message %d, still trying: %w", w.server, f.first, errors.New(string(f.entries)))
 			if failure, _ := w.storing.Note(err); failure != nil {
 				w.emit(ErrorEvent{Err: failure, Text: failure.Error(), What: storing.begins, At: now})
 			}

@@ -72,3 +72,22 @@ func TestBroadcasts(t *testing.T) {
 	assert.Empty(t, Broadcasts(nil, 99))
 	assert.Empty(t, Limited(nil, 99))
 }
+
+// A look at the interfaces that takes long holds nobody up: what was found before is used.
+func TestScannerDoesNotWait(t *testing.T) {
+	var s Scanner
+	first, err := s.Up()
+	require.NoError(t, err)
+	require.NotEmpty(t, first)
+	slow := make(chan scan, 1)
+	s.pending = slow
+	again, err := s.Up()
+	require.NoError(t, err)
+	assert.Equal(t, first, again)
+
+	slow <- scan{up: first[:1]}
+	again, err = s.Up()
+	require.NoError(t, err)
+	assert.Equal(t, first[:1], again)
+	assert.Nil(t, s.pending)
+}

@@ -73,19 +73,30 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 		opt.In = os.Stdin
 	}
 	s, running := open(ctx, opt, "")
-	prompt := ""
+	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
 	if file, ok := opt.In.(*os.File); ok && !opt.JSON && term.IsTerminal(int(file.Fd())) {
 		prompt = "Enter message to send to server (type 'exit' to quit): "
+		e, err := console.NewEditor(opt.In, s.out)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			e.SetPrompt(prompt)
+			in, s.out, restore, prompt = console.NewLines(e), e, e.Restore, ""
+		}
 	}
-	s.Fail(s.write(prompt))
-	err = client.Lines(running, opt.In, func(line string, r echo.Reply, err error) error {
+	ask := func() {
+		if _, err := io.WriteString(s.out, prompt); prompt != "" {
+			s.Fail(err)
+		}
+	}
+	ask()
+	err = client.Lines(running, in, func(line string, r echo.Reply, err error) error {
 		s.Fail(s.reply("Received echoed message: ", client.Server(), line, r, err))
-		s.Fail(s.write(prompt))
+		ask()
 		return nil
 	})
-	if prompt != "" && ctx.Err() != nil {
-		s.Fail(s.write("\n"))
-	}
+	err = errors.Join(err, restore())
 	c := client.Stats()
 	if err == nil && c.Answered == 0 && c.TimedOut+c.Errors > 0 {
 		err = ErrNoAnswer
@@ -145,7 +156,7 @@ func (s *session) serve(ctx context.Context, server interface {
 
 // finish shows a summary of statistics, an object of JSON, and returns all failures.
 func (s *session) finish(err error, text string, stats any) error {
-	s.Close("")
+	s.Close()
 	s.Fail(s.print(text, "summary", stats))
 	return errors.Join(err, s.Failure())
 }
@@ -166,11 +177,7 @@ func (s *session) print(text, kind string, fields any) error {
 	if s.json != nil {
 		return s.json.Event(record{kind, fields})
 	}
-	return s.write(text + "\n")
-}
-
-func (s *session) write(text string) error {
-	if _, err := io.WriteString(s.out, text); err != nil {
+	if _, err := io.WriteString(s.out, text+"\n"); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
 	return nil

@@ -15,7 +15,7 @@ type Conditions struct {
 	// Delay is what every packet takes, one way.
 	Delay time.Duration `json:"delay_ns"`
 	// Loss, Damage, Detour and Twice are the shares of the packets that vanish, have
-	// one bit turned over, take Delay once more (so that later ones overtake them),
+	// one bit flipped, take Delay once more (so that later ones overtake them),
 	// and arrive twice.
 	Loss   float64 `json:"loss,omitempty"`
 	Damage float64 `json:"damage,omitempty"`

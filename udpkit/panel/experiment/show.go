@@ -44,7 +44,7 @@ func (c Conditions) Title() string {
 	case Loss:
 		return fmt.Sprintf("%s of the packets lost", percent(c.Loss))
 	case Damage:
-		return fmt.Sprintf("a bit turned over in %s", percent(c.Damage))
+		return fmt.Sprintf("a bit flipped in %s", percent(c.Damage))
 	case Detours:
 		return fmt.Sprintf("a detour for %s", percent(c.Detour))
 	case Echoes:

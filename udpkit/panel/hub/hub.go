@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -92,7 +93,7 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 	err = reader.Run(s.ctx)
 	why := ""
 	if n := reader.Stats().Delivered; cfg.MaxMessages > 0 && n >= cfg.MaxMessages {
-		why = "after " + plural(n, "message")
+		why = "after " + format.Plural(n, "message")
 	}
 	return s.finish(why, err)
 }
@@ -186,7 +187,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	go func() {
 		err := reader.Run(readerContext)
 		if err != nil {
-			s.cancel()
+			s.End()
 		}
 		read <- err
 	}()

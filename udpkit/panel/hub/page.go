@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -25,9 +26,9 @@ const (
 var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
-	"clock":  clock,
-	"short":  short,
-	"number": number,
+	"clock":  format.Clock,
+	"short":  format.Short,
+	"number": format.Number[uint64],
 	"ago":    func(now, then time.Time) string { return max(0, now.Sub(then)).Round(100 * time.Millisecond).String() },
 	"reads":  func(c relay.ClientInfo) bool { return c.Role == relay.RoleReader },
 })
@@ -195,11 +196,11 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 	if v.reader != nil {
 		s := v.reader.Stats()
 		d.Title, d.Help, d.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
-		add(number(s.Delivered), "read")
+		add(format.Number(s.Delivered), "read")
 		perSecond(delivered, "read/s")
-		add(number(behind(s)), "behind")
-		add(number(s.Missing), "missing")
-		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
+		add(format.Number(behind(s)), "behind")
+		add(format.Number(s.Missing), "missing")
+		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", format.Plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
 		if s.KernelDropped > 0 {
 			small = append(small, fmt.Sprintf("%d dropped by the kernel, and sent again", s.KernelDropped))
 		}
@@ -207,14 +208,14 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 	if v.writer != nil {
 		s := v.writer.Stats()
 		d.Title, d.Help, d.Nothing = "Writer: "+v.username, "each line that you type into the box below is a message; ■ leaves", "Nothing is stored yet."
-		add(number(s.Written), "written")
-		add(number(s.Stored), "stored")
+		add(format.Number(s.Written), "written")
+		add(format.Number(s.Stored), "stored")
 		if v.reader == nil {
 			perSecond(stored, "stored/s")
 		}
-		add(number(s.Pending), "not stored yet")
+		add(format.Number(s.Pending), "not stored yet")
 		d.Pending = s.Pending > 0
-		small = append(small, fmt.Sprintf("%s sent, %s sent again", plural(s.Datagrams, "datagram"), plural(s.Resent, "message")))
+		small = append(small, fmt.Sprintf("%s sent, %s sent again", format.Plural(s.Datagrams, "datagram"), format.Plural(s.Resent, "message")))
 	}
 	if v.reader != nil && v.writer != nil {
 		d.Title, d.Nothing = v.username, "Nothing to read yet."
@@ -231,22 +232,22 @@ func (p *page) server(d *pageData, add func(value, label string), stored, delive
 	d.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
 	add(fmt.Sprint(s.Readers), "readers")
 	add(fmt.Sprint(s.Writers), "writers")
-	add(number(s.Stored), "stored")
+	add(format.Number(s.Stored), "stored")
 	stored()
-	add(number(s.Delivered), "delivered")
+	add(format.Number(s.Delivered), "delivered")
 	delivered()
-	add(number(s.Last+1-s.First), "in the log")
+	add(format.Number(s.Last+1-s.First), "in the log")
 	if size := v.logSize(); size != "" {
 		add(size, "on disk")
 	}
 	clients := v.server.Clients()
 	d.Clients = clients[:min(len(clients), maxClients)]
 	d.More = len(clients) - len(d.Clients)
-	small := fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
+	small := fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", format.Plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
 		fmt.Sprintf(" · of writers: %d came twice, %d too early · %d malformed, %d of unknown clients", s.Duplicates, s.OutOfOrder, s.Malformed, s.Unknown) +
-		reasons(s.Left, " · left: ") + reasons(s.Refused, " · refused: ")
+		format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ")
 	if s.Gone > 0 {
-		small += fmt.Sprintf(" · %s no longer kept when readers came to them", plural(s.Gone, "message"))
+		small += fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))
 	}
 	if s.KernelDropped > 0 {
 		small += fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)

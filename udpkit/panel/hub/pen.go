@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -89,10 +90,10 @@ func (p *pen) missing(patient bool) error {
 	p.closed = true
 	var what []string
 	if n := p.taken - min(p.taken, p.writer.Stats().Stored); n > 0 {
-		what = append(what, fmt.Sprintf("%d of %s not known to be stored", n, plural(p.taken+p.refused, "line")))
+		what = append(what, fmt.Sprintf("%d of %s not known to be stored", n, format.Plural(p.taken+p.refused, "line")))
 	}
 	if p.refused > 0 && patient {
-		what = append(what, fmt.Sprintf("%d of %s refused", p.refused, plural(p.taken+p.refused, "line")))
+		what = append(what, fmt.Sprintf("%d of %s refused", p.refused, format.Plural(p.taken+p.refused, "line")))
 	}
 	if len(what) == 0 {
 		return nil
@@ -128,10 +129,10 @@ func (p *pen) lines(source console.Source) error {
 		}
 		if err != nil {
 			text := strings.TrimPrefix(err.Error(), relay.ErrConfig.Error()+": ")
-			p.unlessEnded(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
+			p.Show(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
 			continue
 		}
-		p.unlessEnded(func() error { p.show.wrote(message, line); return nil })
+		p.Show(func() error { p.show.wrote(message, line); return nil })
 		if p.writer.Send(p.ctx, line) != nil {
 			return nil // ctx has ended, or Run, whose error is known
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -118,7 +117,7 @@ func ReadHistory(file string) (h History, err error) {
 // history writes samples to a file, ever more rarely.
 type history struct {
 	file    *os.File
-	journal *udpkit.Journal
+	journal *console.JSON
 	next    time.Duration // when the next sample is due
 }
 
@@ -128,7 +127,7 @@ func openHistory(ctx context.Context, opt Options) (*history, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 	}
-	return &history{file: file, journal: udpkit.NewJournal(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
+	return &history{file: file, journal: console.NewJSON(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
 }
 
 func (h *history) begin(v *view) error {
@@ -137,7 +136,7 @@ func (h *history) begin(v *view) error {
 			return err
 		}
 	}
-	return h.journal.Write(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
+	return h.journal.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
 }
 
 // pause is the time between two samples.
@@ -152,7 +151,7 @@ func (h *history) add(s Sample) error {
 	return h.write(s)
 }
 
-func (h *history) write(s Sample) error { return h.journal.Write(s) }
+func (h *history) write(s Sample) error { return h.journal.Event(s) }
 
 func (h *history) close() error { return h.file.Close() }
 

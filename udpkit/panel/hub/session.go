@@ -9,7 +9,9 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -31,10 +33,11 @@ type display interface {
 
 // session is one run of a role: its display, its history and its first failure.
 type session struct {
+	*stage.Stage
 	// ctx ends with the caller's, with MaxRuntime, and with a failure.
 	ctx     context.Context
-	cancel  context.CancelFunc
 	callers context.Context
+	release context.CancelFunc // of MaxRuntime
 	opt     Options
 	begun   time.Time
 
@@ -44,10 +47,6 @@ type session struct {
 	history *history     // nil for none
 	samples sync.WaitGroup
 	stop    chan struct{} // closed: no more samples
-
-	mu    sync.Mutex
-	err   error // the first failure to show or to write
-	ended bool  // nothing may be shown any more
 }
 
 // begin opens the history, before anything else: who wants one learns at once that
@@ -60,17 +59,14 @@ func begin(ctx context.Context, opt Options) (*session, error) {
 			return nil, err
 		}
 	}
-	if opt.MaxRuntime > 0 {
-		s.ctx, s.cancel = context.WithTimeout(ctx, opt.MaxRuntime)
-	} else {
-		s.ctx, s.cancel = context.WithCancel(ctx)
-	}
+	ctx, s.release = service.Limit(ctx, opt.MaxRuntime)
+	s.Stage, s.ctx = stage.New(ctx)
 	return s, nil
 }
 
 // abandon ends a session whose role could not start.
 func (s *session) abandon(err error) error {
-	s.cancel()
+	s.release()
 	if s.history != nil {
 		err = errors.Join(err, s.history.close())
 	}
@@ -87,35 +83,33 @@ func (s *session) start(v *view) (source console.Source, err error) {
 		out = os.Stdout
 	}
 	out = console.NewOutput(s.callers, s.opt.MaxRuntime, out)
-	if s.opt.In != nil {
-		source = console.NewReader(s.opt.In)
-	}
 	switch {
 	case box:
 		s.show = newPage(v)
-		if source == nil && !s.opt.Headless && v.writer != nil {
+		if s.opt.In == nil && !s.opt.Headless && v.writer != nil {
 			source = console.NewInputBox("Write: ")
 		}
 	case s.opt.JSON:
 		s.show = newJSON(out)
 	default:
-		var editor *console.Editor
-		if v.writer != nil && s.opt.Say == nil {
-			editor, err = console.NewEditor(s.opt.In, out)
+		in := s.opt.In
+		if v.writer == nil || s.opt.Say != nil {
+			in = nil
 		}
-		if editor == nil {
-			s.show = newText(v, console.NewScreen(out))
-			break
-		}
-		s.restore, s.show, source = editor.Restore, newText(v, editor), editor
+		var show console.Display
+		show, source, s.restore, err = console.Open(in, out)
+		s.show = newText(v, show)
+	}
+	if source == nil && s.opt.In != nil {
+		source = console.NewReader(s.opt.In)
 	}
 	if s.opt.Say != nil {
 		list := console.List(s.opt.Say)
 		source = &list
 	}
 	if s.history != nil {
-		s.fail(s.history.begin(v))
-		s.fail(s.history.add(v.sample()))
+		s.Fail(s.history.begin(v))
+		s.Fail(s.history.add(v.sample()))
 	}
 	s.samples.Go(s.watch)
 	return source, err
@@ -135,10 +129,10 @@ func (s *session) watch() {
 		now, pause := s.view.sample(), betweenPictures
 		if now.At >= due {
 			due = now.At + betweenPictures
-			s.fail(s.show.sample(now))
+			s.Fail(s.show.sample(now))
 		}
 		if s.history != nil {
-			s.fail(s.history.add(now))
+			s.Fail(s.history.add(now))
 			pause = min(pause, s.history.pause(now.At))
 		}
 		timer.Reset(pause)
@@ -151,28 +145,18 @@ func (s *session) finish(why string, err error) error {
 	close(s.stop)
 	s.samples.Wait()
 	if s.history != nil {
-		s.fail(s.history.write(s.view.sample()))
-		s.fail(s.history.close())
+		s.Fail(s.history.write(s.view.sample()))
+		s.Fail(s.history.close())
 	}
-	s.mu.Lock()
-	switch {
-	case s.err != nil:
-		why = "by a failure to show or to write"
-	case why != "":
-	case errors.Is(s.ctx.Err(), context.DeadlineExceeded):
-		why = "time is up"
-	case err != nil && !errors.Is(err, ErrNotStored):
+	if why == "" && err != nil && !errors.Is(err, ErrNotStored) && !errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		why = "by a failure"
-	default:
-		why = "interrupted"
 	}
-	s.ended = true
-	s.mu.Unlock()
-	s.cancel()
-	s.fail(s.show.end(why))
-	s.mu.Lock()
-	failed := s.err
-	s.mu.Unlock()
+	s.Because(why)
+	why = s.Why("interrupted")
+	s.Close()
+	s.release()
+	s.Fail(s.show.end(why))
+	failed := s.Failure()
 	if failed != nil && errors.Is(err, failed) {
 		failed = nil
 	}
@@ -181,48 +165,21 @@ func (s *session) finish(why string, err error) error {
 
 // on returns an OnEvent that shows before it calls the caller's.
 func (s *session) on(callers func(relay.Event)) func(relay.Event) {
-	return func(e relay.Event) {
+	return stage.Chain(s.Stage, func(e relay.Event) error {
 		s.view.event(e)
-		s.unlessEnded(func() error { return s.show.event(e) })
-		if callers != nil {
-			callers(e)
-		}
-	}
+		return s.show.event(e)
+	}, callers)
 }
 
 // flush returns a relay.ReaderConfig.Flush that also calls the caller's.
 func (s *session) flush(callers func() (int, error)) func() (int, error) {
 	return func() (safe int, err error) {
 		safe, err = s.show.flush()
-		s.fail(err)
+		s.Fail(err)
 		if callers != nil {
 			theirs, theirErr := callers()
 			safe, err = min(safe, theirs), errors.Join(err, theirErr)
 		}
 		return safe, err
-	}
-}
-
-// fail keeps the first failure and ends the role: a panel that stands still would
-// deceive.
-func (s *session) fail(err error) {
-	if err == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
-	}
-	s.cancel()
-}
-
-// unlessEnded shows something.
-func (s *session) unlessEnded(show func() error) {
-	s.mu.Lock()
-	ended := s.ended
-	s.mu.Unlock()
-	if !ended {
-		s.fail(show())
 	}
 }

@@ -8,14 +8,9 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
-
-// printer takes lines: a screen, or an editor.
-type printer interface {
-	io.Writer
-	Print(lines string) error
-}
 
 // lines writes lines. Those of messages, gaps and new logs wait for flush: many come at
 // once, and what was not written whole is not delivered.
@@ -64,7 +59,7 @@ func (l *lines) flush() (safe int, err error) {
 
 // text shows a line an event. What comes at once is shown at once.
 type text struct {
-	out    printer
+	out    console.Display
 	view   *view
 	person bool // somebody types, and wants to know what has become of it
 
@@ -73,7 +68,7 @@ type text struct {
 	recent []Sample // a server's, for its status
 }
 
-func newText(v *view, out printer) *text {
+func newText(v *view, out console.Display) *text {
 	_, person := out.(*console.Editor)
 	return &text{view: v, out: out, person: person, lines: lines{out: out}}
 }
@@ -98,8 +93,7 @@ func (t *text) wrote(uint64, string) {}
 
 // sample draws a server's status.
 func (t *text) sample(s Sample) error {
-	screen, ok := t.out.(*console.Screen)
-	if !ok || t.view.server == nil || !screen.HasStatus() {
+	if t.view.server == nil || !t.out.HasStatus() {
 		return nil
 	}
 	t.mu.Lock()
@@ -107,23 +101,23 @@ func (t *text) sample(s Sample) error {
 	t.recent = recent(t.recent, s)
 	stored, delivered := rates(t.recent)
 	stats := t.view.server.Stats()
-	status := fmt.Sprintf("%s, %s; %s stored/s, %s delivered/s; log %s", plural(uint64(stats.Readers), "reader"), plural(uint64(stats.Writers), "writer"),
+	status := fmt.Sprintf("%s, %s; %s stored/s, %s delivered/s; log %s", format.Plural(uint64(stats.Readers), "reader"), format.Plural(uint64(stats.Writers), "writer"),
 		rate(stored), rate(delivered), kept(stats.First, stats.Last))
 	if size := t.view.logSize(); size != "" {
 		status += ", " + size
 	}
 	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
-		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, number(s.Lags[0].Messages))
+		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, format.Number(s.Lags[0].Messages))
 	}
-	screen.Status("*", status)
+	t.out.Status("*", status)
 	return nil
 }
 
 func (t *text) end(why string) error {
-	if e, ok := t.out.(*console.Editor); ok {
-		e.SetPrompt("")
+	if err := t.out.Clear(); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
 	}
-	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, short(time.Since(t.view.begun)), t.summary()))
+	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
 }
 
 // summary is the end of the text that a role leaves behind.
@@ -134,9 +128,9 @@ func (t *text) summary() string {
 	}
 	if v := t.view.server; v != nil {
 		s := v.Stats()
-		add("clients", "%d registered%s", s.Registered, reasons(s.Left, "; ")+reasons(s.Refused, "; refused: "))
-		add("stored", "%s, %d came twice", plural(s.Stored, "message"), s.Duplicates)
-		add("delivered", "%s, %s sent again", plural(s.Delivered, "message"), plural(s.Resent, "datagram"))
+		add("clients", "%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: "))
+		add("stored", "%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates)
+		add("delivered", "%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram"))
 		size := t.view.logSize()
 		if size != "" {
 			size = ", " + size
@@ -145,9 +139,9 @@ func (t *text) summary() string {
 	}
 	if r := t.view.reader; r != nil {
 		s := r.Stats()
-		add("delivered", "%s", plural(s.Delivered, "message"))
+		add("delivered", "%s", format.Plural(s.Delivered, "message"))
 		if s.Missing > 0 {
-			add("missing", "%s", plural(s.Missing, "message"))
+			add("missing", "%s", format.Plural(s.Missing, "message"))
 		}
 		if s.Next > 0 {
 			add("next", "#%d", s.Next)
@@ -155,9 +149,9 @@ func (t *text) summary() string {
 	}
 	if w := t.view.writer; w != nil {
 		s := w.Stats()
-		add("stored", "%s of %s", number(s.Stored), plural(s.Written, "message"))
+		add("stored", "%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message"))
 		if s.Resent > 0 {
-			add("sent again", "%s", plural(s.Resent, "message"))
+			add("sent again", "%s", format.Plural(s.Resent, "message"))
 		}
 	}
 	return strings.Join(lines, "")
@@ -165,15 +159,15 @@ func (t *text) summary() string {
 
 // describe returns an event as a line, "" for one that is not shown.
 func (t *text) describe(e relay.Event) string {
-	now := clock(time.Now())
+	now := format.Clock(time.Now())
 	switch e := e.(type) {
 	case relay.MessageEvent:
-		return fmt.Sprintf("%s  #%d  %s: %s", clock(e.At), e.Seq, t.view.name(e.Username), printable(e.Text))
+		return fmt.Sprintf("%s  #%d  %s: %s", format.Clock(e.At), e.Seq, t.view.name(e.Username), printable(e.Text))
 	case relay.StoredEvent:
 		if !t.person || t.view.reader != nil { // then it comes back
 			return ""
 		}
-		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), short(e.Took))
+		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), format.Short(e.Took))
 	case relay.StartEvent:
 		return t.begin(e)
 	case refusedEvent:
@@ -214,7 +208,7 @@ func notice(e relay.Event) string {
 		}
 		return "served"
 	case relay.GapEvent:
-		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), plural(e.Messages(), "message"))
+		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), format.Plural(e.Messages(), "message"))
 	case relay.LogEvent:
 		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
 	case relay.JoinEvent:

@@ -2,13 +2,13 @@ package hub
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -89,7 +89,7 @@ func (v *view) logSize() string {
 		Size() (messages, bytes uint64)
 	}); ok {
 		_, size := log.Size()
-		return bytes(size)
+		return format.Bytes(size)
 	}
 	return ""
 }
@@ -116,74 +116,12 @@ func printable(text string) string {
 	}, text))
 }
 
-// clock returns the time of the day, as it is here, and the day unless it is this.
-func clock(t time.Time) string {
-	t = t.Local()
-	if now := time.Now(); now.Format(time.DateOnly) != t.Format(time.DateOnly) {
-		return t.Format(time.DateTime)
-	}
-	return t.Format(time.TimeOnly)
-}
-
-// short returns a duration with three significant digits.
-func short(d time.Duration) string {
-	unit := time.Duration(1)
-	for ; d/unit >= 1000; unit *= 10 {
-	}
-	if d >= time.Minute {
-		unit = time.Second
-	}
-	return d.Round(unit).String()
-}
-
-// bytes returns a size.
-func bytes(n uint64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.3g KiB", float64(n)/(1<<10))
-	case n < 1<<30:
-		return fmt.Sprintf("%.3g MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.3g GiB", float64(n)/(1<<30))
-}
-
-// number returns a number with commas between thousands.
-func number(n uint64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 // rate returns a number a second.
 func rate(r float64) string {
 	if r > 0 && r < 10 {
 		return fmt.Sprintf("%.1f", r)
 	}
-	return number(uint64(r + 0.5))
-}
-
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return number(n) + " " + noun + "s"
-}
-
-// reasons lists counters in a fixed order, behind a label unless there are none.
-func reasons(counts map[relay.Reason]uint64, label string) string {
-	list := make([]string, 0, len(counts))
-	for r, n := range counts {
-		list = append(list, fmt.Sprintf("%d %s", n, r))
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	sort.Strings(list)
-	return label + strings.Join(list, ", ")
+	return format.Number(uint64(r + 0.5))
 }
 
 // ranged returns the numbers of messages: #1 to #7.

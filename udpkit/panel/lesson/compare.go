@@ -12,6 +12,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // Comparison is what [Compare] measured.
@@ -76,7 +77,7 @@ func costText(cost []time.Duration) string {
 	if len(cost) == 0 {
 		return "not measured here"
 	}
-	return short(Median(cost))
+	return format.Short(Median(cost))
 }
 
 // sizes say how much is measured.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // checkTime is how long the reader's function may take for anything.
@@ -80,7 +81,7 @@ func checkOldest(put putFunc) (missing string) {
 		return fmt.Sprintf("three numbers were put, and %d are in the queue", three)
 	}
 	if n := c.left(); n > 0 {
-		return fmt.Sprintf("put has returned, and %s of its own may still wait in its place", plural(n, "goroutine"))
+		return fmt.Sprintf("put has returned, and %s of its own may still wait in its place", format.Plural(n, "goroutine"))
 	}
 	var left []int
 	for len(queue) > 0 {
@@ -311,7 +312,7 @@ func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic b
 		return fmt.Sprintf("it took %v from cancel to return; make it less than 300ms", took.Round(time.Millisecond))
 	}
 	if n := c.left(); n > 0 {
-		return fmt.Sprintf("receive has returned and left %s behind", plural(n, "goroutine"))
+		return fmt.Sprintf("receive has returned and left %s behind", format.Plural(n, "goroutine"))
 	}
 	return ""
 }
@@ -400,7 +401,7 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 		return "all sockets answer, but a second after the cancel serve still runs"
 	}
 	if left := c.left(); left > 0 {
-		return fmt.Sprintf("serve has returned and left %s behind", plural(left, "goroutine"))
+		return fmt.Sprintf("serve has returned and left %s behind", format.Plural(left, "goroutine"))
 	}
 	if names := opened(before); len(names) > 0 {
 		return fmt.Sprintf("serve has returned and left open what it has asked the system for: %s. Who makes a Selector gives it back", strings.Join(names, ", "))

@@ -13,6 +13,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
@@ -185,7 +186,7 @@ func (w *watch) data(final bool) watchData {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := watchData{Recording: w.record, Final: final, Waiting: w.waiting, Lines: w.lines}
-	d.Frame = frames[len(w.record.Ticks)%len(frames)]
+	d.Frame = format.Frames[len(w.record.Ticks)%len(format.Frames)]
 	d.Strip = newStrip(w.record, w.length)
 	d.Still = w.record.Standstill()
 	return d

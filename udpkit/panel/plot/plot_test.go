@@ -367,7 +367,7 @@ func TestExperiments(t *testing.T) {
 	}
 	for _, want := range []string{
 		"one at a time: 1 of 2 clients answered, the last after 2.00 s", "TCP: answered after 82 ms", "SYN, 60 bytes", "question, 40 bytes",
-		"10 % of the packets lost", "a bit turned over in 10 %: not measured here",
+		"10 % of the packets lost", "a bit flipped in 10 %: not measured here",
 	} {
 		require.Contains(t, found, want)
 	}

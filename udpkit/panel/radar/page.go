@@ -7,6 +7,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // peersShown bounds the table on a page.
@@ -16,7 +17,7 @@ const peersShown = 50
 var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
-	"ago": ago, "clock": clock, "short": short, "name": name, "id": id,
+	"ago": ago, "clock": format.Millis, "short": format.Short, "name": name, "id": id,
 	"change": changeText, "failure": failureText,
 })
 

@@ -117,13 +117,12 @@ func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error 
 		}
 	})
 	err = b.Run(running)
-	why := ""
 	if err != nil {
-		why = err.Error()
+		st.Because(err.Error())
 	}
-	why = st.Close(why)
+	st.Close()
 	ticks.Wait()
-	pic.Ended = why
+	pic.Ended = st.Why("time is up")
 	st.Fail(show(s.end))
 	return errors.Join(err, st.Failure(), b.Close())
 }

@@ -150,6 +150,24 @@ func TestTerminal(t *testing.T) {
 	assert.Contains(t, out.String(), "Ended: interrupted")
 }
 
+// TestWideNames: names with wide characters leave the columns in line, and are cut to what
+// the window has room for.
+func TestWideNames(t *testing.T) {
+	p := somePicture(3)
+	p.Peers[1].Name, p.Peers[2].Name = "Bø日本", strings.Repeat("日本", 20)
+	rows := strings.Split(new(text).table(p, 10), "\n")[1:5]
+	column := strings.Index(rows[0], "ADDRESS")
+	for _, row := range rows[1:] {
+		name, _, ok := strings.Cut(row, "10.0.0.7")
+		require.True(t, ok)
+		// As in a terminal, each of the two takes two columns.
+		assert.Equal(t, column, utf8.RuneCountInString(name)+strings.Count(name, "日")+strings.Count(name, "本"), row)
+	}
+	out := new(buffer)
+	require.NoError(t, (&text{out: out, size: func() (int, int) { return 20, 10 }}).tick(p))
+	assert.Contains(t, out.String(), "\x1b[2K日本日本日本日本日…\n")
+}
+
 func somePicture(peers int) picture {
 	now := time.Now()
 	p := picture{

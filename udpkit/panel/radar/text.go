@@ -1,22 +1,21 @@
 package radar
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // Text is Show with text: on a terminal the table in place, elsewhere a line for
@@ -69,13 +68,13 @@ func (t *text) event(e beacon.Event, p picture) error {
 	case beacon.StartEvent:
 		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
 	case beacon.PeerEvent:
-		line = clock(e.At) + "  " + changeText(e)
+		line = format.Millis(e.At) + "  " + changeText(e)
 	case beacon.ErrorEvent:
 		label := "error"
 		if e.Ended {
 			label = "recovered"
 		}
-		line = fmt.Sprintf("%s  %-9s %s", clock(e.At), label, failureText(e))
+		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
 	}
 	if t.shared() {
 		return t.write(line + "\n")
@@ -101,46 +100,34 @@ func (t *text) tick(p picture) error {
 	}
 	// Each line is cleared on its own, since some terminals keep what is cleared at
 	// once. A line that went on in the next would upset the count: it is cut, and
-	// where characters are wider than one column, turning DECAWM off holds it.
+	// where the terminal has wider characters than we know, turning DECAWM off holds it.
 	screen.WriteString("\x1b[?7l")
 	for line := range strings.Lines(table) {
-		screen.WriteString("\x1b[2K" + cut(strings.TrimSuffix(line, "\n"), width) + "\n")
+		screen.WriteString("\x1b[2K" + console.Cut(strings.TrimSuffix(line, "\n"), width) + "\n")
 	}
 	screen.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = strings.Count(table, "\n")
 	return t.write(screen.String())
 }
 
-// cut shortens text to so many characters.
-func cut(text string, length int) string {
-	if utf8.RuneCountInString(text) <= length {
-		return text
-	}
-	return string([]rune(text)[:length-1]) + "…"
-}
-
 // table returns the peers and the last changes in at most so many lines.
 func (t *text) table(p picture, lines int) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nNAME\tADDRESS\tID\tHERE FOR\tHEARD\tLAST HEARD\n")
+	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
 	for _, peer := range p.Peers {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%d\t%s ago\n", cut(name(peer), nameColumns), peer.Addr.Addr(), id(peer),
-			ago(p.Now, peer.FirstSeen), peer.Heard, ago(p.Now, peer.LastSeen))
+		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
+			ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), ago(p.Now, peer.LastSeen) + " ago"})
 	}
 	if len(p.Peers) == 0 {
-		fmt.Fprintln(w, "Nobody yet.")
+		peers = append(peers, []string{"Nobody yet."})
 	}
-	_ = w.Flush() // to a buffer
 	var tail []string
 	for _, f := range p.Failures {
 		tail = append(tail, "error: "+failureText(f))
 	}
 	for _, c := range p.Changes {
-		tail = append(tail, clock(c.At)+"  "+changeText(c))
+		tail = append(tail, format.Millis(c.At)+"  "+changeText(c))
 	}
-	rows := strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n")
-	rows[len(rows)-1] += "\n"
+	rows := slices.Collect(strings.Lines("\n" + console.Table(peers)))
 	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
 	if len(tail) > 0 {
 		rows = append(rows, "\n"+strings.Join(tail, "\n")+"\n")
@@ -156,7 +143,7 @@ func (t *text) end(p picture) error {
 	}
 	s := p.Stats
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, short(s.Runtime))
+	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, format.Short(s.Runtime))
 	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
 	if s.ReadErrors > 0 {
 		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
@@ -206,8 +193,6 @@ func failureText(e beacon.ErrorEvent) string {
 	return text
 }
 
-func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
-
 // ago returns how long ago something was, with a tenth of a second below a minute.
 func ago(now, then time.Time) string {
 	d := max(0, now.Sub(then))
@@ -216,5 +201,3 @@ func ago(now, then time.Time) string {
 	}
 	return d.Truncate(time.Second).String()
 }
-
-func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

@@ -4,13 +4,13 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
-	"sort"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 const (
@@ -22,8 +22,8 @@ const (
 var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
-	"clock":  clock,
-	"plural": plural[uint64],
+	"clock":  format.Clock,
+	"plural": format.Plural[uint64],
 })
 
 // view is what is known of a role beyond its events.
@@ -36,28 +36,15 @@ type view struct {
 func (v *view) summary() string {
 	if v.client != nil {
 		sum := v.client.Stats()
-		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), plural(sum.Sent, "message"), plural(sum.Received, "line"))
+		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), format.Plural(sum.Sent, "message"), format.Plural(sum.Received, "line"))
 	}
 	sum := v.server.Stats()
 	text := fmt.Sprintf(", after %v\n  clients    %d%s\n  messages   %d, and %d of the operator\n  sent       %s",
-		sum.Runtime.Round(time.Millisecond), sum.Accepted, reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, plural(sum.Lines, "line"))
+		sum.Runtime.Round(time.Millisecond), sum.Accepted, format.Reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, format.Plural(sum.Lines, "line"))
 	if sum.Dropped > 0 {
 		text += fmt.Sprintf(", %d dropped", sum.Dropped)
 	}
-	return text + reasons(sum.Left, "\n  left       ")
-}
-
-// reasons lists counters in a fixed order, behind a label unless there are none.
-func reasons(counts map[chat.Reason]uint64, label string) string {
-	list := make([]string, 0, len(counts))
-	for r, n := range counts {
-		list = append(list, fmt.Sprintf("%d %s", n, r))
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	sort.Strings(list)
-	return label + strings.Join(list, ", ")
+	return text + format.Reasons(sum.Left, "\n  left       ")
 }
 
 // page shows a role as one live panel in the notebook.
@@ -175,7 +162,7 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 		return pageTemplate.Lookup("client"), d
 	}
 	d.Server = p.view.server.Stats()
-	d.Left = reasons(d.Server.Left, "")
+	d.Left = format.Reasons(d.Server.Left, "")
 	d.Members = p.view.server.Who()
 	d.Now = len(d.Members)
 	d.Members = d.Members[:min(d.Now, maxMembers)]

@@ -14,6 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/stage"
 )
 
 // leaving is how long a client waits for the server's goodbye after exit.
@@ -57,7 +58,7 @@ type display interface {
 
 // session is one run of a role.
 type session struct {
-	cancel context.CancelFunc
+	*stage.Stage
 	show   display
 	say    func(string) error
 	exit   func() // what an exit does
@@ -66,9 +67,6 @@ type session struct {
 
 	mu    sync.Mutex
 	turns []string // Options.Say that are left
-	why   string   // the role has ended, the first reason
-	err   error    // the first failure to show
-	ended bool     // nothing may be shown any more
 }
 
 // Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is
@@ -77,7 +75,8 @@ type session struct {
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
-	s := &session{cancel: cancel, turns: opt.Say}
+	s := &session{turns: opt.Say}
+	s.Stage, ctx = stage.New(ctx)
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	server, err := chat.NewServer(cfg)
 	if err != nil {
@@ -85,7 +84,7 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	}
 	defer server.Close()
 	s.say = s.operator(server)
-	s.exit = cancel
+	s.exit = s.End
 	finish, err := s.begin(ctx, opt, &view{server: server})
 	if err != nil {
 		return err
@@ -98,7 +97,8 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
-	s := &session{cancel: cancel, turns: opt.Say, client: true}
+	s := &session{turns: opt.Say, client: true}
+	s.Stage, ctx = stage.New(ctx)
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	client, err := chat.Dial(ctx, cfg)
 	if err != nil {
@@ -108,7 +108,7 @@ func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 	s.say = client.Send
 	s.exit = func() {
 		if client.Leave() != nil {
-			cancel()
+			s.End()
 		}
 	}
 	finish, err := s.begin(ctx, opt, &view{client: client})
@@ -135,7 +135,7 @@ func (s *session) operator(server *chat.Server) func(string) error {
 		if len(names) > 0 {
 			text = "here: " + strings.Join(names, ", ")
 		}
-		s.unlessEnded(func() error { return s.show.note(text) })
+		s.Show(func() error { return s.show.note(text) })
 		return nil
 	}
 }
@@ -149,73 +149,49 @@ func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(
 		out = os.Stdout
 	}
 	out = console.NewOutput(ctx, 0, out)
+	var source console.Source
 	restore := func() error { return nil }
 	switch {
 	case box:
 		s.show, s.echo = newPage(v), s.client
 		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
-			go s.lines(ctx, console.NewInputBox("Say: "))
+			source = console.NewInputBox("Say: ")
 		}
 	case opt.JSON:
 		s.show = jsonLines{console.NewJSON(out)}
 	default:
-		e, err := console.NewEditor(opt.In, out)
-		if err != nil {
+		var show console.Display
+		if show, source, restore, err = console.Open(opt.In, out); err != nil {
 			return nil, err
 		}
-		if e != nil {
-			restore = e.Restore
-			s.show = &text{out: e, summary: v.summary}
-			go s.lines(ctx, e)
-			opt.In = nil
-		} else {
-			s.show = &text{out: out, summary: v.summary}
-		}
+		s.show = &text{show, v.summary}
 	}
-	if opt.In != nil {
+	if source == nil && opt.In != nil {
+		source = console.NewReader(opt.In)
+	}
+	if source != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-		go s.lines(ctx, console.NewReader(opt.In))
+		go s.lines(ctx, source)
 	}
 	return func(err error) error {
-		s.mu.Lock()
 		switch {
 		case errors.Is(err, chat.ErrServerClosed):
 			err = nil
-			s.ending("the server closed the connection")
-		case s.err != nil:
-			s.why = ""
-			s.ending("by a failure to show")
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			s.ending("time is up")
-		case err != nil:
-			s.ending("by a failure")
-		default:
-			s.ending("interrupted")
+			s.Because("the server closed the connection")
+		case err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+			s.Because("by a failure")
 		}
-		s.ended = true
-		why := s.why
-		s.mu.Unlock()
-		s.fail(s.show.end(why))
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return errors.Join(err, s.err, restore())
+		s.Close()
+		s.Fail(s.show.end(s.Why("interrupted")))
+		return errors.Join(err, s.Failure(), restore())
 	}, nil
-}
-
-// ending keeps the first reason to end, with mu held.
-func (s *session) ending(why string) {
-	if s.why == "" {
-		s.why = why
-	}
 }
 
 // chain returns an OnEvent that shows before it calls the caller's.
 func (s *session) chain(callers func(chat.Event)) func(chat.Event) {
+	on := stage.Chain(s.Stage, func(e chat.Event) error { return s.show.event(e) }, callers)
 	return func(e chat.Event) {
-		s.fail(s.show.event(e))
-		if callers != nil {
-			callers(e)
-		}
+		on(e)
 		switch e := e.(type) {
 		case chat.StartEvent:
 			if s.client {
@@ -229,20 +205,6 @@ func (s *session) chain(callers func(chat.Event)) func(chat.Event) {
 	}
 }
 
-// fail keeps the first failure and ends the role: a panel that stands still would
-// deceive.
-func (s *session) fail(err error) {
-	if err == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
-	}
-	s.cancel()
-}
-
 // turn says the next line of Options.Say.
 func (s *session) turn() {
 	s.mu.Lock()
@@ -254,7 +216,7 @@ func (s *session) turn() {
 	s.turns = s.turns[1:]
 	s.mu.Unlock()
 	if s.take(line, true) {
-		time.AfterFunc(leaving, s.cancel)
+		time.AfterFunc(leaving, s.End)
 	}
 }
 
@@ -269,29 +231,17 @@ func (s *session) take(line string, echo bool) (exit bool) {
 		return true
 	}
 	if err := s.say(line); err != nil {
-		s.unlessEnded(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
+		s.Show(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
 	} else if echo && s.client {
-		s.unlessEnded(func() error { return s.show.said(line) })
+		s.Show(func() error { return s.show.said(line) })
 	}
 	return false
 }
 
 // leave ends the role for a reason.
 func (s *session) leave(why string) {
-	s.mu.Lock()
-	s.ending(why)
-	s.mu.Unlock()
+	s.Because(why)
 	s.exit()
-}
-
-// unlessEnded shows something.
-func (s *session) unlessEnded(show func() error) {
-	s.mu.Lock()
-	ended := s.ended
-	s.mu.Unlock()
-	if !ended {
-		s.fail(show())
-	}
 }
 
 // lines takes each line until ctx ends.
@@ -302,7 +252,7 @@ func (s *session) lines(ctx context.Context, from console.Source) {
 			return
 		}
 		if errors.Is(err, console.ErrLineTooLong) {
-			s.unlessEnded(func() error { return s.show.note(err.Error()) })
+			s.Show(func() error { return s.show.note(err.Error()) })
 			continue
 		}
 		if err != nil && from.Patient() && !s.client {
@@ -318,7 +268,7 @@ func (s *session) lines(ctx context.Context, from console.Source) {
 			continue
 		}
 		if !from.Patient() {
-			time.AfterFunc(leaving, s.cancel)
+			time.AfterFunc(leaving, s.End)
 		}
 		return
 	}

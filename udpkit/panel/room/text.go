@@ -2,47 +2,38 @@ package room
 
 import (
 	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
 
 // text shows a line an event.
 type text struct {
-	mu      sync.Mutex
-	out     io.Writer
+	console.Display
 	summary func() string
-}
-
-func (t *text) print(line string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, err := io.WriteString(t.out, line+"\n"); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
 }
 
 func (t *text) event(e chat.Event) error {
 	if line := describe(e); line != "" {
-		return t.print(clock(when(e)) + "  " + line)
+		return t.Print(format.Clock(when(e)) + "  " + line)
 	}
 	return nil
 }
 
 func (t *text) said(line string) error {
-	return t.print(clock(time.Now()) + "  you: " + chat.Clean(line))
+	return t.Print(format.Clock(time.Now()) + "  you: " + chat.Clean(line))
 }
-func (t *text) note(line string) error { return t.print(clock(time.Now()) + "  " + chat.Clean(line)) }
+func (t *text) note(line string) error {
+	return t.Print(format.Clock(time.Now()) + "  " + chat.Clean(line))
+}
 
 func (t *text) end(why string) error {
-	if e, ok := t.out.(*console.Editor); ok {
-		e.SetPrompt("")
+	if err := t.Clear(); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
 	}
-	return t.print("\nEnded: " + why + t.summary())
+	return t.Print("\nEnded: " + why + t.summary())
 }
 
 // describe returns an event as a line, "" for one that is not shown.
@@ -97,14 +88,4 @@ func when(e chat.Event) time.Time {
 		return e.At
 	}
 	return time.Now()
-}
-
-// clock returns the time of the day, as it is here.
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
-
-func plural[N int | uint64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -163,3 +163,39 @@ func TestOutput(t *testing.T) {
 	_, err := console.NewOutput(t.Context(), 0, failing{broken}).Write([]byte("x"))
 	require.ErrorIs(t, err, broken)
 }
+
+// TestByteOrderMark: it is no part of the first line, and nobody waits for one.
+func TestByteOrderMark(t *testing.T) {
+	for in, want := range map[string][]string{
+		"\ufeffone\n\ufefftwo": {"one", "\ufefftwo"},
+		"\ufeff":               nil,
+		"\ufeff\n":             {""},
+		"\xef\xbb\n":           {"\xef\xbb"},
+		"\xef\xbb":             {"\xef\xbb"},
+		"a":                    {"a"},
+		"":                     nil,
+	} {
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
+			got, err := lines(t, console.NewReader(r))
+			require.ErrorIs(t, err, io.EOF)
+			require.Equal(t, want, got, "%q", in)
+		}
+	}
+	r, w := io.Pipe()
+	go func() { _, _ = w.Write([]byte("\n")) }()
+	line, err := console.NewReader(r).Next()
+	require.NoError(t, err)
+	require.Empty(t, line)
+}
+
+func TestWidths(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "Bø": 2, "Bø日本": 6, "👍": 2, "e\u0301": 1, "❤": 1, "한국": 4} {
+		assert.Equal(t, want, console.Width(text), text)
+	}
+	assert.Equal(t, "Bø日本", console.Cut("Bø日本", 6))
+	assert.Equal(t, "Bø日…", console.Cut("Bø日本", 5))
+	assert.Equal(t, "Bø…", console.Cut("Bø日本", 4))
+	assert.Equal(t, "…", console.Cut("日本", 0))
+	assert.Equal(t, "日本  ", console.Pad("日本", 6))
+	assert.Equal(t, "NAME    LAST\nBø日本  1\n👍      22\n", console.Table([][]string{{"NAME", "LAST"}, {"Bø日本", "1"}, {"👍", "22"}}))
+}

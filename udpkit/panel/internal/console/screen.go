@@ -7,10 +7,39 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
+
+// Display takes lines: a Screen, or an Editor. It is safe for concurrent use.
+type Display interface {
+	io.Writer // of whole lines
+	// Print writes lines, and a newline behind them.
+	Print(lines string) error
+	// HasStatus reports whether Status shows anything.
+	HasStatus() bool
+	// Status shows a sign and a text below the lines, in the place of the ones before.
+	Status(sign, text string)
+	// Clear takes away what stands below the lines.
+	Clear() error
+	// Paint returns text in a colour where there are colours.
+	Paint(color, text string) string
+}
+
+// Open returns what shows lines on out, where the lines of in come from (nil if in is
+// nil), and what sets the terminal back in the end. If both are a terminal, all is one
+// Editor.
+func Open(in io.Reader, out io.Writer) (show Display, lines Source, restore func() error, err error) {
+	restore = func() error { return nil }
+	if in == nil {
+		return NewScreen(out), nil, restore, nil
+	}
+	e, err := NewEditor(in, out)
+	if e == nil {
+		return NewScreen(out), NewReader(in), restore, err
+	}
+	return e, e, e.Restore, err
+}
 
 // Screen takes lines. If it is a terminal, there can be a status below them, which
 // changes in place. It is safe for concurrent use.
@@ -59,10 +88,28 @@ func (s *Screen) HasStatus() bool { return s.terminal != nil && InForeground(s.t
 
 // Print writes lines, and a newline behind them, where the status was.
 func (s *Screen) Print(lines string) error {
-	if _, err := s.Write([]byte(lines + "\n")); err != nil {
+	return printLines(s, lines)
+}
+
+func printLines(out io.Writer, lines string) error {
+	if _, err := io.WriteString(out, lines+"\n"); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
 	return nil
+}
+
+// size returns the window's.
+func (s *Screen) size() (width, height int) {
+	width, height = 80, 24
+	// Unlike Fd, Control minds that the file may be closed meanwhile.
+	if raw, err := s.terminal.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if w, h, err := term.GetSize(int(fd)); err == nil && w > 0 && h > 0 {
+				width, height = w, h
+			}
+		})
+	}
+	return width, height
 }
 
 // Write writes whole lines where the status was.
@@ -82,21 +129,12 @@ func (s *Screen) Status(sign, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// What went on in the next line could not be erased.
-	if width, _, err := term.GetSize(int(s.terminal.Fd())); err == nil && width > 2 {
-		text = cut(text, width-2-utf8.RuneCountInString(sign))
-	}
+	width, _ := s.size()
+	text = Cut(text, width-2-Width(sign))
 	erase := s.erase()
-	s.drawn = utf8.RuneCountInString(sign) + 1 + utf8.RuneCountInString(text)
+	s.drawn = Width(sign + " " + text)
 	// If it fails, so does the next line, which tells.
 	_, _ = io.WriteString(s.out, erase+sign+" "+s.Paint(Faint, text))
-}
-
-// cut shortens text to so many characters.
-func cut(text string, length int) string {
-	if utf8.RuneCountInString(text) <= length || length < 1 {
-		return text
-	}
-	return string([]rune(text)[:length-1]) + "…"
 }
 
 // Clear takes the status away.

@@ -31,8 +31,39 @@ var ErrLineTooLong = errors.New("line too long")
 // reader reads lines from anything.
 type reader struct{ in *bufio.Reader }
 
-// NewReader returns a source of what in has, see Keys. A last line needs no newline.
-func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(Keys(in), MaxLine+2)} }
+// NewReader returns a source of what in has, see Input. A last line needs no newline.
+func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(Input(in), MaxLine+2)} }
+
+// Input returns a reader of the text in, see Keys, without the mark that some programs
+// begin a text with, the BOM.
+func Input(in io.Reader) io.Reader { return &input{in: Keys(in)} }
+
+type input struct {
+	in    io.Reader
+	begun bool
+	first []byte // read, and not taken yet
+}
+
+func (i *input) Read(p []byte) (int, error) {
+	const mark = "\ufeff"
+	for one := make([]byte, 1); !i.begun; {
+		n, err := i.in.Read(one)
+		i.first = append(i.first, one[:n]...)
+		if string(i.first) == mark {
+			i.first = nil
+		}
+		i.begun = err != nil || i.first == nil || !strings.HasPrefix(mark, string(i.first))
+		if err != nil && len(i.first) == 0 {
+			return 0, err
+		}
+	}
+	if len(i.first) > 0 {
+		n := copy(p, i.first)
+		i.first = i.first[n:]
+		return n, nil
+	}
+	return i.in.Read(p)
+}
 
 func (r reader) Next() (string, error) {
 	line, err := r.in.ReadSlice('\n')
@@ -55,6 +86,27 @@ func (reader) Patient() bool { return true }
 
 // trim removes the end of a line, as Unix or Windows writes it.
 func trim(line string) string { return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r") }
+
+// NewLines returns a reader of the lines of a source, each with a newline.
+func NewLines(from Source) io.Reader { return &sourceReader{from: from} }
+
+type sourceReader struct {
+	from Source
+	line []byte // read, and not taken yet
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	if len(s.line) == 0 {
+		line, err := s.from.Next()
+		if err != nil {
+			return 0, err
+		}
+		s.line = append([]byte(line), '\n')
+	}
+	n := copy(p, s.line)
+	s.line = s.line[n:]
+	return n, nil
+}
 
 // inputBox asks for a line in the notebook, below the panel.
 type inputBox struct {

@@ -14,7 +14,8 @@ type Stage struct {
 	cancel  context.CancelFunc
 
 	mu     sync.Mutex
-	err    error // the first failure
+	err    error  // the first failure
+	why    string // the first reason to end
 	closed bool
 }
 
@@ -70,21 +71,37 @@ func (s *Stage) Failure() error {
 // End ends the role.
 func (s *Stage) End() { s.cancel() }
 
-// Close ends the role and the stage: after it nothing is shown but by who has closed it. It
-// returns in a few words why the role has ended: by a failure, or as otherwise says, or
-// else because of its context.
-func (s *Stage) Close(otherwise string) (why string) {
+// Because keeps the first reason why the role will end, in a few words.
+func (s *Stage) Because(why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.why == "" {
+		s.why = why
+	}
+}
+
+// Close ends the role and the stage: after it nothing is shown but by who has closed it.
+func (s *Stage) Close() {
+	s.mu.Lock()
 	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
-	switch {
+}
+
+// Why says in a few words why the role has ended: by a failure to show, for the reason that
+// was kept, because of its context, or as otherwise says.
+func (s *Stage) Why(otherwise string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch ended := s.callers.Err(); {
 	case s.err != nil:
 		return "by a failure to show or to write"
-	case otherwise != "":
-		return otherwise
-	case errors.Is(s.callers.Err(), context.Canceled):
+	case s.why != "":
+		return s.why
+	case errors.Is(ended, context.DeadlineExceeded):
+		return "time is up"
+	case ended != nil:
 		return "interrupted"
 	}
-	return "time is up"
+	return otherwise
 }

@@ -1,0 +1,83 @@
+// Package format writes numbers, times and sizes as all panels show them.
+package format
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Frames are the pictures of a waiting indicator.
+var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute
+// on in seconds.
+func Short(d time.Duration) string {
+	unit := time.Duration(1)
+	for ; d/unit >= 1000 || d/unit <= -1000; unit *= 10 {
+	}
+	if d.Abs() >= time.Minute {
+		unit = time.Second
+	}
+	return d.Round(unit).String()
+}
+
+// Clock returns the time of the day, as it is here, and the day unless it is this.
+func Clock(t time.Time) string {
+	t = t.Local()
+	if time.Now().Format(time.DateOnly) != t.Format(time.DateOnly) {
+		return t.Format(time.DateTime)
+	}
+	return t.Format(time.TimeOnly)
+}
+
+// Millis returns the time of the day, as it is here, with milliseconds.
+func Millis(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// Number returns a number with commas between thousands.
+func Number[N int | uint64](n N) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// Plural returns the number and the noun: 1 message, 2 messages.
+func Plural[N int | uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Number(n) + " " + noun + "s"
+}
+
+// Bytes returns a size, with three significant digits where it is no whole number.
+func Bytes[N int | uint64](n N) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n)/(1<<10), 0
+	for ; size >= 1<<10 && unit < 2; unit++ {
+		size /= 1 << 10
+	}
+	digits := 3
+	if size >= 1000 {
+		digits = 4
+	}
+	return fmt.Sprintf("%s %ciB", strconv.FormatFloat(size, 'g', digits, 64), "KMG"[unit])
+}
+
+// Reasons lists counters in a fixed order, behind a label unless there are none.
+func Reasons[R ~string](counts map[R]uint64, label string) string {
+	list := make([]string, 0, len(counts))
+	for r, n := range counts {
+		list = append(list, fmt.Sprintf("%d %s", n, r))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	slices.Sort(list)
+	return label + strings.Join(list, ", ")
+}
