@@ -200,8 +200,9 @@ func (s *Server) accept(ctx context.Context) error {
 	door := rate.NewLimiter(newcomers, 2*newcomers)
 	backoff := minBackoff
 	for {
-		if err := door.Wait(ctx); err != nil {
-			return err
+		if door.Wait(ctx) != nil { // also if its deadline comes before the next one may
+			<-ctx.Done()
+			return ctx.Err()
 		}
 		conn, err := s.listener.Accept()
 		s.report(err)

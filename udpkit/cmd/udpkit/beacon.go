@@ -3,10 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,12 +21,12 @@ func beaconCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "beacon",
 		Short: "Say HELLO to the network, and show who else is there",
+		Example: "  udpkit beacon --name ann" + "\n" +
+			"  udpkit beacon --interface eth0" + "\n" +
+			"  udpkit beacon --group ipv4",
 		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := checkInterfaces(cfg.Interfaces); err != nil {
-				return err
-			}
 			if cfg.Group, err = parseGroup(group); err != nil {
 				return err
 			}
@@ -47,9 +44,9 @@ func beaconCommand() *cobra.Command {
 				}
 			}
 			if asJSON {
-				err = radar.JSON(cmd.Context(), cfg, os.Stdout)
+				err = radar.JSON(cmd.Context(), cfg, stdout)
 			} else {
-				err = radar.Text(cmd.Context(), cfg, os.Stdout)
+				err = radar.Text(cmd.Context(), cfg, stdout)
 			}
 			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
 				err = errors.New("nothing went out: each send has failed")
@@ -68,31 +65,8 @@ func beaconCommand() *cobra.Command {
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	_ = cmd.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return interfaces(), cobra.ShellCompDirectiveNoFileComp
-	})
 	_ = cmd.RegisterFlagCompletionFunc("group", cobra.FixedCompletions([]string{"ipv4", "ipv6"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
-}
-
-// checkInterfaces refuses a name that no interface of this machine has.
-func checkInterfaces(names []string) error {
-	for _, name := range names {
-		if _, err := net.InterfaceByName(name); err != nil {
-			return usageError{fmt.Errorf("there is no interface %q here; there are: %s", name, strings.Join(interfaces(), ", "))}
-		}
-	}
-	return nil
-}
-
-// interfaces returns the names of those of this machine.
-func interfaces() []string {
-	all, _ := net.Interfaces()
-	names := make([]string, len(all))
-	for i, nic := range all {
-		names[i] = nic.Name
-	}
-	return names
 }
 
 func parseGroup(s string) (netip.Addr, error) {

@@ -21,6 +21,8 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure receivers, senders and the relay on this machine, beside C, Python and NATS",
+		Example: "  udpkit bench" + "\n" +
+			"  udpkit bench --only \"udpkit selector\" --rounds 1",
 		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library, C and Python,\n" +
 			"every way to send to many beside C, and the relay beside NATS: each in a process of its own, on loopback only, in\n" +
 			"rounds that take turns. It takes a few minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
@@ -42,7 +44,7 @@ func benchCommand() *cobra.Command {
 			if cfg.Progress != nil {
 				cfg.Progress("")
 			}
-			out := panel.Output(cmd.Context(), 0, os.Stdout)
+			out := panel.Output(cmd.Context(), 0, stdout)
 			if asJSON {
 				return errors.Join(err, json.NewEncoder(out).Encode(report))
 			}

@@ -23,6 +23,9 @@ func serverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Broadcast a state every few seconds and collect acknowledgements",
+		Example: "  udpkit server" + "\n" +
+			"  udpkit server --states UP,DOWN --interval 1" + "\n" +
+			"  udpkit server --target 127.255.255.255 --max-messages 10   # this machine only",
 		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
 			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -32,7 +35,7 @@ func serverCommand() *cobra.Command {
 			if cfg.States, err = udpkit.ParseStates(states); err != nil {
 				return err
 			}
-			opt.Out = os.Stdout
+			opt.Out = stdout
 			if term.IsTerminal(int(os.Stdin.Fd())) {
 				opt.Input = os.Stdin
 			}
@@ -81,12 +84,15 @@ func clientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Receive the broadcasts, show and acknowledge them",
+		Example: "  udpkit client" + "\n" +
+			"  udpkit client --name ann --receiver selector" + "\n" +
+			"  udpkit client --max-messages 1 --max-runtime 10 --json   # exit code 1 if none came",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Receiver, err = udpkit.ParseStyle(style); err != nil {
 				return err
 			}
 			cfg.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-			opt.Out = os.Stdout
+			opt.Out = stdout
 			received := uint64(0)
 			cfg.OnEvent = func(e udpkit.Event) {
 				if sum, ok := e.(udpkit.ClientSummary); ok {

@@ -30,11 +30,15 @@ func chatServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Relay messages between clients",
-		Long:  "Relay messages between clients. What you type goes to all of them; exit ends the server.",
+		Example: "  udpkit chat server" + "\n" +
+			"  udpkit chat server --address 127.0.0.1   # this machine only",
+		Long: "Relay messages between clients. What you type goes to all of them; /who tells who is here, and exit\n" +
+			"ends the server.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Listen, err = at.listen(); err != nil {
 				return err
 			}
+			warn(cmd.Context(), cfg.Listen)
 			return runRoom(cmd.Context(), cfg, opt, room.Server)
 		},
 	}
@@ -53,7 +57,9 @@ func chatClientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Take part in a chat",
-		Long:  "Take part in a chat. What you type goes to all others; exit leaves.",
+		Example: "  udpkit chat client --name ann" + "\n" +
+			"  udpkit chat client --name ann --address 192.0.2.7:8000",
+		Long: "Take part in a chat. What you type goes to all others; exit leaves.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Name != "" {
 				if err := chat.CheckName(cfg.Name); err != nil {
@@ -67,7 +73,7 @@ func chatClientCommand() *cobra.Command {
 		},
 	}
 	at.ofServer(cmd, "TCP", chat.DefaultPort)
-	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address)")
+	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address); asked for by a line \"/name NAME\", which a server of another\nkind passes on like any other")
 	addChatFlags(cmd, &opt)
 	return cmd
 }
@@ -79,6 +85,6 @@ func addChatFlags(cmd *cobra.Command, opt *room.Options) {
 
 // runRoom runs a role with the terminal's settings.
 func runRoom[C any](ctx context.Context, cfg C, opt room.Options, run func(context.Context, C, room.Options) error) error {
-	opt.Out = os.Stdout
+	opt.Out = stdout
 	return run(ctx, cfg, opt)
 }

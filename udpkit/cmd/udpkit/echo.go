@@ -32,11 +32,15 @@ func echoServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Return each datagram to where it came from",
+		Example: "  udpkit echo server" + "\n" +
+			"  udpkit echo server --address 0.0.0.0:7000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listen, err := at.listen()
 			if err != nil {
 				return err
 			}
+			opt.Out = stdout
+			warn(cmd.Context(), listen)
 			return echopanel.Server(cmd.Context(), echo.ServerConfig{Listen: listen}, opt)
 		},
 	}
@@ -55,6 +59,8 @@ func responderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "responder",
 		Short: `Answer each datagram with "` + echo.Acknowledgement + `", one at a time or concurrently`,
+		Example: "  udpkit responder --mode sequential --work 1s" + "\n" +
+			"  udpkit responder --workers 4 --queue 16",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Mode, err = echo.ParseMode(mode); err != nil {
 				return err
@@ -62,6 +68,8 @@ func responderCommand() *cobra.Command {
 			if cfg.Listen, err = at.listen(); err != nil {
 				return err
 			}
+			opt.Out = stdout
+			warn(cmd.Context(), cfg.Listen)
 			return echopanel.Responder(cmd.Context(), cfg, opt)
 		},
 	}
@@ -89,6 +97,8 @@ func echoClientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Send each line that you type and show what comes back; exit ends it",
+		Example: "  udpkit echo client" + "\n" +
+			"  udpkit echo client --address 192.0.2.7:7000 <lines.txt",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
@@ -110,6 +120,8 @@ func sendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send HOST:PORT TEXT",
 		Short: "Send one datagram and print the reply",
+		Example: "  udpkit send 127.0.0.1:9999 \"Hello, Server!\"" + "\n" +
+			"  udpkit send localhost:9999 hello --timeout 500ms",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usageError{errors.New("two arguments are needed: where to send, HOST:PORT, and the text")}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +31,16 @@ func complete(cmd *cobra.Command) {
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "interface" {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+				return interfaces(), cobra.ShellCompDirectiveNoFileComp
+			})
+		}
 		if f.Value.Type() == "duration" {
 			f.Value = duration{f.Value}
+			if f.DefValue == "0s" {
+				f.DefValue = "0" // which the help leaves out
+			}
 		}
 	})
 	for _, c := range cmd.Commands() {
@@ -239,6 +248,44 @@ func (a address) listen() (netip.AddrPort, error) {
 		return netip.AddrPort{}, usageError{fmt.Errorf("--address %q is not an IP address of this machine", host)}
 	}
 	return netip.AddrPortFrom(addr, port), nil
+}
+
+// warn tells on standard error who can reach a server that listens on all addresses, and how to keep it here.
+func warn(ctx context.Context, listen netip.AddrPort) {
+	if !listen.Addr().IsUnspecified() {
+		return
+	}
+	if list := networks(listen.Addr()); len(list) > 0 {
+		fmt.Fprintf(panel.Output(ctx, 0, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
+			strings.Join(list, ", "))
+	}
+}
+
+// interfaces returns the names of those of this machine.
+func interfaces() []string {
+	all, _ := net.Interfaces()
+	names := make([]string, len(all))
+	for i, nic := range all {
+		names[i] = nic.Name
+	}
+	return names
+}
+
+// networks lists the addresses, of the family of one, that others may reach this machine at.
+func networks(like netip.Addr) (list []string) {
+	all, _ := net.Interfaces()
+	for _, nic := range all {
+		addrs, err := nic.Addrs()
+		if err != nil || nic.Flags&net.FlagUp == 0 || nic.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && (p.Addr().Is4() || like.Is6() && p.Addr().IsGlobalUnicast()) {
+				list = append(list, fmt.Sprintf("%v (%s)", p, nic.Name))
+			}
+		}
+	}
+	return list
 }
 
 // resolve returns the address of a server: of a name the first IPv4 one, if there is any.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -58,7 +59,7 @@ func TestRefused(t *testing.T) {
 		{"send --timeout 0 127.0.0.1:9 x", "--timeout 0: it cannot be 0"},
 		{"beacon --expiry 0", "--expiry 0: it cannot be 0"},
 		{"beacon --interface=", "--interface is empty"},
-		{"beacon --interface nosuch", `there is no interface "nosuch" here; there are: `},
+		{"beacon --interface nosuch", `there is no network interface "nosuch": choose among `},
 		{"chat server --max-clients 0", "--max-clients 0: it cannot be 0"},
 		{"bench --only nothing", `nothing has "nothing" in its name`},
 		{"bench --only=", "--only is empty"},
@@ -181,10 +182,72 @@ func TestKnownValues(t *testing.T) {
 		{"client --receiver ", "selector"},
 		{"beacon --group ", "ipv6"},
 		{"beacon --interface ", loopback},
+		{"server --interface ", loopback},
 		{"bench --only ", "udpkit selector"},
 	} {
 		p := command(t, append([]string{"__complete"}, strings.Split(test.args, " ")...)...)
 		assert.Contains(t, p.rest(), test.offers+"\n", test.args)
 		assert.NoError(t, p.Wait())
 	}
+}
+
+// TestHelp: each command shows how it is used.
+func TestHelp(t *testing.T) {
+	for _, name := range []string{
+		"server", "client", "lab", "bench", "echo server", "echo client", "responder", "send", "beacon", "chat server",
+		"chat client", "relay server", "relay reader", "relay writer", "relay join",
+	} {
+		p := command(t, append(strings.Fields(name), "--help")...)
+		assert.Contains(t, p.rest(), "\nExamples:\n  udpkit "+name, name)
+		assert.NoError(t, p.Wait())
+	}
+}
+
+// TestQuiet: nothing is printed, and the exit code tells.
+func TestQuiet(t *testing.T) {
+	port := freePort(t)
+	for args, code := range map[string]int{
+		"server --quiet --target 127.255.255.255 --max-messages 1 --port " + port:        0,
+		"client --quiet --max-runtime 50ms --port " + port:                               0,
+		"client --quiet --max-messages 1 --max-runtime 50ms --port " + port:              1,
+		"beacon --quiet --max-runtime 50ms --target 127.255.255.255 --port " + port:      0,
+		"beacon --quiet --json --max-runtime 50ms --target 127.255.255.255 --port 37912": 0,
+		"chat server --quiet --address 127.0.0.1:0 --max-runtime 50ms":                   0,
+		"relay reader --quiet --name ann --max-runtime 50ms --port " + port:              0,
+		"version --quiet": 0,
+		"send --quiet --timeout 10ms 127.0.0.1:9 x": 1,
+	} {
+		p := command(t, strings.Fields(args)...)
+		assert.Empty(t, p.rest(), args)
+		_ = p.Wait()
+		assert.Equal(t, code, p.ProcessState.ExitCode(), args)
+		assert.Equal(t, code, strings.Count(p.stderr.String(), "\n"), &p.stderr)
+	}
+}
+
+// TestWhoCanReach: a server that listens on all addresses says which networks that are, and how to keep it here.
+func TestWhoCanReach(t *testing.T) {
+	for args, said := range map[string]bool{
+		"chat server --port 0 --max-runtime 50ms":                                     true,
+		"chat server --address 127.0.0.1:0 --max-runtime 50ms":                        false,
+		"relay server --address 0.0.0.0:0 --max-runtime 50ms --data " + t.TempDir():   true,
+		"relay server --address 127.0.0.1:0 --max-runtime 50ms --data " + t.TempDir(): false,
+	} {
+		p := command(t, strings.Fields(args)...)
+		_ = p.rest()
+		require.NoError(t, p.Wait(), &p.stderr)
+		if said && networks(netip.IPv4Unspecified()) != nil {
+			assert.Contains(t, p.stderr.String(), networks(netip.IPv4Unspecified())[0], args)
+			assert.Contains(t, p.stderr.String(), "To keep it here: --address 127.0.0.1\n")
+			assert.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))
+		} else {
+			assert.Empty(t, p.stderr.String(), args)
+		}
+	}
+}
+
+func TestSentence(t *testing.T) {
+	lost := errors.New("write: no room")
+	assert.Equal(t, "journal: write: no room", sentence(errors.Join(fmt.Errorf("journal: %w", lost), lost)))
+	assert.Equal(t, "one\ntwo", sentence(errors.New("one\ntwo")))
 }

@@ -23,6 +23,9 @@ func labCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
 		Short: "Start JupyterLab with the notebooks, and set it up first if need be",
+		Example: "  udpkit lab" + "\n" +
+			"  udpkit lab --clients 3 --port 9000" + "\n" +
+			"  udpkit lab --check",
 		Long: "Start JupyterLab with the index of the notebooks, from which one click opens the server's notebook beside its\n" +
 			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
 			"which takes a few minutes; the next ones take seconds.\n" +
@@ -42,7 +45,7 @@ func labCommand() *cobra.Command {
 				}
 			}
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
-			cfg.Stdout = panel.Output(cmd.Context(), 0, os.Stdout)
+			cfg.Stdout = panel.Output(cmd.Context(), 0, stdout)
 			switch {
 			case check && setUp:
 				return usageError{errors.New("--check and --setup exclude each other")}

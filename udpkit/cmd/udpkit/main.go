@@ -7,7 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +33,12 @@ const (
 	exitUsage  = 2
 )
 
+// stdout is where the commands print; nowhere with --quiet.
+var stdout io.Writer = os.Stdout
+
 // run returns the exit code, which is decided here for all commands: by the error that a command returns.
 func run(ctx context.Context, args []string) int {
+	quiet := false
 	root := &cobra.Command{
 		Use:   "udpkit",
 		Short: "UDP networking that people can see",
@@ -43,10 +50,17 @@ func run(ctx context.Context, args []string) int {
 			"  2  the command line, or a variable, cannot be understood; nothing was begun\n\n" +
 			"An environment variable sets a flag that is not given: UDPKIT_MAX_MESSAGES sets --max-messages. Those of the\n" +
 			"lab are for its notebooks. A time is a number of seconds, or such as 1500ms, 2m or 1d.",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return settle(cmd) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			err := settle(cmd)
+			if quiet {
+				stdout = io.Discard
+			}
+			return err
+		},
 	}
+	root.PersistentFlags().BoolVar(&quiet, "quiet", false, "print nothing but errors")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		serverCommand(),
@@ -78,12 +92,24 @@ func run(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig): // the ErrConfig of all packages
-		fmt.Fprintf(stderr, "%s: %v (see %s --help)\n", cmd.CommandPath(), err, cmd.CommandPath())
+		fmt.Fprintf(stderr, "%s: %s (see %s --help)\n", cmd.CommandPath(), sentence(err), cmd.CommandPath())
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "%s: %v\n", cmd.CommandPath(), err)
+		fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), sentence(err))
 		return exitFailed
 	}
+}
+
+// sentence returns what an error says, once: a failure to write may be met by several that write.
+func sentence(err error) string {
+	var said []string
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSuffix(line, "\n")
+		if !slices.ContainsFunc(said, func(before string) bool { return strings.HasSuffix(before, line) }) {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, "\n")
 }
 
 // noArguments refuses arguments, which may be a command that was typed wrongly.

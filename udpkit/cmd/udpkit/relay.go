@@ -38,6 +38,9 @@ func relayServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Store what writers write, and deliver it to readers",
+		Example: "  udpkit relay server" + "\n" +
+			"  udpkit relay server --data ~/log --retain-age 7d" + "\n" +
+			"  udpkit relay server --nats nats://127.0.0.1:4222",
 		Long: "Store what writers write, and deliver it to readers. The log is in a directory of this machine, which belongs to one\n" +
 			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of others in the\n" +
 			"cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
@@ -84,6 +87,7 @@ func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, o
 		return err
 	}
 	cfg.Log = opened
+	warn(ctx, cfg.Listen)
 	err = hub.Server(ctx, cfg, opt)
 	return errors.Join(err, opened.Close())
 }
@@ -118,6 +122,8 @@ func relayReaderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reader",
 		Short: "Print every message, once and in order",
+		Example: "  udpkit relay reader --name ann" + "\n" +
+			"  udpkit relay reader --name ann --from start --delay 3",
 		Long: "Print every message, once and in order. The server remembers how far each name has read, and the next reader of that\n" +
 			"name goes on there. With --delay messages come in batches.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -146,6 +152,8 @@ func relayWriterCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "writer",
 		Short: "Write each line of the standard input as a message",
+		Example: "  udpkit relay writer --name bob" + "\n" +
+			"  udpkit relay writer --name bob --address 192.0.2.7 <lines.txt",
 		Long: "Write each line of the standard input as a message, until its end. The exit code is 0 only if all of them are stored.\n" +
 			"A line has at most " + fmt.Sprint(relay.MaxText) + " bytes. In a terminal, Ctrl-C and Ctrl-D leave.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -168,8 +176,9 @@ func relayJoinCommand() *cobra.Command {
 		from string
 	)
 	cmd := &cobra.Command{
-		Use:   "join",
-		Short: "Read and write in one terminal",
+		Use:     "join",
+		Short:   "Read and write in one terminal",
+		Example: "  udpkit relay join --name ann",
 		Long: "Read and write in one terminal, under one name: what comes appears above the line that you type. What you have written\n" +
 			"comes back, marked (you), once it is stored, in its place among the others. Ctrl-C and Ctrl-D leave.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -225,6 +234,6 @@ func addFromFlag(cmd *cobra.Command, from *string) {
 
 // runHub runs a role with the terminal's settings.
 func runHub(ctx context.Context, opt hub.Options, run func(context.Context, hub.Options) error) error {
-	opt.Out = os.Stdout
+	opt.Out = stdout
 	return run(ctx, opt)
 }

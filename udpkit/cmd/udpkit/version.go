@@ -14,7 +14,7 @@ func versionCommand() *cobra.Command {
 		Short: "Print which build this is",
 		Long:  "Print the version of the module, the commit if the build knows it, the version of Go, and the system.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "udpkit", version())
+			_, err := fmt.Fprintln(stdout, "udpkit", version())
 			return err
 		},
 	}

@@ -83,7 +83,7 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 		return err
 	}
 	defer server.Close()
-	s.say = server.Say
+	s.say = s.operator(server)
 	s.exit = s.End
 	finish, err := s.begin(ctx, opt, &view{server: server})
 	if err != nil {
@@ -116,6 +116,28 @@ func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 		return err
 	}
 	return finish(client.Run(ctx))
+}
+
+// operator returns what the operator's lines do: they are said to everybody, but for commands.
+func (s *session) operator(server *chat.Server) func(string) error {
+	return func(line string) error {
+		if !strings.HasPrefix(line, "/") {
+			return server.Say(line)
+		}
+		if line != "/who" {
+			return errors.New("there is no such command here; there are /who and exit")
+		}
+		var names []string
+		for _, m := range server.Who() {
+			names = append(names, strings.TrimSpace(m.Name+" "+m.Addr.String()))
+		}
+		text := "nobody is here"
+		if len(names) > 0 {
+			text = "here: " + strings.Join(names, ", ")
+		}
+		s.Show(func() error { return s.show.note(text) })
+		return nil
+	}
 }
 
 // begin opens the display and starts to read. The function that it returns ends
@@ -237,7 +259,11 @@ func (s *session) lines(ctx context.Context, from console.Source) {
 			return // a server may run without a keyboard
 		}
 		if err != nil {
-			s.leave("interrupted")
+			why := "interrupted"
+			if from.Patient() {
+				why = "at the end of the input"
+			}
+			s.leave(why)
 		} else if !s.take(line, s.echo) {
 			continue
 		}
