@@ -15,9 +15,10 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-func TestForgedSources(t *testing.T) { testenv.InNamespace(t, "TestForgedSourcesInside") }
-
-func TestForgedSourcesInside(t *testing.T) {
+func TestForgedSources(t *testing.T) {
+	if !testenv.Alone(t) {
+		return
+	}
 	forge := testenv.Forge(t)
 	events := make(chan echo.Event, 10)
 	s, stop := newServer(t, echo.ServerConfig{
@@ -65,6 +66,9 @@ func TestForgedSourcesInside(t *testing.T) {
 // A million forged sources take no memory, and each client among them is answered
 // at its first datagram.
 func TestMillionSources(t *testing.T) {
+	if !testenv.Alone(t) { // where a firewall keeps track of connections, its table is full before the end
+		return
+	}
 	const (
 		sources = 1_000_000
 		burst   = 200              // fits into the smallest receive buffer

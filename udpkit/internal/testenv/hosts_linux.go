@@ -37,7 +37,7 @@ func Alone(t *testing.T) bool {
 	if _, err := exec.LookPath("ip"); err != nil {
 		Skip(t, "the ip command (package iproute2) is not installed")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v", "-test.timeout=2m", "-test.parallel=16")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v", "-test.timeout=5m", "-test.parallel=16")
 	cmd.Env = append(os.Environ(), aloneVariable+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
