@@ -169,6 +169,7 @@ func TestPythonServer(t *testing.T) {
 	s.shows("connected 2")
 	python := startProgram(t, "python3", "-u", "testdata/client.py", addr.Addr(), addr.Port())
 	s.shows("connected 3")
+	python.shows("You: ") // else the prompt comes between two words of what it prints next
 	require.NoError(t, ann.Send("hello from Go"))
 	python.shows("Message received: hello from Go")
 	assert.Equal(t, "hello from Go", wait(t, bobLog, says("hello from Go")).Text)

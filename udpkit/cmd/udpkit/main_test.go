@@ -51,7 +51,8 @@ func command(t *testing.T, args ...string) *process {
 func prepare(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), t: t}
-	p.Env = append(os.Environ(), asCommand+"=1")
+	// With the race detector a program sleeps for a second at its end, if it is not told otherwise.
+	p.Env = append(os.Environ(), asCommand+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := p.StdoutPipe()
 	require.NoError(t, err)
 	p.lines = bufio.NewScanner(out)
