@@ -419,6 +419,8 @@ func solveReceiveAfter(ctx context.Context, conn net.Conn, handle func([]byte)) 
 }
 
 func TestExerciseReceive(t *testing.T) {
+	left := make(chan struct{})       // who waits for it is left behind
+	t.Cleanup(func() { close(left) }) // after the parallel ones, too
 	check := func(receive receiveFunc) string {
 		missing, err := checkReceive(t.Context(), receive)
 		require.NoError(t, err)
@@ -472,7 +474,7 @@ func TestExerciseReceive(t *testing.T) {
 		}, "2 goroutines"},
 		"a goroutine is left": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
 			err := solveReceive(ctx, conn, handle)
-			go time.Sleep(time.Second)
+			go func() { <-left }()
 			return err
 		}, "left 1 goroutine behind"},
 		"takes its time": {func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
@@ -573,6 +575,8 @@ func ticking(timeout time.Duration) func(context.Context, []*net.UDPConn) error 
 }
 
 func TestExerciseEcho(t *testing.T) {
+	left := make(chan struct{})       // who waits for it is left behind
+	t.Cleanup(func() { close(left) }) // after the parallel ones, too
 	check := func(serve func(context.Context, []*net.UDPConn) error) string {
 		var conns, senders []*net.UDPConn
 		for range 3 {
@@ -618,7 +622,7 @@ func TestExerciseEcho(t *testing.T) {
 		}, "2 goroutines work"},
 		"a goroutine left": {func(ctx context.Context, conns []*net.UDPConn) error {
 			err := solveEcho(ctx, conns)
-			go time.Sleep(time.Second)
+			go func() { <-left }()
 			return err
 		}, "left 1 goroutine behind"},
 		"no Selector": {func(ctx context.Context, conns []*net.UDPConn) error {
