@@ -25,7 +25,9 @@
 //     any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when a
 //     second message continues it.
 //   - When nothing comes for three intervals, at least a second, that is a
-//     [TimeoutEvent]: the loss of the newest messages shows before the next one.
+//     [TimeoutEvent]: the loss of the newest messages shows before the next one. Nothing
+//     means from no server: one that falls silent while others go on is not reported,
+//     nor is what it lost of its newest messages before it started anew.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
 //   - No id that somebody forges makes the client drop a genuine message. What is
@@ -38,6 +40,10 @@
 //     within 1,024 ids, what is lost is in the gap that they made. A forged id close
 //     ahead is in no gap itself. A forged id can also take the place of one of the last
 //     1,024 in memory: that one is delivered again if it comes twice.
+//   - All of this is remembered of the 64 server runs that were heard last. With more
+//     at once, one that was forgotten counts as new when it is heard again: what it has
+//     lost in between is not reported, and what was delivered may be delivered again.
+//     ClientSummary.Forgotten counts them.
 //   - What is refused or dropped is counted in [ClientSummary].
 //
 // An acknowledgement means that the client has decoded the message. A message whose

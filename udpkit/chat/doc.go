@@ -33,5 +33,5 @@
 //
 // Do not use it where messages must not be lost: a connection that breaks takes
 // what was under way with it. A peer that vanished without a word, as when its cable
-// is out, is noticed within [DefaultLostTimeout].
+// is out, is noticed after about [DefaultLostTimeout], on Linux, macOS and Windows.
 package chat

@@ -73,8 +73,9 @@
 // makes the client register again at once, with its ID and its place in the log, and
 // nothing is lost or comes twice. What a name has read is saved in the log every 5 s,
 // when it leaves, and when the server ends: a reader that begins with [FromLast] goes
-// on there. If reader and server are both killed it may get again what was delivered
-// in the last seconds before.
+// on there. A reader that is killed may get again what was delivered in the tenth of a
+// second before, or since its last Flush; if its server is killed too, what was
+// delivered in the last seconds.
 //
 // # Writing
 //
