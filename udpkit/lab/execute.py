@@ -13,6 +13,14 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 source, output, directory, timeout = sys.argv[1:]
 
 
+def words(error):
+    """What the failed cell printed, as one text. The kernel sends it in pieces, as it comes: a word may be in two of
+    them, and str(error) heads each one with a line of its own, so that its end may not reach back to the reason."""
+    ran = [cell for cell in notebook.cells if cell.get("outputs")]
+    printed = "".join(output["text"] for output in ran[-1].outputs if output.output_type == "stream") if ran else ""
+    return f"{printed.rstrip()}\n{error.evalue}" if printed else str(error)
+
+
 def stop(signum, frame):
     raise KeyboardInterrupt  # so that the kernel is shut down on the way out
 
@@ -32,7 +40,7 @@ try:
     client.execute()
 except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
     with open(output + ".error", "w", encoding="utf-8") as file:
-        file.write(str(error))
+        file.write(words(error) if isinstance(error, CellExecutionError) else str(error))
     sys.exit(1)
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)

@@ -139,6 +139,12 @@ func TestExecute(t *testing.T) {
 		require.NoError(t, err)
 		assert.Regexp(t, `Cell\[1\]: Line 2\b`, string(data), "the stack trace needs no debugging information")
 	})
+	t.Run("its words come in pieces", func(t *testing.T) {
+		writeNotebook(t, in, "%%\nfor _, r := range \"a reason of forty letters that come singly\" {\n\tfmt.Fprint(os.Stderr, string(r))\n\ttime.Sleep(5 * time.Millisecond)\n}\nos.Exit(1)")
+		err := env.Execute(t.Context(), in, out)
+		assert.ErrorIs(t, err, ErrNotebook)
+		assert.ErrorContains(t, err, "a reason of forty letters that come singly")
+	})
 	t.Run("the end of the context ends cell and kernel", func(t *testing.T) {
 		running := filepath.Join(dir, "running")
 		writeNotebook(t, in, "%%\nsignal.Ignore(os.Interrupt)\nos.WriteFile(os.Getenv(\"RUNNING\"), nil, 0o600)\nselect {}")
