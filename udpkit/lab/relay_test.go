@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/hub"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 )
 
 const (
@@ -98,7 +98,7 @@ func executeRelay(t *testing.T, env *Env, dir string, run relayRun) {
 			cancel()
 		}
 	}
-	if h, err := hub.ReadHistory(history); assert.NoError(t, err) {
+	if h, err := relaypanel.ReadHistory(history); assert.NoError(t, err) {
 		process, err := os.FindProcess(h.PID)
 		require.NoError(t, err)
 		require.NoError(t, process.Signal(os.Interrupt), "the notebook's ■")

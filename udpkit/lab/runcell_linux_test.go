@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -155,25 +154,6 @@ func printedTimes(b *testing.B, path string) [][]time.Time {
 		all = append(all, times)
 	}
 	return all
-}
-
-type notebookCell struct {
-	Type    string   `json:"cell_type"`
-	Source  []string `json:"source"`
-	Outputs []struct {
-		Text []string `json:"text"`
-	} `json:"outputs"`
-}
-
-func readCells(b *testing.B, path string) []notebookCell {
-	b.Helper()
-	data, err := os.ReadFile(path)
-	require.NoError(b, err)
-	var notebook struct {
-		Cells []notebookCell `json:"cells"`
-	}
-	require.NoError(b, json.Unmarshal(data, &notebook))
-	return notebook.Cells
 }
 
 func median(values []float64) float64 {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/console"
 )
 
 // Main is what a notebook's cell does: it applies the environment to the flags

@@ -1,51 +1,17 @@
 package panel_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
-	"github.com/stretchr/testify/require"
 )
-
-// A server, in a terminal, to the clients on this machine only.
-func ExampleServer() {
-	targets, err := udpkit.ParseTargets("127.255.255.255:37999")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	ctx, stop := panel.Interrupt()
-	defer stop()
-	count := 0
-	err = panel.Server(ctx, udpkit.ServerConfig{
-		Targets:     targets,
-		MaxMessages: 1,
-		AckWait:     1, // nobody listens: do not wait for answers
-		OnEvent:     func(udpkit.Event) { count++ },
-	}, panel.Options{Out: new(buffer)})
-	fmt.Println(count, "events:", "start, sent, summary;", "error:", err)
-	// Output: 3 events: start, sent, summary; error: <nil>
-}
-
-// A client that is told to end at once.
-func ExampleClient() {
-	ctx, stop := context.WithCancel(context.Background())
-	stop()
-	out := new(buffer)
-	err := panel.Client(ctx, udpkit.ClientConfig{
-		ID:     "example",
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
-	}, panel.Options{Out: out})
-	fmt.Println("shown:", out.String() != "", "error:", err)
-	// Output: shown: true error: <nil>
-}
 
 func ExampleFlag() {
 	targets := panel.Flag("example-target", "127.255.255.255", "where to send", udpkit.ParseTargets)

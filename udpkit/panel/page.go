@@ -3,18 +3,9 @@ package panel
 import (
 	"fmt"
 	"html/template"
-	"sync"
-	"time"
 
 	_ "embed"
-
-	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/internal/format"
 )
-
-// betweenIdle is enough for a spinner; every update is work for each browser that
-// shows the notebook, and for the notebook's file.
-const betweenIdle = 250 * time.Millisecond
 
 //go:embed styles.html
 var stylesHTML string
@@ -26,95 +17,3 @@ func Templates(html string, functions template.FuncMap) *template.Template {
 	common := template.New("page").Funcs(template.FuncMap{"text": func(s any) string { return Printable(fmt.Sprint(s)) }})
 	return template.Must(template.Must(common.Parse(stylesHTML)).Funcs(functions).Parse(html))
 }
-
-//go:embed page.html
-var pageHTML string
-
-var pageTemplate = Templates(pageHTML, template.FuncMap{
-	"short":     format.Short,
-	"buffer":    buffer,
-	"tenths":    tenths,
-	"clock":     format.Millis,
-	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },
-	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
-	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },
-	"failure":   failureText,
-	"color":     Color,
-	"plural":    format.Plural[uint64],
-	"percent":   func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) },
-})
-
-// Color returns the CSS colour of a state, that white text can be read on. States
-// that are not of the default cycle share a neutral one.
-func Color(s udpkit.State) string {
-	switch s {
-	case udpkit.StateActive:
-		return "#1a7f37"
-	case udpkit.StateStandby:
-		return "#0969da"
-	case udpkit.StateMaintenance:
-		return "#9a6700"
-	case udpkit.StateError:
-		return "#cf222e"
-	}
-	return "#57606a"
-}
-
-// view is what a page shows: it collects what happens, and returns the name and
-// the data of a template. Calls are not concurrent.
-type view interface {
-	event(udpkit.Event)
-	idle(elapsed time.Duration)
-	note(text string)
-	data(final bool) (name string, data any)
-}
-
-// page shows a view as one live panel in the notebook.
-type page struct {
-	*Live
-	mu   sync.Mutex
-	view view
-	drew time.Time // when the last panel was begun
-}
-
-func newPage(v view) *page {
-	p := &page{view: v}
-	p.Live = NewLive(p.snapshot)
-	return p
-}
-
-func (p *page) event(e udpkit.Event) error {
-	p.mu.Lock()
-	p.view.event(e)
-	p.mu.Unlock()
-	p.News()
-	return nil
-}
-
-func (p *page) note(text string) error {
-	p.mu.Lock()
-	p.view.note(text)
-	p.mu.Unlock()
-	p.News()
-	return nil
-}
-
-func (p *page) idle(elapsed time.Duration) {
-	p.mu.Lock()
-	p.view.idle(elapsed)
-	stale := time.Since(p.drew) >= betweenIdle
-	p.mu.Unlock()
-	if stale {
-		p.News()
-	}
-}
-
-func (p *page) snapshot(final bool) (*template.Template, any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drew = time.Now()
-	name, data := p.view.data(final)
-	return pageTemplate.Lookup(name), data
-}
-
-func (p *page) end() error { return p.End() }

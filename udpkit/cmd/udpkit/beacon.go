@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/radar"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon/beaconpanel"
 )
 
 func beaconCommand() *cobra.Command {
@@ -44,9 +44,9 @@ func beaconCommand() *cobra.Command {
 				}
 			}
 			if asJSON {
-				err = radar.JSON(cmd.Context(), cfg, stdout)
+				err = beaconpanel.JSON(cmd.Context(), cfg, stdout)
 			} else {
-				err = radar.Text(cmd.Context(), cfg, stdout)
+				err = beaconpanel.Text(cmd.Context(), cfg, stdout)
 			}
 			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
 				err = errors.New("nothing went out: each send has failed")

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/broadcastpanel"
 )
 
 func serverCommand() *cobra.Command {
 	var (
 		cfg             udpkit.ServerConfig
-		opt             panel.Options
+		opt             broadcastpanel.Options
 		targets, states string
 	)
 	cmd := &cobra.Command{
@@ -49,7 +49,7 @@ func serverCommand() *cobra.Command {
 					sum = e
 				}
 			}
-			if err := panel.Server(cmd.Context(), cfg, opt); err != nil {
+			if err := broadcastpanel.Server(cmd.Context(), cfg, opt); err != nil {
 				return err
 			}
 			if sum.Sent > 0 && !reached {
@@ -73,7 +73,7 @@ func serverCommand() *cobra.Command {
 func clientCommand() *cobra.Command {
 	var (
 		cfg   udpkit.ClientConfig
-		opt   panel.Options
+		opt   broadcastpanel.Options
 		port  uint16
 		style string
 	)
@@ -99,7 +99,7 @@ func clientCommand() *cobra.Command {
 					received = sum.Received
 				}
 			}
-			if err := panel.Client(cmd.Context(), cfg, opt); err != nil {
+			if err := broadcastpanel.Client(cmd.Context(), cfg, opt); err != nil {
 				return err
 			}
 			return enough("received", received, cfg.MaxMessages)
@@ -117,7 +117,7 @@ func clientCommand() *cobra.Command {
 	return cmd
 }
 
-func addOutputFlags(cmd *cobra.Command, opt *panel.Options) {
+func addOutputFlags(cmd *cobra.Command, opt *broadcastpanel.Options) {
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/room"
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat/chatpanel"
 )
 
 func chatCommand() *cobra.Command {
@@ -24,7 +24,7 @@ func chatCommand() *cobra.Command {
 func chatServerCommand() *cobra.Command {
 	var (
 		cfg chat.ServerConfig
-		opt = room.Options{In: os.Stdin}
+		opt = chatpanel.Options{In: os.Stdin}
 		at  address
 	)
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ func chatServerCommand() *cobra.Command {
 				return err
 			}
 			warn(cmd.Context(), cfg.Listen)
-			return runRoom(cmd.Context(), cfg, opt, room.Server)
+			return runRoom(cmd.Context(), cfg, opt, chatpanel.Server)
 		},
 	}
 	at.ofListener(cmd, "TCP", "0.0.0.0", chat.DefaultPort)
@@ -51,7 +51,7 @@ func chatServerCommand() *cobra.Command {
 func chatClientCommand() *cobra.Command {
 	var (
 		cfg chat.ClientConfig
-		opt = room.Options{In: os.Stdin}
+		opt = chatpanel.Options{In: os.Stdin}
 		at  address
 	)
 	cmd := &cobra.Command{
@@ -69,7 +69,7 @@ func chatClientCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			return runRoom(cmd.Context(), cfg, opt, room.Client)
+			return runRoom(cmd.Context(), cfg, opt, chatpanel.Client)
 		},
 	}
 	at.ofServer(cmd, "TCP", chat.DefaultPort)
@@ -78,13 +78,13 @@ func chatClientCommand() *cobra.Command {
 	return cmd
 }
 
-func addChatFlags(cmd *cobra.Command, opt *room.Options) {
+func addChatFlags(cmd *cobra.Command, opt *chatpanel.Options) {
 	cmd.Flags().DurationVar(&opt.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 }
 
 // runRoom runs a role with the terminal's settings.
-func runRoom[C any](ctx context.Context, cfg C, opt room.Options, run func(context.Context, C, room.Options) error) error {
+func runRoom[C any](ctx context.Context, cfg C, opt chatpanel.Options, run func(context.Context, C, chatpanel.Options) error) error {
 	opt.Out = stdout
 	return run(ctx, cfg, opt)
 }

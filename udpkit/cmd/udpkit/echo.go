@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/echopanel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/echo/echopanel"
 )
 
 func echoCommand() *cobra.Command {

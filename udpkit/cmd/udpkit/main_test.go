@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
 )
 
 // The tests run this binary again as the command.
@@ -60,9 +61,10 @@ func prepare(t *testing.T, args ...string) *process {
 	return p
 }
 
-// event returns the next JSON line whose kind it is.
+// event returns the next JSON line whose kind it is. A command that does not say it is ended, so that the test fails and says why.
 func (p *process) event(kind string) map[string]any {
 	p.t.Helper()
+	defer time.AfterFunc(time.Minute, func() { _ = p.Process.Kill() }).Stop()
 	for p.lines.Scan() {
 		var e map[string]any
 		require.NoError(p.t, json.Unmarshal(p.lines.Bytes(), &e), p.lines.Text())

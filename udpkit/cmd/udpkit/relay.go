@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel/hub"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
 )
 
@@ -31,7 +31,7 @@ func relayCommand() *cobra.Command {
 func relayServerCommand() *cobra.Command {
 	var (
 		log  store.Config
-		opt  hub.Options
+		opt  relaypanel.Options
 		at   address
 		sync string
 	)
@@ -61,7 +61,7 @@ func relayServerCommand() *cobra.Command {
 				opt.Place = log.Dir
 			}
 			cfg := relay.ServerConfig{Listen: listen}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt hub.Options) error { return serveRelay(ctx, log, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, log, cfg, opt) })
 		},
 	}
 	at.ofListener(cmd, "UDP", "0.0.0.0", relay.DefaultPort)
@@ -78,7 +78,7 @@ func relayServerCommand() *cobra.Command {
 }
 
 // serveRelay opens the log and runs a server with it.
-func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, opt hub.Options) error {
+func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, opt relaypanel.Options) error {
 	opened, err := store.Open(ctx, log)
 	if errors.Is(err, store.ErrForeign) {
 		return fmt.Errorf("%w with --stream NAME", err)
@@ -88,7 +88,7 @@ func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, o
 	}
 	cfg.Log = opened
 	warn(ctx, cfg.Listen)
-	err = hub.Server(ctx, cfg, opt)
+	err = relaypanel.Server(ctx, cfg, opt)
 	return errors.Join(err, opened.Close())
 }
 
@@ -115,7 +115,7 @@ func defaultData(port uint16) (string, error) {
 func relayReaderCommand() *cobra.Command {
 	var (
 		cfg  relay.ReaderConfig
-		opt  hub.Options
+		opt  relaypanel.Options
 		at   relayClient
 		from string
 	)
@@ -134,7 +134,7 @@ func relayReaderCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt hub.Options) error { return hub.Reader(ctx, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Reader(ctx, cfg, opt) })
 		},
 	}
 	at.addFlags(cmd, &opt)
@@ -146,7 +146,7 @@ func relayReaderCommand() *cobra.Command {
 func relayWriterCommand() *cobra.Command {
 	var (
 		cfg relay.WriterConfig
-		opt = hub.Options{In: os.Stdin}
+		opt = relaypanel.Options{In: os.Stdin}
 		at  relayClient
 	)
 	cmd := &cobra.Command{
@@ -161,7 +161,7 @@ func relayWriterCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt hub.Options) error { return hub.Writer(ctx, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Writer(ctx, cfg, opt) })
 		},
 	}
 	at.addFlags(cmd, &opt)
@@ -170,8 +170,8 @@ func relayWriterCommand() *cobra.Command {
 
 func relayJoinCommand() *cobra.Command {
 	var (
-		cfg  hub.JoinConfig
-		opt  = hub.Options{In: os.Stdin}
+		cfg  relaypanel.JoinConfig
+		opt  = relaypanel.Options{In: os.Stdin}
 		at   relayClient
 		from string
 	)
@@ -189,7 +189,7 @@ func relayJoinCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt hub.Options) error { return hub.Join(ctx, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Join(ctx, cfg, opt) })
 		},
 	}
 	at.addFlags(cmd, &opt)
@@ -203,7 +203,7 @@ type relayClient struct {
 	address
 }
 
-func (c *relayClient) addFlags(cmd *cobra.Command, opt *hub.Options) {
+func (c *relayClient) addFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().StringVar(&c.username, "username", "", "your `name`: a letter, then letters, digits, - and _ (needed)")
 	alias(cmd, "username")
 	c.ofServer(cmd, "UDP", relay.DefaultPort)
@@ -221,7 +221,7 @@ func (c *relayClient) resolve(ctx context.Context) (netip.AddrPort, error) {
 	return c.address.resolve(ctx)
 }
 
-func addRelayFlags(cmd *cobra.Command, opt *hub.Options) {
+func addRelayFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().DurationVar(&opt.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
 }
@@ -233,7 +233,7 @@ func addFromFlag(cmd *cobra.Command, from *string) {
 }
 
 // runHub runs a role with the terminal's settings.
-func runHub(ctx context.Context, opt hub.Options, run func(context.Context, hub.Options) error) error {
+func runHub(ctx context.Context, opt relaypanel.Options, run func(context.Context, relaypanel.Options) error) error {
 	opt.Out = stdout
 	return run(ctx, opt)
 }

@@ -1,0 +1,203 @@
+package beaconpanel
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+// Text is Show with text: on a terminal the table in place, elsewhere a line for
+// each change; and a summary in the end.
+func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
+	t := new(text)
+	// The console that Windows had before its Terminal shows escapes as they are.
+	file, ok := out.(*os.File)
+	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
+		if fd := int(file.Fd()); term.IsTerminal(fd) {
+			t.terminal = file
+			t.size = func() (width, height int) {
+				width, height, err := term.GetSize(fd)
+				if err != nil || width < 1 || height < 1 {
+					return 80, 24
+				}
+				return width, height
+			}
+		}
+	}
+	t.out = console.NewOutput(ctx, cfg.MaxRuntime, out)
+	return run(ctx, cfg, func() screen { return t })
+}
+
+// nameColumns is how much of a name the table shows.
+const nameColumns = 32
+
+type text struct {
+	out      io.Writer
+	terminal *os.File
+	size     func() (width, height int) // of the terminal; nil if it is none
+	drawn    int                        // lines of the table that stand there
+}
+
+// shared reports whether there is no terminal to draw on, or a shell is in its foreground.
+func (t *text) shared() bool {
+	if t.size != nil && (t.terminal == nil || console.InForeground(t.terminal)) {
+		return false
+	}
+	t.drawn = 0 // what stands above is not ours
+	return true
+}
+
+func (t *text) event(e beacon.Event, p picture) error {
+	if _, last := e.(beacon.Stats); last {
+		return nil // end shows it
+	}
+	var line string
+	switch e := e.(type) {
+	case beacon.StartEvent:
+		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
+	case beacon.PeerEvent:
+		line = format.Millis(e.At) + "  " + changeText(e)
+	case beacon.ErrorEvent:
+		label := "error"
+		if e.Ended {
+			label = "recovered"
+		}
+		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
+	}
+	if t.shared() {
+		return t.write(line + "\n")
+	}
+	if _, first := e.(beacon.StartEvent); first {
+		if err := t.write(line + "\n"); err != nil {
+			return err
+		}
+	}
+	return t.tick(p)
+}
+
+// tick draws the table over the last one.
+func (t *text) tick(p picture) error {
+	if t.shared() {
+		return nil
+	}
+	width, height := t.size()
+	table := t.table(p, height-1)
+	var screen strings.Builder
+	if t.drawn > 0 {
+		fmt.Fprintf(&screen, "\r\x1b[%dA", t.drawn)
+	}
+	// Each line is cleared on its own, since some terminals keep what is cleared at
+	// once. A line that went on in the next would upset the count: it is cut, and
+	// where the terminal has wider characters than we know, turning DECAWM off holds it.
+	screen.WriteString("\x1b[?7l")
+	for line := range strings.Lines(table) {
+		screen.WriteString("\x1b[2K" + console.Cut(strings.TrimSuffix(line, "\n"), width) + "\n")
+	}
+	screen.WriteString("\x1b[J\x1b[?7h")
+	t.drawn = strings.Count(table, "\n")
+	return t.write(screen.String())
+}
+
+// table returns the peers and the last changes in at most so many lines.
+func (t *text) table(p picture, lines int) string {
+	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
+	for _, peer := range p.Peers {
+		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
+			ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), ago(p.Now, peer.LastSeen) + " ago"})
+	}
+	if len(p.Peers) == 0 {
+		peers = append(peers, []string{"Nobody yet."})
+	}
+	var tail []string
+	for _, f := range p.Failures {
+		tail = append(tail, "error: "+failureText(f))
+	}
+	for _, c := range p.Changes {
+		tail = append(tail, format.Millis(c.At)+"  "+changeText(c))
+	}
+	rows := slices.Collect(strings.Lines("\n" + console.Table(peers)))
+	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
+	if len(tail) > 0 {
+		rows = append(rows, "\n"+strings.Join(tail, "\n")+"\n")
+	} else if over := len(rows) - lines; over > 0 && lines > 0 {
+		rows = append(rows[:lines-1], fmt.Sprintf("and %d more\n", over+1))
+	}
+	return strings.Join(rows, "")
+}
+
+func (t *text) end(p picture) error {
+	if err := t.tick(p); err != nil {
+		return err
+	}
+	s := p.Stats
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, format.Short(s.Runtime))
+	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
+	if s.ReadErrors > 0 {
+		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
+	}
+	fmt.Fprintf(&b, "  peers      %d there, %d came, %d left, %d expired, %d refused\n", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused)
+	fmt.Fprintf(&b, "  heard      %d, and %d of its own, %d malformed, %d ignored\n", s.Heard, s.Own, s.Malformed, s.Ignored)
+	if s.KernelDropped > 0 || s.EventsDropped > 0 {
+		fmt.Fprintf(&b, "  dropped    %d datagrams, %d events\n", s.KernelDropped, s.EventsDropped)
+	}
+	return t.write(b.String())
+}
+
+func (t *text) write(s string) error {
+	if _, err := io.WriteString(t.out, s); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return nil
+}
+
+func name(p beacon.Peer) string {
+	if p.Name == "" {
+		return "(no name)"
+	}
+	return panel.Printable(p.Name)
+}
+
+func id(p beacon.Peer) string {
+	if p.ID == 0 {
+		return "–"
+	}
+	return p.ID.String()
+}
+
+func changeText(e beacon.PeerEvent) string {
+	text := fmt.Sprintf("%-9s %s at %v", e.Change, name(e.Peer), e.Addr.Addr())
+	if e.Change == beacon.Renamed {
+		text += ", was " + panel.Printable(e.Was)
+	}
+	return text
+}
+
+func failureText(e beacon.ErrorEvent) string {
+	text := panel.Printable(e.Text)
+	if e.Interface != "" && !strings.Contains(text, e.Interface) {
+		text = e.Interface + ": " + text
+	}
+	return text
+}
+
+// ago returns how long ago something was, with a tenth of a second below a minute.
+func ago(now, then time.Time) string {
+	d := max(0, now.Sub(then))
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Truncate(time.Second).String()
+}

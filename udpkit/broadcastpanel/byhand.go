@@ -1,0 +1,104 @@
+package broadcastpanel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+)
+
+// lookAgain is how often the state file is read.
+const lookAgain = time.Second
+
+// byHand sets a server's state from what a person writes.
+type byHand struct {
+	set  func(udpkit.State) error
+	note func(text string)
+}
+
+// take sets the state that the text names.
+func (h *byHand) take(text string) {
+	state := strings.TrimSpace(text)
+	if strings.EqualFold(state, "auto") {
+		state = ""
+	}
+	switch err := h.set(udpkit.State(state)); {
+	case err != nil:
+		h.note(err.Error())
+	case state == "":
+		h.note("state by hand: none, the cycle goes on")
+	default:
+		h.note("state by hand: " + state)
+	}
+}
+
+// lines takes each line until they end, or ctx does.
+func (h *byHand) lines(ctx context.Context, from console.Source) (err error) {
+	for {
+		line, err := from.Next()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, console.ErrLineTooLong):
+			h.note(err.Error())
+		case err != nil:
+			return err
+		default:
+			h.take(line)
+		}
+	}
+}
+
+// watch takes the content of a file each time that it has changed, until ctx
+// ends.
+func (h *byHand) watch(ctx context.Context, name string) {
+	if name == "" {
+		return
+	}
+	ticker := time.NewTicker(lookAgain)
+	defer ticker.Stop()
+	last := ""
+	for {
+		text, err := readState(name)
+		if err != nil {
+			text = err.Error()
+		}
+		if text != last {
+			if last = text; err != nil {
+				h.note(text)
+			} else {
+				h.take(text)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// readState returns the beginning of a file, more than any state has, or nothing
+// if there is no such file.
+func readState(name string) (string, error) {
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("the state file cannot be read: %w", err)
+	}
+	defer file.Close() // was only read
+	text, err := io.ReadAll(io.LimitReader(file, 4*udpkit.MaxStateLen))
+	if err != nil {
+		return "", fmt.Errorf("the state file cannot be read: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

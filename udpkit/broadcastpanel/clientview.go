@@ -1,0 +1,92 @@
+package broadcastpanel
+
+import (
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+)
+
+// maxMessageRows is how many of the last messages and gaps are shown.
+const maxMessageRows = 8
+
+// clientView is a client's panel.
+type clientView struct {
+	client *udpkit.Client
+	ended  func() string
+
+	start    udpkit.StartEvent
+	rows     []clientRow // newest first
+	state    udpkit.State
+	elapsed  time.Duration // since the last message
+	frame    int
+	silent   bool
+	failures failures
+}
+
+// clientRow is a message or a gap.
+type clientRow struct {
+	Message *udpkit.MessageEvent
+	Gap     *udpkit.GapEvent
+}
+
+func (v *clientView) event(e udpkit.Event) {
+	switch e := e.(type) {
+	case udpkit.StartEvent:
+		v.start = e
+	case udpkit.MessageEvent:
+		if !e.Late {
+			v.state = e.State
+		}
+		v.elapsed, v.silent = 0, false
+		v.row(clientRow{Message: &e})
+	case udpkit.GapEvent:
+		v.row(clientRow{Gap: &e})
+	case udpkit.TimeoutEvent:
+		v.elapsed, v.silent = e.Elapsed, true
+	case udpkit.ErrorEvent:
+		v.failures.take(e)
+	}
+}
+
+func (v *clientView) row(r clientRow) {
+	v.rows = append([]clientRow{r}, v.rows[:min(len(v.rows), maxMessageRows-1)]...)
+}
+
+func (v *clientView) idle(elapsed time.Duration) {
+	v.elapsed = elapsed
+	v.frame = (v.frame + 1) % len(format.Frames)
+}
+
+// note is for remarks about states by hand, which a client has not.
+func (v *clientView) note(string) {}
+
+// clientData is what the template shows of a client.
+type clientData struct {
+	Start    udpkit.StartEvent
+	State    udpkit.State
+	Rows     []clientRow
+	Sum      udpkit.ClientSummary
+	Elapsed  time.Duration
+	Frame    string
+	Silent   bool
+	Failures []udpkit.ErrorEvent
+	Ended    string
+}
+
+func (v *clientView) data(final bool) (string, any) {
+	d := clientData{
+		Start:    v.start,
+		State:    v.state,
+		Rows:     v.rows,
+		Sum:      v.client.Stats(),
+		Elapsed:  v.elapsed,
+		Frame:    format.Frames[v.frame],
+		Silent:   v.silent,
+		Failures: v.failures.list,
+	}
+	if final {
+		d.Ended = v.ended()
+	}
+	return "client", d
+}

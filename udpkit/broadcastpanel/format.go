@@ -1,0 +1,51 @@
+package broadcastpanel
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+// tenths returns a waiting time that does not jitter in width while it counts.
+func tenths(d time.Duration) string {
+	if d = d.Round(100 * time.Millisecond); d >= time.Minute {
+		return d.Truncate(time.Second).String()
+	}
+	return time.Time{}.Add(d).Format("5.0s")
+}
+
+// timestamp returns a server's timestamp as the time of the day if it is of the
+// same day as the receipt, and else as it was sent.
+func timestamp(e udpkit.MessageEvent) string {
+	sent, ok := udpkit.Message{Timestamp: e.Timestamp}.Time()
+	if ok && sent.Local().Format(time.DateOnly) == e.ReceivedAt.Local().Format(time.DateOnly) {
+		return format.Millis(sent)
+	}
+	return panel.Printable(e.Timestamp)
+}
+
+// smallBuffer tells whether the system granted less than half of the receive
+// buffer that was asked for.
+func smallBuffer(granted int) bool { return granted > 0 && granted < udpkit.ReadBufferSize/2 }
+
+// buffer returns the size of a receive buffer, and what to do if it is small; ""
+// if the system did not tell.
+func buffer(granted int) string {
+	switch {
+	case granted == 0:
+		return ""
+	case !smallBuffer(granted):
+		return format.Bytes(granted)
+	}
+	text := format.Bytes(granted) + " of the " + format.Bytes(udpkit.ReadBufferSize) + " asked for"
+	switch runtime.GOOS {
+	case "linux":
+		text += ": raise net.core.rmem_max"
+	case "darwin", "freebsd", "dragonfly":
+		text += ": raise kern.ipc.maxsockbuf"
+	}
+	return text
+}

@@ -1,0 +1,119 @@
+//go:build unix
+
+package broadcastpanel_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"html/template"
+	"net"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/broadcastpanel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+func init() { cell = runCell }
+
+// runCell is the program of the cell.
+func runCell() error {
+	ctx, stop := panel.Interrupt()
+	defer stop()
+	role := flag.String("role", "", "server or client")
+	id := flag.String("id", "", "the client's id")
+	targets := panel.Flag("target", "127.0.0.1:9", "where to send", udpkit.ParseTargets)
+	states := panel.Flag("states", "ACTIVE", "what to say", udpkit.ParseStates)
+	interval := flag.Duration("interval", 150*time.Millisecond, "time between two messages")
+	listen := flag.String("listen", "", "where to listen")
+	flag.Parse()
+	if err := panel.FlagsFromEnv(); err != nil {
+		return err
+	}
+	if *role == "server" {
+		return broadcastpanel.Server(ctx, udpkit.ServerConfig{Targets: *targets, States: *states, Interval: *interval}, broadcastpanel.Options{})
+	}
+	return broadcastpanel.Client(ctx, udpkit.ClientConfig{ID: *id, Listen: mustAddr(*listen), MaxRuntime: time.Minute}, broadcastpanel.Options{})
+}
+
+func mustAddr(s string) netip.AddrPort {
+	addr, err := netip.ParseAddrPort(s)
+	if err != nil {
+		panic(err)
+	}
+	return addr
+}
+
+func TestNotebookClient(t *testing.T) {
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=client", "UDPKIT_LISTEN=127.0.0.1:0", "UDPKIT_ID=<script>id</script>")
+	waiting := k.Until(t, "waiting for the first message", "No message yet", "&lt;script&gt;id")
+	address := regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`).FindString(waiting)
+	conn, err := net.Dial("udp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	send := func(id int, timestamp, state string) {
+		quoted := make([]string, 2)
+		for i, s := range []string{timestamp, state} {
+			b, err := json.Marshal(s)
+			require.NoError(t, err)
+			// JSON's escapes of < and > are for HTML; the wire has them plain.
+			quoted[i] = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(b))
+		}
+		_, err := fmt.Fprintf(conn, `{"timestamp":%s,"state":%s,"message_id":%d}`, quoted[0], quoted[1], id)
+		require.NoError(t, err)
+	}
+	for i, text := range paneltest.Hostile {
+		send(i+1, text, text)
+		k.Until(t, fmt.Sprintf("#%d<", i+1), template.HTMLEscapeString(text))
+	}
+	send(20, "now", "ACTIVE")
+	k.Until(t, "#12 to #19 missing", ">ACTIVE<")
+	last := k.Interrupt(t)
+	require.NotContains(t, last, "waiting")
+	require.Contains(t, last, "1 gap ")
+}
+
+func TestNotebookServer(t *testing.T) {
+	client, targets := startClient(t, udpkit.ClientConfig{ID: `<b title="x">`}, broadcastpanel.Options{})
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=server", "UDPKIT_TARGET="+targets.String(), "UDPKIT_STATES="+strings.Join(paneltest.Hostile, ","))
+	for _, text := range paneltest.Hostile {
+		k.Until(t, template.HTMLEscapeString(text), "&lt;b title=&#34;x&#34;&gt;")
+	}
+	require.NotContains(t, k.Interrupt(t), "next message")
+	client.end(t)
+}
+
+func TestNotebookRate(t *testing.T) {
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=server", "UDPKIT_INTERVAL=1ms")
+	k.Panel(t)
+	began := time.Now()
+	for range 15 {
+		k.Panel(t)
+	}
+	require.Greater(t, time.Since(began), time.Second, "more than ten updates a second")
+	k.Interrupt(t) // the last panel is never left out
+}
+
+// TestNotebookGone: a kernel that answers nothing any more holds nobody up.
+func TestNotebookGone(t *testing.T) {
+	k := paneltest.StartDeafCell(t, "UDPKIT_ROLE=server")
+	k.Until(t, "next message")
+	require.Error(t, k.End(t))
+	require.Contains(t, k.Errors.String(), "did not take the last panel")
+}
+
+func TestFlagsFromEnv(t *testing.T) {
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=server", "UDPKIT_TARGET=nowhere")
+	var exit *exec.ExitError
+	require.ErrorAs(t, k.Wait(), &exit)
+	require.Contains(t, k.Errors.String(), `UDPKIT_TARGET has the value "nowhere"`)
+}

@@ -1,0 +1,179 @@
+package broadcastpanel
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+)
+
+// text shows one line an event, and on a terminal a waiting indicator below.
+type text struct {
+	console.Display
+	ended func() string
+
+	mu       sync.Mutex
+	interval time.Duration // a server's; 0 for a client
+	frame    int
+}
+
+// state is a state in its colour, padded to the longest of the default ones.
+func (t *text) state(s udpkit.State) string {
+	color := map[udpkit.State]string{
+		udpkit.StateActive: console.Green, udpkit.StateStandby: console.Blue, udpkit.StateMaintenance: console.Yellow, udpkit.StateError: console.Red,
+	}[s]
+	return t.Paint(color, console.Pad(panel.Printable(string(s)), 11))
+}
+
+func (t *text) event(e udpkit.Event) error {
+	var line string
+	switch e := e.(type) {
+	case udpkit.StartEvent:
+		t.mu.Lock()
+		t.interval = e.Interval
+		t.mu.Unlock()
+		line = t.start(e)
+	case udpkit.SentEvent:
+		line = fmt.Sprintf("%s  %s  #%d sent to %s", format.Millis(e.At), t.state(e.State), e.MessageID, format.Plural(e.Targets, "target"))
+		if e.Failed > 0 {
+			line += t.Paint(console.Red, fmt.Sprintf(", %d failed", e.Failed))
+		}
+	case udpkit.AckEvent:
+		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", format.Millis(e.At), "ack", e.MessageID, panel.Printable(e.ClientID), e.Client, format.Short(e.RTT))
+	case udpkit.MessageEvent:
+		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", format.Millis(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
+		if e.Latency != 0 {
+			line += ", latency " + format.Short(e.Latency)
+		}
+		if e.Late {
+			line += t.Paint(console.Yellow, ", late")
+		}
+	case udpkit.GapEvent:
+		line = fmt.Sprintf("%s  %s  %s by %v", format.Millis(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
+	case udpkit.TimeoutEvent:
+		line = fmt.Sprintf("%s  %s  no message for %s", format.Millis(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), format.Short(e.Elapsed))
+	case udpkit.ErrorEvent:
+		label, color := "error", console.Red
+		if e.Ended {
+			label, color = "recovered", console.Green
+		}
+		line = fmt.Sprintf("%s  %s  %s", format.Millis(e.At), t.Paint(color, fmt.Sprintf("%-11s", label)), failureText(e))
+	case udpkit.ServerSummary:
+		line = t.serverSummary(e)
+	case udpkit.ClientSummary:
+		line = t.clientSummary(e)
+	default:
+		return nil
+	}
+	return t.Print(line)
+}
+
+func (t *text) start(e udpkit.StartEvent) string {
+	line := fmt.Sprintf("Server at %v, every %v, epoch %v. Ctrl-C ends it.", e.Listen, e.Interval, e.Epoch)
+	if e.ClientID != "" {
+		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.Paint(console.Bold, panel.Printable(e.ClientID)), e.Listen, e.Receiver)
+	}
+	if smallBuffer(e.ReadBuffer) {
+		line += "\n  " + t.Paint(console.Yellow, "receive buffer "+buffer(e.ReadBuffer))
+	}
+	for _, to := range e.Targets {
+		line += fmt.Sprintf("\n  to %v", to)
+	}
+	return line
+}
+
+func (t *text) serverSummary(s udpkit.ServerSummary) string {
+	return t.summary(s.Runtime,
+		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
+		"clients", fmt.Sprint(s.Clients),
+		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
+		"round trip", distribution(s.RTT),
+		"dropped", notZero(s.KernelDropped, "datagram"),
+		"buffer", buffer(s.ReadBuffer),
+		"not shown", notZero(s.EventsDropped, "event"),
+	)
+}
+
+func (t *text) clientSummary(s udpkit.ClientSummary) string {
+	return t.summary(s.Runtime,
+		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
+		"missed", fmt.Sprintf("%d, %s", s.Missed, format.Plural(s.Gaps, "gap")),
+		"silences", fmt.Sprint(s.Timeouts),
+		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),
+		"interval", distribution(s.Interval),
+		"latency", distribution(s.Latency),
+		"dropped", notZero(s.Dropped+s.KernelDropped, "datagram"),
+		"buffer", buffer(s.ReadBuffer),
+	)
+}
+
+// summary is a block of labels and values; an empty value is left out.
+func (t *text) summary(runtime time.Duration, lines ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s, %s", t.Paint(console.Bold, "Ended: "+t.ended()), format.Short(runtime))
+	for i := 0; i < len(lines); i += 2 {
+		if lines[i+1] != "" {
+			fmt.Fprintf(&b, "\n  %-13s %s", lines[i], lines[i+1])
+		}
+	}
+	return b.String()
+}
+
+func (t *text) note(remark string) error {
+	return t.Print(fmt.Sprintf("%s  %-11s  %s", format.Millis(time.Now()), "note", panel.Printable(remark)))
+}
+
+func (t *text) idle(elapsed time.Duration) {
+	if !t.HasStatus() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wait := "waiting for a message, " + tenths(elapsed)
+	if t.interval > 0 {
+		wait = "next message in " + tenths(max(0, t.interval-elapsed))
+	}
+	t.frame = (t.frame + 1) % len(format.Frames)
+	t.Status(format.Frames[t.frame], wait)
+}
+
+func (t *text) end() error { return t.Clear() }
+
+// missing says which ids a gap left out.
+func missing(e udpkit.GapEvent) string {
+	if e.From == e.To {
+		return fmt.Sprintf("#%d missing", e.From)
+	}
+	return fmt.Sprintf("#%d to #%d missing, %d messages", e.From, e.To, e.To-e.From+1)
+}
+
+// failureText says what failed, by which interface, and to whom unless the text names it already.
+func failureText(e udpkit.ErrorEvent) string {
+	text := panel.Printable(e.Text)
+	if e.Peer.IsValid() && !strings.Contains(text, e.Peer.String()) {
+		text = fmt.Sprintf("%v: %s", e.Peer, text)
+	}
+	if e.Interface != "" {
+		text = panel.Printable(e.Interface) + ": " + text
+	}
+	return text
+}
+
+func distribution(d udpkit.Distribution) string {
+	if d.Count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("median %s, p99 %s, %s to %s", format.Short(d.P50), format.Short(d.P99), format.Short(d.Min), format.Short(d.Max))
+}
+
+func notZero(n uint64, noun string) string {
+	if n == 0 {
+		return ""
+	}
+	return format.Plural(n, noun)
+}

@@ -1,0 +1,283 @@
+package chatpanel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
+)
+
+// leaving is how long a client waits for the server's goodbye after exit.
+const leaving = time.Second
+
+// Options says how a role is shown and what feeds it. The zero value suits a
+// notebook.
+type Options struct {
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
+	// os.Stdout. Nobody has to read it for the role to end, see panel.Output.
+	Out io.Writer
+	// JSON writes the events as JSON lines instead of text or a live panel.
+	JSON bool
+	// In is read for lines to say; exit, or the end of In, ends the role. If In and
+	// Out are terminals, then with an editor for the line. A read that is waiting
+	// when the role ends is left waiting. Default: the input box of the notebook
+	// inside GoNB, if neither Headless nor Say nor Out nor JSON is set; else nothing.
+	In io.Reader
+	// Headless asks for no input: without a browser nobody could answer.
+	Headless bool
+	// Say are lines to say without anybody who types, as a person takes turns: each
+	// when a message has come. A client begins with the first one. An "exit" ends
+	// the role.
+	Say []string
+	// MaxRuntime ends the role after this time. 0 means no limit.
+	MaxRuntime time.Duration
+}
+
+// display shows one role. Its methods may be called at the same time.
+type display interface {
+	// event shows what has happened.
+	event(chat.Event) error
+	// said shows what was said here and does not come back as an event.
+	said(text string) error
+	// note shows a remark of the program itself, such as a refused line.
+	note(text string) error
+	// end shows the last picture: why the role has ended. No other method is called
+	// any more.
+	end(why string) error
+}
+
+// session is one run of a role.
+type session struct {
+	*stage.Stage
+	show   display
+	say    func(string) error
+	exit   func() // what an exit does
+	echo   bool   // show what was said: it neither stands on the screen nor comes as an event
+	client bool
+
+	mu    sync.Mutex
+	turns []string // Options.Say that are left
+}
+
+// Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is
+// over. It returns an error if the server cannot start or go on, and if the
+// display fails, which ends the server too. The OnEvent of cfg is called as well.
+func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
+	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
+	defer cancel()
+	s := &session{turns: opt.Say}
+	s.Stage, ctx = stage.New(ctx)
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	server, err := chat.NewServer(cfg)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	s.say = s.operator(server)
+	s.exit = s.End
+	finish, err := s.begin(ctx, opt, &view{server: server})
+	if err != nil {
+		return err
+	}
+	return finish(server.Run(ctx))
+}
+
+// Client connects to a server and shows what it sends, as Server does. It returns
+// nil too when the server ends the connection.
+func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
+	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
+	defer cancel()
+	s := &session{turns: opt.Say, client: true}
+	s.Stage, ctx = stage.New(ctx)
+	cfg.OnEvent = s.chain(cfg.OnEvent)
+	client, err := chat.Dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	s.say = client.Send
+	s.exit = func() {
+		if client.Leave() != nil {
+			s.End()
+		}
+	}
+	finish, err := s.begin(ctx, opt, &view{client: client})
+	if err != nil {
+		return err
+	}
+	return finish(client.Run(ctx))
+}
+
+// operator returns what the operator's lines do: they are said to everybody, but for commands.
+func (s *session) operator(server *chat.Server) func(string) error {
+	return func(line string) error {
+		if !strings.HasPrefix(line, "/") {
+			return server.Say(line)
+		}
+		if line != "/who" {
+			return errors.New("there is no such command here; there are /who and exit")
+		}
+		var names []string
+		for _, m := range server.Who() {
+			names = append(names, strings.TrimSpace(m.Name+" "+m.Addr.String()))
+		}
+		text := "nobody is here"
+		if len(names) > 0 {
+			text = "here: " + strings.Join(names, ", ")
+		}
+		s.Show(func() error { return s.show.note(text) })
+		return nil
+	}
+}
+
+// begin opens the display and starts to read. The function that it returns ends
+// both, given what the role ended with.
+func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(error) error, err error) {
+	out := opt.Out
+	box := out == nil && !opt.JSON && gonbui.IsNotebook
+	if out == nil {
+		out = os.Stdout
+	}
+	out = console.NewOutput(ctx, 0, out)
+	var source console.Source
+	restore := func() error { return nil }
+	switch {
+	case box:
+		s.show, s.echo = newPage(v), s.client
+		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
+			source = console.NewInputBox("Say: ")
+		}
+	case opt.JSON:
+		s.show = jsonLines{console.NewJSON(out)}
+	default:
+		var show console.Display
+		if show, source, restore, err = console.Open(opt.In, out); err != nil {
+			return nil, err
+		}
+		s.show = &text{show, v.summary}
+	}
+	if source == nil && opt.In != nil {
+		source = console.NewReader(opt.In)
+	}
+	if source != nil {
+		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
+		go s.lines(ctx, source)
+	}
+	return func(err error) error {
+		switch {
+		case errors.Is(err, chat.ErrServerClosed):
+			err = nil
+			s.Because("the server closed the connection")
+		case err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+			s.Because("by a failure")
+		}
+		s.Close()
+		s.Fail(s.show.end(s.Why("interrupted")))
+		return errors.Join(err, s.Failure(), restore())
+	}, nil
+}
+
+// chain returns an OnEvent that shows before it calls the caller's.
+func (s *session) chain(callers func(chat.Event)) func(chat.Event) {
+	on := stage.Chain(s.Stage, func(e chat.Event) error { return s.show.event(e) }, callers)
+	return func(e chat.Event) {
+		on(e)
+		switch e := e.(type) {
+		case chat.StartEvent:
+			if s.client {
+				s.turn()
+			}
+		case chat.MessageEvent:
+			if s.client && !strings.HasPrefix(e.Text, "* ") || e.Client.IsValid() {
+				s.turn()
+			}
+		}
+	}
+}
+
+// turn says the next line of Options.Say.
+func (s *session) turn() {
+	s.mu.Lock()
+	if len(s.turns) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	line := s.turns[0]
+	s.turns = s.turns[1:]
+	s.mu.Unlock()
+	if s.take(line, true) {
+		time.AfterFunc(leaving, s.End)
+	}
+}
+
+// take does what a line says.
+func (s *session) take(line string, echo bool) (exit bool) {
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return false
+	case strings.EqualFold(line, "exit"):
+		s.leave("by exit")
+		return true
+	}
+	if err := s.say(line); err != nil {
+		s.Show(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
+	} else if echo && s.client {
+		s.Show(func() error { return s.show.said(line) })
+	}
+	return false
+}
+
+// leave ends the role for a reason.
+func (s *session) leave(why string) {
+	s.Because(why)
+	s.exit()
+}
+
+// lines takes each line until ctx ends.
+func (s *session) lines(ctx context.Context, from console.Source) {
+	for {
+		line, err := from.Next()
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, console.ErrLineTooLong) {
+			s.Show(func() error { return s.show.note(err.Error()) })
+			continue
+		}
+		if err != nil && from.Patient() && !s.client {
+			return // a server may run without a keyboard
+		}
+		if err != nil {
+			why := "interrupted"
+			if from.Patient() {
+				why = "at the end of the input"
+			}
+			s.leave(why)
+		} else if !s.take(line, s.echo) {
+			continue
+		}
+		if !from.Patient() {
+			time.AfterFunc(leaving, s.End)
+		}
+		return
+	}
+}
+
+// jsonLines shows events as JSON lines.
+type jsonLines struct{ *console.JSON }
+
+func (j jsonLines) event(e chat.Event) error { return j.Event(e) }
+func (j jsonLines) note(text string) error   { return j.Note(chat.Clean(text)) }
+func (jsonLines) said(string) error          { return nil }
+func (jsonLines) end(string) error           { return nil }

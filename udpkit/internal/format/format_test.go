@@ -1,0 +1,31 @@
+package format_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+)
+
+func TestFormats(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 412345: "412µs", 1236 * time.Microsecond: "1.24ms", -3210 * time.Millisecond: "-3.21s", 72*time.Second + 4e8: "1m12s",
+	} {
+		assert.Equal(t, want, format.Short(d))
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -999: "-999", -1000: "-1,000"} {
+		assert.Equal(t, want, format.Number(n))
+	}
+	assert.Equal(t, "1 line, 2 lines", format.Plural(1, "line")+", "+format.Plural(uint64(2), "line"))
+	for n, want := range map[int]string{1023: "1023 B", 208 << 10: "208 KiB", 1023 << 10: "1023 KiB", 4 << 20: "4 MiB", 3 << 29: "1.5 GiB"} {
+		assert.Equal(t, want, format.Bytes(n))
+	}
+	assert.Equal(t, ", 1 a, 2 b", format.Reasons(map[string]uint64{"b": 2, "a": 1}, ", "))
+	assert.Empty(t, format.Reasons(map[string]uint64{}, ", "))
+	now := time.Now()
+	assert.Equal(t, now.Format("15:04:05"), format.Clock(now))
+	assert.Equal(t, now.AddDate(0, 0, -1).Format(time.DateTime), format.Clock(now.AddDate(0, 0, -1)))
+	assert.Equal(t, now.Format("15:04:05.000"), format.Millis(now))
+}

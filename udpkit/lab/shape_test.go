@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// waysOut put something on a page that html/template has not seen: gonbui's functions, and the types by which it is told
+// not to escape.
+var waysOut = regexp.MustCompile(`^(Display|Update)(HTML|Html|Markdown|SVG|Svg|Javascript|JavaScript)|^(SendData|ScriptJavascript|LoadScript.*)$|^(HTML|HTMLAttr|CSS|JS|JSStr|URL|Srcset)$`)
+
+type notebookCell struct {
+	Type    string   `json:"cell_type"`
+	Source  []string `json:"source"`
+	Outputs []struct {
+		Text []string `json:"text"`
+	} `json:"outputs"`
+}
+
+func readCells(t testing.TB, path string) []notebookCell {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var notebook struct {
+		Cells []notebookCell `json:"cells"`
+	}
+	require.NoError(t, json.Unmarshal(data, &notebook))
+	return notebook.Cells
+}
+
+// cells reads a committed notebook.
+func cells(t *testing.T, name string) []notebookCell {
+	t.Helper()
+	return readCells(t, filepath.Join("..", "..", "notebooks", name+".ipynb"))
+}
+
+// TestNotebooksHoldNoHTML: the cells leave it to the packages.
+func TestNotebooksHoldNoHTML(t *testing.T) {
+	for _, name := range notebooks(t) {
+		for _, c := range cells(t, name) {
+			if c.Type != "code" {
+				continue
+			}
+			require.LessOrEqual(t, len(c.Source), 25, "a cell says what, the package does how")
+			for _, word := range regexp.MustCompile(`[A-Za-z]+`).FindAllString(strings.Join(c.Source, ""), -1) {
+				require.NotRegexp(t, waysOut, word, name)
+			}
+		}
+	}
+}
+
+// TestShape: in the notebooks that are read prose leads, and code comes in small
+// pieces. Those of sockets are larger: what it teaches are the bare calls.
+func TestShape(t *testing.T) {
+	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 16} {
+		t.Run(name, func(t *testing.T) {
+			all := cells(t, name)
+			require.GreaterOrEqual(t, len(all), 15)
+			require.LessOrEqual(t, len(all), 30)
+			var lengths []int
+			row := 0
+			for _, c := range all {
+				if row++; c.Type != "code" {
+					row = 0
+					continue
+				}
+				require.LessOrEqual(t, row, 2, "code cells without prose between")
+				lengths = append(lengths, len(c.Source))
+			}
+			slices.Sort(lengths)
+			require.LessOrEqual(t, lengths[len(lengths)/2], median, "the median cell")
+		})
+	}
+}
+
+// TestRoles: JupyterLab shows the last cell when all are run, so that the live one is the last, and short enough to leave
+// the view to its panel. No other cell runs until somebody stops it, or writes into a log that others read, before it is told to.
+func TestRoles(t *testing.T) {
+	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client"} {
+		t.Run(name, func(t *testing.T) {
+			all := cells(t, name)
+			role := name[strings.LastIndex(name, "_")+1:]
+			row := 0
+			for i, c := range all {
+				source := strings.Join(c.Source, "")
+				if row++; c.Type != "code" {
+					row = 0
+				}
+				require.LessOrEqual(t, row, 2, "code cells without prose between")
+				switch {
+				case i == len(all)-1:
+					require.Equal(t, "code", c.Type)
+					require.Equal(t, "%%\npanel.Main("+role+")", source)
+				case c.Type == "code" && regexp.MustCompile(`(?s)%%.*\brelaypanel\.(Server|Reader|Writer|Join)\b`).MatchString(source):
+					require.Regexp(t, `(?s)if (\*many == 0|!\*join) \{.*return nil\n\t\}\n\treturn relaypanel\.`, source)
+				}
+			}
+			require.Contains(t, strings.Join(all[len(all)-2].Source, ""), "## Run it\n")
+		})
+	}
+}
+
+// notebooks returns the names of the committed notebooks, without those that the
+// lab made as copies of the client's.
+func notebooks(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "notebooks", "*.ipynb"))
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".ipynb")
+		if !regexp.MustCompile(`^client-[0-9]+$`).MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	require.Contains(t, names, "sockets")
+	return names
+}
+
+var notebookLink = regexp.MustCompile(`\]\(([^)#]*\.ipynb)[^)]*\)`)
+
+// TestLinks: the index leads to every notebook, and every link between notebooks
+// leads somewhere.
+func TestLinks(t *testing.T) {
+	all := notebooks(t)
+	for _, name := range all {
+		var linked []string
+		for _, c := range cells(t, name) {
+			for _, link := range notebookLink.FindAllStringSubmatch(strings.Join(c.Source, ""), -1) {
+				require.NotContains(t, link[1], "/", "%s: the notebooks are in one folder", name)
+				linked = append(linked, strings.TrimSuffix(link[1], ".ipynb"))
+			}
+		}
+		for _, to := range linked {
+			require.Contains(t, all, to, "a link of %s", name)
+		}
+		if name == "index" {
+			for _, there := range all {
+				if there != "index" {
+					require.Contains(t, linked, there, "the index leads to it")
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package concurrency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ConversationResult is one question and its answer over each protocol, on a wire
+// on which every packet takes Delay.
+type ConversationResult struct {
+	Delay time.Duration `json:"delay_ns"`
+	// TCP and UDP are nil where there is no wire to look at; NoWire says why.
+	TCP    *Exchange `json:"tcp,omitempty"`
+	UDP    *Exchange `json:"udp,omitempty"`
+	NoWire string    `json:"no_wire,omitempty"`
+}
+
+// RoundTrips returns how many round trips fit into the time until the answer.
+func (r ConversationResult) RoundTrips(e *Exchange) float64 {
+	return float64(e.Answered) / float64(2*r.Delay)
+}
+
+// Exchanges returns those that there are.
+func (r ConversationResult) Exchanges() []*Exchange {
+	var all []*Exchange
+	for _, e := range []*Exchange{r.TCP, r.UDP} {
+		if e != nil {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// conversationDelay is long beside all that a computer does meanwhile.
+const conversationDelay = 20 * time.Millisecond
+
+// Conversation asks one question over TCP and one over UDP, and captures every
+// packet of both. The results are added to file.
+func Conversation(ctx context.Context, file string) error {
+	r := &ConversationResult{Delay: conversationDelay}
+	show := newShow("conversation", r)
+	for _, protocol := range protocols {
+		o, err := onWire(ctx, job{Protocol: protocol, Conditions: Conditions{Delay: r.Delay}})
+		next := *r
+		switch {
+		case ctx.Err() != nil:
+			return show.interrupted()
+		case errors.Is(err, ErrNoWire):
+			next.NoWire = err.Error()
+		case err != nil:
+			return errors.Join(fmt.Errorf("%s: %w", protocol, err), show.end())
+		case protocol == "tcp":
+			next.TCP = o.Exchange
+		default:
+			next.UDP = o.Exchange
+		}
+		r = &next
+		show.news(r)
+	}
+	return errors.Join(show.end(), keep(file, func(all *Results) { all.Conversation = r }))
+}
+
+var protocols = []string{"tcp", "udp"}

@@ -1,0 +1,263 @@
+package concurrency
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/asked"
+)
+
+// checkTime is how long the reader's functions may take for all of a check.
+const checkTime = 5 * time.Second
+
+// report prints what a check found, never as a failure: an exercise that nobody
+// has done yet is no error.
+func report(missing string, err error) error {
+	if err != nil {
+		return err
+	}
+	if missing == "" {
+		fmt.Println("✓ All that was asked for. Well done!")
+		return nil
+	}
+	fmt.Println("✗ Not yet: " + missing)
+	return nil
+}
+
+// attempt calls the reader's function and returns what is missing. When the time is
+// up, or the context ends, it calls stop, which has to end the function's reads and
+// writes, and waits no longer.
+func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	done := make(chan string, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Sprintf("it panicked: %v", p)
+			}
+		}()
+		done <- f()
+	}()
+	select {
+	case missing = <-done:
+		stop()
+		return missing
+	case <-ctx.Done():
+	}
+	stop()
+	select {
+	case <-done:
+	case <-time.After(time.Second): // it does something else than to read or write
+	}
+	return fmt.Sprintf("it had not come to an end after %v; what does it wait for?", checkTime)
+}
+
+// CheckFrames checks the first exercise: write puts a message on a stream in a way
+// that lets read find its end. A read at the end of the stream returns io.EOF, and one
+// that finds only a part of a message any other error.
+func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) error {
+	return report(checkFrames(ctx, write, read))
+}
+
+func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
+	messages := [][]byte{[]byte("first"), []byte("second"), {}, bytes.Repeat([]byte("long "), 60), []byte("two\nlines\x00")}
+	// A stream may be delivered in any pieces.
+	for _, piece := range []int{1, 1 << 20} {
+		sender, receiver, err := Pair("tcp")
+		if err != nil {
+			return "", err
+		}
+		missing := attempt(ctx, func() string {
+			return carry(sender.(*net.TCPConn), &pieces{Reader: receiver, most: piece}, messages, write, read)
+		}, func() { _ = errors.Join(sender.Close(), receiver.Close()) })
+		if missing != "" {
+			return missing, nil
+		}
+	}
+	return attempt(ctx, func() string { return cut(write, read) }, func() {}), nil
+}
+
+// carry sends messages, and says what is wrong with those that come out.
+func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
+	// Whatever marks the end of a message may also be in one: here is what write makes of two of them.
+	var frames bytes.Buffer
+	for _, m := range messages[:2] {
+		if err := write(&frames, m); err != nil {
+			return fmt.Sprintf("write returned %v", err)
+		}
+	}
+	messages = append(messages[:len(messages):len(messages)], frames.Bytes())
+	for _, m := range messages {
+		if err := write(sender, m); err != nil {
+			return fmt.Sprintf("write returned %v", err)
+		}
+	}
+	if err := sender.CloseWrite(); err != nil {
+		return err.Error()
+	}
+	for _, m := range messages {
+		got, err := read(stream)
+		if err != nil {
+			return fmt.Sprintf("read returned the error %v, and not the message %.20q", err, m)
+		}
+		if !bytes.Equal(got, m) {
+			return fmt.Sprintf("%.20q was written, and read returned %.20q", m, got)
+		}
+	}
+	if got, err := read(stream); !errors.Is(err, io.EOF) {
+		return fmt.Sprintf("all messages are there, but at the end of the stream read returned %.20q and the error %v, not io.EOF", got, err)
+	}
+	return ""
+}
+
+// cut lets a stream end at each place inside of a message.
+func cut(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
+	first, second := []byte("first"), []byte("second")
+	var stream bytes.Buffer
+	if err := write(&stream, first); err != nil {
+		return fmt.Sprintf("write returned %v", err)
+	}
+	begin := stream.Len()
+	if err := write(&stream, second); err != nil {
+		return fmt.Sprintf("write returned %v", err)
+	}
+	size := stream.Len() - begin
+	for n := 1; n < min(size, 100); n++ {
+		broken := &pieces{Reader: bytes.NewReader(stream.Bytes()[:begin+n]), most: begin}
+		if got, err := read(broken); err != nil || !bytes.Equal(got, first) {
+			return fmt.Sprintf("%q was written, and read returned %.20q and the error %v", first, got, err)
+		}
+		got, err := read(broken)
+		switch {
+		case errors.Is(err, io.EOF):
+			return fmt.Sprintf("the stream ended after %d of the %d bytes of a message, and read returned io.EOF, as if nothing were missing. Return another error, such as io.ErrUnexpectedEOF", n, size)
+		case err == nil && !bytes.Equal(got, second): // some ways to mark an end do not need the last byte
+			return fmt.Sprintf("the stream ended after %d of the %d bytes of a message, and read returned %.20q without an error", n, size, got)
+		}
+	}
+	return ""
+}
+
+// pieces returns so many bytes at most from each Read.
+type pieces struct {
+	io.Reader
+	most  int
+	ended int // reads after the end
+}
+
+// endedReads is how often a stream may be read after its end.
+const endedReads = 1000
+
+// Read implements io.Reader.
+func (p *pieces) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b[:min(p.most, len(b))])
+	if err != nil {
+		if p.ended++; p.ended > endedReads { // ends who goes on for ever
+			panic(fmt.Sprintf("the stream has ended (%v), and read tried %d times to read on", err, endedReads))
+		}
+	}
+	return n, err
+}
+
+// wait is how long the second exercise waits for an answer before it asks again.
+const wait = 50 * time.Millisecond
+
+// CheckAsk checks the second exercise: ask sends a question over UDP and returns
+// the answer to it, on a network that loses a third of all datagrams and repeats
+// some. The answer is the question in capital letters, a colon, a space, and a number
+// that only the server knows.
+func CheckAsk(ctx context.Context, ask func(conn net.Conn, question string) (string, error)) error {
+	return report(checkAsk(ctx, ask))
+}
+
+func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
+	client, conn, err := Pair("udp")
+	if err != nil {
+		return "", err
+	}
+	const questions = 12
+	server := badServer{UDPConn: conn.(*net.UDPConn), answers: make(map[string]string)}
+	for n := 1; n <= questions; n++ {
+		question := fmt.Sprintf("question %d", n)
+		server.answers[question] = fmt.Sprintf("%s: %d", strings.ToUpper(question), rand.Uint32())
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.serve()
+	}()
+	missing = attempt(ctx, func() string {
+		for n := 1; n <= questions; n++ {
+			question, began := fmt.Sprintf("question %d", n), time.Now()
+			got, err := ask(client, question)
+			asked.CatchUp(conn.LocalAddr())
+			if missing := server.judge(question, got, err, began); missing != "" {
+				return missing
+			}
+		}
+		return server.record.Needless(questions / 3)
+	}, func() { _ = client.Close() })
+	err = server.Close()
+	<-served
+	return missing, err
+}
+
+// badServer is at the end of a network that the seed makes bad.
+type badServer struct {
+	*net.UDPConn
+	answers map[string]string
+	record  asked.Record
+}
+
+func (s *badServer) serve() {
+	dice := rand.New(rand.NewPCG(weatherSeed, 0))
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := s.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		question := string(buf[:n])
+		if question == asked.Mark {
+			_, _ = s.WriteToUDPAddrPort(buf[:n], from)
+		}
+		answer, known := s.answers[question]
+		if !known {
+			continue
+		}
+		times := 0
+		if dice.Float64() > 1./3 { // the question was not lost
+			times = 1 + dice.IntN(2)
+		}
+		s.record.Heard(question)
+		for range times {
+			s.record.Replies(question)
+			_, _ = s.WriteToUDPAddrPort([]byte(answer), from) // a lost answer is asked for again
+		}
+	}
+}
+
+// judge says what is wrong with an answer to a question that was begun at a time.
+func (s *badServer) judge(question, got string, err error, began time.Time) (missing string) {
+	if missing := s.record.Hasty(question, began, wait); missing != "" {
+		return missing
+	}
+	times, _ := s.record.Times(question)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("ask returned the error %v for %q, which the server has heard %s", err, question, asked.Often(times))
+	case got == s.answers[question]:
+		return ""
+	case strings.HasPrefix(got, strings.ToUpper(question)):
+		return fmt.Sprintf("to %q ask returned %q, which is not what the server says: that has a number in it which nobody else knows. It has heard the question %s", question, got, asked.Often(times))
+	}
+	return fmt.Sprintf("to %q ask returned %q: a datagram that came late, or twice?", question, got)
+}

@@ -1,0 +1,118 @@
+package concurrency
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// FlowResult is what happens if the other program does not read.
+type FlowResult struct {
+	// Offered is how many bytes were to be sent, in pieces of Piece bytes.
+	Offered int       `json:"offered"`
+	Piece   int       `json:"piece"`
+	Ends    []FlowEnd `json:"ends"`
+}
+
+// FlowEnd is what happened over one protocol.
+type FlowEnd struct {
+	Protocol string `json:"protocol"`
+	// Accepted is how many bytes the system took from the sender before it let it
+	// wait; Stopped says that it did.
+	Accepted int  `json:"accepted"`
+	Stopped  bool `json:"stopped"`
+	// Arrived is how many the other program found when it read at last.
+	Arrived int `json:"arrived"`
+}
+
+// Lost is how many bytes the system took and did not deliver.
+func (f FlowEnd) Lost() int { return max(0, f.Accepted-f.Arrived) }
+
+const (
+	flowOffered = 32_000_000
+	flowPiece   = 1000
+	// flowPatience is how long the sender waits to be let go on, and the receiver
+	// for more.
+	flowPatience = 200 * time.Millisecond
+)
+
+// Flow sends to a program that does not read, as much as the system takes, and then
+// lets that program read. The results are added to file.
+func Flow(ctx context.Context, file string) error {
+	r := &FlowResult{Offered: flowOffered, Piece: flowPiece}
+	show := newShow("flow", &FlowResult{})
+	for _, protocol := range protocols {
+		sender, receiver, err := Pair(protocol)
+		if err == nil {
+			var end FlowEnd
+			end, err = flow(ctx, sender, receiver, r.Offered, r.Piece)
+			end.Protocol = protocol
+			r.Ends = append(r.Ends, end)
+			err = errors.Join(err, sender.Close(), receiver.Close())
+		}
+		if ctx.Err() != nil {
+			return show.interrupted()
+		}
+		if err != nil {
+			return errors.Join(err, show.end())
+		}
+	}
+	show.news(r)
+	return errors.Join(show.end(), keep(file, func(all *Results) { all.Flow = r }))
+}
+
+func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (FlowEnd, error) {
+	var f FlowEnd
+	stop := context.AfterFunc(ctx, func() { _ = errors.Join(sender.Close(), receiver.Close()) })
+	defer stop()
+	b := make([]byte, piece)
+	for f.Accepted < offered && !f.Stopped {
+		if err := sender.SetWriteDeadline(time.Now().Add(flowPatience)); err != nil {
+			return f, err
+		}
+		n, err := sender.Write(b)
+		f.Accepted += n
+		if f.Stopped = errors.Is(err, os.ErrDeadlineExceeded); err != nil && !f.Stopped {
+			return f, err
+		}
+	}
+	for {
+		if err := receiver.SetReadDeadline(time.Now().Add(flowPatience)); err != nil {
+			return f, err
+		}
+		n, err := receiver.Read(b)
+		f.Arrived += n
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) {
+			return f, nil
+		}
+		if err != nil {
+			return f, err
+		}
+	}
+}
+
+// Pair returns two connected sockets of this machine's loopback interface: what is
+// written to the first is read from the second. The protocol is "tcp" or "udp". The
+// caller closes both.
+func Pair(protocol string) (sender, receiver net.Conn, err error) {
+	server, err := listen(protocol, netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		return nil, nil, err
+	}
+	sender, err = net.Dial(protocol+"4", server.port().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Close())
+	}
+	if server.udp != nil {
+		return sender, server.udp, nil
+	}
+	receiver, err = server.Accept()
+	if err = errors.Join(err, server.Close()); err != nil {
+		return nil, nil, errors.Join(err, sender.Close())
+	}
+	return sender, receiver, nil
+}

@@ -1,0 +1,205 @@
+package relaypanel
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+const (
+	// betweenPictures is the time between two pictures of how things are.
+	betweenPictures = 500 * time.Millisecond
+	// finest is the least time between two samples of a history, and coarser how much
+	// of the time since the start it is otherwise. So there are 1,000 in the first
+	// 20 s, and their number grows with the logarithm of the time: 13,000 in a month.
+	finest  = 20 * time.Millisecond
+	coarser = 1000
+	// sampledReaders is how many readers of a server are in a sample.
+	sampledReaders = 8
+)
+
+// Role is what left a history.
+type Role string
+
+// The roles, one for each function that runs one.
+const (
+	RoleServer Role = "server"
+	RoleReader Role = "reader"
+	RoleWriter Role = "writer"
+	RoleJoin   Role = "join"
+)
+
+// Sample is what was known at one moment.
+type Sample struct {
+	At time.Duration `json:"at_ns"` // since the start
+	// Stored counts messages: those that a server has stored, or of a writer.
+	Stored uint64 `json:"stored"`
+	// Delivered counts messages: those that a reader has, or the readers of a server
+	// in sum.
+	Delivered uint64 `json:"delivered"`
+	// Missing counts messages that were reported in gaps.
+	Missing uint64 `json:"missing,omitempty"`
+	// Lags tell how far readers are behind: of a server the 8 that are farthest.
+	Lags []Lag `json:"lags,omitempty"`
+	// Pending are a writer's messages that are not known to be stored.
+	Pending uint64 `json:"pending,omitempty"`
+	// Served tells that a client has a server. It is true of a server.
+	Served bool `json:"served"`
+}
+
+// Kind is "sample".
+func (Sample) Kind() string { return "sample" }
+
+// Lag is how many messages of the log a reader has not got yet.
+type Lag struct {
+	Username string `json:"username"`
+	Messages uint64 `json:"messages"`
+}
+
+// History is what a session leaves in a file, see Options.History.
+type History struct {
+	Role     Role
+	Username string // a client's
+	Begun    time.Time
+	PID      int // of the process, for who wants to interrupt it
+	Samples  []Sample
+}
+
+// historyStart is a history's first line.
+type historyStart struct {
+	Role     Role      `json:"role"`
+	Username string    `json:"username,omitempty"`
+	Begun    time.Time `json:"begun"`
+	PID      int       `json:"pid"`
+}
+
+func (historyStart) Kind() string { return "start" }
+
+// ReadHistory reads the file of Options.History. The error is the system's, such as
+// fs.ErrNotExist, or says which line cannot be read.
+func ReadHistory(file string) (h History, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return h, err
+	}
+	defer f.Close() // was only read
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		var line struct {
+			Event string `json:"event"`
+			historyStart
+			Sample
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return h, fmt.Errorf("history, line %d: %w", n, err)
+		}
+		switch line.Event {
+		case "start":
+			h.Role, h.Username, h.Begun, h.PID = line.Role, line.Username, line.Begun, line.PID
+		case "sample":
+			h.Samples = append(h.Samples, line.Sample)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return h, fmt.Errorf("history: %w", err)
+	}
+	return h, nil
+}
+
+// history writes samples to a file, ever more rarely.
+type history struct {
+	file    *os.File
+	journal *console.JSON
+	next    time.Duration // when the next sample is due
+}
+
+func openHistory(ctx context.Context, opt Options) (*history, error) {
+	// Not emptied yet: if the role cannot start, the last one's is still there.
+	file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
+	}
+	return &history{file: file, journal: console.NewJSON(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
+}
+
+func (h *history) begin(v *view) error {
+	if info, err := h.file.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := h.file.Truncate(0); err != nil {
+			return err
+		}
+	}
+	return h.journal.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
+}
+
+// pause is the time between two samples.
+func (*history) pause(since time.Duration) time.Duration { return max(finest, since/coarser) }
+
+// add keeps a sample if it is time.
+func (h *history) add(s Sample) error {
+	if s.At < h.next {
+		return nil
+	}
+	h.next = s.At + h.pause(s.At)/2 // a timer is never early
+	return h.write(s)
+}
+
+func (h *history) write(s Sample) error { return h.journal.Event(s) }
+
+func (h *history) close() error { return h.file.Close() }
+
+// sample returns what is known now.
+func (v *view) sample() Sample {
+	s := Sample{At: time.Since(v.begun), Served: v.served()}
+	if v.server != nil {
+		stats := v.server.Stats()
+		s.Stored, s.Delivered, s.Missing = stats.Stored, stats.Delivered, stats.Gone
+		for _, c := range v.server.Clients() {
+			if c.Role == relay.RoleReader {
+				s.Lags = append(s.Lags, Lag{c.Username, c.Lag})
+			}
+		}
+		slices.SortFunc(s.Lags, func(a, b Lag) int {
+			return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Username, b.Username))
+		})
+		s.Lags = s.Lags[:min(len(s.Lags), sampledReaders)]
+	}
+	if v.reader != nil {
+		stats := v.reader.Stats()
+		s.Delivered, s.Missing = stats.Delivered, stats.Missing
+		s.Lags = []Lag{{v.username, behind(stats)}}
+	}
+	if v.writer != nil {
+		stats := v.writer.Stats()
+		s.Stored, s.Pending = stats.Stored, stats.Pending
+	}
+	return s
+}
+
+// behind returns how many messages a reader knows of and has not got yet.
+func behind(s relay.ReaderStats) uint64 {
+	if s.Next == 0 || s.Last < s.Next {
+		return 0
+	}
+	return s.Last - s.Next + 1
+}
+
+// rates returns messages stored and delivered a second over the time of the samples.
+func rates(samples []Sample) (stored, delivered float64) {
+	if len(samples) < 2 {
+		return 0, 0
+	}
+	first, last := samples[0], samples[len(samples)-1]
+	seconds := (last.At - first.At).Seconds()
+	if seconds <= 0 {
+		return 0, 0
+	}
+	return float64(last.Stored-first.Stored) / seconds, float64(last.Delivered-first.Delivered) / seconds
+}

@@ -1,0 +1,289 @@
+package relaypanel
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// lines writes lines. Those of messages, gaps and new logs wait for flush: many come at
+// once, and what was not written whole is not delivered.
+type lines struct {
+	out     io.Writer
+	waiting []byte
+	ends    []int // in waiting, where each line ends that flush has to account for
+	safe    int   // lines that are written since the last flush
+	err     error // the first failure; nothing is written after it
+}
+
+// add takes the lines of an event, each with its newline.
+func (l *lines) add(e relay.Event, lines string) error {
+	l.waiting = append(l.waiting, lines...)
+	switch e.(type) {
+	case relay.MessageEvent, relay.GapEvent, relay.LogEvent:
+		l.ends = append(l.ends, len(l.waiting))
+		return nil
+	}
+	return l.write()
+}
+
+func (l *lines) write() error {
+	if l.err != nil || len(l.waiting) == 0 {
+		return l.err
+	}
+	n, err := l.out.Write(l.waiting)
+	if err != nil {
+		l.err = fmt.Errorf("cannot show what happens: %w", err)
+	}
+	for _, end := range l.ends {
+		if end <= n {
+			l.safe++
+		}
+	}
+	l.waiting, l.ends = l.waiting[:0], l.ends[:0]
+	return l.err
+}
+
+// flush is what relay.ReaderConfig.Flush wants.
+func (l *lines) flush() (safe int, err error) {
+	err = l.write()
+	safe, l.safe = l.safe, 0
+	return safe, err
+}
+
+// text shows a line an event. What comes at once is shown at once.
+type text struct {
+	out    console.Display
+	view   *view
+	person bool // somebody types, and wants to know what has become of it
+
+	mu     sync.Mutex
+	lines  lines
+	recent []Sample // a server's, for its status
+}
+
+func newText(v *view, out console.Display) *text {
+	_, person := out.(*console.Editor)
+	return &text{view: v, out: out, person: person, lines: lines{out: out}}
+}
+
+func (t *text) event(e relay.Event) error {
+	line := t.describe(e)
+	if line == "" {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lines.add(e, line+"\n")
+}
+
+func (t *text) flush() (safe int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lines.flush()
+}
+
+func (t *text) wrote(uint64, string) {}
+
+// sample draws a server's status.
+func (t *text) sample(s Sample) error {
+	if t.view.server == nil || !t.out.HasStatus() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.recent = recent(t.recent, s)
+	stored, delivered := rates(t.recent)
+	stats := t.view.server.Stats()
+	status := fmt.Sprintf("%s, %s; %s stored/s, %s delivered/s; log %s", format.Plural(uint64(stats.Readers), "reader"), format.Plural(uint64(stats.Writers), "writer"),
+		rate(stored), rate(delivered), kept(stats.First, stats.Last))
+	if size := t.view.logSize(); size != "" {
+		status += ", " + size
+	}
+	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
+		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, format.Number(s.Lags[0].Messages))
+	}
+	t.out.Status("*", status)
+	return nil
+}
+
+func (t *text) end(why string) error {
+	if err := t.out.Clear(); err != nil {
+		return fmt.Errorf("cannot show what happens: %w", err)
+	}
+	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
+}
+
+// summary is the end of the text that a role leaves behind.
+func (t *text) summary() string {
+	var lines []string
+	add := func(label, format string, args ...any) {
+		lines = append(lines, fmt.Sprintf("\n  %-10s ", label)+fmt.Sprintf(format, args...))
+	}
+	if v := t.view.server; v != nil {
+		s := v.Stats()
+		add("clients", "%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: "))
+		add("stored", "%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates)
+		add("delivered", "%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram"))
+		size := t.view.logSize()
+		if size != "" {
+			size = ", " + size
+		}
+		add("log", "%s%s", kept(s.First, s.Last), size)
+	}
+	if r := t.view.reader; r != nil {
+		s := r.Stats()
+		add("delivered", "%s", format.Plural(s.Delivered, "message"))
+		if s.Missing > 0 {
+			add("missing", "%s", format.Plural(s.Missing, "message"))
+		}
+		if s.Next > 0 {
+			add("next", "#%d", s.Next)
+		}
+	}
+	if w := t.view.writer; w != nil {
+		s := w.Stats()
+		add("stored", "%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message"))
+		if s.Resent > 0 {
+			add("sent again", "%s", format.Plural(s.Resent, "message"))
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// describe returns an event as a line, "" for one that is not shown.
+func (t *text) describe(e relay.Event) string {
+	now := format.Clock(time.Now())
+	switch e := e.(type) {
+	case relay.MessageEvent:
+		return fmt.Sprintf("%s  #%d  %s: %s", format.Clock(e.At), e.Seq, t.view.name(e.Username), printable(e.Text))
+	case relay.StoredEvent:
+		if !t.person || t.view.reader != nil { // then it comes back
+			return ""
+		}
+		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), format.Short(e.Took))
+	case relay.StartEvent:
+		return t.begin(e)
+	case refusedEvent:
+		return now + "  ! " + e.String()
+	}
+	if notice := notice(e); notice != "" {
+		return now + "  * " + notice
+	}
+	return ""
+}
+
+// begin says what has begun. Of a Join the reader's start says it.
+func (t *text) begin(e relay.StartEvent) string {
+	switch {
+	case t.view.server != nil:
+		return fmt.Sprintf("Relay server on %v; %s. Ctrl-C ends it.", e.Local, t.view.logText(t.view.log.Bounds()))
+	case e.Role == relay.RoleWriter && t.view.reader != nil:
+		return ""
+	case e.Role == relay.RoleReader && t.view.writer == nil:
+		return fmt.Sprintf("Reader %s of the relay server %v. Ctrl-C ends it.", e.Username, e.Server)
+	case e.Role == relay.RoleReader:
+		return fmt.Sprintf("%s reads and writes at the relay server %v. Each line that you type is a message; Ctrl-C leaves.", e.Username, e.Server)
+	}
+	return fmt.Sprintf("Writer %s of the relay server %v. Each line is a message; Ctrl-C leaves.", e.Username, e.Server)
+}
+
+// notice says what has happened in a few words, "" for what is no notice.
+func notice(e relay.Event) string {
+	switch e := e.(type) {
+	case linkEvent:
+		return e.Role.String() + ": " + notice(e.LinkEvent)
+	case relay.LinkEvent:
+		switch {
+		case !e.Up:
+			return printable(e.Text)
+		case e.Next > 0:
+			return fmt.Sprintf("served; #%d comes next", e.Next)
+		}
+		return "served"
+	case relay.GapEvent:
+		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), format.Plural(e.Messages(), "message"))
+	case relay.LogEvent:
+		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
+	case relay.JoinEvent:
+		what := "registered"
+		if e.Moved {
+			what = "has another address now"
+		}
+		if e.Next > 0 {
+			what += fmt.Sprintf(", #%d comes next", e.Next)
+		}
+		return fmt.Sprintf("%v %s at %v %s", e.Role, printable(e.Username), e.Client, what)
+	case relay.LeaveEvent:
+		if e.Reason == relay.ReasonExpired {
+			return fmt.Sprintf("%v %s at %v is not heard any more", e.Role, printable(e.Username), e.Client)
+		}
+		return fmt.Sprintf("%v %s at %v %s", e.Role, printable(e.Username), e.Client, e.Reason)
+	case relay.ErrorEvent:
+		return printable(e.Text)
+	}
+	return ""
+}
+
+// numbered says which message of the log it is, if it is in it.
+func numbered(seq uint64) string {
+	if seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" as #%d", seq)
+}
+
+// name returns a username, and whether it is this session's.
+func (v *view) name(username string) string {
+	if v.own(username) {
+		return printable(username) + " (you)"
+	}
+	return printable(username)
+}
+
+// recent appends a sample to those over which rates are taken.
+func recent(samples []Sample, s Sample) []Sample {
+	const few = 5
+	samples = append(samples, s)
+	return samples[max(0, len(samples)-few):]
+}
+
+// jsonLines shows events as JSON lines.
+type jsonLines struct {
+	mu    sync.Mutex
+	json  *console.JSON
+	line  strings.Builder // that json has written
+	lines lines
+}
+
+func newJSON(out io.Writer) *jsonLines {
+	j := &jsonLines{lines: lines{out: out}}
+	j.json = console.NewJSON(&j.line)
+	return j
+}
+
+func (j *jsonLines) event(e relay.Event) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.line.Reset()
+	if err := j.json.Event(e); err != nil {
+		return err
+	}
+	return j.lines.add(e, j.line.String())
+}
+
+func (j *jsonLines) flush() (safe int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.lines.flush()
+}
+
+func (*jsonLines) wrote(uint64, string) {}
+func (*jsonLines) sample(Sample) error  { return nil }
+func (*jsonLines) end(string) error     { return nil }
