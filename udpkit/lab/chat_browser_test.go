@@ -127,14 +127,20 @@ func TestChatBrowser(t *testing.T) {
 	server.screenshot("chat-server-ended")
 }
 
-// begins types the beginning of a line into the input box of a notebook's running
-// cell. The box that the last line was typed into stays for half a second, hidden; one
-// that an earlier cell has left behind is dead.
-func (p *labPage) begins(notebook, line string) (box string) {
+// box waits for the input box of a notebook's running cell, which takes the focus when it comes. The one that the last line
+// was typed into stays for half a second, hidden; one that an earlier cell has left behind is dead.
+func (p *labPage) box(notebook string) string {
 	p.t.Helper()
 	cell := `[...` + panelOf(notebook) + `.querySelectorAll('.jp-CodeCell')].filter(c => c.querySelector('.jp-InputPrompt').textContent.includes('*') && c.querySelector('.jp-Stdin-input')).pop()`
-	box = cell + `?.querySelector('.jp-Stdin-input')`
+	box := cell + `?.querySelector('.jp-Stdin-input')`
 	p.until("the input box, and no other", cell+`?.querySelectorAll('.jp-Stdin-input').length === 1 && !`+box+`.closest('.jp-OutputArea-stdin-hiding')`)
+	return box
+}
+
+// begins types the beginning of a line into the input box.
+func (p *labPage) begins(notebook, line string) (box string) {
+	p.t.Helper()
+	box = p.box(notebook)
 	// After Run All, JupyterLab may move the focus once more, to a cell.
 	p.until("the box has the focus", fmt.Sprintf(`(b => (b === document.activeElement || b.focus(), b === document.activeElement))(%s)`, box))
 	for range 5 {

@@ -51,6 +51,7 @@ func TestRelayBrowser(t *testing.T) {
 	page.until("the reader waits for its server", shows(relayReader, "Reader: bob waiting for the server"))
 	page.types(relayWriter, "is anybody there?")
 	page.until("the writer keeps the line", shows(relayWriter, "not stored yet"))
+	page.box(relayWriter) // which takes the focus, and with it the menu, from the notebook that is run next
 	page.runAllCells(relayServer)
 	page.panelInView(relayServer)
 	page.until("the server is open", shows(relayServer, "open on 127.0.0.1"))
