@@ -2,17 +2,15 @@ package nonblocking
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Comparison is what [Compare] measured.
@@ -102,27 +100,18 @@ func Compare(ctx context.Context, file string) error {
 	return c.run(ctx, file)
 }
 
-// Load returns what Compare wrote. The error wraps ErrNothing if it has not run.
+// Load returns what Compare wrote. The error is exercise.ErrNothing if it has not run.
 func Load(file string) (Comparison, error) {
 	var c Comparison
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, ErrNothing
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil {
-		return c, fmt.Errorf("cannot read the comparison: %w", cause(err))
-	}
-	return c, nil
+	err := exercise.Load(file, &c)
+	return c, err
 }
 
 type comparing struct {
 	sizes
 	Comparison
 	note string
-	show *shown
+	show *exercise.Show
 }
 
 // comparisonData is what the template shows.
@@ -141,32 +130,21 @@ func (c *comparing) data() any {
 // step shows what comes next, and returns an error if nothing shall.
 func (c *comparing) step(ctx context.Context, format string, args ...any) error {
 	c.note = fmt.Sprintf(format, args...)
-	c.show.news()
+	c.show.News()
 	return ctx.Err()
 }
 
 func (c *comparing) run(ctx context.Context, file string) error {
-	c.show = newShow("comparison", c.data)
+	c.show = exercise.NewShow(page, "comparison", c.data, plain)
 	err := c.measure(ctx)
 	switch {
 	case ctx.Err() != nil:
 		c.note, err = "interrupted", nil
 	case err == nil:
 		c.note = fmt.Sprintf("medians of %d rounds that took turns", c.rounds)
-		err = c.write(file)
+		err = exercise.Keep(file, c.Comparison)
 	}
-	return errors.Join(err, c.show.end())
-}
-
-func (c *comparing) write(file string) error {
-	text, err := json.Marshal(c.Comparison)
-	if err == nil {
-		err = cause(os.WriteFile(file, text, 0o600))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot keep the comparison: %w", err)
-	}
-	return nil
+	return errors.Join(err, c.show.End())
 }
 
 func (c *comparing) measure(ctx context.Context) error {

@@ -1,4 +1,7 @@
-package nonblocking
+// Package exercise is what the checks of all notebooks are made of: it runs the reader's function, sees what it leaves
+// behind, judges a client that has to ask again, and reports what is missing. It also keeps what a lesson has recorded, and
+// shows what is being measured.
+package exercise
 
 import (
 	"bytes"
@@ -15,11 +18,15 @@ import (
 	"time"
 )
 
-// called is a function of the reader's that runs.
-type called struct {
+// Call is a function of the reader's that runs.
+type Call struct {
+	// Ended gets what the function has returned; a panic is an error that wraps ErrPanic.
+	Ended  <-chan error
 	number string
-	ended  chan error // what it returned, or its panic
 }
+
+// ErrPanic means that the reader's function has panicked.
+var ErrPanic = errors.New("it panicked")
 
 // calls counts them, to tell them apart.
 var calls atomic.Int64
@@ -28,34 +35,36 @@ var calls atomic.Int64
 // label: so they can be told from all others, whatever else the program does.
 const labelKey = "exercise"
 
-func call(f func() error) *called {
-	c := &called{number: strconv.FormatInt(calls.Add(1), 10), ended: make(chan error, 1)}
+// Start calls f on a goroutine of its own.
+func Start(f func() error) *Call {
+	ended := make(chan error, 1)
+	c := &Call{Ended: ended, number: strconv.FormatInt(calls.Add(1), 10)}
 	go pprof.Do(context.Background(), pprof.Labels(labelKey, c.number), func(context.Context) {
 		defer func() {
 			if p := recover(); p != nil {
-				c.ended <- fmt.Errorf("it panicked: %v", p)
+				ended <- fmt.Errorf("%w: %v", ErrPanic, p)
 			}
 		}()
-		c.ended <- f()
+		ended <- f()
 	})
 	return c
 }
 
-// within waits for the function's end, and reports whether it came in time.
-func (c *called) within(d time.Duration) (err error, ended bool) {
+// Within waits for the function's end, and reports whether it came in time.
+func (c *Call) Within(d time.Duration) (err error, ended bool) {
 	timeout := time.NewTimer(d)
 	defer timeout.Stop()
 	select {
-	case err = <-c.ended:
+	case err = <-c.Ended:
 		return err, true
 	case <-timeout.C:
 		return nil, false
 	}
 }
 
-// goroutines returns how many goroutines the function has, with the one that it was called on, and how many of them
+// Goroutines returns how many goroutines the function has, with the one that it was called on, and how many of them
 // are in a function whose name ends so.
-func (c *called) goroutines(name string) (all, inside int) {
+func (c *Call) Goroutines(name string) (all, inside int) {
 	var profile bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a buffer takes everything
 	for group := range strings.SplitSeq(profile.String(), "\n\n") {
@@ -75,10 +84,10 @@ func (c *called) goroutines(name string) (all, inside int) {
 	return all, inside
 }
 
-// left returns how many goroutines the function has, once those that are about to end have ended.
-func (c *called) left() (n int) {
+// Left returns how many goroutines the function has, once those that are about to end have ended.
+func (c *Call) Left() (n int) {
 	for range 50 {
-		if n, _ = c.goroutines(""); n == 0 {
+		if n, _ = c.Goroutines(""); n == 0 {
 			break
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -86,29 +95,9 @@ func (c *called) left() (n int) {
 	return n
 }
 
-// free ends the goroutines that wait for room in one channel, or for something to take from the other.
-func (c *called) free(in <-chan int, out chan<- int) {
-	for range 50 {
-		if all, _ := c.goroutines(""); all == 0 {
-			return
-		}
-		for range cap(in) {
-			select {
-			case <-in:
-			default:
-			}
-		}
-		time.Sleep(2 * time.Millisecond)
-		select {
-		case out <- 0:
-		default:
-		}
-	}
-}
-
-// descriptors returns the names of what this program has open, each with its number; none where the system does not
+// Descriptors returns the names of what this program has open, each with its number; none where the system does not
 // tell.
-func descriptors() map[string]string {
+func Descriptors() map[string]string {
 	open := make(map[string]string)
 	entries, _ := os.ReadDir("/dev/fd") // there is none on Windows
 	for _, e := range entries {
@@ -120,11 +109,11 @@ func descriptors() map[string]string {
 	return open
 }
 
-// opened returns what has been opened since, once what is about to be closed is.
-func opened(before map[string]string) (names []string) {
+// Opened returns what has been opened since Descriptors returned before, once what is about to be closed is.
+func Opened(before map[string]string) (names []string) {
 	for range 50 {
 		names = nil
-		for key, name := range descriptors() {
+		for key, name := range Descriptors() {
 			if _, ok := before[key]; !ok {
 				names = append(names, name)
 			}

@@ -1,6 +1,4 @@
-// Package asked judges a client that has to ask again, for the exercises of two notebooks: it is a server's record
-// of what was asked, how often and when. What reaches the server cannot be made up.
-package asked
+package exercise
 
 import (
 	"fmt"
@@ -35,10 +33,11 @@ func CatchUp(server net.Addr) {
 	_, _ = conn.Read(make([]byte, len(Mark)))
 }
 
-// most bounds a record: so many questions, and the times of so many copies of each.
+// most bounds a record: the number of questions, and of the copies of each whose times are kept.
 const most = 100
 
-// Record is what a server has heard. The zero value is empty. Its methods may be called by any goroutine.
+// Record judges a client that has to ask again: it is a server's record of what was asked, how often and when. What reaches
+// the server cannot be made up. The zero value is empty. Its methods may be called by any goroutine.
 type Record struct {
 	mu        sync.Mutex
 	questions map[string]*question
