@@ -12,11 +12,9 @@ import (
 
 // write takes messages of a writer, with mu held, and returns what to answer at once.
 func (s *Server) write(c *session, f *frame, now time.Time) (answer []byte) {
-	r := rest{b: f.entries}
 	known := storedList{}
 	early := false
-	for i := range f.count {
-		text, number := r.text(MaxText), f.first+uint64(i)
+	for number, text := range f.texts() {
 		switch {
 		case number <= c.stored:
 			s.stats.Duplicates++

@@ -238,21 +238,19 @@ func (r *Reader) data(f *frame) {
 		r.quick = ackQuick
 		return
 	}
-	entries := rest{b: f.entries}
 	if f.first > r.next {
 		r.stats.Early++
 		r.quick = ackQuick
-		messages := make([]Message, f.count)
-		for i := range messages {
-			messages[i] = r.message(&entries, f.first+uint64(i))
+		messages := make([]Message, 0, f.count)
+		for e := range f.messages() {
+			messages = append(messages, r.message(e))
 		}
 		r.hold(span{f.first, messages})
 		return
 	}
-	for seq := f.first; seq < end; seq++ {
-		m := r.message(&entries, seq)
-		if seq >= r.next {
-			r.emit(MessageEvent{Message: m})
+	for e := range f.messages() {
+		if e.seq >= r.next {
+			r.emit(MessageEvent{Message: r.message(e)})
 			r.waiting++
 		}
 	}
@@ -265,17 +263,16 @@ func (r *Reader) data(f *frame) {
 
 // message takes a message of a data datagram. Its name is most often one that came
 // before.
-func (r *Reader) message(entries *rest, seq uint64) Message {
-	at, name, text := entries.message()
-	username, ok := r.names[string(name)]
+func (r *Reader) message(e entry) Message {
+	username, ok := r.names[string(e.name)]
 	if !ok {
 		if len(r.names) >= 1024 {
 			clear(r.names)
 		}
-		username = string(name)
+		username = string(e.name)
 		r.names[username] = username
 	}
-	return Message{Seq: seq, Username: username, Text: string(text), At: time.Unix(0, at)}
+	return Message{Seq: e.seq, Username: username, Text: string(e.text), At: time.Unix(0, e.at)}
 }
 
 // hold keeps messages until it is their turn.

@@ -163,12 +163,13 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 	s.room = uint64(f.window)
 
 	if f.last >= f.next && f.last < s.sent {
-		ranges := rest{b: f.entries}
+		ranges := 0
 		var begin, after uint64 // the range that the datagram is before, or in
 		next := func() {
 			begin, after = ^uint64(0), ^uint64(0) // beyond all
-			if len(ranges.b) > 0 {
-				gap := ranges.missing()
+			if ranges < f.count {
+				gap := f.missing(ranges)
+				ranges++
 				begin, after = uint64(gap.offset), uint64(gap.offset)+uint64(gap.count)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -166,7 +167,7 @@ func parse(b []byte) (f frame, err error) {
 		f.try, f.role, f.from = r.uint32(), Role(r.byte()), From(r.byte())
 		f.at, f.log = r.uint64(), r.uint64()
 		copy(f.cookie[:], r.take(cookieSize))
-		f.name = string(r.take(int(r.byte())))
+		f.name = string(r.name())
 		if CheckUsername(f.name) != nil || f.role != RoleReader && f.role != RoleWriter || f.from > fromAt ||
 			f.from != fromAt && f.role == RoleReader && f.at|f.log != 0 || f.role == RoleWriter && (f.from != 0 || f.log != 0) {
 			return f, malformed("a hello of %v %q", f.role, f.name)
@@ -203,7 +204,7 @@ func parse(b []byte) (f frame, err error) {
 		f.first, f.count = r.uint64(), int(r.byte())
 		f.entries = r.b
 		for range f.count {
-			r.text(MaxText)
+			r.checkText()
 		}
 		if f.first == 0 || f.count == 0 || f.first+uint64(f.count) < f.first {
 			return f, malformed("messages from %d on", f.first)
@@ -224,7 +225,11 @@ func parse(b []byte) (f frame, err error) {
 		f.first, f.count = r.uint64(), int(r.uint16())
 		f.entries = r.b
 		for range f.count {
-			r.message()
+			r.take(8)
+			if !validName(r.name()) {
+				r.fail()
+			}
+			r.checkText()
 			if r.short {
 				break
 			}
@@ -250,16 +255,18 @@ func parse(b []byte) (f frame, err error) {
 	return f, nil
 }
 
-// rest is what is left of a datagram. If it is too short, the rest is zero and
-// short tells.
+// rest is what is left of a datagram. Once something is wrong with it, short is set and
+// all that follows is zero.
 type rest struct {
 	b     []byte
 	short bool
 }
 
+func (r *rest) fail() { r.short, r.b = true, nil }
+
 func (r *rest) take(n int) []byte {
 	if n > len(r.b) {
-		r.short, r.b = true, nil
+		r.fail()
 		return nil
 	}
 	taken := r.b[:n:n]
@@ -300,25 +307,46 @@ func (r *rest) milliseconds() time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// text takes a text with its length.
-func (r *rest) text(limit int) []byte {
-	b := r.take(int(r.uint16()))
-	if len(b) > limit || !utf8.Valid(b) {
-		r.short, r.b = true, nil
-		return nil
+func (r *rest) name() []byte { return r.take(int(r.byte())) }
+
+func (r *rest) text() []byte { return r.take(int(r.uint16())) }
+
+func (r *rest) checkText() {
+	if text := r.text(); len(text) > MaxText || !utf8.Valid(text) {
+		r.fail()
 	}
-	return b
 }
 
-// message takes a message of a data datagram.
-func (r *rest) message() (at int64, name, text []byte) {
-	at = int64(r.uint64())
-	name = r.take(int(r.byte()))
-	text = r.text(MaxText)
-	if !r.short && !validName(name) {
-		r.short, r.b = true, nil
+// texts returns the messages of a write datagram with their numbers. What parse has
+// checked is not checked again.
+func (f *frame) texts() iter.Seq2[uint64, []byte] {
+	return func(yield func(uint64, []byte) bool) {
+		r := rest{b: f.entries}
+		for i := range uint64(f.count) {
+			if !yield(f.first+i, r.text()) {
+				return
+			}
+		}
 	}
-	return at, name, text
+}
+
+// entry is a message of a data datagram.
+type entry struct {
+	seq        uint64
+	at         int64 // Unix time in nanoseconds
+	name, text []byte
+}
+
+// messages returns those of a data datagram.
+func (f *frame) messages() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		r := rest{b: f.entries}
+		for i := range uint64(f.count) {
+			if !yield(entry{f.first + i, int64(r.uint64()), r.name(), r.text()}) {
+				return
+			}
+		}
+	}
 }
 
 // validName is CheckUsername(string(name)) == nil, quickly.
@@ -376,7 +404,11 @@ func (run storedRun) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, run.seq)
 }
 
-func (r *rest) run() storedRun { return storedRun{r.uint64(), r.uint16(), r.uint64()} }
+// run returns the run i of a stored datagram.
+func (f *frame) run(i int) storedRun {
+	r := rest{b: f.entries[i*runSize:]}
+	return storedRun{r.uint64(), r.uint16(), r.uint64()}
+}
 
 // missing is a range of messages that a reader has not got: count of them, offset
 // after the first that it has not got.
@@ -386,7 +418,11 @@ func (m missing) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, m.offset), m.count)
 }
 
-func (r *rest) missing() missing { return missing{r.uint32(), r.uint32()} }
+// missing returns the range i of an ack.
+func (f *frame) missing(i int) missing {
+	r := rest{b: f.entries[i*rangeSize:]}
+	return missing{r.uint32(), r.uint32()}
+}
 
 // reasons are those of a refuse datagram.
 var reasons = [...]Reason{1: ReasonNameTaken, 2: ReasonFull, 3: ReasonStore}

@@ -167,14 +167,15 @@ func FuzzParse(f *testing.F) {
 				require.Zero(t, c)
 			}
 			b = b[:len(again)]
-			entries := rest{b: frame.entries}
-			for range frame.count {
-				_, name, text := entries.message()
-				require.NoError(t, CheckUsername(string(name)))
-				require.NoError(t, CheckText(string(text)))
+			size, seq := 0, frame.first
+			for e := range frame.messages() {
+				require.NoError(t, CheckUsername(string(e.name)))
+				require.NoError(t, CheckText(string(e.text)))
+				require.Equal(t, seq, e.seq)
+				seq++
+				size += messageSize(&Message{Username: string(e.name), Text: string(e.text)})
 			}
-			require.False(t, entries.short)
-			require.Empty(t, entries.b)
+			require.Len(t, frame.entries, size)
 		}
 		require.Equal(t, b, again)
 	})

@@ -199,11 +199,10 @@ func (w *Writer) take(f *frame, now time.Time) {
 
 // stored takes what the server has stored.
 func (w *Writer) stored(f *frame, now time.Time) {
-	runs := rest{b: f.entries}
 	progress := 0
 	end := max(w.again, w.base+uint64(w.sent)) // what was sent ever
-	for range f.count {
-		run := runs.run()
+	for i := range f.count {
+		run := f.run(i)
 		for i := range uint64(run.count) {
 			if run.number+i != w.base || w.base == end {
 				continue
