@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -141,7 +142,7 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hello.from = cfg.From
+	c.hello.From = uint8(cfg.From)
 	return &Reader{client: c, cfg: cfg, names: make(map[string]string), granted: maxWaiting}, nil
 }
 
@@ -179,44 +180,44 @@ func (r *Reader) Stats() ReaderStats {
 	return stats
 }
 
-func (r *Reader) welcomed(f *frame, now time.Time) {
-	r.stats.Last = f.last
+func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
+	r.stats.Last = f.Last
 	switch {
-	case r.log == f.log && (f.next >= r.next || f.last+1 >= r.next):
+	case r.log == f.Log && (f.Next >= r.next || f.Last+1 >= r.next):
 		// It goes on. The server may not have heard yet how far the reader is, or know
 		// only older messages for now.
 	default:
 		if r.log != 0 {
-			r.emit(LogEvent{Next: f.next, At: now})
+			r.emit(LogEvent{Next: f.Next, At: now})
 		} else {
-			r.done = f.next
+			r.done = f.Next
 		}
-		r.next, r.highest = f.next, f.next-1
+		r.next, r.highest = f.Next, f.Next-1
 		for _, s := range r.early {
 			r.waiting -= len(s.messages)
 		}
 		r.early = nil
 	}
-	r.log = f.log
+	r.log = f.Log
 	r.quick = ackQuick
 	r.emit(LinkEvent{Up: true, Next: r.next, At: now})
 	r.settle(true)
 }
 
-func (r *Reader) take(f *frame, now time.Time) {
-	switch f.kind {
-	case kindPong:
-		r.stats.Last = f.last
-	case kindGap:
+func (r *Reader) take(f *relaywire.Frame, now time.Time) {
+	switch f.Kind {
+	case relaywire.Pong:
+		r.stats.Last = f.Last
+	case relaywire.Gap:
 		r.owe(now)
 		r.quick = ackQuick
-		if f.first <= r.next && f.last >= r.next {
-			r.emit(GapEvent{From: r.next, To: f.last})
-			r.next = f.last + 1
-			r.highest = max(r.highest, f.last)
+		if f.First <= r.next && f.Last >= r.next {
+			r.emit(GapEvent{From: r.next, To: f.Last})
+			r.next = f.Last + 1
+			r.highest = max(r.highest, f.Last)
 			r.drain()
 		}
-	case kindData:
+	case relaywire.Data:
 		r.owe(now)
 		r.data(f)
 	default:
@@ -225,31 +226,31 @@ func (r *Reader) take(f *frame, now time.Time) {
 }
 
 // data takes messages.
-func (r *Reader) data(f *frame) {
+func (r *Reader) data(f *relaywire.Frame) {
 	r.stats.Datagrams++
-	end := f.first + uint64(f.count)
+	end := f.First + uint64(f.Count)
 	if end <= r.next {
 		r.stats.Duplicates++
 		r.quick = ackQuick
 		return
 	}
-	if end > r.next+maxWaiting || r.waiting+f.count > maxWaiting {
+	if end > r.next+maxWaiting || r.waiting+f.Count > maxWaiting {
 		r.stats.Refused++
 		r.quick = ackQuick
 		return
 	}
-	if f.first > r.next {
+	if f.First > r.next {
 		r.stats.Early++
 		r.quick = ackQuick
-		messages := make([]Message, 0, f.count)
-		for e := range f.messages() {
+		messages := make([]Message, 0, f.Count)
+		for e := range f.Messages() {
 			messages = append(messages, r.message(e))
 		}
-		r.hold(span{f.first, messages})
+		r.hold(span{f.First, messages})
 		return
 	}
-	for e := range f.messages() {
-		if e.seq >= r.next {
+	for e := range f.Messages() {
+		if e.Seq >= r.next {
 			r.emit(MessageEvent{Message: r.message(e)})
 			r.waiting++
 		}
@@ -263,16 +264,16 @@ func (r *Reader) data(f *frame) {
 
 // message takes a message of a data datagram. Its name is most often one that came
 // before.
-func (r *Reader) message(e entry) Message {
-	username, ok := r.names[string(e.name)]
+func (r *Reader) message(e relaywire.Entry) Message {
+	username, ok := r.names[string(e.Name)]
 	if !ok {
 		if len(r.names) >= 1024 {
 			clear(r.names)
 		}
-		username = string(e.name)
+		username = string(e.Name)
 		r.names[username] = username
 	}
-	return Message{Seq: e.seq, Username: username, Text: string(e.text), At: time.Unix(0, e.at)}
+	return Message{Seq: e.Seq, Username: username, Text: string(e.Text), At: time.Unix(0, e.At)}
 }
 
 // hold keeps messages until it is their turn.
@@ -339,20 +340,20 @@ func (r *Reader) settle(always bool) {
 	}
 	r.quick -= min(r.owed, r.quick)
 	r.owed, r.later, r.unsaid, r.said = 0, false, false, time.Now()
-	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log // for the next registration
+	r.hello.From, r.hello.At, r.hello.Log = relaywire.FromAt, r.next, r.log // for the next registration
 	r.granted = maxWaiting - r.waiting
-	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
-	var entries [maxRanges * rangeSize]byte
-	f.entries = entries[:0]
-	for from, i := r.next, 0; i < len(r.early) && f.count < maxRanges; i++ {
+	f := relaywire.Frame{Kind: relaywire.Ack, ID: r.hello.ID, Next: r.next, Done: min(r.done, r.next), Last: r.next - 1, Window: uint32(r.granted)}
+	var entries [relaywire.MaxRanges * relaywire.RangeSize]byte
+	f.Entries = entries[:0]
+	for from, i := r.next, 0; i < len(r.early) && f.Count < relaywire.MaxRanges; i++ {
 		if s := &r.early[i]; s.first > from {
-			f.entries = missing{uint32(from - r.next), uint32(s.first - from)}.append(f.entries)
-			f.count++
+			f.Entries = relaywire.Missing{Offset: uint32(from - r.next), Count: uint32(s.first - from)}.Append(f.Entries)
+			f.Count++
 		}
 		from = r.early[i].end()
-		f.last = from - 1
+		f.Last = from - 1
 	}
-	r.send(f.append(nil))
+	r.send(f.Append(nil))
 }
 
 func (r *Reader) act(now time.Time) time.Duration {
@@ -370,11 +371,11 @@ func (r *Reader) act(now time.Time) time.Duration {
 	return wait
 }
 
-func (r *Reader) farewell(f *frame) {
+func (r *Reader) farewell(f *relaywire.Frame) {
 	if r.up && r.owed > 0 {
 		r.settle(true) // the server counts what it knows
 	}
-	f.done = r.done
+	f.Done = r.done
 }
 
 // deliver tells what is queued: at once, or with Delay so long after the first of a batch.
@@ -421,7 +422,7 @@ func (r *Reader) deliver(done <-chan struct{}) {
 			case MessageEvent:
 				m.Last = i+1 == len(batch) || !isMessage(batch[i+1]) || r.stats.Delivered+uint64(unsafe)+1 == r.cfg.MaxMessages
 				r.tell(m)
-				unsafe, text = unsafe+1, text+len(m.Text)+entrySize
+				unsafe, text = unsafe+1, text+len(m.Text)+relaywire.EntrySize
 				if r.cfg.Flush != nil && !m.Last && text < flushEvery {
 					continue
 				}

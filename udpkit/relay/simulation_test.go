@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -234,7 +235,7 @@ func simulate(t *testing.T, n *network, each int) {
 		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
 		flushed.Go(func() {
 			for k := range each {
-				assert.NoError(t, w.Send(ctx, fmt.Sprintf("%d of %s", k, w.hello.name)))
+				assert.NoError(t, w.Send(ctx, fmt.Sprintf("%d of %s", k, w.hello.Name)))
 				if k%50 == 0 {
 					time.Sleep(time.Duration(k) * time.Millisecond)
 				}
@@ -326,7 +327,7 @@ func TestAcknowledgements(t *testing.T) {
 		n.connect(r.client, r, clientAddr(0))
 		send, acks := r.send, 0
 		r.send = func(b []byte) {
-			if kind(b[3]) == kindAck {
+			if relaywire.Kind(b[3]) == relaywire.Ack {
 				acks++
 			}
 			send(b)

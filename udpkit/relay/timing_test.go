@@ -40,7 +40,7 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 		done := func() uint64 {
 			n.server.mu.Lock()
 			defer n.server.mu.Unlock()
-			return n.server.sessions[r.hello.id].done
+			return n.server.sessions[ID(r.hello.ID)].done
 		}
 		total := 0
 		for _, slow = range []time.Duration{0, 40 * time.Millisecond, 170 * time.Millisecond} {
