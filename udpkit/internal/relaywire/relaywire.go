@@ -17,11 +17,11 @@ import (
 
 // Sizes and counts.
 const (
-	MaxDatagram = 1200 // bytes
-	MaxText     = 1000 // bytes of a message's text
-	MaxReport   = 255  // bytes of the text of a failure
-	MaxRuns     = 64   // in a stored datagram
-	MaxRanges   = 128  // in an ack
+	MaxDatagram = 1200    // bytes
+	MaxText     = 1000    // bytes of a message's text
+	MaxReport   = 255     // bytes of the text of a failure
+	MaxRuns     = 64      // in a stored datagram
+	MaxRanges   = 128     // in an ack
 	MaxWindow   = 1 << 20 // messages
 
 	HeaderSize    = 12 // "ur", version, kind, ID
