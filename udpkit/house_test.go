@@ -59,8 +59,10 @@ func TestWhoImportsWhom(t *testing.T) {
 	rules := []struct{ who, may string }{ // the first whose name matches
 		{`internal/console`, notebook + `|github.com/rivo/uniseg|` + small},
 		{`internal/(paneltest|testenv)`, notebook + `|github.com/stretchr/testify/.*|go.uber.org/goleak`},
+		{`internal/relaywire`, `internal/names`},
 		{`internal/\w+|plot/chart`, ``},
-		{`udpkit|echo|beacon|relay|chat`, small}, // light, and none of them needs another
+		{`relay`, `internal/relaywire|` + small},
+		{`udpkit|echo|beacon|chat`, small}, // light, and none of them needs another
 		{`panel`, `internal/console|` + notebook + `|` + small},
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|` + kit},
@@ -68,7 +70,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
 		{`relay/store`, `relay|` + nats + `|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
-		{`bench`, `udpkit|relay|relay/store|` + nats + `|` + small},
+		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + nats + `|` + small},
 		{`lab`, `udpkit|` + small},
 		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|bench|lab|github.com/spf13/.*|` + small},
 	}

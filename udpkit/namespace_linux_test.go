@@ -1,16 +1,9 @@
 package udpkit_test
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
-	"os/exec"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,62 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// Real broadcasts need hosts of their own. TestNamespaces starts this test binary
-// again as the first host, in a network namespace; that starts it once more as the
-// second host, in another; two pairs of virtual Ethernet cards connect them.
-//
-//	host 1: server           host 2: client
-//	  card1 10.77.0.1/24 ------ card1b 10.77.0.2/24
-//	  card2 10.78.0.1/24 ------ card2b 10.78.0.2/24
-const hostVariable = "UDPKIT_TEST_HOST"
-
 const broadcastPort = 37020
-
-func TestNamespaces(t *testing.T) {
-	if os.Getenv(hostVariable) != "" {
-		t.Skip("this is a host of the test")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		testenv.Skip(t, "the ip command (package iproute2) is not installed")
-	}
-	cmd := host(t.Context(), "1")
-	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), unsupported) || cmd.ProcessState == nil {
-		testenv.Skip(t, "no network namespaces here: %v\n%s", err, out)
-	}
-	require.NoError(t, err, "%s", out)
-	t.Logf("%s", out)
-}
-
-// unsupported is printed by host 1 where it may not make network cards.
-const unsupported = "cannot make a network card"
-
-// host returns a command that runs TestHost of this binary in a new network
-// namespace. It takes no privilege where the system allows user namespaces.
-func host(ctx context.Context, number string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHost"+number+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), hostVariable+"="+number)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	return cmd
-}
-
-func onlyOnHost(t *testing.T, number string) {
-	t.Helper()
-	if os.Getenv(hostVariable) != number {
-		t.Skip("TestNamespaces runs this")
-	}
-}
-
-func ip(t *testing.T, args string) {
-	t.Helper()
-	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
-	require.NoError(t, err, "ip %s: %s", args, out)
-}
 
 func addrs(list ...string) (addrs []netip.AddrPort) {
 	for _, a := range list {
@@ -85,50 +23,38 @@ func addrs(list ...string) (addrs []netip.AddrPort) {
 	return addrs
 }
 
-func TestHost1(t *testing.T) {
-	onlyOnHost(t, "1")
-	if out, err := exec.Command("ip", "link", "add", "card1", "type", "veth", "peer", "name", "card1b").CombinedOutput(); err != nil {
-		fmt.Println(unsupported, err, string(out))
-		t.FailNow()
+// TestNamespaces: real broadcasts need hosts of their own. Two pairs of virtual Ethernet
+// cards connect them.
+//
+//	this host: server, client    the other: client
+//	  card1 10.77.0.1/24 ---------- card1b 10.77.0.2/24
+//	  card2 10.78.0.1/24 ---------- card2b 10.78.0.2/24
+func TestNamespaces(t *testing.T) {
+	if !testenv.Alone(t) {
+		return
 	}
-	ip(t, "link add card2 type veth peer name card2b")
-
-	// Host 2 sets up its cards when it reads a line, and then prints its journal.
-	other := host(t.Context(), "2")
-	stdin, err := other.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := other.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, other.Start())
-	for _, card := range []string{"card1", "card2"} {
-		ip(t, fmt.Sprintf("link set %sb netns %d", card, other.Process.Pid))
-	}
-	remote := newLog()
-	read := make(chan error, 1)
-	go func() {
-		for e, err := range udpkit.ReadJournal(onlyJSON(stdout)) {
-			if err != nil {
-				read <- err
-				return
-			}
-			remote.add(e)
-		}
-		read <- nil
-	}()
-	_, err = io.WriteString(stdin, "go\n")
-	require.NoError(t, err)
-
+	testenv.IP(t, "link set lo down")
 	var auto udpkit.Targets
-	_, err = auto.Resolve(broadcastPort)
+	_, err := auto.Resolve(broadcastPort)
 	require.ErrorIs(t, err, udpkit.ErrNoTarget, "no interface is up")
-	ip(t, "link set lo up")
+	testenv.IP(t, "link set lo up")
+
+	other := testenv.NewHost(t)
 	for i, card := range []string{"card1", "card2"} {
-		ip(t, fmt.Sprintf("address add 10.%d.0.1/24 dev %s", 77+i, card))
-		ip(t, "link set up dev "+card)
+		testenv.IP(t, fmt.Sprintf("link add %s type veth peer name %sb netns %s", card, card, other.Namespace))
+		testenv.IP(t, fmt.Sprintf("address add 10.%d.0.1/24 dev %s", 77+i, card))
+		testenv.IP(t, "link set up dev "+card)
+		other.IP(t, fmt.Sprintf("address add 10.%d.0.2/24 dev %sb", 77+i, card))
+		other.IP(t, fmt.Sprintf("link set up dev %sb", card))
 	}
 	targets, err := auto.Resolve(broadcastPort)
 	require.NoError(t, err)
 	require.ElementsMatch(t, addrs("127.255.255.255", "10.77.0.255", "10.78.0.255"), targets)
+	remote := newLog()
+	var client *udpkit.Client
+	other.Do(func() { client, err = udpkit.NewClient(udpkit.ClientConfig{ID: "host 2", OnEvent: remote.add}) })
+	require.NoError(t, err)
+	stopRemote := start(t, client.Run, client)
 	wait(t, remote, any1[udpkit.StartEvent])
 
 	t.Run("automatic", func(t *testing.T) {
@@ -146,13 +72,13 @@ func TestHost1(t *testing.T) {
 		assert.Positive(t, local.Stats().Duplicates)
 
 		// One card fails, then the other: the rest goes on.
-		ip(t, "link set down dev card1")
+		testenv.IP(t, "link set down dev card1")
 		wait(t, remote, mine(s.Stats().Sent+2+uint64(time.Second/(50*time.Millisecond))))
-		ip(t, "link set down dev card2")
+		testenv.IP(t, "link set down dev card2")
 		wait(t, localLog, mine(s.Stats().Sent+30))
 		// They come back: host 2 hears the server again, and of what it missed.
-		ip(t, "link set up dev card2")
-		ip(t, "link set up dev card1")
+		testenv.IP(t, "link set up dev card2")
+		testenv.IP(t, "link set up dev card1")
 		wait(t, remote, mine(s.Stats().Sent+10))
 		require.NoError(t, stop())
 		require.NoError(t, stopLocal())
@@ -186,52 +112,14 @@ func TestHost1(t *testing.T) {
 		assert.Empty(t, all[udpkit.ErrorEvent](log))
 		wait(t, log, func(e udpkit.SentEvent) bool { return e.Targets == 2 })
 
-		ip(t, "link set down dev card1")
-		ip(t, "link set down dev card2")
+		testenv.IP(t, "link set down dev card1")
+		testenv.IP(t, "link set down dev card2")
 		wait(t, log, func(e udpkit.ErrorEvent) bool { return errors.Is(e.Err, udpkit.ErrNoTarget) })
-		ip(t, "link set up dev card1")
+		testenv.IP(t, "link set up dev card1")
 		wait(t, log, func(e udpkit.ErrorEvent) bool { return e.Ended && e.Peer == netip.AddrPort{} })
 		require.NoError(t, stop())
 	})
 
-	require.NoError(t, stdin.Close()) // ends host 2
-	require.NoError(t, <-read)
-	require.NoError(t, other.Wait())
+	require.NoError(t, stopRemote())
 	wait(t, remote, any1[udpkit.ClientSummary])
-}
-
-func TestHost2(t *testing.T) {
-	onlyOnHost(t, "2")
-	line := make([]byte, 3)
-	_, err := io.ReadFull(os.Stdin, line)
-	require.NoError(t, err)
-	for i, card := range []string{"card1b", "card2b"} {
-		ip(t, fmt.Sprintf("address add 10.%d.0.2/24 dev %s", 77+i, card))
-		ip(t, "link set up dev "+card)
-	}
-	journal := udpkit.NewJournal(os.Stdout)
-	c, err := udpkit.NewClient(udpkit.ClientConfig{ID: "host 2", OnEvent: func(e udpkit.Event) { _ = journal.Write(e) }})
-	require.NoError(t, err)
-	defer c.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-	}()
-	require.NoError(t, c.Run(ctx))
-}
-
-// onlyJSON passes on the lines of a test's output that are JSON objects.
-func onlyJSON(r io.Reader) io.Reader {
-	pr, pw := io.Pipe()
-	go func() {
-		lines := bufio.NewScanner(r)
-		for lines.Scan() {
-			if strings.HasPrefix(lines.Text(), "{") {
-				_, _ = fmt.Fprintln(pw, lines.Text())
-			}
-		}
-		pw.CloseWithError(lines.Err())
-	}()
-	return pr
 }

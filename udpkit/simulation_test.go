@@ -3,92 +3,51 @@ package udpkit
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
-
-// network is a packet network inside the test: it loses, doubles, delays (and so
-// reorders) and breaks what is sent, by chance from a seed, on a clock that
-// testing/synctest turns as fast as it can.
-type network struct {
-	mu        sync.Mutex
-	random    *rand.Rand
-	loss      float64
-	duplicate float64
-	corrupt   float64
-	delay     time.Duration // the longest
-	burst     float64       // the chance that a loss begins a burst of 20 (Gilbert-Elliott)
-	down      bool          // a partition
-	away      time.Duration // how long the one in the middle of the day is; default 1 h
-	bursting  int
-}
-
-func (n *network) carry(payload []byte, from netip.AddrPort, to func(Datagram)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.bursting > 0 {
-		n.bursting--
-		return
-	}
-	if n.down || n.random.Float64() < n.loss {
-		if n.random.Float64() < n.burst {
-			n.bursting = 20
-		}
-		return
-	}
-	copies := 1
-	if n.random.Float64() < n.duplicate {
-		copies = 2
-	}
-	for range copies {
-		b := slices.Clone(payload)
-		if n.random.Float64() < n.corrupt {
-			b[n.random.IntN(len(b))] = 0xff // as UDP's checksum would miss only by chance
-		}
-		time.AfterFunc(time.Duration(n.random.Int64N(int64(n.delay)+1)), func() {
-			to(Datagram{Payload: b, Source: from, Received: time.Now()})
-		})
-	}
-}
-
-func (n *network) set(down bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.down = down
-}
 
 // TestPromise runs a day of broadcasts over networks of all kinds: each message
 // is delivered exactly once or reported in a gap, and what is lost at the end
 // shows as a timeout.
 func TestPromise(t *testing.T) {
+	const longAway = "loss 50 %, long away"
 	seed := uint64(time.Now().UnixNano())
 	day := uint64(24 * time.Hour / DefaultInterval)
-	for name, n := range map[string]*network{
+	for name, n := range map[string]*testenv.Network{
 		"perfect":                  {},
-		"loss 1 %":                 {loss: 0.01, delay: time.Second},
-		"loss 5 %, reordered":      {loss: 0.05, duplicate: 0.05, delay: 12 * time.Second},
-		"loss 20 %, corrupted":     {loss: 0.2, duplicate: 0.3, delay: time.Minute, corrupt: 0.01},
-		"loss 50 %, a minute late": {loss: 0.5, duplicate: 0.5, delay: time.Minute},
-		"bursts":                   {loss: 0.02, burst: 1, delay: time.Second},
-		"loss 50 %, long away":     {loss: 0.5, duplicate: 0.2, delay: time.Minute, away: 3 * time.Hour}, // a jump of 2,160 ids
+		"loss 1 %":                 {Loss: 0.01, Delay: time.Second},
+		"loss 5 %, reordered":      {Loss: 0.05, Duplicate: 0.05, Delay: 12 * time.Second},
+		"loss 20 %, corrupted":     {Loss: 0.2, Duplicate: 0.3, Delay: time.Minute, Corrupt: 0.01},
+		"loss 50 %, a minute late": {Loss: 0.5, Duplicate: 0.5, Delay: time.Minute},
+		"bursts":                   {Loss: 0.02, Burst: 1, Delay: time.Second},
+		longAway:                   {Loss: 0.5, Duplicate: 0.2, Delay: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Logf("seed %d", seed)
-			n.random = rand.New(rand.NewPCG(seed, 0))
-			synctest.Test(t, func(t *testing.T) { simulate(t, n, day) })
+			n.Seed = seed
+			n.Damage = func(b []byte, at int) []byte { // as UDP's checksum would miss only by chance
+				b[at] = 0xff
+				return b
+			}
+			away := time.Hour
+			if name == longAway {
+				away = 3 * time.Hour // a jump of 2,160 ids
+			}
+			synctest.Test(t, func(t *testing.T) { simulate(t, n, away, day) })
 		})
 	}
 }
 
-func simulate(t *testing.T, n *network, messages uint64) {
+// simulate runs a day with a partition of the length of away in its middle.
+func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uint64) {
 	var (
 		delivered = map[uint64]int{}
 		reported  = map[uint64]bool{}
@@ -122,13 +81,16 @@ func simulate(t *testing.T, n *network, messages uint64) {
 
 	client := newClient(clientConfig)
 	clientAddr, serverAddr := netip.MustParseAddrPort("10.0.0.2:37020"), netip.MustParseAddrPort("10.0.0.1:9")
+	deliver := func(source netip.AddrPort, to func(Datagram)) func([]byte) {
+		return func(b []byte) { to(Datagram{Payload: b, Source: source, Received: time.Now()}) }
+	}
 	server := newServer(serverConfig, func(b []byte, _ netip.AddrPort) (int, error) {
-		n.carry(b, serverAddr, client.handle)
+		n.Carry(b, clientAddr, deliver(serverAddr, client.handle))
 		return len(b), nil
 	})
 	client.ack = func(b []byte, to netip.AddrPort) (int, error) {
 		require.Equal(t, serverAddr, to)
-		n.carry(b, clientAddr, server.handleAck)
+		n.Carry(b, clientAddr, deliver(clientAddr, server.handleAck))
 		return len(b), nil
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -137,9 +99,9 @@ func simulate(t *testing.T, n *network, messages uint64) {
 	server.cfg.Targets = ListTargets(netip.MustParseAddrPort("10.255.255.255:37020"))
 
 	// A partition in the middle of the day, and one at its end.
-	time.AfterFunc(10*time.Hour, func() { n.set(true) })
-	time.AfterFunc(10*time.Hour+max(n.away, time.Hour), func() { n.set(false) })
-	time.AfterFunc(24*time.Hour-time.Minute, func() { n.set(true) })
+	time.AfterFunc(10*time.Hour, func() { n.Cut(clientAddr, true) })
+	time.AfterFunc(10*time.Hour+away, n.Heal)
+	time.AfterFunc(24*time.Hour-time.Minute, func() { n.Cut(clientAddr, true) })
 	server.broadcast(ctx)
 	cancel()
 	synctest.Wait()
@@ -162,7 +124,7 @@ func simulate(t *testing.T, n *network, messages uint64) {
 	assert.Greater(t, missing, uint64(60*60/5-10), "the partition")
 	assert.Less(t, highest, messages)
 	assert.Positive(t, timeouts, "the loss of the last messages shows")
-	if n.duplicate == 0 {
+	if n.Duplicate == 0 {
 		assert.Zero(t, sum.Duplicates)
 	} else {
 		assert.Positive(t, sum.Duplicates)

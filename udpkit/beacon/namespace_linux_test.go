@@ -9,9 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,68 +22,13 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// Real broadcasts and multicasts need hosts of their own. TestNamespaces starts
-// this test binary again as the first host, in a network namespace; that starts it
-// once more as the second, in another; a pair of virtual Ethernet cards connects
-// them. On the second run the document's program as it stands there, and a beacon
-// in a group for IPv4 and one for IPv6.
-//
-//	host 1                       host 2
-//	  card1 192.168.1.1/24 ------- card1b 192.168.1.2/24
 const (
-	hostVariable = "UDPKIT_TEST_HOST"
 	port4, port6 = 3401, 3402
 	interval     = 50 * time.Millisecond
 	expiry       = 700 * time.Millisecond
+	// hostVariable marks the process that runs the beacons of the other host.
+	hostVariable = "UDPKIT_TEST_HOST"
 )
-
-func TestNamespaces(t *testing.T) {
-	if os.Getenv(hostVariable) != "" {
-		t.Skip("this is a host of the test")
-	}
-	for _, tool := range []string{"ip", "python3"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			testenv.Skip(t, "%s is not installed", tool)
-		}
-	}
-	cmd := host(t.Context(), "1")
-	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), unsupported) || cmd.ProcessState == nil {
-		testenv.Skip(t, "no network namespaces here: %v\n%s", err, out)
-	}
-	require.NoError(t, err, "%s", out)
-	t.Logf("%s", out)
-}
-
-// unsupported is printed by host 1 where it may not make network cards.
-const unsupported = "cannot make a network card"
-
-// host returns a command that runs TestHost of this binary in a new network
-// namespace. It takes no privilege where the system allows user namespaces.
-func host(ctx context.Context, number string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHost"+number+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), hostVariable+"="+number)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	return cmd
-}
-
-func onlyOnHost(t *testing.T, number string) {
-	t.Helper()
-	if os.Getenv(hostVariable) != number {
-		t.Skip("TestNamespaces runs this")
-	}
-}
-
-func ip(t *testing.T, args string) {
-	t.Helper()
-	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
-	require.NoError(t, err, "ip %s: %s", args, out)
-}
 
 func onNetwork(t *testing.T, b *beacon.Beacon, err error) (stop func()) {
 	t.Helper()
@@ -102,13 +45,20 @@ func onNetwork(t *testing.T, b *beacon.Beacon, err error) (stop func()) {
 	return stop
 }
 
-func TestHost1(t *testing.T) {
-	onlyOnHost(t, "1")
-	if out, err := exec.Command("ip", "link", "add", "card1", "type", "veth", "peer", "name", "card1b").CombinedOutput(); err != nil {
-		fmt.Println(unsupported, err, string(out))
-		t.FailNow()
+// TestNamespaces: real broadcasts and multicasts need hosts of their own. A pair of
+// virtual Ethernet cards connects them. On the other run the document's program as it
+// stands there, and a beacon in a group for IPv4 and one for IPv6.
+//
+//	this host                    the other
+//	  card1 192.168.1.1/24 ------- card1b 192.168.1.2/24
+func TestNamespaces(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		testenv.Skip(t, "python3 is not installed")
 	}
-	ip(t, "link set lo up")
+	if !testenv.Alone(t) {
+		return
+	}
+	other := testenv.NewHost(t)
 
 	// The beacons of this host start before there is a network.
 	logs := map[string]*log{"broadcast": newLog(), "group4": newLog(), "group6": newLog()}
@@ -124,27 +74,16 @@ func TestHost1(t *testing.T) {
 	stop6 := onNetwork(t, one6, err)
 	assert.ErrorIs(t, wait(t, logs["group6"], func(beacon.ErrorEvent) bool { return true }).Err, beacon.ErrNoTarget)
 
-	// Host 2 sets up its card when it reads a line.
-	other := host(t.Context(), "2")
-	stdin, err := other.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := other.StdoutPipe()
-	require.NoError(t, err)
-	other.Stderr = os.Stderr
-	require.NoError(t, other.Start())
-	ip(t, fmt.Sprintf("link set card1b netns %d", other.Process.Pid))
+	testenv.IP(t, "link add card1 type veth peer name card1b netns "+other.Namespace)
+	other.IP(t, "address add 192.168.1.2/24 dev card1b")
+	other.IP(t, "link set up dev card1b")
 	remote := &lines{more: make(chan struct{}, 1)}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for s := bufio.NewScanner(stdout); s.Scan(); {
-			remote.add(s.Text())
-		}
-	}()
-	_, err = io.WriteString(stdin, "go\n")
-	require.NoError(t, err)
-	ip(t, "address add 192.168.1.1/24 dev card1")
-	ip(t, "link set up dev card1")
+	beacons := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOtherHost$", "-test.timeout=2m")
+	beacons.Env = append(os.Environ(), hostVariable+"=1")
+	endBeacons := startOn(t, other, beacons, remote)
+	endProgram := startOn(t, other, exec.CommandContext(t.Context(), "python3", "testdata/hello.py"), remote)
+	testenv.IP(t, "address add 192.168.1.1/24 dev card1")
+	testenv.IP(t, "link set up dev card1")
 
 	t.Run("the document's program, by broadcast", func(t *testing.T) {
 		e := wait(t, logs["broadcast"], func(e beacon.PeerEvent) bool { return e.Change == beacon.Appeared && e.ID == 0 })
@@ -166,11 +105,11 @@ func TestHost1(t *testing.T) {
 		assert.Equal(t, 2, hops(t, "udp6", bob6.Addr))
 	})
 	t.Run("the card fails and comes back", func(t *testing.T) {
-		ip(t, "link set down dev card1")
+		testenv.IP(t, "link set down dev card1")
 		for _, group := range []string{"group4", "group6"} {
 			wait(t, logs[group], change(beacon.Expired, "bob"))
 		}
-		ip(t, "link set up dev card1")
+		testenv.IP(t, "link set up dev card1")
 		for _, group := range []string{"group4", "group6"} {
 			wait(t, logs[group], func(beacon.PeerEvent) bool { return count(logs[group], beacon.Appeared) == 2 })
 			remote.wait(t, group+" expired ann", 1)
@@ -185,9 +124,32 @@ func TestHost1(t *testing.T) {
 		remote.wait(t, "group4 left ann", 1)
 		remote.wait(t, "group6 left ann", 1)
 	})
-	require.NoError(t, stdin.Close()) // ends host 2
-	<-read
-	require.NoError(t, other.Wait())
+	endProgram()
+	endBeacons()
+}
+
+// startOn starts a program on a host. It ends when end is called, which closes its input.
+func startOn(t *testing.T, h *testenv.Host, program *exec.Cmd, output *lines) (end func()) {
+	t.Helper()
+	stdin, err := program.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := program.StdoutPipe()
+	require.NoError(t, err)
+	program.Stderr = os.Stderr
+	h.Do(func() { err = program.Start() })
+	require.NoError(t, err)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for s := bufio.NewScanner(stdout); s.Scan(); {
+			output.add(s.Text())
+		}
+	}()
+	return func() {
+		assert.NoError(t, stdin.Close())
+		<-read
+		assert.NoError(t, program.Wait())
+	}
 }
 
 func count(l *log, c beacon.Change) (n int) {
@@ -283,19 +245,11 @@ func (l *lines) wait(t *testing.T, line string, times int) {
 	}
 }
 
-func TestHost2(t *testing.T) {
-	onlyOnHost(t, "2")
-	line := make([]byte, 3)
-	_, err := io.ReadFull(os.Stdin, line)
-	require.NoError(t, err)
-	ip(t, "address add 192.168.1.2/24 dev card1b")
-	ip(t, "link set up dev card1b")
-
-	program := exec.CommandContext(t.Context(), "python3", "testdata/hello.py")
-	programStdin, err := program.StdinPipe()
-	require.NoError(t, err)
-	program.Stdout, program.Stderr = os.Stdout, os.Stderr
-	require.NoError(t, program.Start())
+// TestOtherHost runs beacons until its input ends.
+func TestOtherHost(t *testing.T) {
+	if os.Getenv(hostVariable) == "" {
+		t.Skip("TestNamespaces runs this")
+	}
 	for name, cfg := range map[string]beacon.Config{
 		"group4": {Port: port4, Group: beacon.DefaultGroup4},
 		"group6": {Port: port6, Group: beacon.DefaultGroup6},
@@ -310,6 +264,4 @@ func TestHost2(t *testing.T) {
 		onNetwork(t, b, err)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	require.NoError(t, programStdin.Close())
-	require.NoError(t, program.Wait())
 }

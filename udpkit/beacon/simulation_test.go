@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -264,37 +262,9 @@ func TestSlowCallback(t *testing.T) {
 	})
 }
 
-// badReader is a socket that is read in vain. It fails with what is in errs, again and
-// again until the next is there; nil is a read that works, once.
-type badReader struct {
-	errs  chan error
-	last  error
-	reads atomic.Int32
-}
+type badReader struct{ *testenv.FailingReads }
 
-func (*badReader) Next() *udp.Datagram { return nil }
-
-func (r *badReader) Read(bool) error {
-	r.reads.Add(1)
-	if r.last == nil {
-		r.last = <-r.errs
-		return r.last
-	}
-	select {
-	case r.last = <-r.errs:
-	default:
-	}
-	return r.last
-}
-
-// passing returns an error of reading that passes by itself.
-func passing() error {
-	errno := syscall.ECONNREFUSED
-	if runtime.GOOS == "windows" {
-		errno = 10054 // WSAECONNRESET
-	}
-	return &net.OpError{Op: "read", Err: os.NewSyscallError("recvmsg", errno)}
-}
+func (badReader) Next() *udp.Datagram { return nil }
 
 // TestReadFails: reads that fail for a while are told when that begins and when it ends,
 // and are no reason to spin; the HELLOs go on. An error that stays is the end.
@@ -308,17 +278,17 @@ func TestReadFails(t *testing.T) {
 		}}.withDefaults(1)
 		require.NoError(t, err)
 		b := newBeacon(cfg, 1, func([]byte) []failure { return nil })
-		from := &badReader{errs: make(chan error)}
+		from := badReader{&testenv.FailingReads{Errs: make(chan error)}}
 		ended := make(chan error)
 		go func() { ended <- b.run(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()
-		from.errs <- passing()
+		from.Errs <- testenv.Passing()
 		time.Sleep(10 * time.Second)
-		reads := from.reads.Load()
+		reads := from.Reads.Load()
 		assert.LessOrEqual(t, reads, int32(9+100), "0, 1, 2, ... 64, then every 100 ms")
 		assert.GreaterOrEqual(t, b.Stats().Sent, uint64(12))
 		assert.EqualValues(t, reads, b.Stats().ReadErrors)
-		from.errs <- nil
-		from.errs <- io.ErrNoProgress
+		from.Errs <- nil
+		from.Errs <- io.ErrNoProgress
 		err = <-ended
 		assert.ErrorIs(t, err, io.ErrNoProgress)
 		assert.ErrorContains(t, err, "the beacon cannot receive any more")

@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -247,66 +247,48 @@ func (l *fanLoad) nats(port, readers int) error {
 	return err
 }
 
-// The datagrams of the relay, see its documentation.
 const (
-	relayHeader    = 12
-	kindHello      = 1
-	kindChallenge  = 2
-	kindWelcome    = 3
-	kindWrite      = 10
-	kindStored     = 11
-	kindData       = 13
-	kindAck        = 15
-	helloSize      = 96
-	relayWindow    = 16384
-	maxWritten     = 9 // messages in a datagram to the server
-	ackEvery       = 8 // datagrams, see relay.Reader
-	ackDelay       = 5 * time.Millisecond
-	rolesOfReaders = 1
-	rolesOfWriters = 2
+	relayWindow = 16384 // messages that a reader has room for, see relay.Reader
+	maxWritten  = 9     // messages in a datagram to the server
+	ackEvery    = 8     // datagrams, see relay.Reader
+	ackDelay    = 5 * time.Millisecond
 )
 
 // relayClient is one that is registered.
 type relayClient struct {
 	fd int
-	id relay.ID
+	id uint64
 	// A reader's:
 	next  uint64    // the message that it misses
 	owed  int       // datagrams to acknowledge
 	since time.Time // when the first of them came
 }
 
-func (c *relayClient) begin(b []byte, kind byte) []byte {
-	return binary.BigEndian.AppendUint64(append(b, 'u', 'r', 1, kind), uint64(c.id))
-}
-
 // register opens a socket and registers, however often it must be tried.
-func (c *relayClient) register(port int, role byte, name string) (err error) {
+func (c *relayClient) register(port int, role uint8, name string) (err error) {
 	if c.fd, err = dial(unix.SOCK_DGRAM, port); err != nil {
 		return err
 	}
 	_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) // the system may grant less
 	_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
-	c.id = relay.NewID()
-	var cookie [20]byte
-	b := make([]byte, 1200)
+	c.id = uint64(relay.NewID())
+	hello := relaywire.Frame{Kind: relaywire.Hello, ID: c.id, Role: role, Name: name}
+	b := make([]byte, relaywire.MaxDatagram)
 	for range 20 {
-		hello := c.begin(nil, kindHello)
-		hello = append(append(hello, 0, 0, 0, 0, role, 0), make([]byte, 16)...)
-		hello = append(append(append(hello, cookie[:]...), byte(len(name))), name...)
-		hello = append(hello, make([]byte, helloSize-len(hello))...)
-		if err := rawWrite(c.fd, hello); err != nil {
+		if err := rawWrite(c.fd, hello.Append(nil)); err != nil {
 			return err
 		}
 		n, err := unix.Read(c.fd, b)
-		switch {
-		case err == unix.EAGAIN || err == unix.EINTR:
-		case err != nil:
+		if err == unix.EAGAIN || err == unix.EINTR {
+			continue
+		} else if err != nil {
 			return err
-		case n >= relayHeader+len(cookie) && b[3] == kindChallenge:
-			copy(cookie[:], b[relayHeader:])
-		case n >= relayHeader+12 && b[3] == kindWelcome:
-			c.next = binary.BigEndian.Uint64(b[relayHeader+4:])
+		}
+		switch f, err := relaywire.Parse(b[:n]); {
+		case err == nil && f.Kind == relaywire.Challenge:
+			hello.Cookie = f.Cookie
+		case err == nil && f.Kind == relaywire.Welcome:
+			c.next = f.Next
 			return nil
 		default:
 			return fmt.Errorf("the relay answers %s with %q", name, b[:n])
@@ -324,9 +306,9 @@ func (l *fanLoad) relay(port, readers int) error {
 	for i := range clients {
 		all.Go(func() {
 			if i < readers {
-				errs[i] = clients[i].register(port, rolesOfReaders, fmt.Sprint("reader", i))
+				errs[i] = clients[i].register(port, relaywire.RoleReader, fmt.Sprint("reader", i))
 			} else {
-				errs[i] = clients[i].register(port, rolesOfWriters, "writer")
+				errs[i] = clients[i].register(port, relaywire.RoleWriter, "writer")
 			}
 		})
 	}
@@ -348,9 +330,9 @@ func (l *fanLoad) relay(port, readers int) error {
 	w := &clients[readers]
 	var number, stored uint64 // of the last message written, and of the last that is stored
 	var datagrams []byte
-	entry := binary.BigEndian.AppendUint16(nil, textSize)
-	entry = append(entry, bytes.Repeat([]byte("."), textSize)...)
-	full := relayHeader + 8 + 1 + maxWritten*len(entry)
+	entry := relaywire.AppendText(nil, strings.Repeat(".", textSize))
+	f := relaywire.Frame{Kind: relaywire.Write, ID: w.id, Count: maxWritten, Entries: bytes.Repeat(entry, maxWritten)}
+	full := len(f.Append(nil))
 	// All in one system call, as the publisher of NATS does it; but the last they are equally long.
 	if err := unix.SetsockoptInt(w.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, full); err != nil {
 		return fmt.Errorf("UDP_SEGMENT: %w", err)
@@ -358,12 +340,9 @@ func (l *fanLoad) relay(port, readers int) error {
 	write := func(from, to uint64) error {
 		datagrams = datagrams[:0]
 		for ; from <= to; from += maxWritten {
-			n := min(maxWritten, to-from+1)
-			datagrams = w.begin(datagrams, kindWrite)
-			datagrams = append(binary.BigEndian.AppendUint64(datagrams, from), byte(n))
-			for range n {
-				datagrams = append(datagrams, entry...)
-			}
+			f.First, f.Count = from, int(min(maxWritten, to-from+1))
+			f.Entries = f.Entries[:f.Count*len(entry)]
+			datagrams = f.Append(datagrams)
 		}
 		return rawWrite(w.fd, datagrams)
 	}
@@ -391,45 +370,56 @@ func (l *fanLoad) relay(port, readers int) error {
 		return write(stored+1, number)
 	}
 	return l.add(w.fd, func() error {
-		n, err := rawRead(w.fd, l.buf[:])
-		if n >= relayHeader+8 && l.buf[3] == kindStored {
-			stored = max(stored, binary.BigEndian.Uint64(l.buf[relayHeader:]))
-			if readers == 0 {
-				l.got[0] = int64(stored)
+		b, size, err := l.receive(w.fd)
+		for datagram := range slices.Chunk(b, size) {
+			if f, err := relaywire.Parse(datagram); err == nil && f.Kind == relaywire.Stored {
+				stored = max(stored, f.Last)
 			}
+		}
+		if readers == 0 {
+			l.got[0] = int64(stored)
 		}
 		return err
 	})
 }
 
-// readRelay takes what is there for a reader.
-func (l *fanLoad) readRelay(c *relayClient) error {
+// receive reads datagrams that the kernel has put together, without waiting: all but the last have size bytes.
+func (l *fanLoad) receive(fd int) (b []byte, size int, err error) {
 	var control [4]uint64
 	vector := unix.Iovec{Base: &l.buf[0]}
 	vector.SetLen(len(l.buf))
 	h := unix.Msghdr{Iov: &vector, Control: (*byte)(unsafe.Pointer(&control))}
 	h.SetIovlen(1)
 	h.SetControllen(int(unsafe.Sizeof(control)))
-	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
-		return nil
+		return nil, 1, nil
 	}
 	if errno != 0 {
-		return errno
+		return nil, 1, errno
 	}
-	segment := int(n)
+	size = max(1, int(n))
 	if cmsg := (*unix.Cmsghdr)(unsafe.Pointer(&control)); h.Controllen >= unix.SizeofCmsghdr && cmsg.Level == unix.IPPROTO_UDP && cmsg.Type == unix.UDP_GRO {
-		segment = int(*(*int32)(unsafe.Add(unsafe.Pointer(&control), unix.CmsgLen(0))))
+		size = int(*(*int32)(unsafe.Add(unsafe.Pointer(&control), unix.CmsgLen(0))))
 	}
-	for b := l.buf[:n]; len(b) > 0; b = b[min(segment, len(b)):] {
-		if len(b) < relayHeader+10 || b[3] != kindData {
+	return l.buf[:n], size, nil
+}
+
+// readRelay takes what is there for a reader.
+func (l *fanLoad) readRelay(c *relayClient) error {
+	b, size, err := l.receive(c.fd)
+	if err != nil {
+		return err
+	}
+	for datagram := range slices.Chunk(b, size) {
+		first, end := relaywire.DataRange(datagram)
+		if end == 0 {
 			continue
 		}
 		if c.owed++; c.owed == 1 {
 			c.since = time.Now()
 		}
-		first := binary.BigEndian.Uint64(b[relayHeader:])
-		if end := first + uint64(binary.BigEndian.Uint16(b[relayHeader+8:])); first <= c.next && end > c.next {
+		if first <= c.next && end > c.next {
 			c.next = end
 		}
 	}
@@ -442,10 +432,6 @@ func (l *fanLoad) readRelay(c *relayClient) error {
 // acknowledge tells the server what a reader has. It writes the datagram into b.
 func (c *relayClient) acknowledge(b []byte) error {
 	c.owed = 0
-	b = c.begin(b, kindAck)
-	b = binary.BigEndian.AppendUint64(b, c.next)
-	b = binary.BigEndian.AppendUint64(b, c.next)
-	b = binary.BigEndian.AppendUint64(b, c.next-1)
-	b = append(binary.BigEndian.AppendUint32(b, relayWindow), 0)
-	return rawWrite(c.fd, b)
+	f := relaywire.Frame{Kind: relaywire.Ack, ID: c.id, Next: c.next, Done: c.next, Last: c.next - 1, Window: relayWindow}
+	return rawWrite(c.fd, f.Append(b))
 }

@@ -3,6 +3,8 @@ package relay
 import (
 	"encoding/binary"
 	"sort"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
 // item is what one datagram carries to readers: messages, or the news of a gap. It
@@ -19,7 +21,7 @@ func gapItem(first, end uint64) item {
 }
 
 // slabSize is how many bytes are allocated at once for bodies.
-const slabSize = 64 * maxBody
+const slabSize = 64 * relaywire.MaxBody
 
 // packer makes items of messages.
 type packer struct{ slab []byte }
@@ -29,13 +31,14 @@ type packer struct{ slab []byte }
 // address in one piece (UDP_SEGMENT).
 func (p *packer) pack(items []item, messages []Message) []item {
 	for len(messages) > 0 {
-		if cap(p.slab)-len(p.slab) < maxBody {
+		if cap(p.slab)-len(p.slab) < relaywire.MaxBody {
 			p.slab = make([]byte, 0, slabSize)
 		}
-		body := p.slab[len(p.slab) : len(p.slab)+bodyStart]
+		body := p.slab[len(p.slab) : len(p.slab)+relaywire.BodyStart]
 		n := 0
-		for n < len(messages) && len(body)+messageSize(&messages[n]) <= maxBody {
-			body = appendMessage(body, &messages[n])
+		for n < len(messages) && len(body)+relaywire.MessageSize(messages[n].Username, messages[n].Text) <= relaywire.MaxBody {
+			m := &messages[n]
+			body = relaywire.AppendMessage(body, m.At.UnixNano(), m.Username, m.Text)
 			n++
 		}
 		first := messages[0].Seq
@@ -43,7 +46,7 @@ func (p *packer) pack(items []item, messages []Message) []item {
 		binary.BigEndian.PutUint16(body[8:], uint16(n))
 		if n < len(messages) {
 			used := len(body)
-			body = body[:maxBody]
+			body = body[:relaywire.MaxBody]
 			clear(body[used:])
 		}
 		p.slab = p.slab[:len(p.slab)+len(body)]

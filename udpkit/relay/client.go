@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
@@ -30,7 +31,8 @@ const (
 // client is what readers and writers have in common: a socket, a registration, and
 // events that are told one by one on a goroutine of their own.
 type client struct {
-	hello  frame // as it is sent; the cookie is the last that came
+	hello  relaywire.Frame // as it is sent; the cookie is the last that came
+	role   Role
 	server netip.AddrPort
 	onTell func(Event)
 	conn   *net.UDPConn // nil in a simulation
@@ -74,7 +76,8 @@ func newClient(role Role, server netip.AddrPort, username string, onEvent func(E
 		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
 	}
 	return &client{
-		hello:  frame{kind: kindHello, id: NewID(), role: role, name: username},
+		hello:  relaywire.Frame{Kind: relaywire.Hello, ID: uint64(NewID()), Role: uint8(role), Name: username},
+		role:   role,
 		server: server, onTell: onEvent, expire: usualExpire,
 		ended: make(chan struct{}), wake: make(chan struct{}, 1), queued: make(chan struct{}, 1),
 	}, nil
@@ -84,7 +87,7 @@ func newClient(role Role, server netip.AddrPort, username string, onEvent func(E
 func (c *client) open() error {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(c.server))
 	if err != nil {
-		return fmt.Errorf("the %v cannot open a socket to %v: %w", c.hello.role, c.server, err)
+		return fmt.Errorf("the %v cannot open a socket to %v: %w", c.role, c.server, err)
 	}
 	_ = conn.SetReadBuffer(readBuffer) // the system may grant less, which costs datagrams and no messages
 	c.conn = conn
@@ -111,16 +114,16 @@ func (c *client) Close() error {
 // with mu held.
 type actor interface {
 	// welcomed takes the confirmation of a registration.
-	welcomed(f *frame, now time.Time)
+	welcomed(f *relaywire.Frame, now time.Time)
 	// take takes another datagram of the server that the client is registered with.
-	take(f *frame, now time.Time)
+	take(f *relaywire.Frame, now time.Time)
 	// settle acknowledges what has come, when no more datagrams are waiting, and always
 	// as a sign of life.
 	settle(always bool)
 	// act does what is due and returns how long it can wait then.
 	act(now time.Time) time.Duration
 	// farewell fills in a leave datagram.
-	farewell(f *frame)
+	farewell(f *relaywire.Frame)
 	// deliver tells the events that are queued, until done.
 	deliver(done <-chan struct{})
 }
@@ -131,7 +134,7 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 	defer cancel(nil)
 	c.mu.Lock()
 	c.stop = cancel
-	start := StartEvent{At: time.Now(), Server: c.server, Role: c.hello.role, Username: c.hello.name}
+	start := StartEvent{At: time.Now(), Server: c.server, Role: c.role, Username: c.hello.Name}
 	if c.conn != nil {
 		start.Local = c.Addr()
 	}
@@ -204,7 +207,7 @@ func (c *client) receive(ctx context.Context, a actor, reader *udp.Reader) error
 		default:
 			c.failing(err)
 			if !failures.Rest(ctx, err) && ctx.Err() == nil {
-				return fmt.Errorf("the %v cannot go on: %w", c.hello.role, err)
+				return fmt.Errorf("the %v cannot go on: %w", c.role, err)
 			}
 		}
 	}
@@ -262,7 +265,7 @@ func (c *client) tell(e Event) {
 func (c *client) down(why string) {
 	if c.up {
 		c.up, c.retry = false, 0
-		c.hello.try++
+		c.hello.Try++
 	}
 	if why != c.told {
 		c.told = why
@@ -272,34 +275,34 @@ func (c *client) down(why string) {
 
 // handle takes a datagram. The caller calls settled when no more are waiting.
 func (c *client) handle(a actor, b []byte) {
-	f, err := parse(b)
+	f, err := relaywire.Parse(b)
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || f.id != c.hello.id {
+	if err != nil || f.ID != c.hello.ID {
 		c.malformed++
 		return
 	}
-	if c.gone = false; f.kind == kindBye || f.kind == kindReset {
+	if c.gone = false; f.Kind == relaywire.Bye || f.Kind == relaywire.Reset {
 		c.gone = true
 	}
 	c.heard = now
-	switch f.kind {
-	case kindChallenge:
+	switch f.Kind {
+	case relaywire.Challenge:
 		if c.up || c.answered || c.leaving {
 			return
 		}
-		c.hello.cookie = f.cookie
+		c.hello.Cookie = f.Cookie
 		c.answered = true
 		c.register(now)
-	case kindRefuse:
+	case relaywire.Refuse:
 		if c.trying = false; c.up {
 			return
 		}
 		c.turnedAway(&f, now)
-	case kindReset, kindBye:
+	case relaywire.Reset, relaywire.Bye:
 		why := fmt.Sprintf("the server at %v has begun anew; registering again", c.server)
-		if f.kind == kindBye {
+		if f.Kind == relaywire.Bye {
 			why = fmt.Sprintf("the server at %v has ended; waiting for it to come back", c.server)
 		}
 		if c.up {
@@ -308,11 +311,11 @@ func (c *client) handle(a actor, b []byte) {
 		} else if c.leaving {
 			c.poke()
 		}
-	case kindWelcome:
-		if c.up || f.try != c.hello.try { // an old one: things have changed since
+	case relaywire.Welcome:
+		if c.up || f.Try != c.hello.Try { // an old one: things have changed since
 			return
 		}
-		c.expire = min(max(f.expire, time.Second), time.Hour)
+		c.expire = min(max(f.Expire, time.Second), time.Hour)
 		c.takenSince = time.Time{}
 		c.up, c.told, c.asked = true, "", now
 		c.registered++
@@ -334,8 +337,8 @@ func (c *client) settled(a actor) {
 }
 
 // turnedAway takes a refusal, with mu held.
-func (c *client) turnedAway(f *frame, now time.Time) {
-	reason := reasons[f.reason]
+func (c *client) turnedAway(f *relaywire.Frame, now time.Time) {
+	reason := reasons[f.Reason]
 	if reason != ReasonNameTaken {
 		c.takenSince = time.Time{}
 		c.down(fmt.Sprintf("the server at %v takes nobody now: %s; still trying", c.server, reason))
@@ -345,19 +348,19 @@ func (c *client) turnedAway(f *frame, now time.Time) {
 	if c.takenSince.IsZero() {
 		c.takenSince = now
 	}
-	patience := f.expire + f.expire/2 + time.Second
+	patience := f.Expire + f.Expire/2 + time.Second
 	if now.Sub(c.takenSince) > patience {
-		c.fail(fmt.Errorf("%w: another %v is %s at %v; choose another name", ErrNameTaken, c.hello.role, c.hello.name, c.server))
+		c.fail(fmt.Errorf("%w: another %v is %s at %v; choose another name", ErrNameTaken, c.role, c.hello.Name, c.server))
 		return
 	}
-	c.down(fmt.Sprintf("another %v is %s at %v; trying for %v, in case it is gone", c.hello.role, c.hello.name, c.server, patience))
+	c.down(fmt.Sprintf("another %v is %s at %v; trying for %v, in case it is gone", c.role, c.hello.Name, c.server, patience))
 }
 
 // register sends a hello, with mu held.
 func (c *client) register(now time.Time) {
 	c.tried = now
-	c.trying = c.trying || c.hello.cookie != cookie{}
-	c.send(c.hello.append(nil))
+	c.trying = c.trying || c.hello.Cookie != relaywire.Cookie{}
+	c.send(c.hello.Append(nil))
 }
 
 // act does what is due, until ctx ends.
@@ -400,7 +403,7 @@ func (c *client) due(a actor, now time.Time) time.Duration {
 	ping := c.expire / 5
 	if wait := c.asked.Add(ping).Sub(now); wait <= 0 {
 		c.asked = now
-		c.send(begin(nil, kindPing, c.hello.id))
+		c.send(relaywire.Begin(nil, relaywire.Ping, c.hello.ID))
 		a.settle(true)
 	}
 	return max(time.Millisecond, min(a.act(now), c.asked.Add(ping).Sub(now)))
@@ -410,14 +413,14 @@ func (c *client) due(a actor, now time.Time) time.Duration {
 func (c *client) leave(a actor) {
 	c.mu.Lock()
 	c.leaving = true
-	f := frame{kind: kindLeave, id: c.hello.id}
+	f := relaywire.Frame{Kind: relaywire.Leave, ID: c.hello.ID}
 	a.farewell(&f)
 	c.mu.Unlock()
 	for end := time.Now().Add(leaving); time.Now().Before(end); {
 		c.mu.Lock()
 		gone := c.gone || !c.up && !c.trying
 		if !gone {
-			c.send(f.append(nil))
+			c.send(f.Append(nil))
 		}
 		c.mu.Unlock()
 		if gone {

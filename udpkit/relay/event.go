@@ -3,6 +3,8 @@ package relay
 import (
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
 // Event is something that a Server, a Reader or a Writer reports while it runs. It
@@ -120,6 +122,9 @@ const (
 	ReasonFull      Reason = "too many clients"
 	ReasonStore     Reason = "the store fails"
 )
+
+// reasons are those of a refuse datagram.
+var reasons = [...]Reason{relaywire.NameTaken: ReasonNameTaken, relaywire.Full: ReasonFull, relaywire.StoreFails: ReasonStore}
 
 // ServerStats are a server's counters.
 type ServerStats struct {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
 // FuzzHostileClients: whatever registered clients say, the server's books are right.
@@ -41,13 +43,13 @@ func FuzzHostileClients(f *testing.F) {
 			var from [2]netip.AddrPort
 			for i, role := range []Role{RoleReader, RoleWriter} {
 				from[i] = netip.AddrPortFrom(stranger.Addr(), uint16(5000+i))
-				f := frame{kind: kindHello, id: ID(100 + i), role: role, name: "ann"}
+				f := relaywire.Frame{Kind: relaywire.Hello, ID: uint64(100 + i), Role: uint8(role), Name: "ann"}
 				if role == RoleReader {
-					f.from = FromStart
+					f.From = uint8(FromStart)
 				}
-				_, answer := s.give(f.append(nil), from[i])
-				f.cookie = answer.cookie
-				s.give(f.append(nil), from[i])
+				_, answer := s.give(f.Append(nil), from[i])
+				f.Cookie = answer.Cookie
+				s.give(f.Append(nil), from[i])
 			}
 			synctest.Wait()
 			written := 300
@@ -62,40 +64,40 @@ func FuzzHostileClients(f *testing.F) {
 					if reader == nil {
 						return
 					}
-					f := frame{kind: kindAck, id: 100, next: reader.next + a, last: reader.next + a + uint64(b%300), window: uint32(b), done: reader.done}
+					f := relaywire.Frame{Kind: relaywire.Ack, ID: 100, Next: reader.next + a, Last: reader.next + a + uint64(b%300), Window: uint32(b), Done: reader.done}
 					if op%8 == 1 {
 						for i := range uint32(a % 8) {
-							f.entries = missing{i * uint32(b%50), uint32(b % 37)}.append(f.entries)
-							f.count++
+							f.Entries = relaywire.Missing{Offset: i * uint32(b%50), Count: uint32(b % 37)}.Append(f.Entries)
+							f.Count++
 						}
-						f.next = reader.next
+						f.Next = reader.next
 					}
-					f.done = min(f.done, f.next)
-					s.give(f.append(nil), from[0])
+					f.Done = min(f.Done, f.Next)
+					s.give(f.Append(nil), from[0])
 				case 2: // messages, near what is right
 					if writer == nil {
 						return
 					}
-					f := frame{kind: kindWrite, id: 101, first: max(1, writer.expected+a-10), count: 1 + int(b%5)}
-					for range f.count {
-						f.entries = appendText(f.entries, "x")
+					f := relaywire.Frame{Kind: relaywire.Write, ID: 101, First: max(1, writer.expected+a-10), Count: 1 + int(b%5)}
+					for range f.Count {
+						f.Entries = relaywire.AppendText(f.Entries, "x")
 					}
-					s.give(f.append(nil), from[1])
+					s.give(f.Append(nil), from[1])
 				case 3:
 					append(written+1, int(a%30))
 					written += int(a % 30)
 				case 4:
 					time.Sleep(time.Duration(a) * time.Duration(b%64) * time.Microsecond)
 				case 5: // it comes back
-					f := frame{kind: kindHello, id: 100, role: RoleReader, name: "ann", from: fromAt, at: a, log: log.ID()}
-					f.cookie = s.cookieFor(uint32(time.Since(s.begun)/cookiePeriod), &f, from[0])
-					s.give(f.append(nil), from[0])
+					f := relaywire.Frame{Kind: relaywire.Hello, ID: 100, Role: relaywire.RoleReader, Name: "ann", From: relaywire.FromAt, At: a, Log: log.ID()}
+					f.Cookie = s.cookieFor(uint32(time.Since(s.begun)/cookiePeriod), &f, from[0])
+					s.give(f.Append(nil), from[0])
 				case 6:
 					if a == 0 {
-						s.give((&frame{kind: kindLeave, id: ID(100 + b%2), done: uint64(b)}).append(nil), from[b%2])
+						s.give((&relaywire.Frame{Kind: relaywire.Leave, ID: uint64(100 + b%2), Done: uint64(b)}).Append(nil), from[b%2])
 					}
 				case 7:
-					s.give((&frame{kind: kindPing, id: ID(100 + b%2)}).append(nil), from[b%2])
+					s.give((&relaywire.Frame{Kind: relaywire.Ping, ID: uint64(100 + b%2)}).Append(nil), from[b%2])
 				}
 				synctest.Wait()
 				s.check(t)
@@ -115,7 +117,7 @@ func TestAcknowledgementFarAhead(t *testing.T) {
 		s.sent = i.end
 		s.pipe++
 	}
-	s.acked(&frame{kind: kindAck, next: 1, last: far, count: 1, entries: missing{0, 7}.append(nil)}, now)
+	s.acked(&relaywire.Frame{Kind: relaywire.Ack, Next: 1, Last: far, Count: 1, Entries: relaywire.Missing{Offset: 0, Count: 7}.Append(nil)}, now)
 	assert.Equal(t, underWay, s.flight[0].state)
 	assert.Equal(t, got, s.flight[1].state)
 	assert.Equal(t, underWay, s.flight[2].state)

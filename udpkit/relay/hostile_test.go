@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -65,7 +66,7 @@ func (s *target) AddParts(head, body []byte, path udp.Path) {
 func (s *target) Flush(func(udp.Path, error)) {}
 
 // give returns how many bytes a datagram is answered with, and the answer.
-func (s *target) give(b []byte, from netip.AddrPort) (int, frame) {
+func (s *target) give(b []byte, from netip.AddrPort) (int, relaywire.Frame) {
 	s.mu.Lock()
 	s.bytes, s.sent = 0, s.sent[:0]
 	clear(s.to)
@@ -74,7 +75,7 @@ func (s *target) give(b []byte, from netip.AddrPort) (int, frame) {
 	s.pump()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, _ := parse(s.sent)
+	f, _ := relaywire.Parse(s.sent)
 	return s.bytes, f
 }
 
@@ -102,15 +103,15 @@ func TestNoAmplification(t *testing.T) {
 				func([]byte) {},
 				func(b []byte) { _, _ = rand.Read(b) },
 				func(b []byte) { // as good as a hello of its size can be
-					f := frame{kind: kindHello, id: 1, role: RoleReader, name: "ann"}
-					copy(b, f.append(nil)[headerSize:])
+					f := relaywire.Frame{Kind: relaywire.Hello, ID: 1, Role: relaywire.RoleReader, Name: "ann"}
+					copy(b, f.Append(nil)[relaywire.HeaderSize:])
 				},
 			} {
 				b := make([]byte, size)
-				if size > headerSize {
-					fill(b[headerSize:])
+				if size > relaywire.HeaderSize {
+					fill(b[relaywire.HeaderSize:])
 				}
-				copy(b, begin(nil, kind(k), 7))
+				copy(b, relaywire.Begin(nil, relaywire.Kind(k), 7))
 				out, _ := s.give(b, stranger)
 				if out > len(b) {
 					require.Fail(t, "amplification", "kind %d, %d bytes: %d", k, size, out)
@@ -119,20 +120,20 @@ func TestNoAmplification(t *testing.T) {
 		}
 	}
 	s.empty(t)
-	answered := map[kind]kind{
-		kindHello: kindChallenge, kindPing: kindReset, kindLeave: kindReset, kindWrite: kindReset, kindAck: kindReset,
+	answered := map[relaywire.Kind]relaywire.Kind{
+		relaywire.Hello: relaywire.Challenge, relaywire.Ping: relaywire.Reset, relaywire.Leave: relaywire.Reset, relaywire.Write: relaywire.Reset, relaywire.Ack: relaywire.Reset,
 	}
 	for name, f := range frames() {
-		for _, c := range []cookie{{}, {1, 2, 3}, f.cookie, s.cookieFor(0, &f, netip.AddrPortFrom(stranger.Addr(), 4001))} {
-			f.cookie = c
-			b := f.append(nil)
+		for _, c := range []relaywire.Cookie{{}, {1, 2, 3}, f.Cookie, s.cookieFor(0, &f, netip.AddrPortFrom(stranger.Addr(), 4001))} {
+			f.Cookie = c
+			b := f.Append(nil)
 			out, answer := s.give(b, stranger)
 			require.LessOrEqual(t, out, len(b), name)
-			require.Equal(t, answered[f.kind], answer.kind, "%s; what servers say is not answered, or two would talk for ever", name)
+			require.Equal(t, answered[f.Kind], answer.Kind, "%s; what servers say is not answered, or two would talk for ever", name)
 			require.Equal(t, min(1, out), s.to[stranger], "only who asks is answered")
 		}
 	}
-	out, _ := s.give((&frame{kind: kindPing, id: 7}).append(nil), netip.AddrPortFrom(stranger.Addr(), 0))
+	out, _ := s.give((&relaywire.Frame{Kind: relaywire.Ping, ID: 7}).Append(nil), netip.AddrPortFrom(stranger.Addr(), 0))
 	assert.Zero(t, out, "nobody has port 0")
 	s.empty(t)
 	assert.Empty(t, s.Clients())
@@ -140,14 +141,14 @@ func TestNoAmplification(t *testing.T) {
 	// Hundreds of thousands of them leave nothing behind.
 	before, goroutines := heapInUse(), runtime.NumGoroutine()
 	for i := range 200_000 / Slower {
-		f := frame{kind: kindHello, id: ID(i + 1), role: RoleReader, name: "ann"}
+		f := relaywire.Frame{Kind: relaywire.Hello, ID: uint64(i + 1), Role: relaywire.RoleReader, Name: "ann"}
 		if i%2 == 0 {
-			_, _ = rand.Read(f.cookie[:])
-			binary.BigEndian.PutUint32(f.cookie[:], 0) // the right period
+			_, _ = rand.Read(f.Cookie[:])
+			binary.BigEndian.PutUint32(f.Cookie[:], 0) // the right period
 		}
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, byte(i >> 16), byte(i >> 8), byte(i)}), uint16(i%60000+1))
-		if out, _ := s.give(f.append(nil), from); out != challengeSize {
-			require.Equal(t, challengeSize, out)
+		if out, _ := s.give(f.Append(nil), from); out != relaywire.ChallengeSize {
+			require.Equal(t, relaywire.ChallengeSize, out)
 		}
 	}
 	assert.Less(t, heapInUse()-before, int64(256<<10))
@@ -171,33 +172,33 @@ func TestCookie(t *testing.T) {
 		other := newTarget(t, ServerConfig{})
 		defer s.stop()
 		defer other.stop()
-		hello := frame{kind: kindHello, id: 7, role: RoleReader, name: "ann"}
+		hello := relaywire.Frame{Kind: relaywire.Hello, ID: 7, Role: relaywire.RoleReader, Name: "ann"}
 		ask := func() {
-			_, answer := s.give(hello.append(nil), stranger)
-			require.Equal(t, kindChallenge, answer.kind)
-			hello.cookie = answer.cookie
+			_, answer := s.give(hello.Append(nil), stranger)
+			require.Equal(t, relaywire.Challenge, answer.Kind)
+			hello.Cookie = answer.Cookie
 		}
 		// refused tells whether a hello is asked for a cookie again. A taken one is answered later.
-		refused := func(s *target, f frame, from netip.AddrPort) bool {
-			_, answer := s.give(f.append(nil), from)
-			return answer.kind == kindChallenge
+		refused := func(s *target, f relaywire.Frame, from netip.AddrPort) bool {
+			_, answer := s.give(f.Append(nil), from)
+			return answer.Kind == relaywire.Challenge
 		}
-		hello.cookie = cookie{}
+		hello.Cookie = relaywire.Cookie{}
 		ask()
-		with := func(change func(*frame)) frame {
+		with := func(change func(*relaywire.Frame)) relaywire.Frame {
 			f := hello
 			change(&f)
 			return f
 		}
-		for name, f := range map[string]frame{
-			"ID":     with(func(f *frame) { f.id++ }),
-			"role":   with(func(f *frame) { f.role = RoleWriter }),
-			"name":   with(func(f *frame) { f.name = "anna" }),
-			"case":   with(func(f *frame) { f.name = "Ann" }),
-			"cut":    with(func(f *frame) { f.name = "an" }),
-			"period": with(func(f *frame) { f.cookie[3]++ }),
-			"MAC":    with(func(f *frame) { f.cookie[cookieSize-1] ^= 1 }),
-			"none":   with(func(f *frame) { f.cookie = cookie{} }),
+		for name, f := range map[string]relaywire.Frame{
+			"ID":     with(func(f *relaywire.Frame) { f.ID++ }),
+			"role":   with(func(f *relaywire.Frame) { f.Role = relaywire.RoleWriter }),
+			"name":   with(func(f *relaywire.Frame) { f.Name = "anna" }),
+			"case":   with(func(f *relaywire.Frame) { f.Name = "Ann" }),
+			"cut":    with(func(f *relaywire.Frame) { f.Name = "an" }),
+			"period": with(func(f *relaywire.Frame) { f.Cookie[3]++ }),
+			"MAC":    with(func(f *relaywire.Frame) { f.Cookie[relaywire.CookieSize-1] ^= 1 }),
+			"none":   with(func(f *relaywire.Frame) { f.Cookie = relaywire.Cookie{} }),
 		} {
 			assert.True(t, refused(s, f, stranger), name)
 		}
@@ -212,9 +213,9 @@ func TestCookie(t *testing.T) {
 		assert.False(t, refused(s, hello, stranger))
 		synctest.Wait()
 		require.Len(t, s.Clients(), 1)
-		_, answer := s.give((&frame{kind: kindLeave, id: 7}).append(nil), stranger)
+		_, answer := s.give((&relaywire.Frame{Kind: relaywire.Leave, ID: 7}).Append(nil), stranger)
 		synctest.Wait()
-		require.Empty(t, s.Clients(), answer.kind)
+		require.Empty(t, s.Clients(), answer.Kind)
 
 		for _, test := range []struct {
 			age   time.Duration
@@ -222,8 +223,8 @@ func TestCookie(t *testing.T) {
 		}{
 			{cookiePeriod / 2, true}, {cookiePeriod, true}, {2 * cookiePeriod, false}, {time.Hour, false},
 		} {
-			hello.id++
-			hello.cookie = cookie{}
+			hello.ID++
+			hello.Cookie = relaywire.Cookie{}
 			time.Sleep(cookiePeriod - time.Since(s.begun)%cookiePeriod) // its period begins now
 			ask()
 			time.Sleep(test.age)
@@ -231,7 +232,7 @@ func TestCookie(t *testing.T) {
 			synctest.Wait()
 			require.Len(t, s.Clients(), map[bool]int{true: 1}[test.taken])
 			if test.taken {
-				s.give((&frame{kind: kindLeave, id: hello.id}).append(nil), stranger)
+				s.give((&relaywire.Frame{Kind: relaywire.Leave, ID: hello.ID}).Append(nil), stranger)
 				synctest.Wait()
 			}
 		}
@@ -245,10 +246,10 @@ func TestDamagedDatagrams(t *testing.T) {
 	var from [2]netip.AddrPort
 	for i, role := range []Role{RoleReader, RoleWriter} {
 		from[i] = netip.AddrPortFrom(stranger.Addr(), uint16(5000+i))
-		f := frame{kind: kindHello, id: ID(100 + i), role: role, name: "ann"}
-		_, answer := s.give(f.append(nil), from[i])
-		f.cookie = answer.cookie
-		s.give(f.append(nil), from[i])
+		f := relaywire.Frame{Kind: relaywire.Hello, ID: uint64(100 + i), Role: uint8(role), Name: "ann"}
+		_, answer := s.give(f.Append(nil), from[i])
+		f.Cookie = answer.Cookie
+		s.give(f.Append(nil), from[i])
 	}
 	require.Eventually(t, func() bool { return len(s.Clients()) == 2 }, time.Minute, time.Millisecond)
 	before := s.Clients()
@@ -256,28 +257,28 @@ func TestDamagedDatagrams(t *testing.T) {
 	var wrong, strange uint64
 	for i := range from {
 		for name, f := range frames() {
-			f.id = ID(100 + i)
-			whole := f.append(nil)
+			f.ID = uint64(100 + i)
+			whole := f.Append(nil)
 			for size := range whole {
 				s.give(whole[:size], from[i])
 				wrong++
 			}
 			for _, surplus := range []int{1, 100, MaxDatagram} {
 				b := append(whole, make([]byte, surplus)...)
-				if _, err := parse(b); err != nil { // zeros may follow data
+				if _, err := relaywire.Parse(b); err != nil { // zeros may follow data
 					s.give(b, from[i])
 					wrong++
 				}
 			}
-			if f.kind == kindHello {
+			if f.Kind == relaywire.Hello {
 				continue
 			}
 			// Somebody who knows the ID, elsewhere; and one in the right place who does not.
 			_, answer := s.give(whole, stranger)
-			f.id += 1000
-			_, again := s.give(f.append(nil), from[i])
-			require.Equal(t, answer.kind, again.kind, name)
-			if answer.kind == kindReset {
+			f.ID += 1000
+			_, again := s.give(f.Append(nil), from[i])
+			require.Equal(t, answer.Kind, again.Kind, name)
+			if answer.Kind == relaywire.Reset {
 				strange += 2
 			} else {
 				wrong += 2
@@ -289,8 +290,8 @@ func TestDamagedDatagrams(t *testing.T) {
 		b := garbage[:i%len(garbage)]
 		_, _ = rand.Read(b)
 		if i%2 == 0 {
-			copy(b, begin(nil, kind(i%20), 100))
-			if f, err := parse(b); err == nil { // few
+			copy(b, relaywire.Begin(nil, relaywire.Kind(i%20), 100))
+			if f, err := relaywire.Parse(b); err == nil { // few
 				t.Log("by chance: ", fmt.Sprintf("%+v", f))
 				continue
 			}
@@ -304,6 +305,6 @@ func TestDamagedDatagrams(t *testing.T) {
 	assert.Equal(t, before, s.Clients())
 	assert.Zero(t, stats.Stored+stats.Delivered+stats.OutOfOrder)
 	assert.Empty(t, stats.Left)
-	_, answer := s.give((&frame{kind: kindPing, id: 100}).append(nil), from[0])
-	assert.Equal(t, kindPong, answer.kind)
+	_, answer := s.give((&relaywire.Frame{Kind: relaywire.Ping, ID: 100}).Append(nil), from[0])
+	assert.Equal(t, relaywire.Pong, answer.Kind)
 }

@@ -7,16 +7,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // write takes messages of a writer, with mu held, and returns what to answer at once.
-func (s *Server) write(c *session, f *frame, now time.Time) (answer []byte) {
-	r := rest{b: f.entries}
+func (s *Server) write(c *session, f *relaywire.Frame, now time.Time) (answer []byte) {
 	known := storedList{}
 	early := false
-	for i := range f.count {
-		text, number := r.text(MaxText), f.first+uint64(i)
+	for number, text := range f.Texts() {
 		switch {
 		case number <= c.stored:
 			s.stats.Duplicates++
@@ -43,7 +42,7 @@ func (s *Server) write(c *session, f *frame, now time.Time) (answer []byte) {
 
 // storedList is what a stored datagram tells of single messages.
 type storedList struct {
-	runs [maxRuns]storedRun
+	runs [relaywire.MaxRuns]relaywire.Run
 	n    int
 }
 
@@ -51,17 +50,17 @@ type storedList struct {
 func (l *storedList) add(number, seq uint64) {
 	if l.n > 0 {
 		run := &l.runs[l.n-1]
-		next := run.seq + uint64(run.count)
-		if run.seq == 0 {
+		next := run.Seq + uint64(run.Count)
+		if run.Seq == 0 {
 			next = 0
 		}
-		if number == run.number+uint64(run.count) && seq == next && run.count < maxUnstored {
-			run.count++
+		if number == run.Number+uint64(run.Count) && seq == next && run.Count < maxUnstored {
+			run.Count++
 			return
 		}
 	}
 	if l.n < len(l.runs) {
-		l.runs[l.n] = storedRun{number, 1, seq}
+		l.runs[l.n] = relaywire.Run{Number: number, Count: 1, Seq: seq}
 		l.n++
 	}
 }
@@ -69,13 +68,13 @@ func (l *storedList) add(number, seq uint64) {
 // frame returns the datagram, with mu held, and empties the list. It says that all to the
 // last of the list are stored, or all that are if the list is empty.
 func (l *storedList) frame(c *session) []byte {
-	f := frame{kind: kindStored, id: c.id, last: c.stored, count: l.n}
+	f := relaywire.Frame{Kind: relaywire.Stored, ID: uint64(c.id), Last: c.stored, Count: l.n}
 	for _, run := range l.runs[:l.n] {
-		f.last = run.number + uint64(run.count) - 1
-		f.entries = run.append(f.entries)
+		f.Last = run.Number + uint64(run.Count) - 1
+		f.Entries = run.Append(f.Entries)
 	}
 	l.n = 0
-	return f.append(nil)
+	return f.Append(nil)
 }
 
 func (c *session) setSeq(number, seq uint64) { c.seqs[number%uint64(len(c.seqs))] = seq }
@@ -153,7 +152,7 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			list = &storedList{}
 			lists[c] = list
 		}
-		if list.n == maxRuns {
+		if list.n == relaywire.MaxRuns {
 			s.answers = append(s.answers, answer{list.frame(c), c.path})
 		}
 		list.add(r.Number, seq)
@@ -171,14 +170,14 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 		if err != nil {
 			report = []byte(strings.ToValidUTF8(err.Error(), "\ufffd"))
 		}
-		for len(report) > maxReport || !utf8.Valid(report) {
-			report = report[:min(maxReport, len(report)-1)]
+		for len(report) > relaywire.MaxReport || !utf8.Valid(report) {
+			report = report[:min(relaywire.MaxReport, len(report)-1)]
 		}
 		for _, r := range rest {
 			if c := s.sessions[r.Run]; c != nil && c.expected != c.stored+1 {
 				c.expected = c.stored + 1
-				f := frame{kind: kindFailed, id: c.id, first: c.expected, entries: report}
-				s.answers = append(s.answers, answer{f.append(nil), c.path})
+				f := relaywire.Frame{Kind: relaywire.Failed, ID: uint64(c.id), First: c.expected, Entries: report}
+				s.answers = append(s.answers, answer{f.Append(nil), c.path})
 			}
 		}
 	}

@@ -160,14 +160,14 @@ type chaos struct {
 func newChaos(t *testing.T, seed uint64) *chaos {
 	random := rand.New(rand.NewPCG(seed, 1))
 	n := newNetwork(seed)
-	n.delay = time.Duration(random.ExpFloat64() * float64(10*time.Millisecond))
-	n.loss = []float64{0, 0.01, 0.1, 0.3}[random.IntN(4)]
-	n.duplicate = []float64{0, 0.1}[random.IntN(2)]
-	n.corrupt = []float64{0, 0.05}[random.IntN(2)]
+	n.Delay = time.Duration(random.ExpFloat64() * float64(10*time.Millisecond))
+	n.Loss = []float64{0, 0.01, 0.1, 0.3}[random.IntN(4)]
+	n.Duplicate = []float64{0, 0.1}[random.IntN(2)]
+	n.Corrupt = []float64{0, 0.05}[random.IntN(2)]
 	log := &moodyLog{Log: NewMemory(0), random: rand.New(rand.NewPCG(seed, 2))}
 	log.slow = []float64{0, 0.05, 0.3}[random.IntN(3)]
 	log.fails = []float64{0, 0.05, 0.3}[random.IntN(3)]
-	t.Logf("loss %v, delay %v, duplicates %v, log slow %v, fails %v", n.loss, n.delay, n.duplicate, log.slow, log.fails)
+	t.Logf("loss %v, delay %v, duplicates %v, log slow %v, fails %v", n.Loss, n.Delay, n.Duplicate, log.slow, log.fails)
 	return &chaos{T: t, n: n, log: log, random: random, stored: map[uint64]string{}}
 }
 
@@ -220,7 +220,7 @@ func (c *chaos) connect(cl *client, a actor) (at *place) {
 		at.mu.Lock()
 		from := at.addr
 		at.mu.Unlock()
-		c.n.carry(b, from, func(b []byte) {
+		c.n.Carry(b, from, func(b []byte) {
 			c.n.mu.Lock()
 			s := c.n.server
 			c.n.mu.Unlock()
@@ -262,7 +262,7 @@ func (at *place) move() {
 func (at *place) cut(off bool) {
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	at.c.n.set(func() { at.c.n.down[at.addr] = off })
+	at.c.n.Cut(at.addr, off)
 }
 
 // trouble moves and cuts a client until its end.
@@ -453,7 +453,7 @@ func (c *chaos) run() {
 	c.log.mu.Lock()
 	c.log.slow, c.log.fails = 0, 0
 	c.log.mu.Unlock()
-	c.n.set(func() { c.n.loss, c.n.corrupt = 0, 0 })
+	c.n.Improve()
 	clients.Wait()
 	all, err := c.log.Log.Read(c.Context(), 1, 1<<30)
 	require.NoError(c, err)
@@ -477,7 +477,7 @@ func (c *chaos) run() {
 		require.Equal(c, text, all[seq-1].Text)
 	}
 	parts.Wait()
-	c.Logf("%d messages, %d of them told, %d datagrams; all was well in %v", len(all), len(c.stored), c.n.carried, c.longest)
+	c.Logf("%d messages, %d of them told, %d datagrams; all was well in %v", len(all), len(c.stored), c.n.Carried(), c.longest)
 }
 
 // A writer that comes back while its messages are being stored, for its old
@@ -485,7 +485,7 @@ func (c *chaos) run() {
 func TestComesBackWhileStoring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(1)
-		n.delay = 20 * time.Millisecond
+		n.Delay = 20 * time.Millisecond
 		log := &heldLog{Log: NewMemory(0), hold: make(chan struct{})}
 		joined := 0
 		stop := n.serveWith(t, ServerConfig{Log: log, Expire: time.Second, OnEvent: func(e Event) {
@@ -505,9 +505,9 @@ func TestComesBackWhileStoring(t *testing.T) {
 			require.NoError(t, w.Send(ctx, fmt.Sprint(i)))
 		}
 		time.Sleep(100 * time.Millisecond)
-		n.set(func() { n.down[clientAddr(1)] = true })
+		n.Cut(clientAddr(1), true)
 		time.Sleep(4 * time.Second) // it expires
-		n.set(func() { clear(n.down) })
+		n.Heal()
 		<-log.hold // it is registered again
 		for i := range 3 {
 			require.NoError(t, w.Send(ctx, fmt.Sprint(3+i)))

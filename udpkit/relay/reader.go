@@ -3,13 +3,13 @@ package relay
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"sort"
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -26,8 +26,6 @@ const (
 	ackEvery = 8
 	ackDelay = minTimeout / 4
 	ackQuick = 64
-	// flushEvery bounds what OnEvent gets between two calls of Flush, in bytes.
-	flushEvery = 8 << 10
 )
 
 // From says where in the log a reader begins.
@@ -141,7 +139,7 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hello.from = cfg.From
+	c.hello.From = uint8(cfg.From)
 	return &Reader{client: c, cfg: cfg, names: make(map[string]string), granted: maxWaiting}, nil
 }
 
@@ -179,44 +177,44 @@ func (r *Reader) Stats() ReaderStats {
 	return stats
 }
 
-func (r *Reader) welcomed(f *frame, now time.Time) {
-	r.stats.Last = f.last
+func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
+	r.stats.Last = f.Last
 	switch {
-	case r.log == f.log && (f.next >= r.next || f.last+1 >= r.next):
+	case r.log == f.Log && (f.Next >= r.next || f.Last+1 >= r.next):
 		// It goes on. The server may not have heard yet how far the reader is, or know
 		// only older messages for now.
 	default:
 		if r.log != 0 {
-			r.emit(LogEvent{Next: f.next, At: now})
+			r.emit(LogEvent{Next: f.Next, At: now})
 		} else {
-			r.done = f.next
+			r.done = f.Next
 		}
-		r.next, r.highest = f.next, f.next-1
+		r.next, r.highest = f.Next, f.Next-1
 		for _, s := range r.early {
 			r.waiting -= len(s.messages)
 		}
 		r.early = nil
 	}
-	r.log = f.log
+	r.log = f.Log
 	r.quick = ackQuick
 	r.emit(LinkEvent{Up: true, Next: r.next, At: now})
 	r.settle(true)
 }
 
-func (r *Reader) take(f *frame, now time.Time) {
-	switch f.kind {
-	case kindPong:
-		r.stats.Last = f.last
-	case kindGap:
+func (r *Reader) take(f *relaywire.Frame, now time.Time) {
+	switch f.Kind {
+	case relaywire.Pong:
+		r.stats.Last = f.Last
+	case relaywire.Gap:
 		r.owe(now)
 		r.quick = ackQuick
-		if f.first <= r.next && f.last >= r.next {
-			r.emit(GapEvent{From: r.next, To: f.last})
-			r.next = f.last + 1
-			r.highest = max(r.highest, f.last)
+		if f.First <= r.next && f.Last >= r.next {
+			r.emit(GapEvent{From: r.next, To: f.Last})
+			r.next = f.Last + 1
+			r.highest = max(r.highest, f.Last)
 			r.drain()
 		}
-	case kindData:
+	case relaywire.Data:
 		r.owe(now)
 		r.data(f)
 	default:
@@ -225,34 +223,32 @@ func (r *Reader) take(f *frame, now time.Time) {
 }
 
 // data takes messages.
-func (r *Reader) data(f *frame) {
+func (r *Reader) data(f *relaywire.Frame) {
 	r.stats.Datagrams++
-	end := f.first + uint64(f.count)
+	end := f.First + uint64(f.Count)
 	if end <= r.next {
 		r.stats.Duplicates++
 		r.quick = ackQuick
 		return
 	}
-	if end > r.next+maxWaiting || r.waiting+f.count > maxWaiting {
+	if end > r.next+maxWaiting || r.waiting+f.Count > maxWaiting {
 		r.stats.Refused++
 		r.quick = ackQuick
 		return
 	}
-	entries := rest{b: f.entries}
-	if f.first > r.next {
+	if f.First > r.next {
 		r.stats.Early++
 		r.quick = ackQuick
-		messages := make([]Message, f.count)
-		for i := range messages {
-			messages[i] = r.message(&entries, f.first+uint64(i))
+		messages := make([]Message, 0, f.Count)
+		for e := range f.Messages() {
+			messages = append(messages, r.message(e))
 		}
-		r.hold(span{f.first, messages})
+		r.hold(span{f.First, messages})
 		return
 	}
-	for seq := f.first; seq < end; seq++ {
-		m := r.message(&entries, seq)
-		if seq >= r.next {
-			r.emit(MessageEvent{Message: m})
+	for e := range f.Messages() {
+		if e.Seq >= r.next {
+			r.emit(MessageEvent{Message: r.message(e)})
 			r.waiting++
 		}
 	}
@@ -265,17 +261,16 @@ func (r *Reader) data(f *frame) {
 
 // message takes a message of a data datagram. Its name is most often one that came
 // before.
-func (r *Reader) message(entries *rest, seq uint64) Message {
-	at, name, text := entries.message()
-	username, ok := r.names[string(name)]
+func (r *Reader) message(e relaywire.Entry) Message {
+	username, ok := r.names[string(e.Name)]
 	if !ok {
 		if len(r.names) >= 1024 {
 			clear(r.names)
 		}
-		username = string(name)
+		username = string(e.Name)
 		r.names[username] = username
 	}
-	return Message{Seq: seq, Username: username, Text: string(text), At: time.Unix(0, at)}
+	return Message{Seq: e.Seq, Username: username, Text: string(e.Text), At: time.Unix(0, e.At)}
 }
 
 // hold keeps messages until it is their turn.
@@ -342,20 +337,20 @@ func (r *Reader) settle(always bool) {
 	}
 	r.quick -= min(r.owed, r.quick)
 	r.owed, r.later, r.unsaid, r.said = 0, false, false, time.Now()
-	r.hello.from, r.hello.at, r.hello.log = fromAt, r.next, r.log // for the next registration
+	r.hello.From, r.hello.At, r.hello.Log = relaywire.FromAt, r.next, r.log // for the next registration
 	r.granted = maxWaiting - r.waiting
-	f := frame{kind: kindAck, id: r.hello.id, next: r.next, done: min(r.done, r.next), last: r.next - 1, window: uint32(r.granted)}
-	var entries [maxRanges * rangeSize]byte
-	f.entries = entries[:0]
-	for from, i := r.next, 0; i < len(r.early) && f.count < maxRanges; i++ {
+	f := relaywire.Frame{Kind: relaywire.Ack, ID: r.hello.ID, Next: r.next, Done: min(r.done, r.next), Last: r.next - 1, Window: uint32(r.granted)}
+	var entries [relaywire.MaxRanges * relaywire.RangeSize]byte
+	f.Entries = entries[:0]
+	for from, i := r.next, 0; i < len(r.early) && f.Count < relaywire.MaxRanges; i++ {
 		if s := &r.early[i]; s.first > from {
-			f.entries = missing{uint32(from - r.next), uint32(s.first - from)}.append(f.entries)
-			f.count++
+			f.Entries = relaywire.Missing{Offset: uint32(from - r.next), Count: uint32(s.first - from)}.Append(f.Entries)
+			f.Count++
 		}
 		from = r.early[i].end()
-		f.last = from - 1
+		f.Last = from - 1
 	}
-	r.send(f.append(nil))
+	r.send(f.Append(nil))
 }
 
 func (r *Reader) act(now time.Time) time.Duration {
@@ -373,134 +368,9 @@ func (r *Reader) act(now time.Time) time.Duration {
 	return wait
 }
 
-func (r *Reader) farewell(f *frame) {
+func (r *Reader) farewell(f *relaywire.Frame) {
 	if r.up && r.owed > 0 {
 		r.settle(true) // the server counts what it knows
 	}
-	f.done = r.done
-}
-
-// deliver tells what is queued: at once, or with Delay so long after the first of a batch.
-func (r *Reader) deliver(done <-chan struct{}) {
-	var first time.Time // when the batch began; zero: there is none
-	var batch []Event
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-r.queued:
-		case <-timer.C:
-		}
-		r.mu.Lock()
-		held := r.cfg.Delay > 0 && slices.ContainsFunc(r.queue, isMessage)
-		if held {
-			if first.IsZero() {
-				first = time.Now()
-			}
-			if wait := r.cfg.Delay - time.Since(first); wait > 0 && r.waiting <= maxWaiting/2 {
-				timer.Reset(wait)
-				batch = r.hurry(batch[:0])
-				r.mu.Unlock()
-				for _, e := range batch {
-					r.tell(e)
-				}
-				continue
-			}
-		}
-		first = time.Time{}
-		batch, r.queue = append(batch[:0], r.queue...), r.queue[:0]
-		r.mu.Unlock()
-		unsafe, text := 0, 0 // the events at the end of batch[:i] that were not flushed, and their text
-		for i, e := range batch {
-			select {
-			case <-done:
-				r.flush(batch[i-unsafe : i])
-				return
-			default:
-			}
-			switch m := e.(type) {
-			case MessageEvent:
-				m.Last = i+1 == len(batch) || !isMessage(batch[i+1]) || r.stats.Delivered+uint64(unsafe)+1 == r.cfg.MaxMessages
-				r.tell(m)
-				unsafe, text = unsafe+1, text+len(m.Text)+entrySize
-				if r.cfg.Flush != nil && !m.Last && text < flushEvery {
-					continue
-				}
-			case GapEvent, LogEvent:
-				r.tell(e)
-				unsafe = 1 // the message before was the Last
-			default:
-				r.tell(e)
-			}
-			if !r.flush(batch[i+1-unsafe : i+1]) {
-				return
-			}
-			unsafe, text = 0, 0
-		}
-		clear(batch)
-	}
-}
-
-// flush counts events that were told, if they are safe. It returns false if Run has to
-// end then.
-func (r *Reader) flush(events []Event) bool {
-	if len(events) == 0 {
-		return true
-	}
-	safe, err := len(events), error(nil)
-	if r.cfg.Flush != nil {
-		if safe, err = r.cfg.Flush(); safe < len(events) && err == nil {
-			err = io.ErrShortWrite
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range events[:max(0, min(safe, len(events)))] {
-		switch e := e.(type) {
-		case MessageEvent:
-			r.done = e.Seq + 1
-			r.stats.Delivered++
-		case GapEvent:
-			r.done = e.To + 1
-			r.stats.Gaps++
-			r.stats.Missing += e.Messages()
-		case LogEvent:
-			r.done = e.Next
-		}
-	}
-	for _, e := range events {
-		if isMessage(e) {
-			r.waiting--
-		}
-	}
-	if r.up && r.granted < maxWaiting/2 && r.waiting <= maxWaiting/2 {
-		r.settle(true) // there is room again
-	}
-	if !r.unsaid {
-		r.unsaid = true
-		r.poke()
-	}
-	if err != nil || r.cfg.MaxMessages > 0 && r.stats.Delivered >= r.cfg.MaxMessages {
-		r.fail(err)
-		return false
-	}
-	return true
-}
-
-func isMessage(e Event) bool { _, ok := e.(MessageEvent); return ok }
-
-// hurry takes what does not wait for a batch out of the queue, with mu held: what is
-// neither a message nor a gap, which have their order.
-func (r *Reader) hurry(batch []Event) []Event {
-	r.queue = slices.DeleteFunc(r.queue, func(e Event) bool {
-		switch e.(type) {
-		case MessageEvent, GapEvent, LogEvent:
-			return false
-		}
-		batch = append(batch, e)
-		return true
-	})
-	return batch
+	f.Done = r.done
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -24,26 +25,26 @@ func keyOf(role Role, name string) nameKey { return nameKey{role, names.Skeleton
 func (k nameKey) claim() string { return k.role.String() + "." + k.skeleton }
 
 // hello takes a registration. Until the address is proved nothing is kept of it.
-func (s *Server) hello(f *frame, from udp.Path) {
+func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 	period := uint32(time.Since(s.begun) / cookiePeriod)
-	shown := binary.BigEndian.Uint32(f.cookie[:])
+	shown := binary.BigEndian.Uint32(f.Cookie[:])
 	want := s.cookieFor(shown, f, from.To)
-	if shown != period && shown+1 != period || !hmac.Equal(want[:], f.cookie[:]) {
+	if shown != period && shown+1 != period || !hmac.Equal(want[:], f.Cookie[:]) {
 		s.mu.Lock()
 		s.stats.Challenged++
 		s.mu.Unlock()
-		s.answer((&frame{kind: kindChallenge, id: f.id, cookie: s.cookieFor(period, f, from.To)}).append(nil), from)
+		s.answer((&relaywire.Frame{Kind: relaywire.Challenge, ID: f.ID, Cookie: s.cookieFor(period, f, from.To)}).Append(nil), from)
 		return
 	}
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := keyOf(f.role, f.name)
-	switch owner := s.byName[key]; {
-	case s.registering[f.id]:
-	case owner != nil && owner.id != f.id:
-		s.refuse(f, from, ReasonNameTaken)
-	case s.sessions[f.id] != nil && s.sessions[f.id] != owner:
+	id, role := ID(f.ID), Role(f.Role)
+	switch owner := s.byName[keyOf(role, f.Name)]; {
+	case s.registering[id]:
+	case owner != nil && owner.id != id:
+		s.refuse(f, from, relaywire.NameTaken)
+	case s.sessions[id] != nil && s.sessions[id] != owner:
 		s.stats.Malformed++ // one ID, two names
 	case owner != nil && owner.leaving:
 	case owner != nil:
@@ -51,25 +52,25 @@ func (s *Server) hello(f *frame, from udp.Path) {
 		moved := owner.path.To != from.To
 		owner.path = from
 		if moved {
-			s.events.Emit(JoinEvent{Role: f.role, Username: f.name, Client: from.To, Next: owner.next, Moved: true, At: now})
+			s.events.Emit(JoinEvent{Role: role, Username: f.Name, Client: from.To, Next: owner.next, Moved: true, At: now})
 		}
-		s.welcome(owner, f.try)
+		s.welcome(owner, f.Try)
 		s.makeReady(owner)
 	case len(s.sessions)+len(s.registering) >= s.cfg.MaxClients:
-		s.refuse(f, from, ReasonFull)
+		s.refuse(f, from, relaywire.Full)
 	case len(s.registering) >= maxRegistering:
 		s.stats.Busy++
 	case s.ctx.Err() == nil:
-		s.registering[f.id] = true
+		s.registering[id] = true
 		hello := *f
 		s.work.Go(func() { s.register(&hello, from) })
 	}
 }
 
 // refuse says no, with mu held.
-func (s *Server) refuse(f *frame, to udp.Path, reason Reason) {
-	s.stats.Refused[reason]++
-	if s.reply((&frame{kind: kindRefuse, id: f.id, reason: reasonCode(reason), expire: s.cfg.Expire}).append(nil), to) != nil {
+func (s *Server) refuse(f *relaywire.Frame, to udp.Path, reason uint8) {
+	s.stats.Refused[reasons[reason]]++
+	if s.reply((&relaywire.Frame{Kind: relaywire.Refuse, ID: f.ID, Reason: reason, Expire: s.cfg.Expire}).Append(nil), to) != nil {
 		s.stats.SendErrors++
 	}
 }
@@ -77,20 +78,20 @@ func (s *Server) refuse(f *frame, to udp.Path, reason Reason) {
 // welcome confirms a registration, with mu held.
 func (s *Server) welcome(c *session, try uint32) {
 	first, last := s.bounds()
-	f := frame{kind: kindWelcome, id: c.id, try: try, next: c.next, first: first, last: last, log: s.log.ID(), expire: s.cfg.Expire}
+	f := relaywire.Frame{Kind: relaywire.Welcome, ID: uint64(c.id), Try: try, Next: c.next, First: first, Last: last, Log: s.log.ID(), Expire: s.cfg.Expire}
 	if c.role == RoleWriter {
-		f.next = c.stored + 1
+		f.Next = c.stored + 1
 	}
-	if s.reply(f.append(nil), c.path) != nil {
+	if s.reply(f.Append(nil), c.path) != nil {
 		s.stats.SendErrors++
 	}
 }
 
 // register asks the log about a client whose address is proved, and lets it in.
-func (s *Server) register(f *frame, from udp.Path) {
+func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	ctx, cancel := context.WithTimeout(s.ctx, logPatience)
 	defer cancel()
-	key := keyOf(f.role, f.name)
+	key := keyOf(Role(f.Role), f.Name)
 	c, err := s.admit(ctx, f, from)
 	now := time.Now()
 	if err != nil && !errors.Is(err, ErrNameTaken) && s.ctx.Err() == nil {
@@ -99,14 +100,14 @@ func (s *Server) register(f *frame, from udp.Path) {
 		s.report(clients, nil)
 	}
 	s.mu.Lock()
-	delete(s.registering, f.id)
+	delete(s.registering, ID(f.ID))
 	switch {
 	case errors.Is(err, ErrNameTaken):
-		s.refuse(f, from, ReasonNameTaken)
+		s.refuse(f, from, relaywire.NameTaken)
 	case err != nil:
-		s.refuse(f, from, ReasonStore)
+		s.refuse(f, from, relaywire.StoreFails)
 	case s.byName[key] != nil: // in the meantime
-		s.refuse(f, from, ReasonNameTaken)
+		s.refuse(f, from, relaywire.NameTaken)
 	default:
 		c.path, c.since, c.heard = from, now, now
 		s.sessions[c.id], s.byName[key] = c, c
@@ -120,32 +121,32 @@ func (s *Server) register(f *frame, from udp.Path) {
 			e.Next = c.next
 		}
 		s.events.Emit(e)
-		s.welcome(c, f.try)
+		s.welcome(c, f.Try)
 	}
 	s.mu.Unlock()
 	s.pump()
 }
 
 // admit makes a session of what the log knows.
-func (s *Server) admit(ctx context.Context, f *frame, from udp.Path) (*session, error) {
-	key := keyOf(f.role, f.name)
-	if err := s.log.Claim(ctx, key.claim(), f.id, s.cfg.Expire); err != nil {
+func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (*session, error) {
+	id, role := ID(f.ID), Role(f.Role)
+	if err := s.log.Claim(ctx, keyOf(role, f.Name).claim(), id, s.cfg.Expire); err != nil {
 		return nil, err
 	}
-	record, err := s.log.Client(ctx, f.role, f.name)
+	record, err := s.log.Client(ctx, role, f.Name)
 	if err != nil {
 		return nil, err
 	}
 	c := &session{}
-	if f.role == RoleWriter {
-		last, seqs, err := s.log.Stored(ctx, f.id, f.at)
+	if role == RoleWriter {
+		last, seqs, err := s.log.Stored(ctx, id, f.At)
 		if err != nil {
 			return nil, err
 		}
-		c.stored = max(last, max(f.at, 1)-1)
+		c.stored = max(last, max(f.At, 1)-1)
 		c.expected = c.stored + 1
 		for i, seq := range seqs {
-			c.setSeq(max(f.at, 1)+uint64(i), seq)
+			c.setSeq(max(f.At, 1)+uint64(i), seq)
 		}
 	} else {
 		next, err := s.beginning(ctx, f, record)
@@ -153,33 +154,33 @@ func (s *Server) admit(ctx context.Context, f *frame, from udp.Path) (*session, 
 			return nil, err
 		}
 		*c = newReaderSession(next, time.Now())
-		if f.from == fromAt && f.log == s.log.ID() && record.Next > 0 {
+		if f.From == relaywire.FromAt && f.Log == s.log.ID() && record.Next > 0 {
 			c.done = min(next, record.Next) // what it has got may wait to be delivered; it will tell
 		}
 	}
-	c.role, c.name, c.id = f.role, f.name, f.id
-	begin(c.data[:0], kindData, c.id)
-	begin(c.gaps[:0], kindGap, c.id)
+	c.role, c.name, c.id = role, f.Name, id
+	relaywire.Begin(c.data[:0], relaywire.Data, f.ID)
+	relaywire.Begin(c.gaps[:0], relaywire.Gap, f.ID)
 	if record.Username == "" {
-		record = ClientRecord{Role: f.role, Username: f.name, Registered: time.Now()}
+		record = ClientRecord{Role: role, Username: f.Name, Registered: time.Now()}
 	}
-	record.Run, record.Addr, record.Seen, record.Next = f.id, from.To.String(), time.Now(), c.done
+	record.Run, record.Addr, record.Seen, record.Next = id, from.To.String(), time.Now(), c.done
 	c.record = record
 	return c, s.log.SaveClient(ctx, record)
 }
 
 // beginning returns the first message for a reader.
-func (s *Server) beginning(ctx context.Context, f *frame, record ClientRecord) (uint64, error) {
+func (s *Server) beginning(ctx context.Context, f *relaywire.Frame, record ClientRecord) (uint64, error) {
 	s.mu.Lock()
 	first, last := s.bounds()
 	s.mu.Unlock()
 	next := first
 	switch {
-	case f.from == FromNow:
+	case From(f.From) == FromNow:
 		next = last + 1
-	case f.from == fromAt && f.log == s.log.ID():
-		next = f.at
-	case f.from == FromLast && record.Next > 0:
+	case f.From == relaywire.FromAt && f.Log == s.log.ID():
+		next = f.At
+	case From(f.From) == FromLast && record.Next > 0:
 		next = record.Next
 	}
 	if next > last+1 {
@@ -257,7 +258,7 @@ func (s *Server) leave(c *session, done uint64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.remove(c, ReasonLeft)
-		_ = s.reply(begin(nil, kindBye, c.id), c.path)
+		_ = s.reply(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path)
 	})
 }
 
@@ -375,6 +376,6 @@ func (s *Server) all() (sessions []*session) {
 func (s *Server) farewell(ctx context.Context) {
 	for _, c := range s.all() {
 		s.keep(ctx, c, true)
-		_ = s.reply(begin(nil, kindBye, c.id), c.path) // a closed socket: they will notice
+		_ = s.reply(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path) // a closed socket: they will notice
 	}
 }

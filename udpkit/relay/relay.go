@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
@@ -16,10 +17,10 @@ const (
 	DefaultPort = 12345
 	// MaxDatagram is the longest datagram of the protocol in bytes: it fits through
 	// every link of the Internet that carries IPv6 (RFC 8200, section 5).
-	MaxDatagram = 1200
+	MaxDatagram = relaywire.MaxDatagram // 1200
 	// MaxText is the longest text of a message in bytes. With its name, its time
 	// and the header it fits into one datagram.
-	MaxText = 1000
+	MaxText = relaywire.MaxText // 1000
 	// MaxNameLen is the longest username in bytes.
 	MaxNameLen = names.MaxLen
 )
@@ -38,8 +39,8 @@ type Role uint8
 
 // The roles. A username belongs to one live client in each.
 const (
-	RoleReader Role = 1 + iota
-	RoleWriter
+	RoleReader = Role(relaywire.RoleReader)
+	RoleWriter = Role(relaywire.RoleWriter)
 )
 
 // String returns "reader" or "writer".

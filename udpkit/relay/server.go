@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
@@ -349,22 +350,22 @@ func (s *Server) Clients() []ClientInfo {
 
 // handle takes one datagram, with the way back. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from udp.Path) {
-	f, err := parse(b)
+	f, err := relaywire.Parse(b)
 	if err != nil || udp.CheckPeer(from.To) != nil {
 		s.mu.Lock()
 		s.stats.Malformed++
 		s.mu.Unlock()
 		return
 	}
-	if f.kind == kindHello {
+	if f.Kind == relaywire.Hello {
 		s.hello(&f, from)
 		return
 	}
 	now := time.Now()
 	s.mu.Lock()
-	c := s.sessions[f.id]
-	switch f.kind {
-	case kindPing, kindLeave, kindWrite, kindAck:
+	c := s.sessions[ID(f.ID)]
+	switch f.Kind {
+	case relaywire.Ping, relaywire.Leave, relaywire.Write, relaywire.Ack:
 	default: // a server's
 		s.stats.Malformed++
 		s.mu.Unlock()
@@ -372,19 +373,19 @@ func (s *Server) handle(b []byte, from udp.Path) {
 	}
 	var answer []byte
 	switch {
-	case c == nil && s.registering[f.id]: // it comes again
+	case c == nil && s.registering[ID(f.ID)]: // it comes again
 	case c == nil || c.path.To != from.To:
 		s.stats.Unknown++
-		answer = begin(nil, kindReset, f.id)
-	case f.kind == kindPing:
+		answer = relaywire.Begin(nil, relaywire.Reset, f.ID)
+	case f.Kind == relaywire.Ping:
 		c.heard = now
 		first, last := s.bounds()
-		answer = (&frame{kind: kindPong, id: c.id, first: first, last: last}).append(nil)
-	case f.kind == kindLeave:
-		s.leave(c, f.done)
-	case f.kind == kindAck && c.role == RoleReader && f.next <= max(c.sent, s.cache.end):
+		answer = (&relaywire.Frame{Kind: relaywire.Pong, ID: uint64(c.id), First: first, Last: last}).Append(nil)
+	case f.Kind == relaywire.Leave:
+		s.leave(c, f.Done)
+	case f.Kind == relaywire.Ack && c.role == RoleReader && f.Next <= max(c.sent, s.cache.end):
 		c.heard = now
-		if f.next < c.next {
+		if f.Next < c.next {
 			break // an old one
 		}
 		delivered, gone := c.acked(&f, now)
@@ -392,7 +393,7 @@ func (s *Server) handle(b []byte, from udp.Path) {
 		s.stats.Delivered += delivered
 		s.stats.Gone += gone
 		s.makeReady(c)
-	case f.kind == kindWrite && c.role == RoleWriter:
+	case f.Kind == relaywire.Write && c.role == RoleWriter:
 		c.heard = now
 		answer = s.write(c, &f, now)
 	default:

@@ -3,6 +3,7 @@ package relay
 import (
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -26,8 +27,8 @@ type session struct {
 	role Role
 	name string
 	id   ID
-	data [headerSize]byte // headers of datagrams to it
-	gaps [headerSize]byte
+	data [relaywire.HeaderSize]byte // headers of datagrams to it
+	gaps [relaywire.HeaderSize]byte
 
 	path     udp.Path // to its address, from the one that it asked
 	since    time.Time
@@ -110,7 +111,7 @@ func (e *estimator) timeout() time.Duration {
 
 func newReaderSession(next uint64, now time.Time) session {
 	return session{
-		next: next, done: next, sent: next, room: maxBody / entrySize, filled: now, tokens: maxBurst,
+		next: next, done: next, sent: next, room: relaywire.MaxBody / relaywire.EntrySize, filled: now, tokens: maxBurst,
 		congestion: congestion{window: firstWindow, threshold: maxFlight},
 	}
 }
@@ -118,7 +119,7 @@ func newReaderSession(next uint64, now time.Time) session {
 // acked takes what a reader says it has: all before next, and all to highest but
 // what is missing. It returns how many messages it has now that it had not, and how
 // many it knows to be gone.
-func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
+func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint64) {
 	progress := 0
 	var newest time.Time // when the last of what has arrived was sent
 	arrived := func(f *flying) {
@@ -137,7 +138,7 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 		progress++
 	}
 	n := 0
-	for n < len(s.flight) && s.flight[n].end <= f.next {
+	for n < len(s.flight) && s.flight[n].end <= f.Next {
 		fly := &s.flight[n]
 		if fly.state != got {
 			arrived(fly)
@@ -154,31 +155,32 @@ func (s *session) acked(f *frame, now time.Time) (delivered, gone uint64) {
 	if n > 0 {
 		s.flight = append(s.flight[:0], s.flight[n:]...)
 	}
-	if f.next > s.sent { // it was registered by a hello that had been under way for long
+	if f.Next > s.sent { // it was registered by a hello that had been under way for long
 		s.flight, s.pipe, s.losses, s.backlog = s.flight[:0], 0, 0, nil
-		s.next, s.sent = f.next, f.next
+		s.next, s.sent = f.Next, f.Next
 	}
 	// f.next may be within a datagram: the reader began there.
-	s.done = max(s.done, f.done)
-	s.room = uint64(f.window)
+	s.done = max(s.done, f.Done)
+	s.room = uint64(f.Window)
 
-	if f.last >= f.next && f.last < s.sent {
-		ranges := rest{b: f.entries}
+	if f.Last >= f.Next && f.Last < s.sent {
+		ranges := 0
 		var begin, after uint64 // the range that the datagram is before, or in
 		next := func() {
 			begin, after = ^uint64(0), ^uint64(0) // beyond all
-			if len(ranges.b) > 0 {
-				gap := ranges.missing()
-				begin, after = uint64(gap.offset), uint64(gap.offset)+uint64(gap.count)
+			if ranges < f.Count {
+				gap := f.Missing(ranges)
+				ranges++
+				begin, after = uint64(gap.Offset), uint64(gap.Offset)+uint64(gap.Count)
 			}
 		}
 		next()
 		for i := range s.flight {
 			fly := &s.flight[i]
-			if fly.end > f.last+1 {
+			if fly.end > f.Last+1 {
 				break
 			}
-			from, end := max(fly.first, f.next)-f.next, fly.end-f.next
+			from, end := max(fly.first, f.Next)-f.Next, fly.end-f.Next
 			for after <= from {
 				next()
 			}
@@ -258,7 +260,7 @@ func (s *session) send(c *cache, limit int, now time.Time, add func(head, body [
 		add(head, f.body, s.path)
 		f.at, f.state = now, underWay
 		f.tries++
-		s.tokens -= float64(headerSize + len(f.body))
+		s.tokens -= float64(relaywire.HeaderSize + len(f.body))
 		s.pipe++
 		n++
 	}

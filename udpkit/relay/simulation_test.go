@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -14,65 +13,25 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// network is a packet network inside the test: it loses, doubles, delays (and so
-// reorders) and cuts what is sent, by chance from a seed, on a clock that
-// testing/synctest turns as fast as it can.
+// network is that of a test, with a server and clients.
 type network struct {
-	mu        sync.Mutex
-	random    *rand.Rand
-	loss      float64
-	duplicate float64
-	corrupt   float64
-	delay     time.Duration // the longest
-	burst     float64       // the chance that a loss begins a burst of 20 (Gilbert-Elliott)
-	bursting  int
-	down      map[netip.AddrPort]bool // partitions
-	server    *Server
-	clients   map[netip.AddrPort]func([]byte)
-	carried   int
-	wrong     int // of the server's datagrams: longer than MaxDatagram, or from another address than was asked
+	testenv.Network
+	mu      sync.Mutex
+	server  *Server
+	clients map[netip.AddrPort]func([]byte)
+	wrong   int // of the server's datagrams: longer than MaxDatagram, or from another address than was asked
 }
 
 func newNetwork(seed uint64) *network {
-	return &network{random: rand.New(rand.NewPCG(seed, 0)), down: map[netip.AddrPort]bool{}, clients: map[netip.AddrPort]func([]byte){}}
-}
-
-// carry takes a datagram from or to a client.
-func (n *network) carry(payload []byte, client netip.AddrPort, deliver func([]byte)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.carried++
-	if n.bursting > 0 {
-		n.bursting--
-		return
-	}
-	if n.down[client] || n.random.Float64() < n.loss {
-		if n.random.Float64() < n.burst {
-			n.bursting = 20
-		}
-		return
-	}
-	copies := 1
-	if n.random.Float64() < n.duplicate {
-		copies = 2
-	}
-	for range copies {
-		b := slices.Clone(payload)
-		if n.random.Float64() < n.corrupt {
-			b = b[:n.random.IntN(len(b))] // what is changed within, UDP's checksum finds
-		}
-		time.AfterFunc(time.Duration(n.random.Int64N(int64(n.delay)+1)), func() { deliver(b) })
-	}
-}
-
-// count returns how many datagrams were given to it.
-func (n *network) count() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.carried
+	n := &network{clients: map[netip.AddrPort]func([]byte){}}
+	n.Seed = seed
+	n.Damage = func(b []byte, at int) []byte { return b[:at] } // what is changed within, UDP's checksum finds
+	return n
 }
 
 func (n *network) set(change func()) {
@@ -100,7 +59,7 @@ func (n *network) reply(b []byte, path udp.Path) error {
 	deliver := n.clients[to]
 	n.mu.Unlock()
 	if deliver != nil {
-		n.carry(b, to, deliver)
+		n.Carry(b, to, deliver)
 	}
 	return nil
 }
@@ -143,7 +102,7 @@ func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
 		}
 	})
 	c.send = func(b []byte) {
-		n.carry(b, addr, func(b []byte) {
+		n.Carry(b, addr, func(b []byte) {
 			n.mu.Lock()
 			s := n.server
 			n.mu.Unlock()
@@ -194,11 +153,11 @@ func TestDelivery(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	for name, set := range map[string]func(*network){
 		"perfect":                  func(*network) {},
-		"loss 1 %":                 func(n *network) { n.loss, n.delay = 0.01, 5*time.Millisecond },
-		"loss 5 %, reordered":      func(n *network) { n.loss, n.duplicate, n.delay = 0.05, 0.05, 50*time.Millisecond },
-		"loss 20 %, corrupted":     func(n *network) { n.loss, n.duplicate, n.corrupt, n.delay = 0.2, 0.3, 0.01, 20*time.Millisecond },
-		"loss 50 %, a second late": func(n *network) { n.loss, n.duplicate, n.delay = 0.5, 0.5, time.Second },
-		"bursts":                   func(n *network) { n.loss, n.burst, n.delay = 0.02, 1, 10*time.Millisecond },
+		"loss 1 %":                 func(n *network) { n.Loss, n.Delay = 0.01, 5*time.Millisecond },
+		"loss 5 %, reordered":      func(n *network) { n.Loss, n.Duplicate, n.Delay = 0.05, 0.05, 50*time.Millisecond },
+		"loss 20 %, corrupted":     func(n *network) { n.Loss, n.Duplicate, n.Corrupt, n.Delay = 0.2, 0.3, 0.01, 20*time.Millisecond },
+		"loss 50 %, a second late": func(n *network) { n.Loss, n.Duplicate, n.Delay = 0.5, 0.5, time.Second },
+		"bursts":                   func(n *network) { n.Loss, n.Burst, n.Delay = 0.02, 1, 10*time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Logf("seed %d", seed)
@@ -234,7 +193,7 @@ func simulate(t *testing.T, n *network, each int) {
 		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
 		flushed.Go(func() {
 			for k := range each {
-				assert.NoError(t, w.Send(ctx, fmt.Sprintf("%d of %s", k, w.hello.name)))
+				assert.NoError(t, w.Send(ctx, fmt.Sprintf("%d of %s", k, w.hello.Name)))
 				if k%50 == 0 {
 					time.Sleep(time.Duration(k) * time.Millisecond)
 				}
@@ -259,19 +218,21 @@ func simulate(t *testing.T, n *network, each int) {
 	// One reader is cut off for half a minute, so that its registration expires, and
 	// all are for two seconds; the server ends and another begins.
 	time.Sleep(1500 * time.Millisecond)
-	n.set(func() { n.down[clientAddr(0)] = true })
+	n.Cut(clientAddr(0), true)
 	time.Sleep(time.Second)
 	for i := range 4 {
-		n.set(func() { n.down[clientAddr(i)], n.down[clientAddr(100+i)] = true, true })
+		n.Cut(clientAddr(i), true)
+		n.Cut(clientAddr(100+i), true)
 	}
 	time.Sleep(2 * time.Second)
-	n.set(func() { clear(n.down); n.down[clientAddr(0)] = true })
+	n.Heal()
+	n.Cut(clientAddr(0), true)
 	time.Sleep(time.Second)
 	stop()
 	time.Sleep(time.Second)
 	stop = n.serve(t, log, nil)
 	time.Sleep(30 * time.Second)
-	n.set(func() { clear(n.down) })
+	n.Heal()
 
 	flushed.Wait()
 	_, last := log.Bounds()
@@ -308,7 +269,7 @@ func simulate(t *testing.T, n *network, each int) {
 		assert.Zero(t, got[i].logs)
 	}
 	assert.Zero(t, n.wrong)
-	t.Logf("%d datagrams for %d messages to %d readers", n.carried, last, readers)
+	t.Logf("%d datagrams for %d messages to %d readers", n.Carried(), last, readers)
 }
 
 // A reader that loses nothing does not acknowledge every datagram, and the server
@@ -326,7 +287,7 @@ func TestAcknowledgements(t *testing.T) {
 		n.connect(r.client, r, clientAddr(0))
 		send, acks := r.send, 0
 		r.send = func(b []byte) {
-			if kind(b[3]) == kindAck {
+			if relaywire.Kind(b[3]) == relaywire.Ack {
 				acks++
 			}
 			send(b)

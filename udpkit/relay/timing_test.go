@@ -40,7 +40,7 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 		done := func() uint64 {
 			n.server.mu.Lock()
 			defer n.server.mu.Unlock()
-			return n.server.sessions[r.hello.id].done
+			return n.server.sessions[ID(r.hello.ID)].done
 		}
 		total := 0
 		for _, slow = range []time.Duration{0, 40 * time.Millisecond, 170 * time.Millisecond} {
@@ -69,7 +69,7 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 func TestLossIsFoundSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(uint64(time.Now().UnixNano()))
-		n.delay = 2 * time.Millisecond
+		n.Delay = 2 * time.Millisecond
 		log := NewMemory(0)
 		stop := n.serve(t, log, nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -81,12 +81,12 @@ func TestLossIsFoundSoon(t *testing.T) {
 		running.Go(func() { assert.NoError(t, r.run(ctx, r, idle)) })
 		written := 0
 		write := func(lost bool) {
-			n.set(func() { n.down[clientAddr(1)] = lost })
+			n.Cut(clientAddr(1), lost)
 			written++
 			_, err := log.Append(ctx, []Record{{Run: 1, Number: uint64(written), Username: "ann"}})
 			require.NoError(t, err)
 			synctest.Wait() // it is sent
-			n.set(func() { clear(n.down) })
+			n.Heal()
 		}
 		longest := map[string]time.Duration{}
 		arrives := func(what string) {
@@ -126,7 +126,7 @@ func TestBlockedForLong(t *testing.T) {
 	for _, messages := range []int{maxWaiting + 1, maxWaiting + 20, maxWaiting + 66, maxWaiting + 1000, 2 * maxWaiting} {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork(1)
-			n.delay = time.Millisecond
+			n.Delay = time.Millisecond
 			log := NewMemory(0)
 			stop := n.serve(t, log, nil)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -167,7 +167,7 @@ func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pace, messages = 1 << 20, 3000
 		n := newNetwork(1)
-		n.delay = time.Millisecond
+		n.Delay = time.Millisecond
 		log := NewMemory(0)
 		text := strings.Repeat("x", MaxText)
 		var records []Record
@@ -200,7 +200,7 @@ func TestPace(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(1)
-		n.delay = time.Millisecond
+		n.Delay = time.Millisecond
 		log := NewMemory(0)
 		stop := n.serve(t, log, nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -216,12 +216,12 @@ func TestBackoff(t *testing.T) {
 		// count returns how many datagrams there are while a client is cut off.
 		count := func(client int, change func()) int {
 			time.Sleep(20 * time.Second) // what was before is over
-			n.set(func() { n.down[clientAddr(client)] = true })
+			n.Cut(clientAddr(client), true)
 			change()
-			before := n.count()
+			before := n.Carried()
 			time.Sleep(8 * time.Second) // then it would try to register
-			carried := n.count() - before
-			n.set(func() { clear(n.down) })
+			carried := n.Carried() - before
+			n.Heal()
 			return carried
 		}
 		const others = 2 * 2 * (8/3 + 2) // signs of life and their answers, an acknowledgement for each
@@ -241,11 +241,11 @@ func TestBackoff(t *testing.T) {
 		// No server: 50 ms, doubling to 1 s.
 		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		before := n.count()
+		before := n.Carried()
 		again, err := newWriter(WriterConfig{Username: "ann"})
 		require.NoError(t, err)
 		n.connect(again.client, again, clientAddr(3))
 		require.NoError(t, again.run(ctx, again, idle))
-		assert.InDelta(t, 24, n.count()-before, 1)
+		assert.InDelta(t, 24, n.Carried()-before, 1)
 	})
 }

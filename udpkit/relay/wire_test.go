@@ -9,125 +9,141 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
 // frames are datagrams of every kind, with extreme values.
-func frames() map[string]frame {
+func frames() map[string]relaywire.Frame {
 	text := []byte(strings.Repeat("é", MaxText/2))
 	longName := strings.Repeat("n", MaxNameLen)
 	var write, stored, ack, data []byte
 	for range 4 {
-		write = appendText(write, "a line")
+		write = relaywire.AppendText(write, "a line")
 	}
-	for i := range maxRuns {
-		stored = storedRun{uint64(10 * i), 3, uint64(i)}.append(stored)
+	for i := range relaywire.MaxRuns {
+		stored = relaywire.Run{Number: uint64(10 * i), Count: 3, Seq: uint64(i)}.Append(stored)
 	}
-	for i := range uint32(maxRanges) {
-		ack = missing{2 * i, 1}.append(ack)
+	for i := range uint32(relaywire.MaxRanges) {
+		ack = relaywire.Missing{Offset: 2 * i, Count: 1}.Append(ack)
 	}
 	for range 3 {
-		data = appendMessage(data, &Message{Username: "ann", Text: "hello", At: time.Unix(1, 2)})
+		data = relaywire.AppendMessage(data, 1e9+2, "ann", "hello")
 	}
-	longest := appendMessage(nil, &Message{Username: longName, Text: string(text), At: time.Now()})
-	return map[string]frame{
-		"hello":            {kind: kindHello, id: 1, try: 7, role: RoleReader, from: FromNow, name: "ann"},
-		"hello at":         {kind: kindHello, id: ^ID(0), role: RoleReader, from: fromAt, at: 1 << 60, log: 5, cookie: cookie{1, 2, 3}, name: longName},
-		"hello writer":     {kind: kindHello, id: 1, role: RoleWriter, at: 12, name: "a"},
-		"challenge":        {kind: kindChallenge, id: 2, cookie: cookie{19: 1}},
-		"welcome":          {kind: kindWelcome, id: 3, try: 1, next: 1, first: 2, last: 3, log: 4, expire: 15 * time.Second},
-		"refuse":           {kind: kindRefuse, id: 4, reason: 1, expire: time.Second},
-		"reset":            {kind: kindReset, id: 5},
-		"ping":             {kind: kindPing, id: 6},
-		"pong":             {kind: kindPong, id: 7, first: 1, last: 0},
-		"leave":            {kind: kindLeave, id: 8, done: 9},
-		"bye":              {kind: kindBye, id: 9},
-		"write":            {kind: kindWrite, id: 10, first: 1, count: 4, entries: write},
-		"write empty text": {kind: kindWrite, id: 10, first: 1, count: 1, entries: appendText(nil, "")},
-		"write longest":    {kind: kindWrite, id: 10, first: 1, count: 1, entries: appendText(nil, string(text))},
-		"stored":           {kind: kindStored, id: 11, last: 12, count: maxRuns, entries: stored},
-		"stored nothing":   {kind: kindStored, id: 11, last: 12, entries: []byte{}},
-		"failed":           {kind: kindFailed, id: 12, first: 1, entries: []byte("no space left on device")},
-		"data":             {kind: kindData, id: 13, first: 1, count: 3, entries: data},
-		"data longest":     {kind: kindData, id: 13, first: 1, count: 1, entries: longest},
-		"gap":              {kind: kindGap, id: 14, first: 5, last: 5},
-		"ack":              {kind: kindAck, id: 15, next: 9, done: 3, last: 500, window: maxWindow, count: maxRanges, entries: ack},
+	longest := relaywire.AppendMessage(nil, time.Now().UnixNano(), longName, string(text))
+	return map[string]relaywire.Frame{
+		"hello":            {Kind: relaywire.Hello, ID: 1, Try: 7, Role: relaywire.RoleReader, From: uint8(FromNow), Name: "ann"},
+		"hello at":         {Kind: relaywire.Hello, ID: ^uint64(0), Role: relaywire.RoleReader, From: relaywire.FromAt, At: 1 << 60, Log: 5, Cookie: relaywire.Cookie{1, 2, 3}, Name: longName},
+		"hello writer":     {Kind: relaywire.Hello, ID: 1, Role: relaywire.RoleWriter, At: 12, Name: "a"},
+		"challenge":        {Kind: relaywire.Challenge, ID: 2, Cookie: relaywire.Cookie{19: 1}},
+		"welcome":          {Kind: relaywire.Welcome, ID: 3, Try: 1, Next: 1, First: 2, Last: 3, Log: 4, Expire: 15 * time.Second},
+		"refuse":           {Kind: relaywire.Refuse, ID: 4, Reason: 1, Expire: time.Second},
+		"reset":            {Kind: relaywire.Reset, ID: 5},
+		"ping":             {Kind: relaywire.Ping, ID: 6},
+		"pong":             {Kind: relaywire.Pong, ID: 7, First: 1, Last: 0},
+		"leave":            {Kind: relaywire.Leave, ID: 8, Done: 9},
+		"bye":              {Kind: relaywire.Bye, ID: 9},
+		"write":            {Kind: relaywire.Write, ID: 10, First: 1, Count: 4, Entries: write},
+		"write empty text": {Kind: relaywire.Write, ID: 10, First: 1, Count: 1, Entries: relaywire.AppendText(nil, "")},
+		"write longest":    {Kind: relaywire.Write, ID: 10, First: 1, Count: 1, Entries: relaywire.AppendText(nil, string(text))},
+		"stored":           {Kind: relaywire.Stored, ID: 11, Last: 12, Count: relaywire.MaxRuns, Entries: stored},
+		"stored nothing":   {Kind: relaywire.Stored, ID: 11, Last: 12, Entries: []byte{}},
+		"failed":           {Kind: relaywire.Failed, ID: 12, First: 1, Entries: []byte("no space left on device")},
+		"data":             {Kind: relaywire.Data, ID: 13, First: 1, Count: 3, Entries: data},
+		"data longest":     {Kind: relaywire.Data, ID: 13, First: 1, Count: 1, Entries: longest},
+		"gap":              {Kind: relaywire.Gap, ID: 14, First: 5, Last: 5},
+		"ack":              {Kind: relaywire.Ack, ID: 15, Next: 9, Done: 3, Last: 500, Window: relaywire.MaxWindow, Count: relaywire.MaxRanges, Entries: ack},
 	}
 }
 
 func TestFrames(t *testing.T) {
 	for name, f := range frames() {
 		t.Run(name, func(t *testing.T) {
-			b := f.append(nil)
+			b := f.Append(nil)
 			require.LessOrEqual(t, len(b), MaxDatagram)
-			got, err := parse(b)
+			got, err := relaywire.Parse(b)
 			require.NoError(t, err)
 			require.Equal(t, f, got)
+			require.Equal(t, append([]byte("before"), b...), f.Append([]byte("before")))
+			first, end := relaywire.DataRange(b)
+			if f.Kind == relaywire.Data {
+				require.Equal(t, []uint64{f.First, f.First + uint64(f.Count)}, []uint64{first, end})
+			} else {
+				require.Zero(t, end)
+			}
 			for cut := range b {
-				_, err := parse(b[:cut])
-				require.ErrorIs(t, err, errFrame, "cut to %d bytes", cut)
+				relaywire.DataRange(b[:cut])
+				_, err := relaywire.Parse(b[:cut])
+				require.ErrorIs(t, err, relaywire.ErrFrame, "cut to %d bytes", cut)
 			}
 			for _, bad := range [][]byte{append(bytes.Clone(b), 1), append([]byte{'U'}, b[1:]...), append([]byte("ur\x02"), b[3:]...), append([]byte("ur\x01\x63"), b[4:]...)} {
-				_, err := parse(bad)
-				require.ErrorIs(t, err, errFrame)
+				_, err := relaywire.Parse(bad)
+				require.ErrorIs(t, err, relaywire.ErrFrame)
 			}
 			anonymous := bytes.Clone(b)
-			clear(anonymous[4:headerSize])
-			_, err = parse(anonymous)
-			require.ErrorIs(t, err, errFrame)
+			clear(anonymous[4:relaywire.HeaderSize])
+			_, err = relaywire.Parse(anonymous)
+			require.ErrorIs(t, err, relaywire.ErrFrame)
 		})
 	}
 }
 
 // What is not quite right is nothing.
 func TestBadFrames(t *testing.T) {
-	for what, change := range map[string]func(f *frame){
-		"hello: a role that there is not":     func(f *frame) { f.role = 3 },
-		"hello: a bad name":                   func(f *frame) { f.name = "a b" },
-		"hello: no name":                      func(f *frame) { f.name = "" },
-		"hello: an unknown beginning":         func(f *frame) { f.from = 4 },
-		"hello: a place without fromAt":       func(f *frame) { f.at = 4 },
-		"hello writer: a reader's beginning":  func(f *frame) { f.from = FromNow },
-		"hello writer: a log":                 func(f *frame) { f.log = 1 },
-		"refuse: no reason":                   func(f *frame) { f.reason = 0 },
-		"refuse: an unknown reason":           func(f *frame) { f.reason = uint8(len(reasons)) },
-		"write: number 0":                     func(f *frame) { f.first = 0 },
-		"write: numbers that end":             func(f *frame) { f.first = ^uint64(0) - 1 },
-		"write: no message":                   func(f *frame) { f.count, f.entries = 0, nil },
-		"write: not UTF-8":                    func(f *frame) { f.count, f.entries = 1, appendText(nil, "\xff") },
-		"write: too long":                     func(f *frame) { f.count, f.entries = 1, appendText(nil, strings.Repeat("x", MaxText+1)) },
-		"failed: not UTF-8":                   func(f *frame) { f.entries = []byte("\xff") },
-		"data: number 0":                      func(f *frame) { f.first = 0 },
-		"data: no message":                    func(f *frame) { f.count, f.entries = 0, nil },
-		"data: a bad name":                    func(f *frame) { f.count, f.entries = 1, appendMessage(nil, &Message{Username: "é", Text: "x"}) },
-		"data: not UTF-8":                     func(f *frame) { f.count, f.entries = 1, appendMessage(nil, &Message{Username: "e", Text: "\xc3"}) },
-		"data: fewer than it says":            func(f *frame) { f.count++ },
-		"data: more than it says":             func(f *frame) { f.count-- },
-		"gap: backwards":                      func(f *frame) { f.last = f.first - 1 },
-		"gap: number 0":                       func(f *frame) { f.first = 0 },
-		"gap: to the end of all numbers":      func(f *frame) { f.last = ^uint64(0) },
-		"welcome: to number 0":                func(f *frame) { f.next = 0 },
-		"welcome: a log without an end":       func(f *frame) { f.last = ^uint64(0) },
-		"welcome: a log that is backwards":    func(f *frame) { f.first = f.last + 2 },
-		"pong: a log without an end":          func(f *frame) { f.last = ^uint64(0) },
-		"pong: a log that is backwards":       func(f *frame) { f.first = f.last + 2 },
-		"ack: delivered what has not come":    func(f *frame) { f.done = f.next + 1 },
-		"ack: a window beyond all bounds":     func(f *frame) { f.window = maxWindow + 1 },
-		"ack: more ranges than fit":           func(f *frame) { f.count, f.entries = maxRanges+1, append(f.entries, make([]byte, rangeSize)...) },
-		"stored: more runs than a server has": func(f *frame) { f.count, f.entries = maxRuns+1, append(f.entries, make([]byte, runSize)...) },
+	for what, change := range map[string]func(f *relaywire.Frame){
+		"hello: a role that there is not":    func(f *relaywire.Frame) { f.Role = 3 },
+		"hello: a bad name":                  func(f *relaywire.Frame) { f.Name = "a b" },
+		"hello: no name":                     func(f *relaywire.Frame) { f.Name = "" },
+		"hello: an unknown beginning":        func(f *relaywire.Frame) { f.From = 4 },
+		"hello: a place without fromAt":      func(f *relaywire.Frame) { f.At = 4 },
+		"hello writer: a reader's beginning": func(f *relaywire.Frame) { f.From = uint8(FromNow) },
+		"hello writer: a log":                func(f *relaywire.Frame) { f.Log = 1 },
+		"refuse: no reason":                  func(f *relaywire.Frame) { f.Reason = 0 },
+		"refuse: an unknown reason":          func(f *relaywire.Frame) { f.Reason = uint8(len(reasons)) },
+		"write: number 0":                    func(f *relaywire.Frame) { f.First = 0 },
+		"write: numbers that end":            func(f *relaywire.Frame) { f.First = ^uint64(0) - 1 },
+		"write: no message":                  func(f *relaywire.Frame) { f.Count, f.Entries = 0, nil },
+		"write: not UTF-8":                   func(f *relaywire.Frame) { f.Count, f.Entries = 1, relaywire.AppendText(nil, "\xff") },
+		"write: too long": func(f *relaywire.Frame) {
+			f.Count, f.Entries = 1, relaywire.AppendText(nil, strings.Repeat("x", MaxText+1))
+		},
+		"failed: not UTF-8":                func(f *relaywire.Frame) { f.Entries = []byte("\xff") },
+		"data: number 0":                   func(f *relaywire.Frame) { f.First = 0 },
+		"data: no message":                 func(f *relaywire.Frame) { f.Count, f.Entries = 0, nil },
+		"data: a bad name":                 func(f *relaywire.Frame) { f.Count, f.Entries = 1, relaywire.AppendMessage(nil, 0, "é", "x") },
+		"data: not UTF-8":                  func(f *relaywire.Frame) { f.Count, f.Entries = 1, relaywire.AppendMessage(nil, 0, "e", "\xc3") },
+		"data: fewer than it says":         func(f *relaywire.Frame) { f.Count++ },
+		"data: more than it says":          func(f *relaywire.Frame) { f.Count-- },
+		"gap: backwards":                   func(f *relaywire.Frame) { f.Last = f.First - 1 },
+		"gap: number 0":                    func(f *relaywire.Frame) { f.First = 0 },
+		"gap: to the end of all numbers":   func(f *relaywire.Frame) { f.Last = ^uint64(0) },
+		"welcome: to number 0":             func(f *relaywire.Frame) { f.Next = 0 },
+		"welcome: a log without an end":    func(f *relaywire.Frame) { f.Last = ^uint64(0) },
+		"welcome: a log that is backwards": func(f *relaywire.Frame) { f.First = f.Last + 2 },
+		"pong: a log without an end":       func(f *relaywire.Frame) { f.Last = ^uint64(0) },
+		"pong: a log that is backwards":    func(f *relaywire.Frame) { f.First = f.Last + 2 },
+		"ack: delivered what has not come": func(f *relaywire.Frame) { f.Done = f.Next + 1 },
+		"ack: a window beyond all bounds":  func(f *relaywire.Frame) { f.Window = relaywire.MaxWindow + 1 },
+		"ack: more ranges than fit": func(f *relaywire.Frame) {
+			f.Count, f.Entries = relaywire.MaxRanges+1, append(f.Entries, make([]byte, relaywire.RangeSize)...)
+		},
+		"stored: more runs than a server has": func(f *relaywire.Frame) {
+			f.Count, f.Entries = relaywire.MaxRuns+1, append(f.Entries, make([]byte, relaywire.RunSize)...)
+		},
 	} {
 		kind, _, _ := strings.Cut(what, ":")
 		f, ok := frames()[kind]
 		require.True(t, ok, kind)
-		f.entries = bytes.Clone(f.entries)
+		f.Entries = bytes.Clone(f.Entries)
 		change(&f)
-		_, err := parse(f.append(nil))
-		assert.ErrorIs(t, err, errFrame, what)
+		_, err := relaywire.Parse(f.Append(nil))
+		assert.ErrorIs(t, err, relaywire.ErrFrame, what)
 	}
 	hello := frames()["hello"]
-	b := hello.append(nil)
-	b[helloSize-1] = 1
-	_, err := parse(b)
-	assert.ErrorIs(t, err, errFrame, "hidden in the padding")
+	b := hello.Append(nil)
+	b[relaywire.HelloSize-1] = 1
+	_, err := relaywire.Parse(b)
+	assert.ErrorIs(t, err, relaywire.ErrFrame, "hidden in the padding")
 }
 
 // No answer that an unproved address can get is longer than its request.
@@ -135,46 +151,45 @@ func TestAnswersAreShorter(t *testing.T) {
 	all := frames()
 	for _, answer := range []string{"challenge", "welcome", "refuse"} {
 		f := all[answer]
-		assert.LessOrEqual(t, len(f.append(nil)), helloSize, answer)
+		assert.LessOrEqual(t, len(f.Append(nil)), relaywire.HelloSize, answer)
 	}
 	f := all["reset"]
-	assert.Len(t, f.append(nil), headerSize, "as long as the shortest request")
+	assert.Len(t, f.Append(nil), relaywire.HeaderSize, "as long as the shortest request")
 }
 
 func TestReasonCodes(t *testing.T) {
-	for code := 1; code < len(reasons); code++ {
-		assert.EqualValues(t, code, reasonCode(reasons[code]))
-	}
-	assert.Zero(t, reasonCode(ReasonExpired))
+	require.Len(t, reasons, 1+int(relaywire.StoreFails))
+	assert.Equal(t, []Reason{ReasonNameTaken, ReasonFull, ReasonStore}, reasons[1:])
 }
 
 // FuzzParse: nothing panics, and what is taken is what append makes of it.
 func FuzzParse(f *testing.F) {
 	for _, frame := range frames() {
-		f.Add(frame.append(nil))
+		f.Add(frame.Append(nil))
 	}
 	padded := frames()["data"]
-	f.Add(append(padded.append(nil), 0, 0, 0))
+	f.Add(append(padded.Append(nil), 0, 0, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		frame, err := parse(b)
+		frame, err := relaywire.Parse(b)
 		if err != nil {
-			require.ErrorIs(t, err, errFrame)
+			require.ErrorIs(t, err, relaywire.ErrFrame)
 			return
 		}
-		again := frame.append(nil)
-		if frame.kind == kindData {
+		again := frame.Append(nil)
+		if frame.Kind == relaywire.Data {
 			for _, c := range b[len(again):] {
 				require.Zero(t, c)
 			}
 			b = b[:len(again)]
-			entries := rest{b: frame.entries}
-			for range frame.count {
-				_, name, text := entries.message()
-				require.NoError(t, CheckUsername(string(name)))
-				require.NoError(t, CheckText(string(text)))
+			size, seq := 0, frame.First
+			for e := range frame.Messages() {
+				require.NoError(t, CheckUsername(string(e.Name)))
+				require.NoError(t, CheckText(string(e.Text)))
+				require.Equal(t, seq, e.Seq)
+				seq++
+				size += relaywire.MessageSize(string(e.Name), string(e.Text))
 			}
-			require.False(t, entries.short)
-			require.Empty(t, entries.b)
+			require.Len(t, frame.Entries, size)
 		}
 		require.Equal(t, b, again)
 	})
@@ -221,11 +236,11 @@ func FuzzHold(f *testing.F) {
 func BenchmarkParse(b *testing.B) {
 	for _, name := range []string{"ack", "write", "data", "hello"} {
 		f := frames()[name]
-		datagram := f.append(nil)
+		datagram := f.Append(nil)
 		b.Run(fmt.Sprintf("%s, %d bytes", name, len(datagram)), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := parse(datagram); err != nil {
+				if _, err := relaywire.Parse(datagram); err != nil {
 					b.Fatal(err)
 				}
 			}

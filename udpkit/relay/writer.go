@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
@@ -71,7 +72,7 @@ func newWriter(cfg WriterConfig) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hello.at = 1
+	c.hello.At = 1
 	return &Writer{client: c, base: 1, window: firstUnstored, changed: make(chan struct{})}, nil
 }
 
@@ -164,7 +165,7 @@ func (w *Writer) Stats() WriterStats {
 	return stats
 }
 
-func (w *Writer) welcomed(_ *frame, now time.Time) {
+func (w *Writer) welcomed(_ *relaywire.Frame, now time.Time) {
 	w.back(now) // what the server has of it, it says when it comes again
 	w.rtt.backoff = 0
 	w.emit(LinkEvent{Up: true, At: now})
@@ -178,14 +179,14 @@ func (w *Writer) back(now time.Time) {
 	w.poke()
 }
 
-func (w *Writer) take(f *frame, now time.Time) {
-	switch f.kind {
-	case kindPong:
-	case kindStored:
+func (w *Writer) take(f *relaywire.Frame, now time.Time) {
+	switch f.Kind {
+	case relaywire.Pong:
+	case relaywire.Stored:
 		w.stored(f, now)
-	case kindFailed:
-		if f.first >= w.base && f.first <= w.base+uint64(w.sent) {
-			err := fmt.Errorf("the server at %v could not store message %d, still trying: %w", w.server, f.first, errors.New(string(f.entries)))
+	case relaywire.Failed:
+		if f.First >= w.base && f.First <= w.base+uint64(w.sent) {
+			err := fmt.Errorf("the server at %v could not store message %d, still trying: %w", w.server, f.First, errors.New(string(f.Entries)))
 			if failure, _ := w.storing.Note(err); failure != nil {
 				w.emit(ErrorEvent{Err: failure, Text: failure.Error(), What: storing.begins, At: now})
 			}
@@ -198,20 +199,19 @@ func (w *Writer) take(f *frame, now time.Time) {
 }
 
 // stored takes what the server has stored.
-func (w *Writer) stored(f *frame, now time.Time) {
-	runs := rest{b: f.entries}
+func (w *Writer) stored(f *relaywire.Frame, now time.Time) {
 	progress := 0
 	end := max(w.again, w.base+uint64(w.sent)) // what was sent ever
-	for range f.count {
-		run := runs.run()
-		for i := range uint64(run.count) {
-			if run.number+i != w.base || w.base == end {
+	for i := range f.Count {
+		run := f.Run(i)
+		for i := range uint64(run.Count) {
+			if run.Number+i != w.base || w.base == end {
 				continue
 			}
 			m := w.messages[progress]
 			e := StoredEvent{Number: w.base, Text: m.text, Took: now.Sub(m.given)}
-			if run.seq > 0 {
-				e.Seq = run.seq + i
+			if run.Seq > 0 {
+				e.Seq = run.Seq + i
 			}
 			w.emit(e)
 			w.untold++
@@ -223,14 +223,14 @@ func (w *Writer) stored(f *frame, now time.Time) {
 	}
 	if progress == 0 {
 		// The server waits for a message before those that came: do not wait for the timeout.
-		if w.sent > 0 && f.last < w.base+uint64(w.sent)-1 && now.Sub(w.resent) > max(w.rtt.smooth, time.Millisecond) && f.last+1 >= w.base && f.count == 0 {
+		if w.sent > 0 && f.Last < w.base+uint64(w.sent)-1 && now.Sub(w.resent) > max(w.rtt.smooth, time.Millisecond) && f.Last+1 >= w.base && f.Count == 0 {
 			w.back(now)
 		}
 		return
 	}
 	w.messages = append(w.messages[:0], w.messages[progress:]...)
 	w.sent = max(0, w.sent-progress)
-	w.hello.at = w.base
+	w.hello.At = w.base
 	w.window = min(w.window+progress, maxUnstored)
 	w.at = now
 	if w.sample > 0 && w.sample < w.base {
@@ -257,28 +257,28 @@ func (w *Writer) act(now time.Time) time.Duration {
 	}
 	for w.sent < len(w.messages) && w.sent < w.window {
 		first := w.base + uint64(w.sent)
-		f := frame{kind: kindWrite, id: w.hello.id, first: first}
-		size := headerSize + 8 + 1
-		for w.sent < len(w.messages) && w.sent < w.window && f.count < 255 {
+		f := relaywire.Frame{Kind: relaywire.Write, ID: w.hello.ID, First: first}
+		size := relaywire.HeaderSize + 8 + 1
+		for w.sent < len(w.messages) && w.sent < w.window && f.Count < 255 {
 			text := w.messages[w.sent].text
 			if size += 2 + len(text); size > MaxDatagram {
 				break
 			}
-			f.entries = appendText(f.entries, text)
-			f.count++
+			f.Entries = relaywire.AppendText(f.Entries, text)
+			f.Count++
 			w.sent++
 		}
-		if w.sent == f.count {
+		if w.sent == f.Count {
 			w.at = now
 		}
-		end := first + uint64(f.count)
+		end := first + uint64(f.Count)
 		if first < w.again {
 			w.stats.Resent += min(end, w.again) - first
 		} else if w.sample == 0 {
 			w.sample, w.sampled = first, now
 		}
 		w.stats.Datagrams++
-		w.send(f.append(nil))
+		w.send(f.Append(nil))
 	}
 	if w.sent == 0 {
 		return time.Hour
@@ -286,7 +286,7 @@ func (w *Writer) act(now time.Time) time.Duration {
 	return w.at.Add(w.rtt.timeout()).Sub(now)
 }
 
-func (w *Writer) farewell(*frame) {}
+func (w *Writer) farewell(*relaywire.Frame) {}
 
 // deliver tells what is queued.
 func (w *Writer) deliver(done <-chan struct{}) {
