@@ -104,6 +104,7 @@ type Client struct {
 	states   states
 	history  []remembered // a ring, once it has History elements
 	oldest   int
+	refused  service.Refusals
 	summary  ClientSummary
 	latency  samples
 	interval samples
@@ -219,6 +220,9 @@ func (c *Client) Run(ctx context.Context) error {
 	cancel()
 	watch.Wait()
 	c.delayed.Wait()
+	c.events.Lock()
+	c.tellRefused(c.refused.Rest)
+	c.events.Unlock()
 	c.emit(c.Stats())
 	if ended {
 		return nil
@@ -239,8 +243,8 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// checkSilence reports a silence that has become too long, and returns when to
-// look again.
+// checkSilence reports a silence that has become too long, and what is due of refused
+// datagrams, and returns when to look again.
 func (c *Client) checkSilence(now time.Time) time.Duration {
 	c.events.Lock()
 	defer c.events.Unlock()
@@ -255,6 +259,7 @@ func (c *Client) checkSilence(now time.Time) time.Duration {
 	if report {
 		c.tell(TimeoutEvent{Elapsed: elapsed, At: now})
 	}
+	c.tellRefused(c.refused.Due)
 	if elapsed < timeout {
 		return timeout - elapsed
 	}
@@ -265,6 +270,16 @@ func (c *Client) emit(e Event) {
 	c.events.Lock()
 	defer c.events.Unlock()
 	c.tell(e)
+}
+
+// tellRefused tells what is due of refused datagrams, with events held.
+func (c *Client) tellRefused(due func(now time.Time) []service.Refused) {
+	c.mu.Lock()
+	told := due(time.Now())
+	c.mu.Unlock()
+	for _, r := range told {
+		c.tell(RefusedEvent(r))
+	}
 }
 
 // tell calls OnEvent, with events held.
@@ -279,6 +294,9 @@ func (c *Client) handle(d Datagram) {
 	c.events.Lock()
 	defer c.events.Unlock()
 	r := c.take(d)
+	for _, refused := range r.refused {
+		c.tell(RefusedEvent(refused))
+	}
 	if !r.ok {
 		return
 	}
@@ -298,11 +316,12 @@ func (c *Client) handle(d Datagram) {
 
 // taken is what a datagram has brought.
 type taken struct {
-	ok     bool         // a message that had not been seen
-	event  MessageEvent // made only if there is an OnEvent
-	gaps   []gap        // left out before it; the window's
-	ackErr error        // the first failure to acknowledge since the last success
-	done   bool         // it was the last of MaxMessages
+	ok      bool              // a message that had not been seen
+	event   MessageEvent      // made only if there is an OnEvent
+	gaps    []gap             // left out before it; the window's
+	ackErr  error             // the first failure to acknowledge since the last success
+	refused []service.Refused // to be told
+	done    bool              // it was the last of MaxMessages
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
@@ -314,11 +333,13 @@ func (c *Client) take(d Datagram) (r taken) {
 	}
 	if d.Truncated {
 		c.summary.Truncated++
+		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
 		return r
 	}
 	m, err := c.decoder.decode(d.Payload)
 	if err != nil {
 		c.summary.Malformed++
+		r.refused = c.refused.Note(d.Source, err, d.Received)
 		return r
 	}
 	run := c.server(m.epoch, d)

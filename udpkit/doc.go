@@ -44,7 +44,8 @@
 //     at once, one that was forgotten counts as new when it is heard again: what it has
 //     lost in between is not reported, and what was delivered may be delivered again.
 //     ClientSummary.Forgotten counts them.
-//   - What is refused or dropped is counted in [ClientSummary].
+//   - What is refused or dropped is counted in [ClientSummary]. A [RefusedEvent] says from whom
+//     and why, at once and then once a minute; a flood of it costs no memory.
 //
 // An acknowledgement means that the client has decoded the message. A message whose
 // source is forged beyond doubt, a broadcast, multicast or unspecified address or

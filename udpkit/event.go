@@ -6,7 +6,7 @@ import (
 )
 
 // Event is something that a Server or a Client reports while it runs. It is one
-// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent,
+// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, RefusedEvent,
 // ErrorEvent, ServerSummary and ClientSummary, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
@@ -83,6 +83,17 @@ type TimeoutEvent struct {
 	At      time.Time     `json:"at"`
 }
 
+// RefusedEvent says that datagrams of one source were refused for one reason. It is told at once,
+// and then once a minute and in the end with the count since. Of more than 64 sources and reasons a
+// minute those of a reason are told together. The summaries have the counts of all.
+type RefusedEvent struct {
+	From   netip.AddrPort `json:"from,omitzero"` // not valid if there are too many to be told apart
+	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
+	Count  uint64         `json:"count"`         // since the last one of this source and reason
+	Err    error          `json:"-"`             // the same; ErrMalformed if it is not of the wire format
+	At     time.Time      `json:"at"`
+}
+
 // ErrorEvent says that something failed and the work goes on. A failure that
 // repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
@@ -100,6 +111,7 @@ func (AckEvent) Kind() string      { return "ack" }
 func (MessageEvent) Kind() string  { return "message" }
 func (GapEvent) Kind() string      { return "gap" }
 func (TimeoutEvent) Kind() string  { return "timeout" }
+func (RefusedEvent) Kind() string  { return "refused" }
 func (ErrorEvent) Kind() string    { return "error" }
 func (ServerSummary) Kind() string { return "summary" }
 func (ClientSummary) Kind() string { return "summary" }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
@@ -37,8 +37,11 @@ var (
 	// ErrConfig marks a configuration, flag or name that cannot be used.
 	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
-	ErrMalformed = errors.New("malformed datagram")
+	ErrMalformed = service.ErrMalformed
 )
+
+// malformed is an ErrMalformed that says why.
+type malformed = service.Malformed
 
 // timestampLayout is ISO 8601 with microseconds and an offset, as Python's
 // datetime.isoformat prints it and datetime.fromisoformat reads it.
@@ -71,7 +74,7 @@ func (e Epoch) MarshalText() ([]byte, error) { return e.append(nil), nil }
 func (e *Epoch) UnmarshalText(text []byte) error {
 	v, ok := parseEpoch(text)
 	if !ok {
-		return malformed("epoch %.20q is not 16 hexadecimal digits", text)
+		return malformed("epoch is not 16 hexadecimal digits")
 	}
 	*e = v
 	return nil
@@ -344,7 +347,7 @@ type rawAck struct {
 
 func decodeAck(b []byte) (a rawAck, err error) {
 	if len(b) > MaxAckSize {
-		return a, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
+		return a, malformed("longer than an acknowledgement can be")
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
 	rest, ok := bytes.CutPrefix(b, []byte(ackPrefix))
@@ -354,16 +357,16 @@ func decodeAck(b []byte) (a rawAck, err error) {
 		return a, malformed("not an acknowledgement")
 	}
 	a.client = rest[:cut]
-	if cut == 0 || cut > MaxClientIDLen || !printable(a.client) {
-		return a, malformed("%v", checkText("client id", string(a.client), MaxClientIDLen))
+	if cut == 0 || cut > MaxClientIDLen || !names.Printable(a.client) {
+		return a, malformed("the client id is not 1 to 64 bytes of printable text")
 	}
 	number, epoch, hasEpoch := bytes.Cut(rest[cut+len(ackMiddle):], []byte(ackEpoch))
 	if a.id, ok = parseID(number); !ok {
-		return a, malformed("message id %.20q is not an integer from 0 to 2^53-1", number)
+		return a, malformed("the message id is not an integer from 0 to 2^53-1")
 	}
 	if hasEpoch {
 		if a.epoch, ok = parseEpoch(epoch); !ok || a.epoch == 0 {
-			return a, malformed("epoch %.20q is not 16 hexadecimal digits", epoch)
+			return a, malformed("epoch is not 16 hexadecimal digits")
 		}
 	}
 	return a, nil
@@ -383,8 +386,4 @@ func parseID(b []byte) (uint64, bool) {
 		n = n*10 + uint64(c-'0')
 	}
 	return n, n <= MaxMessageID
-}
-
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 }

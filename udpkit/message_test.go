@@ -97,6 +97,21 @@ func TestFieldsOfOthers(t *testing.T) {
 
 func TestDecodeMessageRefuses(t *testing.T) {
 	fields := func(f string) string { return `{"timestamp":"t","state":"A","message_id":1` + f + `}` }
+	// What people meet most often is told in words that say what to mend.
+	for text, reason := range map[string]string{
+		"\ufeff" + fields(""):     "not a JSON object",
+		fields("") + "\x00":       "something follows the JSON object",
+		fields(`,"x":NaN`):        "a value that is not JSON, such as NaN",
+		`{"message_id":"1"}`:      "message_id is not an integer from 0 to 2^53-1",
+		`{"state":7}`:             "state is not a text of 1 to 64 bytes",
+		"{\"state\":\"A\x1b\"}":   "a control character in a text",
+		`{"message_id":1}`:        "no timestamp, state or message_id",
+		fields("") + "\xff":       "not valid UTF-8",
+		strings.Repeat(" ", 1025): "longer than 1,024 bytes",
+	} {
+		_, err := udpkit.DecodeMessage([]byte(text))
+		assert.EqualError(t, err, "malformed datagram: "+reason)
+	}
 	for name, text := range map[string]string{
 		"empty":                "",
 		"text":                 "hello",

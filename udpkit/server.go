@@ -119,6 +119,7 @@ type Server struct {
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
+	refused service.Refusals
 	summary ServerSummary
 	rtt     samples
 	acks    Receiver // nil before Run
@@ -248,6 +249,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.broadcast(ctx)
 	cancel(nil)
 	readers.Wait()
+	s.tellRefused(s.refused.Rest(time.Now()))
 	s.events.End(func() Event { return s.Stats() })
 	return failure
 }
@@ -267,6 +269,10 @@ func (s *Server) broadcast(ctx context.Context) {
 			s.report(udp.Target{}, err)
 			s.forget(list)
 			targets, resolved = list, now
+			s.mu.Lock()
+			told := s.refused.Due(now)
+			s.mu.Unlock()
+			s.tellRefused(told)
 		}
 		buf = s.send(buf[:0], targets)
 		if n == s.cfg.MaxMessages {
@@ -343,43 +349,64 @@ func (s *Server) report(to udp.Target, err error) {
 	}
 }
 
+// The reasons to refuse what is an acknowledgement.
+var (
+	errNotSent    = errors.New("it acknowledges a message that was never sent, or long ago")
+	errOtherEpoch = errors.New("it acknowledges a message of another run: its epoch is wrong")
+	errNoRoom     = errors.New("the table of clients is full")
+)
+
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
+	event, refused := s.takeAck(d)
+	s.tellRefused(refused)
+	if event.Client.IsValid() {
+		s.sending.Lock()
+		defer s.sending.Unlock()
+		s.events.Emit(event)
+	}
+}
+
+// takeAck counts an acknowledgement. The event is made only if there is an OnEvent.
+func (s *Server) takeAck(d Datagram) (event AckEvent, told []service.Refused) {
 	ack, err := decodeAck(d.Payload)
 	s.mu.Lock()
-	if err != nil || d.Truncated {
+	defer s.mu.Unlock()
+	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
+	switch {
+	case err != nil:
 		s.summary.Malformed++
-		s.mu.Unlock()
-		return
+		return event, s.refused.Note(d.Source, err, d.Received)
+	case ack.epoch != 0 && ack.epoch != s.epoch:
+		err = errOtherEpoch
+	case ack.id == 0 || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
+		err = errNotSent
+	default:
+		idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+		switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
+		case ackFull:
+			err = errNoRoom
+		case ackAgain:
+			s.summary.DuplicateAcks++
+			return event, nil
+		}
 	}
-	sent := s.sentAt[ack.id%sentRing]
-	current := ack.id > 0 && ack.id < s.nextID && s.nextID-ack.id <= sentRing
-	if !current || ack.epoch != 0 && ack.epoch != s.epoch {
+	if err != nil {
 		s.summary.RefusedAcks++
-		s.mu.Unlock()
-		return
-	}
-	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
-	rtt := d.Received.Sub(sent)
-	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
-	case ackFull:
-		s.summary.RefusedAcks++
-		s.mu.Unlock()
-		return
-	case ackAgain:
-		s.summary.DuplicateAcks++
-		s.mu.Unlock()
-		return
+		return event, s.refused.Note(d.Source, err, d.Received)
 	}
 	s.summary.Acks++
 	s.rtt.add(rtt)
-	s.mu.Unlock()
-	if s.cfg.OnEvent == nil {
-		return // for which an event would be made in vain
+	if s.cfg.OnEvent != nil {
+		event = AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received}
 	}
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
+	return event, nil
+}
+
+func (s *Server) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		s.events.Emit(RefusedEvent(r))
+	}
 }
 
 // Stats returns the counters up to now.
