@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -352,6 +353,7 @@ func (c *Client) take(d Datagram) (r taken) {
 	r.ok, r.gaps = true, gaps
 	h := c.remember()
 	h.length = uint8(copy(h.timestamp[:], m.timestamp))
+	h.data = append(h.data[:0], m.data...)
 	h.event = MessageEvent{
 		MessageID:  m.id,
 		State:      c.states.get(m.state),
@@ -385,6 +387,7 @@ func (c *Client) take(d Datagram) (r taken) {
 	}
 	if c.cfg.OnEvent != nil {
 		r.event = h.message()
+		r.event.Datagram = d.Payload
 	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
@@ -421,17 +424,21 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 	return run
 }
 
-// remembered is an event of the history. Its timestamp is kept by value, so that
-// a message costs no allocation.
+// remembered is an event of the history. Its timestamp is kept by value and the room for its data is
+// used again, so that a message costs no allocation.
 type remembered struct {
-	event     MessageEvent // with no timestamp
+	event     MessageEvent // with no timestamp and data
 	timestamp [maxTimestampLen]byte
 	length    uint8
+	data      []byte
 }
 
 func (r *remembered) message() MessageEvent {
 	e := r.event
 	e.Timestamp = string(r.timestamp[:r.length])
+	if len(r.data) > 0 {
+		e.Data = bytes.Clone(r.data)
+	}
 	return e
 }
 

@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 )
@@ -61,6 +62,11 @@ type MessageEvent struct {
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
+	// Data is the sender's own part, see Message.Data. It may be kept.
+	Data json.RawMessage `json:"data,omitempty"`
+	// Datagram is what has come, byte for byte. It is the receiver's buffer, valid until OnEvent
+	// returns: bytes.Clone keeps it longer. Client.History has none.
+	Datagram []byte `json:"-"`
 }
 
 // GapEvent says that the ids From to To of a server were left out; there can be

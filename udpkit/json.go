@@ -14,6 +14,7 @@ import (
 // decoder: they are valid until the next one is decoded.
 type rawMessage struct {
 	timestamp, state []byte
+	data             []byte // as it stands in the datagram; nil without any
 	id               uint64
 	epoch            Epoch
 	interval         time.Duration
@@ -39,13 +40,14 @@ const (
 	keyID
 	keyEpoch
 	keyInterval
+	keyData
 
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
 // knownKeys are the keys in the order of their bits, which is the one that
 // servers send them in, as they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is
 // not ours.
@@ -108,6 +110,11 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 			m.epoch, err = d.epoch()
 		case keyInterval:
 			m.interval, err = d.interval()
+		case keyData:
+			d.space()
+			start := d.at
+			err = d.skip(1)
+			m.data = d.text[start:d.at]
 		default:
 			err = d.skip(1)
 		}

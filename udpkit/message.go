@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
@@ -17,6 +19,9 @@ const (
 	// MaxMessageSize is the longest encoded message in bytes: the clients of
 	// the original documents read 1024.
 	MaxMessageSize = 1024
+	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
+	// stays within MaxMessageSize, whatever its state is.
+	MaxDataLen = 744
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are
 	// the ones that every JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
@@ -112,7 +117,7 @@ func parseEpoch(b []byte) (Epoch, bool) {
 // Message is one status: what a server broadcasts.
 //
 // On the wire it is one JSON object in one datagram. Timestamp, State and ID are
-// the format of the original documents; Epoch and Interval are ours, and a
+// the format of the original documents; Epoch, Interval and Data are ours, and a
 // client that does not know them ignores them.
 type Message struct {
 	// Timestamp is the server's wall clock when it sent the message, ISO 8601,
@@ -127,6 +132,10 @@ type Message struct {
 	// Interval is how long the server waits between two messages, in whole
 	// milliseconds, 0 if it was not sent.
 	Interval time.Duration
+	// Data is the sender's own part, under the key "data": any value of JSON, nested no deeper than
+	// seven objects and arrays; nil if there is none. The size of the message is its only limit, see
+	// MaxDataLen.
+	Data json.RawMessage
 }
 
 // Time parses the timestamp. A timestamp without an offset, as Python's
@@ -225,11 +234,32 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 		dst = append(dst, `,"interval_ms":`...)
 		dst = strconv.AppendInt(dst, ms, 10)
 	}
+	if len(m.Data) > 0 {
+		if err := checkData(m.Data); err != nil {
+			return dst[:start], err
+		}
+		dst = append(append(dst, `,"data":`...), m.Data...)
+	}
 	dst = append(dst, '}')
 	if len(dst)-start > MaxMessageSize {
 		return dst[:start], fmt.Errorf("%w: the message has %d bytes, the limit is %d", ErrConfig, len(dst)-start, MaxMessageSize)
 	}
 	return dst, nil
+}
+
+// checkData refuses what a client would not take as Message.Data.
+func checkData(data []byte) error {
+	if !utf8.Valid(data) {
+		return fmt.Errorf("%w: the data is not valid UTF-8", ErrConfig)
+	}
+	d := decoder{text: data}
+	if err := d.skip(1); err != nil {
+		return fmt.Errorf("%w: the data cannot be sent: %s", ErrConfig, string(err.(malformed)))
+	}
+	if d.at < len(data) {
+		return fmt.Errorf("%w: the data is more than one value of JSON", ErrConfig)
+	}
+	return nil
 }
 
 // appendText appends text as a JSON string if checkText takes it: then it holds
@@ -286,7 +316,9 @@ func DecodeMessage(b []byte) (Message, error) {
 	if !ok {
 		state = State(m.state)
 	}
-	return Message{Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval}, nil
+	return Message{
+		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data),
+	}, nil
 }
 
 // Ack is one acknowledgement: what a client answers to the address that a

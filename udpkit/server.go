@@ -1,8 +1,10 @@
 package udpkit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +24,8 @@ const DefaultInterval = 5 * time.Second
 const (
 	// sentRing is how many messages back an acknowledgement is still taken.
 	sentRing = 1024
+	// atOnce is the least time between a message and one that is sent for a change.
+	atOnce = 100 * time.Millisecond
 	// targetsFor is how long resolved automatic targets are used at the most.
 	targetsFor = time.Second
 )
@@ -109,12 +113,15 @@ type Server struct {
 
 	life   service.Life
 	events *service.Events[Event]
+	// changed has room for one: the state or the data is another than the last message said.
+	changed chan struct{}
 	// sending is held while a message goes out, so that the events of its
 	// acknowledgements come after its SentEvent.
 	sending sync.Mutex
 
 	mu      sync.Mutex
-	fixed   State // set by hand, "" for the cycle
+	fixed   State           // set by hand, "" for the cycle
+	data    json.RawMessage // likewise, nil for none; replaced, never changed
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
@@ -172,6 +179,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		epoch:   NewEpoch(),
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
+		changed: make(chan struct{}, 1),
 		nextID:  1,
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
@@ -194,8 +202,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// SetState fixes the state from the next message on; "" goes back to the cycle.
-// An error wraps ErrConfig.
+// SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an
+// interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
+// messages a second, of which each has the newest state. An error wraps ErrConfig.
 func (s *Server) SetState(state State) error {
 	if state != "" {
 		if err := state.check(); err != nil {
@@ -205,11 +214,44 @@ func (s *Server) SetState(state State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fixed = state
+	s.change()
 	return nil
 }
 
-// Run broadcasts the first message at once and then one an interval, until ctx,
-// MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
+// SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White space
+// in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig: data is
+// not JSON or longer than MaxDataLen.
+func (s *Server) SetData(data json.RawMessage) error {
+	if len(data) > 0 {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, data); err != nil {
+			return fmt.Errorf("%w: the data is not JSON: %w", ErrConfig, err)
+		}
+		data = compact.Bytes()
+		if len(data) > MaxDataLen {
+			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), MaxDataLen)
+		}
+		if err := checkData(data); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = data
+	s.change()
+	return nil
+}
+
+// change has a message sent at once, with mu held.
+func (s *Server) change() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run broadcasts the first message at once and then one an interval, and one when SetState or
+// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
 // not end it: failures are counted and reported, and sending goes on. It returns
 // an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
@@ -275,17 +317,37 @@ func (s *Server) broadcast(ctx context.Context) {
 			s.tellRefused(told)
 		}
 		buf = s.send(buf[:0], targets)
+		sent := time.Now()
 		if n == s.cfg.MaxMessages {
 			ticker.Reset(s.cfg.AckWait)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if n == s.cfg.MaxMessages {
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
 			return
 		}
+		if s.pause(ctx, ticker, sent); ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// pause waits for the next message: for the ticker, or for a change, which has the ticker begin anew.
+func (s *Server) pause(ctx context.Context, ticker *time.Ticker, sent time.Time) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-ticker.C:
+		return
+	case <-s.changed:
+	}
+	early := time.NewTimer(atOnce - time.Since(sent))
+	defer early.Stop()
+	select {
+	case <-ctx.Done():
+	case <-ticker.C:
+	case <-early.C:
+		ticker.Reset(s.cfg.Interval)
 	}
 }
 
@@ -294,6 +356,10 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
+	select {
+	case <-s.changed: // this message says it
+	default:
+	}
 	now := time.Now()
 	m := Message{
 		Timestamp: now.Format(timestampLayout),
@@ -301,6 +367,7 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 		ID:        s.nextID,
 		Epoch:     s.epoch,
 		Interval:  s.cfg.Interval,
+		Data:      s.data,
 	}
 	if m.State == "" {
 		m.State = s.cfg.States[(s.nextID-1)%uint64(len(s.cfg.States))]
@@ -312,7 +379,7 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 
 	buf, err := AppendMessage(buf, m)
 	event := SentEvent{MessageID: m.ID, State: m.State, Timestamp: m.Timestamp, At: now}
-	if err != nil { // cannot be: state and interval were checked
+	if err != nil { // cannot be: all of it was checked
 		event.Failed = len(targets)
 	} else {
 		s.write(buf, targets, func(to udp.Target, err error) {

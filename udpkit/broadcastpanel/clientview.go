@@ -36,6 +36,7 @@ func (v *clientView) event(e udpkit.Event) {
 	case udpkit.StartEvent:
 		v.start = e
 	case udpkit.MessageEvent:
+		e.Datagram = nil // the receiver's
 		if !e.Late {
 			v.state = e.State
 		}

@@ -53,6 +53,9 @@ func (t *text) event(e udpkit.Event) error {
 		if e.Late {
 			line += t.Paint(console.Yellow, ", late")
 		}
+		if len(e.Data) > 0 {
+			line += ", data " + data(e)
+		}
 	case udpkit.GapEvent:
 		line = fmt.Sprintf("%s  %s  %s by %v", format.Millis(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
 	case udpkit.TimeoutEvent:
