@@ -294,7 +294,8 @@ func (c *Client) tell(e Event) {
 func (c *Client) handle(d Datagram) {
 	c.events.Lock()
 	defer c.events.Unlock()
-	r := c.take(d)
+	var r taken
+	c.take(d, &r)
 	for _, refused := range r.refused {
 		c.tell(RefusedEvent(refused))
 	}
@@ -326,29 +327,29 @@ type taken struct {
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
-func (c *Client) take(d Datagram) (r taken) {
+func (c *Client) take(d Datagram, r *taken) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg.MaxMessages > 0 && c.summary.Received >= c.cfg.MaxMessages {
-		return r // came while Run was ending
+		return // came while Run was ending
 	}
 	if d.Truncated {
 		c.summary.Truncated++
 		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
-		return r
+		return
 	}
 	m, err := c.decoder.decode(d.Payload)
 	if err != nil {
 		c.summary.Malformed++
 		r.refused = c.refused.Note(d.Source, err, d.Received)
-		return r
+		return
 	}
 	run := c.server(m.epoch, d)
 	missing := run.window.missing
 	v, gaps := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
 	if v == duplicate {
 		c.summary.Duplicates++
-		return r
+		return
 	}
 	r.ok, r.gaps = true, gaps
 	h := c.remember()
@@ -386,12 +387,11 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.summary.Missed -= min(c.summary.Missed, missing-now)
 	}
 	if c.cfg.OnEvent != nil {
-		r.event = h.message()
+		h.copyTo(&r.event)
 		r.event.Datagram = d.Payload
 	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
-	return r
 }
 
 // server returns the state kept for a run of a server.
@@ -433,13 +433,12 @@ type remembered struct {
 	data      []byte
 }
 
-func (r *remembered) message() MessageEvent {
-	e := r.event
+func (r *remembered) copyTo(e *MessageEvent) {
+	*e = r.event
 	e.Timestamp = string(r.timestamp[:r.length])
 	if len(r.data) > 0 {
 		e.Data = bytes.Clone(r.data)
 	}
-	return e
 }
 
 // remember returns the place of a new message in the history.
@@ -515,9 +514,9 @@ func (c *Client) Stats() ClientSummary {
 func (c *Client) History() []MessageEvent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := make([]MessageEvent, 0, len(c.history))
-	for i := range c.history {
-		h = append(h, c.history[(c.oldest+i)%len(c.history)].message())
+	h := make([]MessageEvent, len(c.history))
+	for i := range h {
+		c.history[(c.oldest+i)%len(h)].copyTo(&h[i])
 	}
 	return h
 }

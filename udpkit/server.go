@@ -425,49 +425,49 @@ var (
 
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
-	event, refused := s.takeAck(d)
-	s.tellRefused(refused)
-	if event.Client.IsValid() {
-		s.sending.Lock()
-		defer s.sending.Unlock()
-		s.events.Emit(event)
-	}
-}
-
-// takeAck counts an acknowledgement. The event is made only if there is an OnEvent.
-func (s *Server) takeAck(d Datagram) (event AckEvent, told []service.Refused) {
 	ack, err := decodeAck(d.Payload)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
-	switch {
-	case err != nil:
+	again := false
+	if err != nil {
 		s.summary.Malformed++
-		return event, s.refused.Note(d.Source, err, d.Received)
-	case ack.epoch != 0 && ack.epoch != s.epoch:
-		err = errOtherEpoch
-	case ack.id == 0 || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
-		err = errNotSent
-	default:
-		idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
-		switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
-		case ackFull:
-			err = errNoRoom
-		case ackAgain:
-			s.summary.DuplicateAcks++
-			return event, nil
-		}
+	} else if again, err = s.takeAck(ack, d, rtt); err != nil {
+		s.summary.RefusedAcks++
 	}
 	if err != nil {
-		s.summary.RefusedAcks++
-		return event, s.refused.Note(d.Source, err, d.Received)
+		told := s.refused.Note(d.Source, err, d.Received)
+		s.mu.Unlock()
+		s.tellRefused(told)
+		return
+	}
+	s.mu.Unlock()
+	if again || s.cfg.OnEvent == nil {
+		return // for which an event would be made in vain
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
+}
+
+// takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came again.
+func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool, err error) {
+	switch {
+	case ack.epoch != 0 && ack.epoch != s.epoch:
+		return false, errOtherEpoch
+	case ack.id == 0 || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
+		return false, errNotSent
+	}
+	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
+	case ackFull:
+		return false, errNoRoom
+	case ackAgain:
+		s.summary.DuplicateAcks++
+		return true, nil
 	}
 	s.summary.Acks++
 	s.rtt.add(rtt)
-	if s.cfg.OnEvent != nil {
-		event = AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received}
-	}
-	return event, nil
+	return false, nil
 }
 
 func (s *Server) tellRefused(told []service.Refused) {
