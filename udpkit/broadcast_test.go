@@ -355,6 +355,9 @@ func TestClientCountsWhatItRefuses(t *testing.T) {
 	assert.EqualValues(t, 3, sum.Malformed)
 	assert.EqualValues(t, 1, sum.Truncated)
 	assert.EqualValues(t, 1, sum.Servers)
+	assert.Equal(t, map[string]uint64{
+		"not a JSON object": 2, "no timestamp, state or message_id": 1, "longer than 1,024 bytes": 1,
+	}, refusals(t, clientLog, sender), "each is told")
 	gap := wait(t, clientLog, any1[udpkit.GapEvent])
 	assert.Equal(t, [2]uint64{1, 2}, [2]uint64{gap.From, gap.To})
 	require.Len(t, client.History(), 2)
@@ -366,6 +369,18 @@ func TestClientCountsWhatItRefuses(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "Client c received message 0", string(buf[:n]))
 	assert.NotEqual(t, client.Addr().Port(), from.Port(), "acknowledgements come from a socket of their own")
+}
+
+// refusals returns what was told of the refused datagrams of one source: all that was.
+func refusals(t *testing.T, l *log, source *net.UDPConn) map[string]uint64 {
+	t.Helper()
+	told := make(map[string]uint64)
+	for _, e := range all[udpkit.RefusedEvent](l) {
+		assert.Equal(t, source.LocalAddr().(*net.UDPAddr).AddrPort(), e.From)
+		assert.ErrorContains(t, e.Err, e.Reason)
+		told[e.Reason] += e.Count
+	}
+	return told
 }
 
 // TestServerRefusesAcks answers a server with what it must not count.
@@ -401,6 +416,13 @@ func TestServerRefusesAcks(t *testing.T) {
 	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "b" })
 	require.Eventually(t, func() bool { return server.Stats().DuplicateAcks == 2 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, stop())
+	assert.Equal(t, map[string]uint64{
+		"it acknowledges a message that was never sent, or long ago":   2,
+		"it acknowledges a message of another run: its epoch is wrong": 1,
+		"not an acknowledgement":                1,
+		"longer than an acknowledgement can be": 1,
+		"the table of clients is full":          1,
+	}, refusals(t, serverLog, receiver), "each is told")
 	sum := server.Stats()
 	assert.EqualValues(t, 2, sum.Acks)
 	assert.EqualValues(t, 4, sum.RefusedAcks)
@@ -450,6 +472,9 @@ func TestJournal(t *testing.T) {
 		for _, e := range l.events {
 			require.NoError(t, j.Write(e))
 		}
+		refused := udpkit.RefusedEvent{From: netip.MustParseAddrPort("10.0.0.7:5000"), Reason: "not a JSON object", Count: 11}
+		require.NoError(t, j.Write(refused))
+		assert.Contains(t, file.String(), `{"event":"refused","from":"10.0.0.7:5000","reason":"not a JSON object","count":11,`)
 		require.NoError(t, j.Write(udpkit.GapEvent{From: 1, To: 2}))
 		for line := range strings.Lines(file.String()) {
 			assert.True(t, strings.HasPrefix(line, `{"event":"`), line)
@@ -460,7 +485,7 @@ func TestJournal(t *testing.T) {
 			require.NoError(t, err)
 			kinds = append(kinds, fmt.Sprintf("%T", e))
 		}
-		for _, e := range append(l.events, udpkit.GapEvent{}) {
+		for _, e := range append(l.events, udpkit.RefusedEvent{}, udpkit.GapEvent{}) {
 			want = append(want, fmt.Sprintf("%T", e))
 		}
 		assert.Equal(t, want, kinds)

@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -104,6 +105,7 @@ type Client struct {
 	states   states
 	history  []remembered // a ring, once it has History elements
 	oldest   int
+	refused  service.Refusals
 	summary  ClientSummary
 	latency  samples
 	interval samples
@@ -219,6 +221,9 @@ func (c *Client) Run(ctx context.Context) error {
 	cancel()
 	watch.Wait()
 	c.delayed.Wait()
+	c.events.Lock()
+	c.tellRefused(c.refused.Rest)
+	c.events.Unlock()
 	c.emit(c.Stats())
 	if ended {
 		return nil
@@ -239,8 +244,8 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// checkSilence reports a silence that has become too long, and returns when to
-// look again.
+// checkSilence reports a silence that has become too long, and what is due of refused
+// datagrams, and returns when to look again.
 func (c *Client) checkSilence(now time.Time) time.Duration {
 	c.events.Lock()
 	defer c.events.Unlock()
@@ -255,6 +260,7 @@ func (c *Client) checkSilence(now time.Time) time.Duration {
 	if report {
 		c.tell(TimeoutEvent{Elapsed: elapsed, At: now})
 	}
+	c.tellRefused(c.refused.Due)
 	if elapsed < timeout {
 		return timeout - elapsed
 	}
@@ -265,6 +271,16 @@ func (c *Client) emit(e Event) {
 	c.events.Lock()
 	defer c.events.Unlock()
 	c.tell(e)
+}
+
+// tellRefused tells what is due of refused datagrams, with events held.
+func (c *Client) tellRefused(due func(now time.Time) []service.Refused) {
+	c.mu.Lock()
+	told := due(time.Now())
+	c.mu.Unlock()
+	for _, r := range told {
+		c.tell(RefusedEvent(r))
+	}
 }
 
 // tell calls OnEvent, with events held.
@@ -278,7 +294,11 @@ func (c *Client) tell(e Event) {
 func (c *Client) handle(d Datagram) {
 	c.events.Lock()
 	defer c.events.Unlock()
-	r := c.take(d)
+	var r taken
+	c.take(d, &r)
+	for _, refused := range r.refused {
+		c.tell(RefusedEvent(refused))
+	}
 	if !r.ok {
 		return
 	}
@@ -298,39 +318,43 @@ func (c *Client) handle(d Datagram) {
 
 // taken is what a datagram has brought.
 type taken struct {
-	ok     bool         // a message that had not been seen
-	event  MessageEvent // made only if there is an OnEvent
-	gaps   []gap        // left out before it; the window's
-	ackErr error        // the first failure to acknowledge since the last success
-	done   bool         // it was the last of MaxMessages
+	ok      bool              // a message that had not been seen
+	event   MessageEvent      // made only if there is an OnEvent
+	gaps    []gap             // left out before it; the window's
+	ackErr  error             // the first failure to acknowledge since the last success
+	refused []service.Refused // to be told
+	done    bool              // it was the last of MaxMessages
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
-func (c *Client) take(d Datagram) (r taken) {
+func (c *Client) take(d Datagram, r *taken) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg.MaxMessages > 0 && c.summary.Received >= c.cfg.MaxMessages {
-		return r // came while Run was ending
+		return // came while Run was ending
 	}
 	if d.Truncated {
 		c.summary.Truncated++
-		return r
+		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
+		return
 	}
 	m, err := c.decoder.decode(d.Payload)
 	if err != nil {
 		c.summary.Malformed++
-		return r
+		r.refused = c.refused.Note(d.Source, err, d.Received)
+		return
 	}
 	run := c.server(m.epoch, d)
 	missing := run.window.missing
 	v, gaps := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
 	if v == duplicate {
 		c.summary.Duplicates++
-		return r
+		return
 	}
 	r.ok, r.gaps = true, gaps
 	h := c.remember()
 	h.length = uint8(copy(h.timestamp[:], m.timestamp))
+	h.data = append(h.data[:0], m.data...)
 	h.event = MessageEvent{
 		MessageID:  m.id,
 		State:      c.states.get(m.state),
@@ -363,11 +387,11 @@ func (c *Client) take(d Datagram) (r taken) {
 		c.summary.Missed -= min(c.summary.Missed, missing-now)
 	}
 	if c.cfg.OnEvent != nil {
-		r.event = h.message()
+		h.copyTo(&r.event)
+		r.event.Datagram = d.Payload
 	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
-	return r
 }
 
 // server returns the state kept for a run of a server.
@@ -400,18 +424,21 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 	return run
 }
 
-// remembered is an event of the history. Its timestamp is kept by value, so that
-// a message costs no allocation.
+// remembered is an event of the history. Its timestamp is kept by value and the room for its data is
+// used again, so that a message costs no allocation.
 type remembered struct {
-	event     MessageEvent // with no timestamp
+	event     MessageEvent // with no timestamp and data
 	timestamp [maxTimestampLen]byte
 	length    uint8
+	data      []byte
 }
 
-func (r *remembered) message() MessageEvent {
-	e := r.event
+func (r *remembered) copyTo(e *MessageEvent) {
+	*e = r.event
 	e.Timestamp = string(r.timestamp[:r.length])
-	return e
+	if len(r.data) > 0 {
+		e.Data = bytes.Clone(r.data)
+	}
 }
 
 // remember returns the place of a new message in the history.
@@ -487,9 +514,9 @@ func (c *Client) Stats() ClientSummary {
 func (c *Client) History() []MessageEvent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := make([]MessageEvent, 0, len(c.history))
-	for i := range c.history {
-		h = append(h, c.history[(c.oldest+i)%len(c.history)].message())
+	h := make([]MessageEvent, len(c.history))
+	for i := range h {
+		c.history[(c.oldest+i)%len(h)].copyTo(&h[i])
 	}
 	return h
 }

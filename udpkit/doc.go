@@ -44,7 +44,8 @@
 //     at once, one that was forgotten counts as new when it is heard again: what it has
 //     lost in between is not reported, and what was delivered may be delivered again.
 //     ClientSummary.Forgotten counts them.
-//   - What is refused or dropped is counted in [ClientSummary].
+//   - What is refused or dropped is counted in [ClientSummary]. A [RefusedEvent] says from whom
+//     and why, at once and then once a minute; a flood of it costs no memory.
 //
 // An acknowledgement means that the client has decoded the message. A message whose
 // source is forged beyond doubt, a broadcast, multicast or unspecified address or
@@ -57,9 +58,9 @@
 //
 //	{"timestamp":"2026-11-21T12:00:00.000000+00:00","state":"ACTIVE","message_id":1,"epoch":"9f86d081884c7d65","interval_ms":5000}
 //
-// The first three fields are required. The last two are optional, as any other
-// field is, and are ignored by clients that do not know them. An acknowledgement
-// is the text
+// The first three fields are required. The last two are optional, as any other field is, and are
+// ignored by clients that do not know them. A server's own part is one more, "data", which holds any
+// value of JSON. An acknowledgement is the text
 //
 //	Client <client id> received message <message id>
 //

@@ -1,12 +1,13 @@
 package udpkit
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 )
 
 // Event is something that a Server or a Client reports while it runs. It is one
-// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent,
+// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, RefusedEvent,
 // ErrorEvent, ServerSummary and ClientSummary, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
@@ -61,6 +62,11 @@ type MessageEvent struct {
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
+	// Data is the sender's own part, see Message.Data. It may be kept.
+	Data json.RawMessage `json:"data,omitempty"`
+	// Datagram is what has come, byte for byte. It is the receiver's buffer, valid until OnEvent
+	// returns: bytes.Clone keeps it longer. Client.History has none.
+	Datagram []byte `json:"-"`
 }
 
 // GapEvent says that the ids From to To of a server were left out; there can be
@@ -83,6 +89,17 @@ type TimeoutEvent struct {
 	At      time.Time     `json:"at"`
 }
 
+// RefusedEvent says that datagrams of one source were refused for one reason. It is told at once,
+// and then once a minute and in the end with the count since. Of more than 64 sources and reasons a
+// minute those of a reason are told together. The summaries have the counts of all.
+type RefusedEvent struct {
+	From   netip.AddrPort `json:"from,omitzero"` // not valid if there are too many to be told apart
+	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
+	Count  uint64         `json:"count"`         // since the last one of this source and reason
+	Err    error          `json:"-"`             // the same; ErrMalformed if it is not of the wire format
+	At     time.Time      `json:"at"`
+}
+
 // ErrorEvent says that something failed and the work goes on. A failure that
 // repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
@@ -100,6 +117,7 @@ func (AckEvent) Kind() string      { return "ack" }
 func (MessageEvent) Kind() string  { return "message" }
 func (GapEvent) Kind() string      { return "gap" }
 func (TimeoutEvent) Kind() string  { return "timeout" }
+func (RefusedEvent) Kind() string  { return "refused" }
 func (ErrorEvent) Kind() string    { return "error" }
 func (ServerSummary) Kind() string { return "summary" }
 func (ClientSummary) Kind() string { return "summary" }

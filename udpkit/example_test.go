@@ -70,7 +70,7 @@ func ExampleDecodeMessage() {
 	fmt.Println(err)
 	// Output:
 	// 7 ACTIVE <nil>
-	// malformed datagram: the key "state" stands twice
+	// malformed datagram: a key is there twice
 }
 
 func ExampleAppendAck() {

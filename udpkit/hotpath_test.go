@@ -115,6 +115,61 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	assert.EqualValues(t, 2*102, s.Stats().Acks)
 }
 
+// Nor is anything for what is refused, for whatever reason and from however many sources, once the
+// first ones were told.
+func TestRefusingAllocatesNothing(t *testing.T) {
+	told := 0
+	c := hotClient(t)
+	c.cfg.OnEvent = func(Event) { told++ }
+	fields := func(more string) string { return `{"timestamp":"t","state":"A","message_id":1` + more + `}` }
+	statuses := []string{
+		"", "\ufeff" + fields(""), fields("") + "\x00", fields(`,"x":NaN`), fields(`,"x":[1,01]`), fields(`,"x":"\ud800"`), fields(`,"x":1,"x":2`),
+		fields(`,"state":"A"`), "{\"state\":\"\x1b\"}", `{"timestamp":1}`, `{"timestamp":"t","state":""}`, `{"message_id":"7"}`, `{"state":"\xff"}`,
+		fields(`,"x":[[[[[[[[[[1]]]]]]]]]]`), fields(`,"a":1,"b":2,"c":3` + strings.Repeat(`,"x":1`, 40)), strings.Repeat("x", 1025),
+	}
+	s := hotServerOf(t, 1)
+	s.send(nil, nil)
+	acks := []string{
+		"hello", "Client \x1b received message 1", "Client a received message x", "Client a received message 1 epoch 12", strings.Repeat("x", 257),
+		"Client a received message 1", "Client b received message 1", "Client a received message 7", "Client a received message 1 epoch 0123456789abcdef",
+	}
+	source := uint16(0)
+	buffer := make([]byte, 0, 2000)
+	flood := func() {
+		source++
+		from := netip.AddrPortFrom(hotServer.Addr(), source)
+		for _, text := range statuses {
+			c.handle(Datagram{Payload: append(buffer, text...), Source: from, Received: time.Now()})
+		}
+		c.handle(Datagram{Source: from, Received: time.Now(), Truncated: true})
+		for _, text := range acks {
+			s.handleAck(Datagram{Payload: append(buffer, text...), Source: from, Received: time.Now()})
+		}
+	}
+	for range 200 {
+		flood()
+	}
+	assert.Less(t, told, 100)
+	assert.Zero(t, testing.AllocsPerRun(100, flood))
+	assert.Less(t, told, 100)
+	sum := c.Stats()
+	assert.EqualValues(t, 301*len(statuses), sum.Malformed)
+	assert.EqualValues(t, 301, sum.Truncated)
+	assert.EqualValues(t, 301*5, s.Stats().Malformed)
+	assert.EqualValues(t, 301*3, s.Stats().RefusedAcks)
+}
+
+// FuzzIsNumber checks the numbers of JSON against package json.
+func FuzzIsNumber(f *testing.F) {
+	for _, text := range []string{"0", "-0", "01", "-", "1.", ".5", "1.50", "1e5", "1E+05", "1e", "1e+", "-1.5e-7", "0x1", "NaN", "1 ", "+1", ""} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		number := len(b) > 0 && (b[0] == '-' || '0' <= b[0] && b[0] <= '9') && !strings.ContainsAny(string(b[len(b)-1:]), " \t\r\n")
+		require.Equal(t, number && json.Valid(b), isNumber(b), "%q", b)
+	})
+}
+
 func TestDecodeMessageAllocations(t *testing.T) {
 	for name, text := range hotStatuses {
 		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = DecodeMessage(text) }), 1.0, name)

@@ -61,6 +61,8 @@ func readEvent(line []byte) (Event, error) {
 		return unmarshal[GapEvent](line)
 	case "timeout":
 		return unmarshal[TimeoutEvent](line)
+	case "refused":
+		return unmarshal[RefusedEvent](line)
 	case "error":
 		return unmarshal[ErrorEvent](line)
 	case "summary":

@@ -3,7 +3,6 @@ package udpkit
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"math/bits"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 // decoder: they are valid until the next one is decoded.
 type rawMessage struct {
 	timestamp, state []byte
+	data             []byte // as it stands in the datagram; nil without any
 	id               uint64
 	epoch            Epoch
 	interval         time.Duration
@@ -30,6 +30,9 @@ type decoder struct {
 	scratch []byte   // strings that had escapes
 }
 
+// errTooLong is the reason for a longer datagram than a message can be.
+const errTooLong = malformed("longer than 1,024 bytes")
+
 // A bit for each known key, to notice one that stands twice.
 const (
 	keyTimestamp = 1 << iota
@@ -37,13 +40,14 @@ const (
 	keyID
 	keyEpoch
 	keyInterval
+	keyData
 
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
 // knownKeys are the keys in the order of their bits, which is the one that
 // servers send them in, as they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is
 // not ours.
@@ -60,7 +64,7 @@ func (d *decoder) key(n int) (key []byte, bit uint, err error) {
 		return nil, 0, err
 	}
 	if !d.take(':') {
-		return nil, 0, malformed("no colon behind the key %.20q", key)
+		return nil, 0, malformed("no colon after a key")
 	}
 	for i, k := range knownKeys {
 		if string(key) == k[1:len(k)-2] {
@@ -73,7 +77,7 @@ func (d *decoder) key(n int) (key []byte, bit uint, err error) {
 // decode reads b, with the rules of DecodeMessage.
 func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 	if len(b) > MaxMessageSize {
-		return m, malformed("%d bytes, the limit is %d", len(b), MaxMessageSize)
+		return m, errTooLong
 	}
 	if !utf8.Valid(b) {
 		return m, malformed("not valid UTF-8")
@@ -85,27 +89,32 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 	var seen uint
 	for n, more := 0, !d.take('}'); more; n++ {
 		if n == maxJSONKeys {
-			return m, malformed("more than %d keys", maxJSONKeys)
+			return m, malformed("more than 32 keys")
 		}
 		key, bit, err := d.key(n)
 		if err != nil {
 			return m, err
 		}
 		if seen&bit != 0 || bit == 0 && !d.isNew(key) {
-			return m, malformed("the key %.20q stands twice", key)
+			return m, malformed("a key is there twice")
 		}
 		seen |= bit
 		switch bit {
 		case keyTimestamp:
-			m.timestamp, err = d.value(key, maxTimestampLen)
+			m.timestamp, err = d.value(maxTimestampLen, malformed("timestamp is not a text of 1 to 64 bytes"))
 		case keyState:
-			m.state, err = d.value(key, MaxStateLen)
+			m.state, err = d.value(MaxStateLen, malformed("state is not a text of 1 to 64 bytes"))
 		case keyID:
-			m.id, err = d.integer(key)
+			m.id, err = d.integer()
 		case keyEpoch:
 			m.epoch, err = d.epoch()
 		case keyInterval:
 			m.interval, err = d.interval()
+		case keyData:
+			d.space()
+			start := d.at
+			err = d.skip(1)
+			m.data = d.text[start:d.at]
 		default:
 			err = d.skip(1)
 		}
@@ -117,10 +126,10 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 		}
 	}
 	if d.space(); d.at < len(d.text) {
-		return m, malformed("text behind the JSON object")
+		return m, malformed("something follows the JSON object")
 	}
 	if seen&keysRequired != keysRequired {
-		return m, malformed("timestamp, state or message_id is absent")
+		return m, malformed("no timestamp, state or message_id")
 	}
 	return m, nil
 }
@@ -157,11 +166,14 @@ func (d *decoder) take(c byte) bool {
 	return true
 }
 
-// value reads a string value of 1 to limit bytes.
-func (d *decoder) value(key []byte, limit int) ([]byte, error) {
+// value reads a string value of 1 to limit bytes; another is refused for the reason.
+func (d *decoder) value(limit int, reason error) ([]byte, error) {
+	if d.space(); d.at < len(d.text) && d.text[d.at] != '"' {
+		return nil, reason
+	}
 	s, err := d.string()
 	if err == nil && (len(s) == 0 || len(s) > limit) {
-		err = malformed("%s has %d bytes, it takes 1 to %d", key, len(s), limit)
+		err = reason
 	}
 	return s, err
 }
@@ -197,12 +209,12 @@ func (d *decoder) interval() (time.Duration, error) {
 // string reads a string. Without escapes it is a part of the input.
 func (d *decoder) string() ([]byte, error) {
 	if !d.take('"') {
-		return nil, malformed("no string where one must be")
+		return nil, malformed("no quote where a text begins")
 	}
 	rest := d.text[d.at:]
 	i := plain(rest)
 	if i == len(rest) {
-		return nil, malformed("a string does not end")
+		return nil, malformed("a text does not end")
 	}
 	switch rest[i] {
 	case '"':
@@ -211,7 +223,7 @@ func (d *decoder) string() ([]byte, error) {
 	case '\\':
 		return d.escaped(i)
 	}
-	return nil, malformed("control character in a string")
+	return nil, malformed("a control character in a text")
 }
 
 // plain returns how many bytes stand before the first quote, backslash or
@@ -246,27 +258,27 @@ func (d *decoder) escaped(i int) ([]byte, error) {
 			d.at = len(d.text) - len(b) + 1
 			return d.scratch[start:], nil
 		case c < ' ':
-			return nil, malformed("control character in a string")
+			return nil, malformed("a control character in a text")
 		case c != '\\':
 			d.scratch, b = append(d.scratch, c), b[1:]
 		case len(b) < 2:
-			return nil, malformed("a string does not end")
+			return nil, malformed("a text does not end")
 		case b[1] == 'u':
 			r, n := unicodeEscape(b)
 			if n == 0 {
-				return nil, malformed("bad \\u escape in a string")
+				return nil, malformed("a \\u escape that names no character")
 			}
 			d.scratch, b = utf8.AppendRune(d.scratch, r), b[n:]
 		default:
 			const from, to = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 			at := strings.IndexByte(from, b[1])
 			if at < 0 {
-				return nil, malformed("bad escape in a string")
+				return nil, malformed("an unknown escape in a text")
 			}
 			d.scratch, b = append(d.scratch, to[at]), b[2:]
 		}
 	}
-	return nil, malformed("a string does not end")
+	return nil, malformed("a text does not end")
 }
 
 // unicodeEscape reads \uXXXX, or a surrogate pair of two, and returns the bytes
@@ -307,10 +319,10 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 // integer reads a value from 0 to MaxMessageID.
-func (d *decoder) integer(key []byte) (uint64, error) {
+func (d *decoder) integer() (uint64, error) {
 	n, ok := parseInteger(d.scalar())
 	if !ok {
-		return 0, malformed("%s is not an integer from 0 to 2^53-1", key)
+		return 0, malformed("message_id is not an integer from 0 to 2^53-1")
 	}
 	return n, nil
 }
@@ -344,10 +356,10 @@ func endsScalar(c byte) bool {
 // skip reads the value of an unknown key; depth counts what it is inside of.
 func (d *decoder) skip(depth int) error {
 	if depth > maxJSONDepth {
-		return malformed("nested deeper than %d", maxJSONDepth)
+		return malformed("nested deeper than 8")
 	}
 	if d.space(); d.at == len(d.text) {
-		return malformed("a value is absent")
+		return malformed("a value is missing")
 	}
 	switch open := d.text[d.at]; open {
 	case '"':
@@ -364,7 +376,7 @@ func (d *decoder) skip(depth int) error {
 					return err
 				}
 				if !d.take(':') {
-					return malformed("no colon behind a key")
+					return malformed("no colon after a key")
 				}
 			}
 			if err := d.skip(depth + 1); err != nil {
@@ -373,9 +385,40 @@ func (d *decoder) skip(depth int) error {
 		}
 		return nil
 	default:
-		if s := d.scalar(); !json.Valid(s) {
-			return malformed("bad value %.20q", s)
+		if s := d.scalar(); !isNumber(s) && string(s) != "true" && string(s) != "false" && string(s) != "null" {
+			return malformed("a value that is not JSON, such as NaN")
 		}
 		return nil
 	}
+}
+
+// isNumber reports whether b is a number of JSON. Unlike json.Valid it allocates nothing for what is
+// none.
+func isNumber(b []byte) bool {
+	b = bytes.TrimPrefix(b, []byte("-"))
+	n := digits(b)
+	if n == 0 || n > 1 && b[0] == '0' {
+		return false
+	}
+	if b = b[n:]; len(b) > 0 && b[0] == '.' {
+		if n = digits(b[1:]); n == 0 {
+			return false
+		}
+		b = b[1+n:]
+	}
+	if len(b) > 0 && b[0]|' ' == 'e' {
+		if b = b[1:]; len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+			b = b[1:]
+		}
+		return len(b) > 0 && digits(b) == len(b)
+	}
+	return len(b) == 0
+}
+
+// digits returns how many digits b begins with.
+func digits(b []byte) (n int) {
+	for n < len(b) && '0' <= b[n] && b[n] <= '9' {
+		n++
+	}
+	return n
 }

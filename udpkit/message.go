@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
@@ -17,6 +19,9 @@ const (
 	// MaxMessageSize is the longest encoded message in bytes: the clients of
 	// the original documents read 1024.
 	MaxMessageSize = 1024
+	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
+	// stays within MaxMessageSize, whatever its state is.
+	MaxDataLen = 744
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are
 	// the ones that every JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
@@ -37,8 +42,11 @@ var (
 	// ErrConfig marks a configuration, flag or name that cannot be used.
 	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
-	ErrMalformed = errors.New("malformed datagram")
+	ErrMalformed = service.ErrMalformed
 )
+
+// malformed is an ErrMalformed that says why.
+type malformed = service.Malformed
 
 // timestampLayout is ISO 8601 with microseconds and an offset, as Python's
 // datetime.isoformat prints it and datetime.fromisoformat reads it.
@@ -71,7 +79,7 @@ func (e Epoch) MarshalText() ([]byte, error) { return e.append(nil), nil }
 func (e *Epoch) UnmarshalText(text []byte) error {
 	v, ok := parseEpoch(text)
 	if !ok {
-		return malformed("epoch %.20q is not 16 hexadecimal digits", text)
+		return malformed("epoch is not 16 hexadecimal digits")
 	}
 	*e = v
 	return nil
@@ -109,7 +117,7 @@ func parseEpoch(b []byte) (Epoch, bool) {
 // Message is one status: what a server broadcasts.
 //
 // On the wire it is one JSON object in one datagram. Timestamp, State and ID are
-// the format of the original documents; Epoch and Interval are ours, and a
+// the format of the original documents; Epoch, Interval and Data are ours, and a
 // client that does not know them ignores them.
 type Message struct {
 	// Timestamp is the server's wall clock when it sent the message, ISO 8601,
@@ -124,6 +132,10 @@ type Message struct {
 	// Interval is how long the server waits between two messages, in whole
 	// milliseconds, 0 if it was not sent.
 	Interval time.Duration
+	// Data is the sender's own part, under the key "data": any value of JSON, nested no deeper than
+	// seven objects and arrays; nil if there is none. The size of the message is its only limit, see
+	// MaxDataLen.
+	Data json.RawMessage
 }
 
 // Time parses the timestamp. A timestamp without an offset, as Python's
@@ -222,11 +234,32 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 		dst = append(dst, `,"interval_ms":`...)
 		dst = strconv.AppendInt(dst, ms, 10)
 	}
+	if len(m.Data) > 0 {
+		if err := checkData(m.Data); err != nil {
+			return dst[:start], err
+		}
+		dst = append(append(dst, `,"data":`...), m.Data...)
+	}
 	dst = append(dst, '}')
 	if len(dst)-start > MaxMessageSize {
 		return dst[:start], fmt.Errorf("%w: the message has %d bytes, the limit is %d", ErrConfig, len(dst)-start, MaxMessageSize)
 	}
 	return dst, nil
+}
+
+// checkData refuses what a client would not take as Message.Data.
+func checkData(data []byte) error {
+	if !utf8.Valid(data) {
+		return fmt.Errorf("%w: the data is not valid UTF-8", ErrConfig)
+	}
+	d := decoder{text: data}
+	if err := d.skip(1); err != nil {
+		return fmt.Errorf("%w: the data cannot be sent: %s", ErrConfig, string(err.(malformed)))
+	}
+	if d.at < len(data) {
+		return fmt.Errorf("%w: the data is more than one value of JSON", ErrConfig)
+	}
+	return nil
 }
 
 // appendText appends text as a JSON string if checkText takes it: then it holds
@@ -283,7 +316,9 @@ func DecodeMessage(b []byte) (Message, error) {
 	if !ok {
 		state = State(m.state)
 	}
-	return Message{Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval}, nil
+	return Message{
+		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data),
+	}, nil
 }
 
 // Ack is one acknowledgement: what a client answers to the address that a
@@ -344,7 +379,7 @@ type rawAck struct {
 
 func decodeAck(b []byte) (a rawAck, err error) {
 	if len(b) > MaxAckSize {
-		return a, malformed("%d bytes, the limit is %d", len(b), MaxAckSize)
+		return a, malformed("longer than an acknowledgement can be")
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
 	rest, ok := bytes.CutPrefix(b, []byte(ackPrefix))
@@ -354,16 +389,16 @@ func decodeAck(b []byte) (a rawAck, err error) {
 		return a, malformed("not an acknowledgement")
 	}
 	a.client = rest[:cut]
-	if cut == 0 || cut > MaxClientIDLen || !printable(a.client) {
-		return a, malformed("%v", checkText("client id", string(a.client), MaxClientIDLen))
+	if cut == 0 || cut > MaxClientIDLen || !names.Printable(a.client) {
+		return a, malformed("the client id is not 1 to 64 bytes of printable text")
 	}
 	number, epoch, hasEpoch := bytes.Cut(rest[cut+len(ackMiddle):], []byte(ackEpoch))
 	if a.id, ok = parseID(number); !ok {
-		return a, malformed("message id %.20q is not an integer from 0 to 2^53-1", number)
+		return a, malformed("the message id is not an integer from 0 to 2^53-1")
 	}
 	if hasEpoch {
 		if a.epoch, ok = parseEpoch(epoch); !ok || a.epoch == 0 {
-			return a, malformed("epoch %.20q is not 16 hexadecimal digits", epoch)
+			return a, malformed("epoch is not 16 hexadecimal digits")
 		}
 	}
 	return a, nil
@@ -383,8 +418,4 @@ func parseID(b []byte) (uint64, bool) {
 		n = n*10 + uint64(c-'0')
 	}
 	return n, n <= MaxMessageID
-}
-
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 }

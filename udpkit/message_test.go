@@ -3,6 +3,7 @@ package udpkit_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,46 @@ func TestMessageRoundTrip(t *testing.T) {
 			assert.True(t, json.Valid(b))
 		}
 	}
+}
+
+// TestData: what a sender adds under the key "data" comes out as it went in, whatever value it is.
+func TestData(t *testing.T) {
+	for _, data := range []string{`{"load":[0.5,null],"<b>":"\u00e9 😀"}`, `[[[[[[[]]]]]]]`, `"text"`, `-1.5e7`, `true`, `null`, `""`} {
+		m := status
+		m.Data = json.RawMessage(data)
+		b, err := udpkit.AppendMessage(nil, m)
+		require.NoError(t, err)
+		assert.Equal(t, statusText[:len(statusText)-1]+`,"data":`+data+`}`, string(b))
+		got, err := udpkit.DecodeMessage(b)
+		require.NoError(t, err)
+		assert.Equal(t, m, got)
+		clear(b)
+		assert.Equal(t, data, string(got.Data), "it holds no part of the datagram")
+	}
+	m, err := udpkit.DecodeMessage([]byte(`{"data" : [1, 2] ,"timestamp":"t","state":"A","message_id":1}`))
+	require.NoError(t, err)
+	assert.Equal(t, `[1, 2]`, string(m.Data))
+	for _, bad := range []string{`{`, `{"a":1}x`, ` 1 2`, `NaN`, `01`, `"` + "\xff" + `"`, `"\ud800"`, `[[[[[[[[[]]]]]]]]]`, `"` + strings.Repeat("x", 1000) + `"`} {
+		m := status
+		m.Data = json.RawMessage(bad)
+		b, err := udpkit.AppendMessage([]byte("kept"), m)
+		assert.ErrorIs(t, err, udpkit.ErrConfig, bad)
+		assert.NotErrorIs(t, err, udpkit.ErrMalformed, bad)
+		assert.Equal(t, "kept", string(b))
+		_, err = udpkit.DecodeMessage([]byte(`{"timestamp":"t","state":"A","message_id":1,"data":` + bad + `}`))
+		assert.ErrorIs(t, err, udpkit.ErrMalformed, bad)
+	}
+	_, err = udpkit.DecodeMessage([]byte(`{"timestamp":"t","state":"A","message_id":1,"data":1,"data":1}`))
+	assert.ErrorIs(t, err, udpkit.ErrMalformed)
+	// The largest message that a server can be made to send is one.
+	worst := udpkit.Message{
+		Timestamp: status.Timestamp, State: udpkit.State(strings.Repeat(`"`, udpkit.MaxStateLen)), ID: udpkit.MaxMessageID, Epoch: status.Epoch,
+		Interval: math.MaxInt64, Data: json.RawMessage(strings.Repeat("1", udpkit.MaxDataLen)),
+	}
+	b, err := udpkit.AppendMessage(nil, worst)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(b), udpkit.MaxMessageSize)
+	assert.Greater(t, len(b), udpkit.MaxMessageSize-4, "and there is no room for more")
 }
 
 func TestAppendMessageRefuses(t *testing.T) {
@@ -97,6 +138,21 @@ func TestFieldsOfOthers(t *testing.T) {
 
 func TestDecodeMessageRefuses(t *testing.T) {
 	fields := func(f string) string { return `{"timestamp":"t","state":"A","message_id":1` + f + `}` }
+	// What people meet most often is told in words that say what to mend.
+	for text, reason := range map[string]string{
+		"\ufeff" + fields(""):     "not a JSON object",
+		fields("") + "\x00":       "something follows the JSON object",
+		fields(`,"x":NaN`):        "a value that is not JSON, such as NaN",
+		`{"message_id":"1"}`:      "message_id is not an integer from 0 to 2^53-1",
+		`{"state":7}`:             "state is not a text of 1 to 64 bytes",
+		"{\"state\":\"A\x1b\"}":   "a control character in a text",
+		`{"message_id":1}`:        "no timestamp, state or message_id",
+		fields("") + "\xff":       "not valid UTF-8",
+		strings.Repeat(" ", 1025): "longer than 1,024 bytes",
+	} {
+		_, err := udpkit.DecodeMessage([]byte(text))
+		assert.EqualError(t, err, "malformed datagram: "+reason)
+	}
 	for name, text := range map[string]string{
 		"empty":                "",
 		"text":                 "hello",
@@ -205,6 +261,9 @@ func FuzzDecodeMessage(f *testing.F) {
 	f.Add([]byte(statusText))
 	f.Add([]byte(`{"timestamp":"t","state":"\ud83d\ude00\u0041","message_id":0,"x":[{"y":[]},-1.5e-7,null]}`))
 	f.Add([]byte(`{"timestamp":"t","state":"A","message_id":1,"STATE":"B","x":{"x":1,"x":2}}`))
+	f.Add([]byte(`{"timestamp":"t","state":"A","message_id":1,"data": {"a":[1,{"b":null}],"c":"\u00e9"} }`))
+	f.Add([]byte(`{"d\u0061ta":-0.5e-7,"timestamp":"t","state":"A","message_id":1}`))
+	f.Add([]byte(`{"timestamp":"t","state":"A","message_id":1,"data":[[[[[[[[]]]]]]]]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := udpkit.DecodeMessage(b)
 		if err != nil {
@@ -222,6 +281,7 @@ func FuzzDecodeMessage(f *testing.F) {
 		require.Equal(t, timestamp, m.Timestamp)
 		require.Equal(t, state, string(m.State))
 		require.Equal(t, id, float64(m.ID))
+		require.Equal(t, string(oracle["data"]), string(m.Data))
 		if again, err := udpkit.AppendMessage(nil, m); err == nil { // else it has what we do not send
 			back, err := udpkit.DecodeMessage(again)
 			require.NoError(t, err)

@@ -2,6 +2,7 @@ package udpkit_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -53,6 +54,8 @@ func TestPythonClients(t *testing.T) {
 		peers = append(peers, peer)
 	}
 	server, serverLog, stop := newServer(t, port, udpkit.ServerConfig{Interval: 100 * time.Millisecond})
+	longest := json.RawMessage(`"` + strings.Repeat("x", udpkit.MaxDataLen-2) + `"`) // they ignore it
+	require.NoError(t, server.SetData(longest))
 	for _, peer := range peers {
 		for n, state := range []string{"ACTIVE", "STANDBY", "MAINTENANCE"} {
 			require.True(t, peer.Scan(), "the Python client ended")
@@ -62,7 +65,8 @@ func TestPythonClients(t *testing.T) {
 	for _, id := range []string{"python 0", "python 1", "ours"} {
 		wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == id && e.MessageID == 3 })
 	}
-	wait(t, ourLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 3 })
+	third := wait(t, ourLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 3 })
+	assert.Equal(t, string(longest), string(third.Data))
 	require.NoError(t, stop())
 	require.Len(t, server.Clients(), 3)
 	assert.Zero(t, server.Stats().RefusedAcks+server.Stats().Malformed)

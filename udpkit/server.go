@@ -1,8 +1,10 @@
 package udpkit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +24,8 @@ const DefaultInterval = 5 * time.Second
 const (
 	// sentRing is how many messages back an acknowledgement is still taken.
 	sentRing = 1024
+	// atOnce is the least time between a message and one that is sent for a change.
+	atOnce = 100 * time.Millisecond
 	// targetsFor is how long resolved automatic targets are used at the most.
 	targetsFor = time.Second
 )
@@ -109,16 +113,20 @@ type Server struct {
 
 	life   service.Life
 	events *service.Events[Event]
+	// changed has room for one: the state or the data is another than the last message said.
+	changed chan struct{}
 	// sending is held while a message goes out, so that the events of its
 	// acknowledgements come after its SentEvent.
 	sending sync.Mutex
 
 	mu      sync.Mutex
-	fixed   State // set by hand, "" for the cycle
+	fixed   State           // set by hand, "" for the cycle
+	data    json.RawMessage // likewise, nil for none; replaced, never changed
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
+	refused service.Refusals
 	summary ServerSummary
 	rtt     samples
 	acks    Receiver // nil before Run
@@ -171,6 +179,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		epoch:   NewEpoch(),
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
+		changed: make(chan struct{}, 1),
 		nextID:  1,
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
@@ -193,8 +202,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// SetState fixes the state from the next message on; "" goes back to the cycle.
-// An error wraps ErrConfig.
+// SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an
+// interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
+// messages a second, of which each has the newest state. An error wraps ErrConfig.
 func (s *Server) SetState(state State) error {
 	if state != "" {
 		if err := state.check(); err != nil {
@@ -204,11 +214,44 @@ func (s *Server) SetState(state State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fixed = state
+	s.change()
 	return nil
 }
 
-// Run broadcasts the first message at once and then one an interval, until ctx,
-// MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
+// SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White space
+// in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig: data is
+// not JSON or longer than MaxDataLen.
+func (s *Server) SetData(data json.RawMessage) error {
+	if len(data) > 0 {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, data); err != nil {
+			return fmt.Errorf("%w: the data is not JSON: %w", ErrConfig, err)
+		}
+		data = compact.Bytes()
+		if len(data) > MaxDataLen {
+			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), MaxDataLen)
+		}
+		if err := checkData(data); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = data
+	s.change()
+	return nil
+}
+
+// change has a message sent at once, with mu held.
+func (s *Server) change() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run broadcasts the first message at once and then one an interval, and one when SetState or
+// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
 // not end it: failures are counted and reported, and sending goes on. It returns
 // an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
@@ -248,6 +291,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.broadcast(ctx)
 	cancel(nil)
 	readers.Wait()
+	s.tellRefused(s.refused.Rest(time.Now()))
 	s.events.End(func() Event { return s.Stats() })
 	return failure
 }
@@ -267,19 +311,43 @@ func (s *Server) broadcast(ctx context.Context) {
 			s.report(udp.Target{}, err)
 			s.forget(list)
 			targets, resolved = list, now
+			s.mu.Lock()
+			told := s.refused.Due(now)
+			s.mu.Unlock()
+			s.tellRefused(told)
 		}
 		buf = s.send(buf[:0], targets)
+		sent := time.Now()
 		if n == s.cfg.MaxMessages {
 			ticker.Reset(s.cfg.AckWait)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if n == s.cfg.MaxMessages {
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
 			return
 		}
+		if s.pause(ctx, ticker, sent); ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// pause waits for the next message: for the ticker, or for a change, which has the ticker begin anew.
+func (s *Server) pause(ctx context.Context, ticker *time.Ticker, sent time.Time) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-ticker.C:
+		return
+	case <-s.changed:
+	}
+	early := time.NewTimer(atOnce - time.Since(sent))
+	defer early.Stop()
+	select {
+	case <-ctx.Done():
+	case <-ticker.C:
+	case <-early.C:
+		ticker.Reset(s.cfg.Interval)
 	}
 }
 
@@ -288,6 +356,10 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
+	select {
+	case <-s.changed: // this message says it
+	default:
+	}
 	now := time.Now()
 	m := Message{
 		Timestamp: now.Format(timestampLayout),
@@ -295,6 +367,7 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 		ID:        s.nextID,
 		Epoch:     s.epoch,
 		Interval:  s.cfg.Interval,
+		Data:      s.data,
 	}
 	if m.State == "" {
 		m.State = s.cfg.States[(s.nextID-1)%uint64(len(s.cfg.States))]
@@ -306,7 +379,7 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 
 	buf, err := AppendMessage(buf, m)
 	event := SentEvent{MessageID: m.ID, State: m.State, Timestamp: m.Timestamp, At: now}
-	if err != nil { // cannot be: state and interval were checked
+	if err != nil { // cannot be: all of it was checked
 		event.Failed = len(targets)
 	} else {
 		s.write(buf, targets, func(to udp.Target, err error) {
@@ -343,43 +416,64 @@ func (s *Server) report(to udp.Target, err error) {
 	}
 }
 
+// The reasons to refuse what is an acknowledgement.
+var (
+	errNotSent    = errors.New("it acknowledges a message that was never sent, or long ago")
+	errOtherEpoch = errors.New("it acknowledges a message of another run: its epoch is wrong")
+	errNoRoom     = errors.New("the table of clients is full")
+)
+
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
 	ack, err := decodeAck(d.Payload)
 	s.mu.Lock()
-	if err != nil || d.Truncated {
+	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
+	again := false
+	if err != nil {
 		s.summary.Malformed++
-		s.mu.Unlock()
-		return
-	}
-	sent := s.sentAt[ack.id%sentRing]
-	current := ack.id > 0 && ack.id < s.nextID && s.nextID-ack.id <= sentRing
-	if !current || ack.epoch != 0 && ack.epoch != s.epoch {
+	} else if again, err = s.takeAck(ack, d, rtt); err != nil {
 		s.summary.RefusedAcks++
+	}
+	if err != nil {
+		told := s.refused.Note(d.Source, err, d.Received)
 		s.mu.Unlock()
+		s.tellRefused(told)
 		return
 	}
-	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
-	rtt := d.Received.Sub(sent)
-	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
-	case ackFull:
-		s.summary.RefusedAcks++
-		s.mu.Unlock()
-		return
-	case ackAgain:
-		s.summary.DuplicateAcks++
-		s.mu.Unlock()
-		return
-	}
-	s.summary.Acks++
-	s.rtt.add(rtt)
 	s.mu.Unlock()
-	if s.cfg.OnEvent == nil {
+	if again || s.cfg.OnEvent == nil {
 		return // for which an event would be made in vain
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
+}
+
+// takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came again.
+func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool, err error) {
+	switch {
+	case ack.epoch != 0 && ack.epoch != s.epoch:
+		return false, errOtherEpoch
+	case ack.id == 0 || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
+		return false, errNotSent
+	}
+	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
+	case ackFull:
+		return false, errNoRoom
+	case ackAgain:
+		s.summary.DuplicateAcks++
+		return true, nil
+	}
+	s.summary.Acks++
+	s.rtt.add(rtt)
+	return false, nil
+}
+
+func (s *Server) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		s.events.Emit(RefusedEvent(r))
+	}
 }
 
 // Stats returns the counters up to now.

@@ -3,8 +3,8 @@ package udpkit
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 )
 
 // State is what a server says about itself in every message. Any text of 1 to
@@ -81,39 +81,10 @@ func ParseStates(list string) ([]State, error) {
 
 func (s State) check() error { return checkText("state", string(s), MaxStateLen) }
 
-// checkText refuses what cannot be shown as it is: a name that a person types
-// in has no control or invisible formatting characters.
+// checkText refuses what cannot be shown as it is.
 func checkText(what, text string, limit int) error {
-	switch {
-	case text == "":
-		return fmt.Errorf("%w: the %s is empty", ErrConfig, what)
-	case len(text) > limit:
-		return fmt.Errorf("%w: the %s %.20q... has %d bytes, the limit is %d", ErrConfig, what, text, len(text), limit)
-	case printable(text):
-		return nil
-	case !utf8.ValidString(text):
-		return fmt.Errorf("%w: the %s %q is not valid UTF-8", ErrConfig, what, text)
+	if err := names.CheckText(what, text, limit); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	bad := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
-	r, _ := utf8.DecodeRuneInString(text[bad:])
-	return fmt.Errorf("%w: the %s %q has the unprintable character %U", ErrConfig, what, text, r)
-}
-
-// printable tells whether text is valid UTF-8 that can be shown as it is.
-func printable[T string | []byte](text T) bool {
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			if c < ' ' || c == 0x7f {
-				return false
-			}
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(string(text[i:min(len(text), i+utf8.UTFMax)])) // a copy on the stack
-		if r == utf8.RuneError && n == 1 || !unicode.IsPrint(r) {
-			return false
-		}
-		i += n
-	}
-	return true
+	return nil
 }

@@ -137,6 +137,7 @@ type Beacon struct {
 	table   table
 	expiry  *time.Timer // fires when a peer may have expired
 	failing service.Failures[target]
+	refused service.Refusals // by host: the original program sends each HELLO from another port
 	stats   Stats
 }
 
@@ -173,6 +174,7 @@ func newBeacon(cfg Config, id ID, announce func([]byte) []failure) *Beacon {
 		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry)},
 		expiry:  time.NewTimer(never),
 		failing: make(service.Failures[target]),
+		refused: service.Refusals{ByHost: true},
 	}
 	return b
 }
@@ -226,6 +228,7 @@ func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) e
 	})
 	b.beat(ctx)
 	receiver.Wait()
+	b.tellRefused(b.refused.Rest(time.Now()))
 	b.events.End(func() Event { return b.Stats() })
 	return failure
 }
@@ -263,6 +266,7 @@ func (b *Beacon) say(h Hello) {
 	if !h.Bye {
 		b.stats.Sent++
 	}
+	b.tellRefused(b.refused.Due(now))
 	there := make(map[target]bool)
 	for _, r := range results {
 		if there[r.target] = true; r.err != nil {
@@ -319,14 +323,27 @@ func (b *Beacon) readAll(ctx context.Context, from reader) error {
 	}
 }
 
+// errFull is the reason to refuse a new peer.
+var errFull = errors.New("the table of peers is full")
+
+func (b *Beacon) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		b.events.Emit(RefusedEvent(r))
+	}
+}
+
 // handle takes one datagram. It never makes the beacon send.
 func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now time.Time) {
 	h, err := Decode(payload)
+	if truncated {
+		err = errTooLong
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case err != nil || truncated:
+	case err != nil:
 		b.stats.Malformed++
+		b.tellRefused(b.refused.Note(from, err, now))
 		return
 	case h.ID == b.id:
 		b.stats.Own++
@@ -338,6 +355,7 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 	switch v {
 	case refused:
 		b.stats.Refused++
+		b.tellRefused(b.refused.Note(from, errFull, now))
 		return
 	case ignored:
 		b.stats.Ignored++

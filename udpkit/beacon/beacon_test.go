@@ -220,7 +220,7 @@ func TestWithoutID(t *testing.T) {
 
 func TestMalformedIsCounted(t *testing.T) {
 	port := sharedPort()
-	b, l, _ := start(t, beacon.Config{Port: port})
+	b, l, stop := start(t, beacon.Config{Port: port})
 	send := peer(t, "127.0.0.1", port)
 	bad := []string{"", "hello|", "HELLO|\x1b[2J", "HELLO|" + strings.Repeat("x", 2000), "HELLO|cat|0123456789abcdef" + strings.Repeat("x", 60), "BYE|"}
 	for _, text := range bad {
@@ -230,6 +230,20 @@ func TestMalformedIsCounted(t *testing.T) {
 	wait(t, l, change(beacon.Appeared, "done"))
 	assert.EqualValues(t, len(bad), b.Stats().Malformed)
 	assert.EqualValues(t, 1, b.Stats().Heard)
+	require.NoError(t, stop())
+	told := make(map[string]uint64)
+	for _, e := range all[beacon.RefusedEvent](l) {
+		told[e.Reason] += e.Count
+		assert.ErrorIs(t, e.Err, beacon.ErrMalformed)
+		assert.Equal(t, "127.0.0.1", e.From.Addr().String())
+	}
+	assert.Equal(t, map[string]uint64{
+		"it begins neither with HELLO| nor with BYE|":       2,
+		"the name is not 1 to 64 bytes of printable text":   1,
+		"longer than a HELLO can be":                        1,
+		"the id is not 16 hexadecimal digits in lower case": 1,
+		"a goodbye needs an id":                             1,
+	}, told, "each is told")
 }
 
 // TestNeverAnswers: whatever comes, what goes out is what the timer says.

@@ -6,7 +6,7 @@ import (
 )
 
 // Event is something that a Beacon reports while it runs: one of StartEvent,
-// PeerEvent, ErrorEvent and Stats, by value.
+// PeerEvent, RefusedEvent, ErrorEvent and Stats, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "appeared".
 	Kind() string
@@ -43,6 +43,17 @@ type PeerEvent struct {
 	At     time.Time `json:"at"`
 }
 
+// RefusedEvent says that datagrams of one host were refused for one reason. It is told at once, and
+// then once a minute and in the end with the count since. Of more than 64 hosts and reasons a minute
+// those of a reason are told together. Stats has the counts of all.
+type RefusedEvent struct {
+	From   netip.AddrPort `json:"from,omitzero"` // the last one; not valid if there are too many to be told apart
+	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
+	Count  uint64         `json:"count"`         // since the last one of this host and reason
+	Err    error          `json:"-"`             // the same; ErrMalformed if it is not of the wire format
+	At     time.Time      `json:"at"`
+}
+
 // ErrorEvent says that something failed and the work goes on. A failure that
 // repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
@@ -73,7 +84,8 @@ type Stats struct {
 	EventsDropped uint64        `json:"events_dropped"` // since Config.OnEvent was slow
 }
 
-func (StartEvent) Kind() string  { return "start" }
-func (e PeerEvent) Kind() string { return string(e.Change) }
-func (ErrorEvent) Kind() string  { return "error" }
-func (Stats) Kind() string       { return "summary" }
+func (StartEvent) Kind() string   { return "start" }
+func (e PeerEvent) Kind() string  { return string(e.Change) }
+func (RefusedEvent) Kind() string { return "refused" }
+func (ErrorEvent) Kind() string   { return "error" }
+func (Stats) Kind() string        { return "summary" }

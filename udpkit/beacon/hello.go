@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
@@ -26,7 +25,7 @@ var (
 	// ErrConfig marks a configuration or a name that cannot be used.
 	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
-	ErrMalformed = errors.New("malformed datagram")
+	ErrMalformed = service.ErrMalformed
 	// ErrNoTarget means that there is no address to send to at the moment, for
 	// example since no network interface is up.
 	ErrNoTarget = errors.New("no target address")
@@ -72,14 +71,22 @@ func (id *ID) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// malformed is an ErrMalformed that says why.
+type malformed = service.Malformed
+
+const (
+	errTooLong = malformed("longer than a HELLO can be")
+	errID      = malformed("the id is not 16 hexadecimal digits in lower case")
+)
+
 func parseID(b []byte) (id ID, err error) {
 	if len(b) != idLen {
-		return 0, malformed("the id has %d digits, not %d", len(b), idLen)
+		return 0, errID
 	}
 	for _, c := range b {
 		digit := strings.IndexByte("0123456789abcdef", c)
 		if digit < 0 {
-			return 0, malformed("the id %q is not hexadecimal in lower case", b)
+			return 0, errID
 		}
 		id = id<<4 | ID(digit)
 	}
@@ -100,37 +107,26 @@ type Hello struct {
 	Bye bool
 }
 
-// check returns what is wrong with h, nil if nothing is.
-func (h Hello) check() error {
-	switch {
-	case h.ID == 0 && h.Bye:
-		return errors.New("a goodbye needs an id")
-	case h.ID == 0 && h.Name == "":
-		return nil // the bare HELLO
-	}
-	return checkName(h.Name)
-}
-
 func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("the name is empty")
-	case len(name) > MaxNameLen:
-		return fmt.Errorf("the name %.20q... has %d bytes, the limit is %d", name, len(name), MaxNameLen)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("the name %q is not valid UTF-8", name)
+	if err := names.CheckText("name", name, MaxNameLen); err != nil {
+		return err
 	}
-	for _, r := range name {
-		if r == '|' || !unicode.IsPrint(r) {
-			return fmt.Errorf("the name %q has the character %U, which is not allowed", name, r)
-		}
+	if strings.Contains(name, "|") {
+		return fmt.Errorf("the name %q has the character %U, which is not allowed", name, '|')
 	}
 	return nil
 }
 
 // AppendHello appends the wire form of h to dst. An error wraps ErrConfig.
 func AppendHello(dst []byte, h Hello) ([]byte, error) {
-	if err := h.check(); err != nil {
+	err := checkName(h.Name)
+	switch {
+	case h.ID == 0 && h.Bye:
+		err = errors.New("a goodbye needs an id")
+	case h.ID == 0 && h.Name == "":
+		err = nil // the bare HELLO
+	}
+	if err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if h.Bye {
@@ -151,28 +147,28 @@ func AppendHello(dst []byte, h Hello) ([]byte, error) {
 // holds no part of b.
 func Decode(b []byte) (h Hello, err error) {
 	if len(b) > MaxSize {
-		return Hello{}, malformed("%d bytes, the limit is %d", len(b), MaxSize)
+		return h, errTooLong
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
 	rest, ok := bytes.CutPrefix(b, []byte(helloPrefix))
+	bye := false
 	if !ok {
-		if rest, h.Bye = bytes.CutPrefix(b, []byte(byePrefix)); !h.Bye {
-			return Hello{}, malformed("it begins neither with %s nor with %s", helloPrefix, byePrefix)
+		if rest, bye = bytes.CutPrefix(b, []byte(byePrefix)); !bye {
+			return h, malformed("it begins neither with HELLO| nor with BYE|")
 		}
 	}
-	name, id, hasID := bytes.Cut(rest, []byte("|"))
+	name, digits, hasID := bytes.Cut(rest, []byte("|"))
+	id := ID(0)
 	if hasID {
-		if h.ID, err = parseID(id); err != nil {
-			return Hello{}, err
+		if id, err = parseID(digits); err != nil {
+			return h, err
 		}
 	}
-	h.Name = string(name)
-	if err := h.check(); err != nil {
-		return Hello{}, malformed("%w", err)
+	switch bare := len(name) == 0 && !hasID; {
+	case bye && !hasID:
+		return h, malformed("a goodbye needs an id")
+	case !bare && (len(name) == 0 || len(name) > MaxNameLen || !names.Printable(name)):
+		return h, malformed("the name is not 1 to 64 bytes of printable text")
 	}
-	return h, nil
-}
-
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
+	return Hello{Name: string(name), ID: id, Bye: bye}, nil
 }

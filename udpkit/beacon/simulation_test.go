@@ -74,6 +74,41 @@ func (s *simulation) hear(text string, from string) {
 	s.handle([]byte(text), false, netip.AddrPortFrom(netip.MustParseAddr(from), 1000), time.Now())
 }
 
+// TestRefusingAllocatesNothing: however many datagrams are refused, only what is told costs memory.
+func TestRefusingAllocatesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, stop := simulate(t, Config{Name: "ann", MaxPeers: 1, Interval: time.Second}, nil)
+		s.hear("HELLO|bob", "10.0.0.1")
+		texts := [][]byte{[]byte("HELLO|bob\n\n"), []byte("HELLO|bob|1"), []byte("BYE|bob"), []byte("x"), []byte("HELLO|\xff"), make([]byte, MaxSize+1)}
+		port := uint16(0)
+		flood := func() {
+			for _, text := range texts {
+				port++ // of one host, as the original program sends
+				s.handle(text, false, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 2}), port), time.Now())
+			}
+		}
+		flood()
+		assert.Zero(t, testing.AllocsPerRun(100, flood))
+		s.hear("HELLO|cat", "10.0.0.3")
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		told := map[string][]uint64{}
+		s.mu.Lock()
+		for _, e := range s.events {
+			if e, ok := e.(RefusedEvent); ok {
+				told[e.Reason] = append(told[e.Reason], e.Count)
+			}
+		}
+		s.mu.Unlock()
+		stop()
+		assert.Equal(t, map[string][]uint64{
+			"the name is not 1 to 64 bytes of printable text": {1, 2*102 - 1}, "the id is not 16 hexadecimal digits in lower case": {1, 101},
+			"a goodbye needs an id": {1, 101}, "it begins neither with HELLO| nor with BYE|": {1, 101},
+			"longer than a HELLO can be": {1, 101}, "the table of peers is full": {1},
+		}, told)
+	})
+}
+
 func (s *simulation) changes() (list []string) {
 	synctest.Wait()
 	s.mu.Lock()

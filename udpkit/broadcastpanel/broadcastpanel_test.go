@@ -76,6 +76,8 @@ func TestTextFromTheNetwork(t *testing.T) {
 	for i, bad := range []string{`\u001b[2J`, `\u202e`, `\u0085`, `\u200b`, "\u3164", "A\ufe0f", `<script>alert(1)</script>`} {
 		send(bad, bad, string(rune('1'+i)))
 	}
+	send("now", "DOUBTFUL", `"19"`)
+	send("now", "DATA", `18,"data":{"<b>":"`+"\u202e"+`\u001b[2J`+strings.Repeat("x", 100)+`"}`)
 	send("now", "GAP", "20")
 	for e := range client.events {
 		if m, ok := e.(udpkit.MessageEvent); ok && m.MessageID == 20 {
@@ -85,6 +87,9 @@ func TestTextFromTheNetwork(t *testing.T) {
 	text := client.end(t)
 	require.Equal(t, panel.Printable(strings.ReplaceAll(text, "\n", "")), strings.ReplaceAll(text, "\n", ""))
 	require.Contains(t, text, "missing")
+	require.Contains(t, text, "refused 1 datagram from "+conn.LocalAddr().String()+": message_id is not an integer")
+	require.Contains(t, text, `, data {"<b>":"\u202e\u001b[2Jxxx`)
+	require.Contains(t, text, "xxx…\n", "a long one is cut")
 	require.Contains(t, text, "<script>alert(1)</script>", "text is not HTML")
 }
 

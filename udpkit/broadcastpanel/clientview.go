@@ -22,6 +22,7 @@ type clientView struct {
 	frame    int
 	silent   bool
 	failures failures
+	refused  format.Refused
 }
 
 // clientRow is a message or a gap.
@@ -35,6 +36,7 @@ func (v *clientView) event(e udpkit.Event) {
 	case udpkit.StartEvent:
 		v.start = e
 	case udpkit.MessageEvent:
+		e.Datagram = nil // the receiver's
 		if !e.Late {
 			v.state = e.State
 		}
@@ -44,6 +46,8 @@ func (v *clientView) event(e udpkit.Event) {
 		v.row(clientRow{Gap: &e})
 	case udpkit.TimeoutEvent:
 		v.elapsed, v.silent = e.Elapsed, true
+	case udpkit.RefusedEvent:
+		v.refused.Take(e.From, e.Reason, e.Count)
 	case udpkit.ErrorEvent:
 		v.failures.take(e)
 	}
@@ -71,6 +75,7 @@ type clientData struct {
 	Frame    string
 	Silent   bool
 	Failures []udpkit.ErrorEvent
+	Refused  format.Refused
 	Ended    string
 }
 
@@ -84,6 +89,7 @@ func (v *clientView) data(final bool) (string, any) {
 		Frame:    format.Frames[v.frame],
 		Silent:   v.silent,
 		Failures: v.failures.list,
+		Refused:  v.refused,
 	}
 	if final {
 		d.Ended = v.ended()

@@ -1,7 +1,9 @@
 package broadcastpanel
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,4 +23,24 @@ func TestFailuresOfInterfaces(t *testing.T) {
 	f.take(udpkit.ErrorEvent{Peer: to, Interface: "va", Ended: true})
 	require.Len(t, f.list, 1)
 	require.Equal(t, "vb", f.list[0].Interface)
+}
+
+// TestClientPage: what senders put into their messages is shown, never interpreted.
+func TestClientPage(t *testing.T) {
+	var v clientView
+	var err error
+	v.client, err = udpkit.NewClient(udpkit.ClientConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
+	require.NoError(t, err)
+	defer v.client.Close()
+	v.event(udpkit.MessageEvent{State: "A", Data: json.RawMessage(`{"<b>":1}`), Datagram: []byte("x")})
+	require.Nil(t, v.rows[0].Message.Datagram, "it is the receiver's")
+	for range 2 {
+		v.event(udpkit.RefusedEvent{From: netip.MustParseAddrPort("10.0.0.7:5000"), Reason: "not a JSON object", Count: 5})
+	}
+	var page strings.Builder
+	name, data := v.data(false)
+	require.NoError(t, pageTemplate.ExecuteTemplate(&page, name, data))
+	require.Contains(t, page.String(), "{&#34;&lt;b&gt;&#34;:1}")
+	require.Contains(t, page.String(), "refused 10 datagrams from 10.0.0.7:5000: not a JSON object")
+	require.NotContains(t, page.String(), "<b>\"")
 }

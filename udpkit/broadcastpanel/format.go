@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -25,6 +26,11 @@ func timestamp(e udpkit.MessageEvent) string {
 		return format.Millis(sent)
 	}
 	return panel.Printable(e.Timestamp)
+}
+
+// data returns the beginning of what a server's message carries of its own.
+func data(e udpkit.MessageEvent) string {
+	return console.Cut(panel.Printable(string(e.Data)), 80)
 }
 
 // smallBuffer tells whether the system granted less than half of the receive

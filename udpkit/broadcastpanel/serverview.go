@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 const (
@@ -22,6 +23,7 @@ type serverView struct {
 	sent     udpkit.SentEvent
 	elapsed  time.Duration // since the last message
 	failures failures
+	refused  format.Refused
 	remark   string
 }
 
@@ -31,6 +33,8 @@ func (v *serverView) event(e udpkit.Event) {
 		v.start = e
 	case udpkit.SentEvent:
 		v.sent, v.elapsed = e, 0
+	case udpkit.RefusedEvent:
+		v.refused.Take(e.From, e.Reason, e.Count)
 	case udpkit.ErrorEvent:
 		v.failures.take(e)
 	}
@@ -49,6 +53,7 @@ type serverData struct {
 	More     int // clients that are not in Clients
 	Loss     float64
 	Failures []udpkit.ErrorEvent
+	Refused  format.Refused
 	Remark   string
 	File     string
 	Now      time.Time
@@ -65,6 +70,7 @@ func (v *serverView) data(final bool) (string, any) {
 		Clients:  clients[:min(len(clients), maxClientRows)],
 		Loss:     loss(clients),
 		Failures: v.failures.list,
+		Refused:  v.refused,
 		Remark:   v.remark,
 		File:     v.file,
 		Now:      time.Now(),

@@ -53,10 +53,15 @@ func (t *text) event(e udpkit.Event) error {
 		if e.Late {
 			line += t.Paint(console.Yellow, ", late")
 		}
+		if len(e.Data) > 0 {
+			line += ", data " + data(e)
+		}
 	case udpkit.GapEvent:
 		line = fmt.Sprintf("%s  %s  %s by %v", format.Millis(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
 	case udpkit.TimeoutEvent:
 		line = fmt.Sprintf("%s  %s  no message for %s", format.Millis(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), format.Short(e.Elapsed))
+	case udpkit.RefusedEvent:
+		line = format.Millis(e.At) + "  " + t.Paint(console.Yellow, format.RefusedLine(e.From, e.Reason, e.Count))
 	case udpkit.ErrorEvent:
 		label, color := "error", console.Red
 		if e.Ended {

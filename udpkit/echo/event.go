@@ -13,7 +13,8 @@ const (
 	Received Kind = "received"
 	// Answered: its answer was sent.
 	Answered Kind = "answered"
-	// Refused: it is not answered, since that could make a loop; Err says why.
+	// Refused: it is not answered, since that could make a loop; Err says why. It is told
+	// at once, and then once a minute and in the end with the Count since.
 	Refused Kind = "refused"
 	// Dropped: the queue is full, or the server is ending.
 	Dropped Kind = "dropped"
@@ -30,11 +31,15 @@ type Event struct {
 	At   time.Time `json:"at"`
 	// Peer is where the datagram came from.
 	Peer netip.AddrPort `json:"peer,omitzero"`
-	// Payload is what it carried. It is not escaped: display it through
+	// Payload is what it carried, nil for Refused. It is not escaped: display it through
 	// panel.Printable. It may be kept.
 	Payload []byte `json:"-"`
 	// Took is the time from the receipt to the answer, for Answered.
 	Took time.Duration `json:"took_ns,omitempty"`
+	// Count is for Refused how many datagrams of Peer were, for this reason, since the last
+	// event that said so. Of more than 64 peers and reasons a minute those of a reason are
+	// told together, with no Peer.
+	Count uint64 `json:"count,omitempty"`
 	// Err is the reason, for Refused, Failed and Recovered.
 	Err error `json:"-"`
 }

@@ -268,6 +268,31 @@ func TestResponderLoopEnds(t *testing.T) {
 	}
 }
 
+// What is refused is told at once, and the rest with its count in the end.
+func TestRefusedIsTold(t *testing.T) {
+	events := make(chan echo.Event, 100)
+	s, err := echo.NewServer(echo.ServerConfig{Listen: anyPort, Limit: 1, OnEvent: func(e echo.Event) {
+		if e.Kind == echo.Refused {
+			events <- e
+		}
+	}})
+	require.NoError(t, err)
+	stop := start(t, s)
+	busy := listen(t, "127.0.0.1:0")
+	for range 12 {
+		write(t, busy, "x", s.Addr())
+	}
+	reached(t, 11, func() uint64 { return s.Stats().Refused })
+	stop()
+	for _, count := range []uint64{1, 10} {
+		e := <-events
+		assert.Equal(t, count, e.Count)
+		assert.Equal(t, busy.LocalAddr().(*net.UDPAddr).AddrPort(), e.Peer)
+		assert.ErrorContains(t, e.Err, "share of answers")
+	}
+	assert.Empty(t, events)
+}
+
 // The limit is one source's; after a pause it is answered again.
 func TestLimit(t *testing.T) {
 	s, _ := newServer(t, echo.ServerConfig{Limit: 3})

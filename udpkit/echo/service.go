@@ -164,6 +164,8 @@ func (s *answerer) Run(ctx context.Context) error {
 func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 	var failures udp.Failures
 	var failing service.Failure
+	var refused service.Refusals
+	defer func() { s.tellRefused(refused.Rest(time.Now())) }()
 	for {
 		d := s.reader.Next()
 		if d == nil {
@@ -189,6 +191,7 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 			continue
 		}
 		s.count(&s.stats.Received)
+		s.tellRefused(refused.Due(d.Received))
 		r := request{from: d.Source, back: s.reader.Back(), payload: d.Payload, at: d.Received}
 		err := error(nil)
 		if s.text != nil && bytes.Equal(r.payload, s.text) {
@@ -198,7 +201,7 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 		}
 		if err != nil {
 			s.count(&s.stats.Refused)
-			s.tell(Event{Kind: Refused, Peer: r.from, Payload: r.payload, Err: err})
+			s.tellRefused(refused.Note(r.from, err, r.at))
 			continue
 		}
 		accept(r)
@@ -241,6 +244,12 @@ func (s *answerer) count(counter *uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*counter++
+}
+
+func (s *answerer) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		s.tell(Event{Kind: Refused, Peer: r.From, Count: r.Count, Err: r.Err})
+	}
 }
 
 // tell calls onEvent.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 )
 
@@ -70,6 +71,7 @@ type picture struct {
 	Stats    beacon.Stats
 	Changes  []beacon.PeerEvent  // the last ones, oldest first
 	Failures []beacon.ErrorEvent // that go on
+	Refused  format.Refused
 	Now      time.Time
 	Ended    string // why, once it has
 }
@@ -135,6 +137,8 @@ func (p *picture) note(e beacon.Event) {
 	case beacon.PeerEvent:
 		p.Changes = append(slices.Clone(p.Changes), e)
 		p.Changes = p.Changes[max(0, len(p.Changes)-changesShown):]
+	case beacon.RefusedEvent:
+		p.Refused.Take(e.From, e.Reason, e.Count)
 	case beacon.ErrorEvent:
 		p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(f beacon.ErrorEvent) bool {
 			return f.Target == e.Target && f.Interface == e.Interface

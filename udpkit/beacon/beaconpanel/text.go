@@ -69,6 +69,8 @@ func (t *text) event(e beacon.Event, p picture) error {
 		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)
+	case beacon.RefusedEvent:
+		line = format.Millis(e.At) + "  " + format.RefusedLine(e.From, e.Reason, e.Count)
 	case beacon.ErrorEvent:
 		label := "error"
 		if e.Ended {
@@ -124,6 +126,7 @@ func (t *text) table(p picture, lines int) string {
 	for _, f := range p.Failures {
 		tail = append(tail, "error: "+failureText(f))
 	}
+	tail = append(tail, p.Refused.Lines()...)
 	for _, c := range p.Changes {
 		tail = append(tail, format.Millis(c.At)+"  "+changeText(c))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -200,6 +201,9 @@ type content struct {
 }
 
 func contentOf(payload []byte) content {
+	if payload == nil {
+		return content{} // the event is not about one datagram
+	}
 	if !utf8.Valid(payload) {
 		return content{Base64: payload}
 	}
@@ -221,7 +225,7 @@ func (s *session) event(e echo.Event) error {
 	case echo.Received:
 		text = fmt.Sprintf("Received %s from %v: %s", s.noun, e.Peer, shown(e.Payload))
 	case echo.Refused:
-		text = fmt.Sprintf("Refused %s from %v: %s", s.noun, e.Peer, reason)
+		text = "R" + format.RefusedLine(e.Peer, reason, e.Count)[1:]
 	case echo.Dropped:
 		text = fmt.Sprintf("Dropped %s from %v: too many at once, or the server is ending", s.noun, e.Peer)
 	case echo.Failed:
@@ -234,8 +238,9 @@ func (s *session) event(e echo.Event) error {
 		Peer netip.AddrPort `json:"peer,omitzero"`
 		Took time.Duration  `json:"took_ns,omitempty"`
 		content
+		Count uint64 `json:"count,omitempty"`
 		Error string `json:"error,omitempty"`
-	}{e.At, e.Peer, e.Took, contentOf(e.Payload), reason})
+	}{e.At, e.Peer, e.Took, contentOf(e.Payload), e.Count, reason})
 }
 
 // reply shows what became of a line, behind prefix.

@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -28,4 +29,24 @@ func TestFormats(t *testing.T) {
 	assert.Equal(t, now.Format("15:04:05"), format.Clock(now))
 	assert.Equal(t, now.AddDate(0, 0, -1).Format(time.DateTime), format.Clock(now.AddDate(0, 0, -1)))
 	assert.Equal(t, now.Format("15:04:05.000"), format.Millis(now))
+}
+
+func TestRefused(t *testing.T) {
+	var r format.Refused
+	from := netip.MustParseAddrPort("10.0.0.7:5000")
+	r.Take(from, "not a JSON object", 1)
+	before := r
+	r.Take(netip.AddrPort{}, "not valid UTF-8", 1234)
+	r.Take(netip.AddrPortFrom(from.Addr(), 0), "not valid UTF-8", 2)
+	r.Take(from, "not a JSON object", 10)
+	assert.Equal(t, []string{
+		"refused 1,234 datagrams from many sources: not valid UTF-8",
+		"refused 2 datagrams from 10.0.0.7: not valid UTF-8",
+		"refused 11 datagrams from 10.0.0.7:5000: not a JSON object",
+	}, r.Lines())
+	assert.Equal(t, []string{"refused 1 datagram from 10.0.0.7:5000: not a JSON object"}, before.Lines(), "a display may still have it")
+	for port := range uint16(10) {
+		r.Take(netip.AddrPortFrom(from.Addr(), port+1), "x", 1)
+	}
+	assert.Len(t, r.Lines(), 5)
 }
