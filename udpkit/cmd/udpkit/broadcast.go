@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -29,7 +30,7 @@ func serverCommand() *cobra.Command {
 		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
 			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Targets, err = udpkit.ParseTargets(targets); err != nil {
+			if cfg.Targets, err = parseTargets(cmd.Context(), targets); err != nil {
 				return err
 			}
 			if cfg.States, err = udpkit.ParseStates(states); err != nil {
@@ -61,7 +62,7 @@ func serverCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.Uint16Var(&cfg.Port, "port", udpkit.DefaultPort, "UDP `port` of the clients")
 	flags.DurationVar(&cfg.Interval, "interval", udpkit.DefaultInterval, "time between two messages, at least 1ms")
-	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or ADDR[:PORT],...")
+	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or HOST or HOST:PORT,...")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
@@ -136,4 +137,22 @@ func joinStates(states []udpkit.State) string {
 		names[i] = string(s)
 	}
 	return strings.Join(names, ",")
+}
+
+// parseTargets is udpkit.ParseTargets for names too.
+func parseTargets(ctx context.Context, text string) (none udpkit.Targets, err error) {
+	items := strings.Split(text, ",")
+	for i, item := range items {
+		if item = strings.TrimSpace(item); item == "auto" || item == "limited" {
+			continue
+		}
+		at, err := address{host: item}.target(ctx)
+		if err != nil {
+			return none, err
+		}
+		if items[i] = at.Addr().String(); at.Port() != 0 {
+			items[i] = at.String()
+		}
+	}
+	return udpkit.ParseTargets(strings.Join(items, ","))
 }
