@@ -70,30 +70,36 @@ func (a address) listen(ctx context.Context) (netip.AddrPort, error) {
 	}
 	ip, err := lookUp(ctx, host)
 	if err != nil {
-		return netip.AddrPort{}, usageError{fmt.Errorf("--address %q is not an IP address, and %w", host, err)}
+		return netip.AddrPort{}, fmt.Errorf("--address %q is not an IP address, and %w", host, err)
 	}
 	return netip.AddrPortFrom(ip, port), nil
 }
 
 // resolve returns the address of a server.
 func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
-	at, err := a.target(ctx)
-	if err == nil && at.Port() == 0 {
-		err = usageError{errors.New("port 0 is no port of a server")}
+	host, port, err := a.split()
+	switch {
+	case err != nil:
+		return netip.AddrPort{}, err
+	case host == "":
+		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
+	case port == 0:
+		return netip.AddrPort{}, usageError{errors.New("port 0 is no port of a server")}
 	}
-	return at, err
+	ip, err := lookUp(ctx, host)
+	return netip.AddrPortFrom(ip, port), err
 }
 
-// target returns the address to send to, with port 0 if none was given.
-func (a address) target(ctx context.Context) (netip.AddrPort, error) {
-	host, port, err := a.split()
+// parseTarget returns the address to send to that a text says, with port 0 if it has none.
+func parseTarget(ctx context.Context, text string) (netip.AddrPort, error) {
+	host, port, err := address{host: text}.split()
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if host == "" {
-		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
-	}
 	ip, err := lookUp(ctx, host)
+	if err != nil {
+		err = fmt.Errorf("target %q is not an IP address with or without a port, and %w", text, err)
+	}
 	return netip.AddrPortFrom(ip, port), err
 }
 
@@ -104,7 +110,7 @@ const lookUpTime = 5 * time.Second
 var resolver = net.DefaultResolver
 
 // lookUp returns the address of a host: of a name the first IPv4 one, if there is any. All names that a person types are
-// looked up here.
+// looked up here; that there is no address is an error of the command line.
 func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip, nil
@@ -117,15 +123,18 @@ func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	ips, err := resolver.LookupNetIP(limited, "ip", host)
 	var dns *net.DNSError
 	switch {
-	case err == nil:
+	case err == nil: // then there is one at least
 	case ctx.Err() != nil:
 		return netip.Addr{}, fmt.Errorf("interrupted before the address of %q was found", host)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return netip.Addr{}, fmt.Errorf("no address is known for the name %q: check the spelling, or give the IP address", host)
+		err = fmt.Errorf("no address is known for the name %q: check the spelling, or give the IP address", host)
 	case limited.Err() != nil || dns != nil && dns.IsTimeout:
-		return netip.Addr{}, fmt.Errorf("no name server has answered for %q within %v: check the network, or give the IP address", host, lookUpTime)
+		err = fmt.Errorf("no name server has answered for %q within %v: check the network, or give the IP address", host, lookUpTime)
 	default:
-		return netip.Addr{}, fmt.Errorf("the name %q cannot be looked up, give the IP address instead: %w", host, err)
+		err = fmt.Errorf("the name %q cannot be looked up, give the IP address instead: %w", host, err)
+	}
+	if err != nil {
+		return netip.Addr{}, usageError{err}
 	}
 	found := ips[0]
 	for _, ip := range ips {

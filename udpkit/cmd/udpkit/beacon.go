@@ -31,7 +31,7 @@ func beaconCommand() *cobra.Command {
 				return err
 			}
 			for _, t := range targets {
-				addr, err := address{host: t}.target(cmd.Context())
+				addr, err := parseTarget(cmd.Context(), t)
 				if err != nil {
 					return err
 				}

@@ -146,7 +146,7 @@ func parseTargets(ctx context.Context, text string) (none udpkit.Targets, err er
 		if item = strings.TrimSpace(item); item == "auto" || item == "limited" {
 			continue
 		}
-		at, err := address{host: item}.target(ctx)
+		at, err := parseTarget(ctx, item)
 		if err != nil {
 			return none, err
 		}

@@ -103,7 +103,7 @@ func TestSendFails(t *testing.T) {
 
 func TestEchoBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
-				{"echo parrot", `unexpected argument "parrot"`},
+		{"echo parrot", `unexpected argument "parrot"`},
 		{"echo server extra", `unexpected argument "extra"`},
 		{"echo client --port 0", "--port 0: it cannot be 0"},
 		{"echo client --timeout -1s", "negative"},
