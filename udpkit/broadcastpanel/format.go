@@ -1,6 +1,7 @@
 package broadcastpanel
 
 import (
+	"fmt"
 	"runtime"
 	"time"
 
@@ -27,7 +28,10 @@ func timestamp(e udpkit.MessageEvent) string {
 	return panel.Printable(e.Timestamp)
 }
 
-// smallBuffer tells whether the system granted less than half of the receive
+// percent returns a part, from 0 to 1.
+func percent(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
+
+// smallBuffer reports whether the system granted less than half of the receive
 // buffer that was asked for.
 func smallBuffer(granted int) bool { return granted > 0 && granted < udpkit.ReadBufferSize/2 }
 

@@ -28,7 +28,9 @@ func serverCommand() *cobra.Command {
 			"  udpkit server --states UP,DOWN --interval 1" + "\n" +
 			"  udpkit server --target 127.255.255.255 --max-messages 10   # this machine only",
 		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
-			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle.",
+			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle. Counts of\n" +
+			"what was sent and acknowledged stand in one line there, which changes in place; elsewhere there is a line a message,\n" +
+			"which suits logs. Clients that come or vanish, failures and states set by hand have lines of their own.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Targets, err = parseTargets(cmd.Context(), targets); err != nil {
 				return err
@@ -67,6 +69,7 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addOutputFlags(cmd, &opt)
 	return cmd
 }
