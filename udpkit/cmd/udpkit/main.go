@@ -33,8 +33,8 @@ const (
 	exitUsage  = 2
 )
 
-// stdout is where the commands print; nowhere with --quiet.
-var stdout io.Writer = os.Stdout
+// stdout is where the commands print, and progress where they say how far they are; both are nowhere with --quiet.
+var stdout, progress io.Writer = os.Stdout, os.Stderr
 
 // run returns the exit code, which is decided here for all commands: by the error that a command returns.
 func run(ctx context.Context, args []string) int {
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) int {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			err := settle(cmd)
 			if quiet {
-				stdout = io.Discard
+				stdout, progress = io.Discard, io.Discard
 			}
 			return err
 		},
