@@ -54,8 +54,9 @@ type Config struct {
 	// Only keeps the rows whose names contain one of these. Default all; those that
 	// others are compared with are always there.
 	Only []string
-	// Progress is told what comes next.
-	Progress func(string)
+	// Progress is told what comes next, how much of the measurement is behind it, and how
+	// long all of it takes, both as expected beforehand; 0 as long as nothing is known of that.
+	Progress func(what string, done, all time.Duration)
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -63,7 +64,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.Time = cmp.Or(cfg.Time, DefaultTime)
 	cfg.Idle = cmp.Or(cfg.Idle, DefaultIdle)
 	if cfg.Progress == nil {
-		cfg.Progress = func(string) {}
+		cfg.Progress = func(string, time.Duration, time.Duration) {}
 	}
 	switch {
 	case cfg.Rounds < 1 || cfg.Rounds > 100:
@@ -207,6 +208,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if len(r.cores) < 2 {
 		r.missing("a core of their own for receiver and sender", errors.New("this process cannot choose among two"))
 	}
+	r.planning = true
+	_ = r.run(ctx) // what it would return comes again
+	r.planning = false
 	err = r.run(ctx)
 	if ctx.Err() != nil {
 		err = fmt.Errorf("interrupted, the figures are not complete: %w", context.Cause(ctx))
@@ -225,6 +229,9 @@ type runner struct {
 	dirs     int    // so many
 	failed   map[string]bool
 	report   *Report
+
+	planning  bool
+	done, all time.Duration // of the steps, as planned
 }
 
 // missing notes what is not measured, once.
@@ -247,32 +254,42 @@ func (r *runner) run(ctx context.Context) error {
 	for round := range r.cfg.Rounds {
 		for _, s := range r.subjects {
 			for _, m := range s.modes {
-				what := fmt.Sprintf("%s, %s", s.name, m.load)
-				if ctx.Err() != nil || r.failed[what] {
-					continue
-				}
-				r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
-				if err := r.measure(ctx, s, m, round); err != nil && ctx.Err() == nil {
-					r.missing(what, err)
-				}
+				r.turn(ctx, round, fmt.Sprintf("%s, %s", s.name, m.load), min(warmUp, r.cfg.Time)+r.cfg.Time+beside,
+					func() error { return r.measure(ctx, s, m, round) })
 			}
 		}
 		r.sending(ctx, round)
 		r.fanOut(ctx, round)
 	}
-	if ctx.Err() == nil {
-		r.cfg.Progress(fmt.Sprintf("a server with %d clients", ackClients))
-		if err := r.acks(ctx); err != nil && ctx.Err() == nil {
-			r.missing("a server with many clients", err)
-		}
-	}
-	if ctx.Err() == nil {
-		r.cfg.Progress(fmt.Sprintf("all at once, waiting for nothing for %v", r.cfg.Idle))
-		if err := r.idle(ctx); err != nil && ctx.Err() == nil {
-			r.missing("idle", err)
-		}
-	}
+	r.step(ctx, "a server with many clients", fmt.Sprintf("a server with %d clients", ackClients), ackMessages*time.Second+beside,
+		func() error { return r.acks(ctx) })
+	r.step(ctx, "idle", fmt.Sprintf("all at once, waiting for nothing for %v", r.cfg.Idle), settle+r.cfg.Idle+beside,
+		func() error { return r.idle(ctx) })
 	return ctx.Err()
+}
+
+// beside is about how long a step takes beside what it measures.
+const beside = 300 * time.Millisecond
+
+// turn is a step of a round.
+func (r *runner) turn(ctx context.Context, round int, what string, takes time.Duration, measure func() error) {
+	r.step(ctx, what, fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what), takes, measure)
+}
+
+// step measures something, unless that has failed before, or ctx has ended. If the steps are only planned it adds up how
+// long they take.
+func (r *runner) step(ctx context.Context, what, next string, takes time.Duration, measure func() error) {
+	if r.planning {
+		r.all += takes
+		return
+	}
+	if ctx.Err() == nil && !r.failed[what] {
+		r.cfg.Progress(next, r.done, r.all)
+		if err := measure(); err != nil && ctx.Err() == nil {
+			r.missing(what, err)
+		}
+	}
+	r.done += takes
 }
 
 // measure runs one receiver and its load.

@@ -86,7 +86,13 @@ func TestRun(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	var steps []string
 	cfg := quick()
-	cfg.Progress = func(what string) { steps = append(steps, what) }
+	before := time.Duration(0)
+	cfg.Progress = func(what string, done, all time.Duration) {
+		steps = append(steps, what)
+		assert.LessOrEqual(t, before, done, what)
+		assert.True(t, done < all || all == 0, "%s: %v of %v", what, done, all)
+		before = done
+	}
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	if runtime.NumCPU() > 1 {
@@ -225,7 +231,7 @@ func TestRunInterrupted(t *testing.T) {
 	stop := errors.New("stop")
 	cfg := quick()
 	cfg.Only = []string{"udpkit"}
-	cfg.Progress = func(what string) {
+	cfg.Progress = func(what string, _, _ time.Duration) {
 		if strings.Contains(what, "udpkit selector") {
 			cancel(stop)
 		}

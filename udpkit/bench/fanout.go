@@ -192,13 +192,9 @@ func (r *runner) prepareFanOut(dir string) {
 func (r *runner) fanOut(ctx context.Context, round int) {
 	for _, n := range append(slices.Clone(readers), 0) {
 		for _, s := range r.servers {
-			what := fmt.Sprintf("%s, %d readers", s.name, n)
-			if ctx.Err() != nil || !slices.Contains(s.readers, n) || r.failed[what] {
-				continue
-			}
-			r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
-			if err := r.fan(ctx, s, n, round); err != nil && ctx.Err() == nil {
-				r.missing(what, err)
+			if slices.Contains(s.readers, n) {
+				r.turn(ctx, round, fmt.Sprintf("%s, %d readers", s.name, n), time.Duration(len(inFlight))*r.cfg.Time*3/10+beside,
+					func() error { return r.fan(ctx, s, n, round) })
 			}
 		}
 	}

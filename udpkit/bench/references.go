@@ -25,7 +25,7 @@ func (r *runner) references(ctx context.Context, dir string) (receive, send, pyt
 	if path, err := lookPath(os.Getenv("CC"), "cc", "gcc", "clang"); err != nil {
 		r.missing("the references in C", err)
 	} else {
-		r.cfg.Progress("compiling the references in C")
+		r.cfg.Progress("compiling the references in C", 0, 0)
 		compile := func(name string) []string {
 			program := filepath.Join(dir, name)
 			text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write(name+".c")).CombinedOutput()

@@ -103,7 +103,7 @@ func (r *runner) prepareSending(cc []string) {
 	}
 }
 
-// wanted tells whether Config.Only has a row.
+// wanted reports whether Config.Only has a row.
 func (r *runner) wanted(name string) bool {
 	return len(r.cfg.Only) == 0 ||
 		slices.ContainsFunc(r.cfg.Only, func(part string) bool { return strings.Contains(name, part) })
@@ -120,12 +120,8 @@ func (r *runner) sending(ctx context.Context, round int) {
 	for _, kind := range []string{kindList, kindBroadcast, kindRelay} {
 		for _, n := range listeners[kind] {
 			what := fmt.Sprintf("sending, %s, %d listeners", kind, n)
-			if ctx.Err() != nil || r.failed[what] || len(r.senders[kind]) == 0 {
-				continue
-			}
-			r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
-			if err := r.sendTo(ctx, kind, n, round); err != nil && ctx.Err() == nil {
-				r.missing(what, err)
+			if subjects := len(r.senders[kind]); subjects > 0 {
+				r.turn(ctx, round, what, time.Duration(subjects)*(r.cfg.Time/3+beside), func() error { return r.sendTo(ctx, kind, n, round) })
 			}
 		}
 	}

@@ -25,6 +25,10 @@ type Options struct {
 	Out io.Writer
 	// JSON writes the journal's JSON lines instead of text or a live panel.
 	JSON bool
+	// Verbose has a server write a line for each message and each acknowledgement. Without
+	// it a terminal shows them as counts, in a line that changes in place, and anything else
+	// gets a line a message.
+	Verbose bool
 	// History is a file that gets the journal as JSON lines, for plots and other
 	// tools. It is emptied once the role's socket is open. A new one can be read by its
 	// owner only (0600); one that exists keeps its mode. Default: none.
@@ -72,7 +76,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	s.ended = func() string { return s.ending(server.Stats().Sent, cfg.MaxMessages) }
 	if opt.notebook() {
 		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
-	} else if err = s.open(ctx, cfg.MaxRuntime, opt); err != nil {
+	} else if err = s.open(ctx, cfg.MaxRuntime, opt, server); err != nil {
 		return errors.Join(s.abandon(err), server.Close())
 	}
 	if s.lines == nil && opt.Input != nil {
@@ -116,7 +120,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 		s.show = newPage(&clientView{client: client, ended: s.ended})
 	} else {
 		opt.Input = nil // that is a server's
-		if err = s.open(ctx, cfg.MaxRuntime, opt); err != nil {
+		if err = s.open(ctx, cfg.MaxRuntime, opt, nil); err != nil {
 			return errors.Join(s.abandon(err), client.Close())
 		}
 	}
@@ -126,8 +130,8 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 // notebook reports whether the live panel is wanted.
 func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
 
-// open opens what shows a role that ends with ctx, or after limit, without a notebook.
-func (s *session) open(ctx context.Context, limit time.Duration, opt Options) (err error) {
+// open opens what shows a role that ends with ctx, or after limit, without a notebook. The server is nil for a client.
+func (s *session) open(ctx context.Context, limit time.Duration, opt Options, server *udpkit.Server) (err error) {
 	out := opt.Out
 	if out == nil {
 		out = os.Stdout
@@ -138,7 +142,7 @@ func (s *session) open(ctx context.Context, limit time.Duration, opt Options) (e
 		return nil
 	}
 	show, lines, restore, err := console.Open(opt.Input, out)
-	s.show, s.lines, s.restore = &text{Display: show, ended: s.ended}, lines, restore
+	s.show, s.lines, s.restore = &text{Display: show, ended: s.ended, server: server, verbose: opt.Verbose, present: make(map[client]heard)}, lines, restore
 	return err
 }
 

@@ -23,7 +23,7 @@ import (
 
 func TestText(t *testing.T) {
 	client, targets := startClient(t, udpkit.ClientConfig{ID: "c1"}, broadcastpanel.Options{})
-	server := startServer(t, udpkit.ServerConfig{Targets: targets, Interval: 10 * time.Millisecond}, broadcastpanel.Options{})
+	server := startServer(t, udpkit.ServerConfig{Targets: targets, Interval: 10 * time.Millisecond}, broadcastpanel.Options{Verbose: true})
 	for range 3 {
 		wait[udpkit.AckEvent](t, server)
 		wait[udpkit.MessageEvent](t, client)
@@ -42,6 +42,25 @@ func TestText(t *testing.T) {
 	require.Regexp(t, `\n  buffer +[0-9.]+ [KM]iB`, text)
 	require.NotContains(t, text, "\x1b", "colours are for terminals")
 	require.NotContains(t, text, "\r", "the indicator is for terminals")
+}
+
+// TestLog: a server's log has a line a message, and one for each client that comes or vanishes.
+func TestLog(t *testing.T) {
+	client, targets := startClient(t, udpkit.ClientConfig{ID: "c1"}, broadcastpanel.Options{})
+	server := startServer(t, udpkit.ServerConfig{Targets: targets, Interval: 50 * time.Millisecond}, broadcastpanel.Options{})
+	for range 3 {
+		wait[udpkit.AckEvent](t, server)
+	}
+	client.end(t)
+	for !strings.Contains(server.out.String(), "vanished") {
+		wait[udpkit.SentEvent](t, server)
+	}
+	text := server.end(t)
+	require.Regexp(t, `  client       c1 at 127\.0\.0\.1:[0-9]+ has come\n`, text)
+	require.Regexp(t, `  client       c1 at 127\.0\.0\.1 has vanished: the last 3 messages are not acknowledged\n`, text)
+	require.Regexp(t, `  [A-Z]+ +#[34] sent to 1 target; 1 client, [23] acknowledgements so far\n`, text)
+	require.Equal(t, 2, strings.Count(text, " c1 "), text)
+	require.NotContains(t, text, "round trip 1")
 }
 
 // A person is told where the system grants a much smaller receive buffer, and nothing at the start where it does not.

@@ -1,6 +1,7 @@
 package broadcastpanel
 
 import (
+	"fmt"
 	"runtime"
 	"time"
 
@@ -33,7 +34,10 @@ func data(e udpkit.MessageEvent) string {
 	return console.Cut(panel.Printable(string(e.Data)), 80)
 }
 
-// smallBuffer tells whether the system granted less than half of the receive
+// percent returns a part, from 0 to 1.
+func percent(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
+
+// smallBuffer reports whether the system granted less than half of the receive
 // buffer that was asked for.
 func smallBuffer(granted int) bool { return granted > 0 && granted < udpkit.ReadBufferSize/2 }
 

@@ -1,7 +1,6 @@
 package broadcastpanel
 
 import (
-	"fmt"
 	"html/template"
 	"sync"
 	"time"
@@ -32,7 +31,7 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"failure":   failureText,
 	"color":     Color,
 	"plural":    format.Plural[uint64],
-	"percent":   func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) },
+	"percent":   percent,
 })
 
 // Color returns the CSS colour of a state, that white text can be read on. States

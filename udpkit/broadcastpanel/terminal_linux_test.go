@@ -66,3 +66,32 @@ func TestDumbTerminal(t *testing.T) {
 	require.NotContains(t, text, "waiting")
 	require.NotContains(t, text, "\x1b")
 }
+
+// TestServerOnTerminal: a server's messages and acknowledgements are counts in a line that changes in place.
+func TestServerOnTerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1")
+	for _, verbose := range []bool{false, true} {
+		client, targets := startClient(t, udpkit.ClientConfig{ID: "c1"}, broadcastpanel.Options{})
+		term := paneltest.OpenTerminal(t)
+		term.Resize(t, 100)
+		server := startServer(t, udpkit.ServerConfig{Targets: targets, Interval: 150 * time.Millisecond, States: []udpkit.State{"UP"}},
+			broadcastpanel.Options{Out: term.Program, Verbose: verbose})
+		term.Screen.Until(t, "; #4 UP, 1 client, 4 acknowledged, 0 % lost")
+		server.stop()
+		require.NoError(t, <-server.err)
+		term.Screen.Until(t, "Ended: interrupted")
+		lines, _, _ := term.Screen.Lines()
+		text := strings.Join(lines, "\n")
+		require.NotContains(t, text, "next message")
+		if verbose {
+			require.Contains(t, text, "#4 sent to 1 target")
+			require.Contains(t, text, "#4 by c1 at")
+		} else {
+			require.Equal(t, 1, strings.Count(text, " c1 "), text)
+			require.Contains(t, text, "c1 at 127.0.0.1:")
+			require.NotContains(t, text, "#")
+		}
+		client.end(t)
+	}
+}

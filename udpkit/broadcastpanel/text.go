@@ -2,6 +2,8 @@ package broadcastpanel
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,14 +14,33 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// text shows one line an event, and on a terminal a waiting indicator below.
+// text shows one line an event, and on a terminal a status below. A server's messages and acknowledgements are counts
+// in the status instead, unless it is verbose.
 type text struct {
 	console.Display
-	ended func() string
+	ended   func() string
+	server  *udpkit.Server // nil for a client
+	verbose bool
 
 	mu       sync.Mutex
-	interval time.Duration // a server's; 0 for a client
+	interval time.Duration // a server's
+	sent     udpkit.SentEvent
+	acks     uint64
+	present  map[client]heard // the clients that answer
+	looked   time.Time        // when those were last looked for that do so no more
 	frame    int
+}
+
+// client names one: another host's of the same name is another client.
+type client struct {
+	id   string
+	host netip.Addr
+}
+
+// heard is the newest acknowledgement of a client.
+type heard struct {
+	id uint64
+	at time.Time
 }
 
 // state is a state in its colour, padded to the longest of the default ones.
@@ -39,12 +60,9 @@ func (t *text) event(e udpkit.Event) error {
 		t.mu.Unlock()
 		line = t.start(e)
 	case udpkit.SentEvent:
-		line = fmt.Sprintf("%s  %s  #%d sent to %s", format.Millis(e.At), t.state(e.State), e.MessageID, format.Plural(e.Targets, "target"))
-		if e.Failed > 0 {
-			line += t.Paint(console.Red, fmt.Sprintf(", %d failed", e.Failed))
-		}
+		line = t.message(e)
 	case udpkit.AckEvent:
-		line = fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", format.Millis(e.At), "ack", e.MessageID, panel.Printable(e.ClientID), e.Client, format.Short(e.RTT))
+		line = t.ack(e)
 	case udpkit.MessageEvent:
 		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", format.Millis(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
 		if e.Latency != 0 {
@@ -75,7 +93,69 @@ func (t *text) event(e udpkit.Event) error {
 	default:
 		return nil
 	}
+	if line == "" {
+		return nil
+	}
 	return t.Print(line)
+}
+
+// message returns what is to be said when a server has sent one: of the clients that have vanished, and of the message
+// unless the status has it.
+func (t *text) message(e udpkit.SentEvent) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent = e
+	lines := t.vanished(e)
+	if !t.verbose && t.HasStatus() {
+		return strings.Join(lines, "\n")
+	}
+	line := fmt.Sprintf("%s  %s  #%d sent to %s", format.Millis(e.At), t.state(e.State), e.MessageID, format.Plural(e.Targets, "target"))
+	if e.Failed > 0 {
+		line += t.Paint(console.Red, fmt.Sprintf(", %d failed", e.Failed))
+	}
+	if !t.verbose {
+		line += fmt.Sprintf("; %s, %s so far", format.Plural(len(t.present), "client"), format.Plural(t.acks, "acknowledgement"))
+	}
+	return strings.Join(append(lines, line), "\n")
+}
+
+// ack returns what is to be said of an acknowledgement.
+func (t *text) ack(e udpkit.AckEvent) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.acks++
+	who := client{e.ClientID, e.Client.Addr()}
+	last, here := t.present[who]
+	t.present[who] = heard{max(last.id, e.MessageID), e.At}
+	switch {
+	case t.verbose:
+		return fmt.Sprintf("%s  %-11s  #%d by %s at %v, round trip %s", format.Millis(e.At), "ack", e.MessageID, panel.Printable(e.ClientID), e.Client, format.Short(e.RTT))
+	case here:
+		return ""
+	}
+	return fmt.Sprintf("%s  %s  %s at %v has come", format.Millis(e.At), t.Paint(console.Green, "client     "), panel.Printable(e.ClientID), e.Client)
+}
+
+// vanished takes the clients away that have not acknowledged the last messages, for a second at least, and returns a line
+// for each; none if the server is verbose.
+func (t *text) vanished(e udpkit.SentEvent) (lines []string) {
+	const messages, least = 3, time.Second
+	if e.At.Sub(t.looked) < least {
+		return nil
+	}
+	t.looked = e.At
+	for who, last := range t.present {
+		if last.id+messages >= e.MessageID || e.At.Sub(last.at) < least {
+			continue
+		}
+		delete(t.present, who)
+		if !t.verbose {
+			lines = append(lines, fmt.Sprintf("%s  %s  %s at %v has vanished: the last %d messages are not acknowledged", format.Millis(e.At),
+				t.Paint(console.Yellow, "client     "), panel.Printable(who.id), who.host, messages))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 func (t *text) start(e udpkit.StartEvent) string {
@@ -140,8 +220,12 @@ func (t *text) idle(elapsed time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	wait := "waiting for a message, " + tenths(elapsed)
-	if t.interval > 0 {
-		wait = "next message in " + tenths(max(0, t.interval-elapsed))
+	if t.server != nil {
+		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", tenths(max(0, t.interval-elapsed)), t.sent.MessageID,
+			panel.Printable(string(t.sent.State)), format.Plural(len(t.present), "client"), t.acks)
+		if t.acks > 0 {
+			wait += ", " + percent(loss(t.server.Clients())) + " lost"
+		}
 	}
 	t.frame = (t.frame + 1) % len(format.Frames)
 	t.Status(format.Frames[t.frame], wait)

@@ -22,6 +22,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
@@ -71,7 +73,9 @@ func TestGopls(t *testing.T) {
 	require.NoError(t, os.MkdirAll(bin, 0o700))
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	newSetup := func(out io.Writer) *setup {
-		return &setup{ctx: t.Context(), out: out, golang: golang, env: &Env{Repository: repository, Bin: bin}}
+		progress := console.NewProgress(out)
+		t.Cleanup(progress.End)
+		return &setup{ctx: t.Context(), out: progress, golang: golang, env: &Env{Repository: repository, Bin: bin}}
 	}
 
 	// What is built shows how it was started.

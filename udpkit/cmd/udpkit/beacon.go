@@ -31,7 +31,7 @@ func beaconCommand() *cobra.Command {
 				return err
 			}
 			for _, t := range targets {
-				addr, err := parseTarget(t)
+				addr, err := parseTarget(cmd.Context(), t)
 				if err != nil {
 					return err
 				}
@@ -58,7 +58,7 @@ func beaconCommand() *cobra.Command {
 	flags.StringVar(&cfg.Name, "name", "", "the `name` that others see (default a random one)")
 	flags.StringVar(&group, "group", "", "multicast to this `group` instead of broadcasting: an address, or ipv4 or ipv6 for "+
 		beacon.DefaultGroup4.String()+" or "+beacon.DefaultGroup6.String())
-	flags.StringSliceVar(&targets, "target", nil, "send to these `addresses`, ADDR[:PORT],..., instead of broadcasting on every interface")
+	flags.StringSliceVar(&targets, "target", nil, "send to these `addresses`, HOST or HOST:PORT,..., instead of broadcasting on every interface")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`")
 	flags.DurationVar(&cfg.Interval, "interval", beacon.DefaultInterval, "time between two HELLOs, at least 1ms")
 	flags.DurationVar(&cfg.Expiry, "expiry", 0, "how long a peer may be silent (default 5 intervals, at least 4s)")
@@ -81,17 +81,6 @@ func parseGroup(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		return a, usageError{fmt.Errorf("group %q is neither an IP address nor ipv4 or ipv6", s)}
-	}
-	return a, nil
-}
-
-func parseTarget(s string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.AddrPortFrom(a, 0), nil
-	}
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		return a, usageError{fmt.Errorf("target %q is not an IP address with or without a port", s)}
 	}
 	return a, nil
 }

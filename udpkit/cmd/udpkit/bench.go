@@ -7,9 +7,9 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
@@ -26,23 +26,20 @@ func benchCommand() *cobra.Command {
 		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library, C and Python,\n" +
 			"every way to send to many beside C, and the relay beside NATS: each in a process of its own, on loopback only, in\n" +
 			"rounds that take turns. It takes a few minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
-			"listed with the reason.",
+			"listed with the reason. On standard error stands how far it is: in a line that changes in place on a terminal, in a\n" +
+			"line for each step elsewhere.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("bench: %w", err)
 			}
 			cfg.Self = []string{self, "bench", "subject", "--"}
-			if term.IsTerminal(int(os.Stderr.Fd())) {
-				cfg.Progress = func(what string) { fmt.Fprintf(os.Stderr, "\r\033[K%s", what) }
-				defer fmt.Fprint(os.Stderr, "\r\033[K")
-			}
+			far := console.NewProgress(panel.Output(cmd.Context(), 0, progress))
+			cfg.Progress = far.Step
 			report, err := bench.Run(cmd.Context(), cfg)
+			far.End()
 			if report == nil {
 				return err
-			}
-			if cfg.Progress != nil {
-				cfg.Progress("")
 			}
 			out := panel.Output(cmd.Context(), 0, stdout)
 			if asJSON {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,9 +28,11 @@ func serverCommand() *cobra.Command {
 			"  udpkit server --states UP,DOWN --interval 1" + "\n" +
 			"  udpkit server --target 127.255.255.255 --max-messages 10   # this machine only",
 		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
-			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle.",
+			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle. Counts of\n" +
+			"what was sent and acknowledged stand in one line there, which changes in place; elsewhere there is a line a message,\n" +
+			"which suits logs. Clients that come or vanish, failures and states set by hand have lines of their own.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Targets, err = udpkit.ParseTargets(targets); err != nil {
+			if cfg.Targets, err = parseTargets(cmd.Context(), targets); err != nil {
 				return err
 			}
 			if cfg.States, err = udpkit.ParseStates(states); err != nil {
@@ -61,11 +64,12 @@ func serverCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.Uint16Var(&cfg.Port, "port", udpkit.DefaultPort, "UDP `port` of the clients")
 	flags.DurationVar(&cfg.Interval, "interval", udpkit.DefaultInterval, "time between two messages, at least 1ms")
-	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or ADDR[:PORT],...")
+	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or HOST or HOST:PORT,...")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addOutputFlags(cmd, &opt)
 	return cmd
 }
@@ -136,4 +140,22 @@ func joinStates(states []udpkit.State) string {
 		names[i] = string(s)
 	}
 	return strings.Join(names, ",")
+}
+
+// parseTargets is udpkit.ParseTargets for names too.
+func parseTargets(ctx context.Context, text string) (none udpkit.Targets, err error) {
+	items := strings.Split(text, ",")
+	for i, item := range items {
+		if item = strings.TrimSpace(item); item == "auto" || item == "limited" {
+			continue
+		}
+		at, err := parseTarget(ctx, item)
+		if err != nil {
+			return none, err
+		}
+		if items[i] = at.Addr().String(); at.Port() != 0 {
+			items[i] = at.String()
+		}
+	}
+	return udpkit.ParseTargets(strings.Join(items, ","))
 }

@@ -35,7 +35,7 @@ func chatServerCommand() *cobra.Command {
 		Long: "Relay messages between clients. What you type goes to all of them; /who tells who is here, and exit\n" +
 			"ends the server.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if cfg.Listen, err = at.listen(); err != nil {
+			if cfg.Listen, err = at.listen(cmd.Context()); err != nil {
 				return err
 			}
 			warn(cmd.Context(), cfg.Listen)

@@ -16,9 +16,6 @@ func echoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "echo",
 		Short: "Return what comes, or send lines and show what comes back",
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("choose one of the commands server and client")}
-		},
 	}
 	cmd.AddCommand(echoServerCommand(), echoClientCommand())
 	return cmd
@@ -35,7 +32,7 @@ func echoServerCommand() *cobra.Command {
 		Example: "  udpkit echo server" + "\n" +
 			"  udpkit echo server --address 0.0.0.0:7000",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listen, err := at.listen()
+			listen, err := at.listen(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -65,7 +62,7 @@ func responderCommand() *cobra.Command {
 			if cfg.Mode, err = echo.ParseMode(mode); err != nil {
 				return err
 			}
-			if cfg.Listen, err = at.listen(); err != nil {
+			if cfg.Listen, err = at.listen(cmd.Context()); err != nil {
 				return err
 			}
 			opt.Out = stdout

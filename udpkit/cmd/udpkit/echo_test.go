@@ -103,7 +103,6 @@ func TestSendFails(t *testing.T) {
 
 func TestEchoBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
-		{"echo", "choose one of the commands server and client"},
 		{"echo parrot", `unexpected argument "parrot"`},
 		{"echo server extra", `unexpected argument "extra"`},
 		{"echo client --port 0", "--port 0: it cannot be 0"},

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +24,7 @@ func complete(cmd *cobra.Command) {
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	if !cmd.Runnable() {
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.RunE = choose
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Name == "interface" {
@@ -46,6 +42,22 @@ func complete(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		complete(c)
 	}
+}
+
+// choose is what a command does that only has others: it says which there are, as any command does that needs more than
+// was typed. udpkit by itself shows its help.
+func choose(cmd *cobra.Command, _ []string) error {
+	if !cmd.HasParent() {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	last := len(names) - 1
+	return usageError{fmt.Errorf("choose one of the commands %s and %s", strings.Join(names[:last], ", "), names[last])}
 }
 
 // settle sets the flags that are not given from the environment, and refuses those that are given as nothing: it would
@@ -189,78 +201,6 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text + "s")
 }
 
-// address is a host and a port as they are typed: --address HOST --port PORT, or --address HOST:PORT.
-type address struct {
-	host string
-	port uint16
-	own  *pflag.Flag // --port; nil for none
-}
-
-// addFlags adds both. The host is what the help says of the address, the port what it says of that.
-func (a *address) addFlags(cmd *cobra.Command, at string, port uint16, ofHost, ofPort string) {
-	cmd.Flags().StringVar(&a.host, "address", at, ofHost)
-	cmd.Flags().Uint16Var(&a.port, "port", port, ofPort)
-	a.own = cmd.Flags().Lookup("port")
-}
-
-// of a server that a client talks to.
-func (a *address) ofServer(cmd *cobra.Command, protocol string, port uint16) {
-	a.addFlags(cmd, "127.0.0.1", port, "the server's `address` or name, HOST or HOST:PORT", protocol+" `port` of the server")
-}
-
-// ofListener is for a server's own.
-func (a *address) ofListener(cmd *cobra.Command, protocol, at string, port uint16) {
-	a.addFlags(cmd, at, port, "`IP` address to listen on, with or without :PORT; 0.0.0.0 for all of this machine, :: for those of IPv6 too",
-		protocol+" `port` to listen on (0: any free one, which is told)")
-}
-
-// split takes the host and the port apart.
-func (a address) split() (host string, port uint16, err error) {
-	host = strings.TrimSuffix(strings.TrimPrefix(a.host, "["), "]")
-	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(a.host, ":") {
-		return host, a.port, nil
-	}
-	host, text, err := net.SplitHostPort(a.host)
-	if err != nil {
-		return "", 0, usageError{fmt.Errorf("%q is neither a host nor HOST:PORT", a.host)}
-	}
-	number, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return "", 0, usageError{fmt.Errorf("%q is not a port, which is a number from 1 to 65535", text)}
-	}
-	if a.own != nil && a.own.Changed && a.port != uint16(number) {
-		return "", 0, usageError{fmt.Errorf("the address %s has another port than --port %d", a.host, a.port)}
-	}
-	return host, uint16(number), nil
-}
-
-// listen returns the address of a server's own.
-func (a address) listen() (netip.AddrPort, error) {
-	host, port, err := a.split()
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.AddrPort{}, usageError{fmt.Errorf("--address %q is not an IP address of this machine", host)}
-	}
-	return netip.AddrPortFrom(addr, port), nil
-}
-
-// warn tells on standard error who can reach a server that listens on all addresses, and how to keep it here.
-func warn(ctx context.Context, listen netip.AddrPort) {
-	if !listen.Addr().IsUnspecified() {
-		return
-	}
-	if list := networks(listen.Addr()); len(list) > 0 {
-		fmt.Fprintf(panel.Output(ctx, 0, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
-			strings.Join(list, ", "))
-	}
-}
-
 // interfaces returns the names of those of this machine.
 func interfaces() []string {
 	all, _ := net.Interfaces()
@@ -269,51 +209,4 @@ func interfaces() []string {
 		names[i] = nic.Name
 	}
 	return names
-}
-
-// networks lists the addresses, of the family of one, that others may reach this machine at.
-func networks(like netip.Addr) (list []string) {
-	all, _ := net.Interfaces()
-	for _, nic := range all {
-		addrs, err := nic.Addrs()
-		if err != nil || nic.Flags&net.FlagUp == 0 || nic.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && (p.Addr().Is4() || like.Is6() && p.Addr().IsGlobalUnicast()) {
-				list = append(list, fmt.Sprintf("%v (%s)", p, nic.Name))
-			}
-		}
-	}
-	return list
-}
-
-// resolve returns the address of a server: of a name the first IPv4 one, if there is any.
-func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
-	host, port, err := a.split()
-	switch {
-	case err != nil:
-		return netip.AddrPort{}, err
-	case host == "":
-		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
-	case port == 0:
-		return netip.AddrPort{}, usageError{errors.New("port 0 is no port of a server")}
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(ip, port), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("no address is known for %q: %w", host, err)
-	}
-	found := ips[0]
-	for _, ip := range ips {
-		if ip.Unmap().Is4() {
-			found = ip
-			break
-		}
-	}
-	return netip.AddrPortFrom(found.Unmap(), port), nil
 }

@@ -32,7 +32,7 @@ func labCommand() *cobra.Command {
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
 		Annotations: map[string]string{notebooks: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listen, err := at.listen()
+			listen, err := at.listen(cmd.Context())
 			if err != nil {
 				return err
 			}

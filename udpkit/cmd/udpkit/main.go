@@ -33,8 +33,8 @@ const (
 	exitUsage  = 2
 )
 
-// stdout is where the commands print; nowhere with --quiet.
-var stdout io.Writer = os.Stdout
+// stdout is where the commands print, and progress where they say how far they are; both are nowhere with --quiet.
+var stdout, progress io.Writer = os.Stdout, os.Stderr
 
 // run returns the exit code, which is decided here for all commands: by the error that a command returns.
 func run(ctx context.Context, args []string) int {
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string) int {
 			"Exit codes:\n" +
 			"  0  what was asked was done; a command that runs until it is ended was ended\n" +
 			"  1  it was not: it failed, nothing was answered or sent, or fewer messages came than were asked for\n" +
-			"  2  the command line, or a variable, cannot be understood; nothing was begun\n\n" +
+			"  2  the command line, or a variable, cannot be understood, or lacks something; nothing was begun\n\n" +
 			"An environment variable sets a flag that is not given: UDPKIT_MAX_MESSAGES sets --max-messages. Those of the\n" +
 			"lab are for its notebooks. A time is a number of seconds, or such as 1500ms, 2m or 1d.",
 		SilenceErrors: true,
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) int {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			err := settle(cmd)
 			if quiet {
-				stdout = io.Discard
+				stdout, progress = io.Discard, io.Discard
 			}
 			return err
 		},

@@ -45,7 +45,7 @@ func relayServerCommand() *cobra.Command {
 			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of others in the\n" +
 			"cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			listen, err := at.listen()
+			listen, err := at.listen(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -199,3 +199,23 @@ func TestWidths(t *testing.T) {
 	assert.Equal(t, "日本  ", console.Pad("日本", 6))
 	assert.Equal(t, "NAME    LAST\nBø日本  1\n👍      22\n", console.Table([][]string{{"NAME", "LAST"}, {"Bø日本", "1"}, {"👍", "22"}}))
 }
+
+// TestProgress: what is no terminal gets a line for each step, with the share that is done and the time left at the pace
+// that it went until then.
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := console.NewProgress(&out)
+		p.Step("first", 0, time.Minute)
+		time.Sleep(time.Minute) // twice what was expected
+		p.Step("second", 30*time.Second, time.Minute)
+		p.Done(nil)
+		p.Step("third", 59500*time.Millisecond, time.Minute)
+		p.Done(errors.New("broken"))
+		p.Step("unknown", 0, 0)
+		time.Sleep(3 * time.Second)
+		p.End()
+		assert.Equal(t, "0 %, about 1m0s left: first\n50 %, about 55s left: second\nsecond: done after 0s\n"+
+			"99 %: third\nthird: failed after 0s\nunknown\n", out.String())
+	})
+}

@@ -184,3 +184,24 @@ func TestHighLine(t *testing.T) {
 	ty.types(long + "y")
 	ty.enters("line too long: 65537 bytes")
 }
+
+// TestProgressOnTerminal: one line changes in place, and is gone at the end.
+func TestProgressOnTerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1")
+	term := paneltest.OpenTerminal(t)
+	p := console.NewProgress(term.Program)
+	p.Step("first", 0, time.Hour)
+	term.Screen.Until(t, "0 %, about 1h0m0s left: first")
+	p.Step("second", 30*time.Minute, time.Hour)
+	term.Screen.Until(t, "50 %, about 5m")
+	p.Done(nil)
+	term.Screen.Until(t, "second: done after")
+	p.End()
+	require.NoError(t, p.Print("over"))
+	term.Screen.Until(t, "over")
+	lines, _, _ := term.Screen.Lines()
+	require.Len(t, lines, 3, lines)
+	require.True(t, strings.HasPrefix(lines[0], "second: done after "), lines)
+	require.Equal(t, []string{"over", ""}, lines[1:])
+}
