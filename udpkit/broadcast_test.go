@@ -29,6 +29,10 @@ type log struct {
 func newLog() *log { return &log{more: make(chan struct{}, 1)} }
 
 func (l *log) add(e udpkit.Event) {
+	if m, ok := e.(udpkit.MessageEvent); ok {
+		m.Datagram = nil // it is the receiver's again when this returns
+		e = m
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, e)
@@ -450,13 +454,6 @@ func TestLossPerClient(t *testing.T) {
 		return len(infos) == 1 && infos[0].Expected == 4 && infos[0].Acks == 2 && infos[0].Loss() == 0.5
 	}, 10*time.Second, time.Millisecond)
 	require.NoError(t, stop())
-}
-
-func TestAckJitter(t *testing.T) {
-	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{AckJitter: 5 * time.Millisecond, MaxMessages: 3})
-	_, serverLog, _ := newServer(t, client.Addr().Port(), udpkit.ServerConfig{})
-	assert.EqualValues(t, 3, wait(t, clientLog, any1[udpkit.ClientSummary]).Acknowledged, "Run waits for them")
-	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.MessageID == 3 })
 }
 
 func TestJournal(t *testing.T) {

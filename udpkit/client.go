@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -47,10 +46,6 @@ type ClientConfig struct {
 	History int
 	// NoAck turns acknowledgements off.
 	NoAck bool
-	// AckJitter delays each acknowledgement by a random time up to this, so that
-	// thousands of clients do not answer in the same instant. It shows in the
-	// server's round-trip times. Default 0.
-	AckJitter time.Duration
 	// OnEvent is called for each event, one call at a time, on the goroutine
 	// that receives: while it runs, datagrams wait in the socket's buffer.
 	OnEvent func(Event)
@@ -73,8 +68,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
 	}
 	c.Receiver = cmp.Or(c.Receiver, Goroutine)
-	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 || c.AckJitter < 0 {
-		return c, fmt.Errorf("%w: MaxRuntime, Timeout, History and AckJitter cannot be negative", ErrConfig)
+	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 {
+		return c, fmt.Errorf("%w: MaxRuntime, Timeout and History cannot be negative", ErrConfig)
 	}
 	c.History = cmp.Or(c.History, 1000)
 	return c, nil
@@ -110,7 +105,6 @@ type Client struct {
 	latency  samples
 	interval samples
 	ackBuf   []byte
-	delayed  sync.WaitGroup // jittered acknowledgements
 	finish   context.CancelFunc
 
 	ackFailing bool        // the last acknowledgement could not be sent
@@ -220,7 +214,6 @@ func (c *Client) Run(ctx context.Context) error {
 	ended := ctx.Err() != nil
 	cancel()
 	watch.Wait()
-	c.delayed.Wait()
 	c.events.Lock()
 	c.tellRefused(c.refused.Rest)
 	c.events.Unlock()
@@ -452,33 +445,16 @@ func (c *Client) remember() *remembered {
 	return &c.history[at]
 }
 
-// acknowledge answers a message, now or after the jitter. Only a server that
-// sent its epoch gets it back: the answer to any other is exactly the text of
-// the original documents.
-func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) error {
+// acknowledge answers a message, with mu held. Only a server that sent its epoch gets it back: the
+// answer to any other is exactly the text of the original documents. It returns an error only if the
+// answer before was sent.
+func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) (err error) {
 	if c.cfg.NoAck {
 		return nil
 	}
-	ack := Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}
-	if c.cfg.AckJitter == 0 {
-		return c.sendAck(ack, to)
-	}
-	c.delayed.Add(1)
-	time.AfterFunc(mathrand.N(c.cfg.AckJitter), func() {
-		defer c.delayed.Done()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.sendAck(ack, to)
-	})
-	return nil
-}
-
-// sendAck sends, with mu held. It returns an error only if the one before was
-// sent.
-func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
 	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
-	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
+	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}); err == nil {
 		_, err = c.ack(c.ackBuf, to)
 	}
 	if err == nil {
@@ -491,7 +467,7 @@ func (c *Client) sendAck(ack Ack, to netip.AddrPort) (err error) {
 		return nil
 	}
 	c.ackFailing = true
-	return fmt.Errorf("cannot acknowledge message %d: %w", ack.MessageID, err)
+	return fmt.Errorf("cannot acknowledge message %d: %w", m.id, err)
 }
 
 // Stats returns the counters up to now.

@@ -110,6 +110,7 @@ func ExampleSelector() {
 		}
 		called, err := selector.Select(context.Background(), time.Minute)
 		fmt.Println(called, err)
+		defer selector.Unregister(conn) // before it is closed
 	}
 	called, err := selector.Select(context.Background(), time.Millisecond)
 	fmt.Println(called, err)

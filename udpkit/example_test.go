@@ -1,10 +1,11 @@
 package udpkit_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -63,20 +64,59 @@ func Example() {
 	// missed: 0
 }
 
+// A message can carry the sender's own part. A client that does not know it ignores it.
+func ExampleServer_SetData() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var server *udpkit.Server
+	client, err := udpkit.NewClient(udpkit.ClientConfig{
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+		OnEvent: func(e udpkit.Event) {
+			if m, ok := e.(udpkit.MessageEvent); ok && m.Epoch == server.Epoch() {
+				fmt.Printf("%s\n", m.Data)
+				cancel()
+			}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	server, err = udpkit.NewServer(udpkit.ServerConfig{Targets: udpkit.ListTargets(client.Addr())})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	fmt.Println(server.SetData([]byte(`{"load": 0.5, "disks": [1, 2]}`)))
+	done := make(chan error)
+	go func() { done <- client.Run(ctx) }()
+	fmt.Println(server.Run(ctx), <-done)
+	// Output:
+	// <nil>
+	// {"load":0.5,"disks":[1,2]}
+	// <nil> <nil>
+}
+
 func ExampleDecodeMessage() {
 	m, err := udpkit.DecodeMessage([]byte(`{"timestamp":"2026-11-21T12:00:00","state":"ACTIVE","message_id":7}`))
 	fmt.Println(m.ID, m.State, err)
 	_, err = udpkit.DecodeMessage([]byte(`{"timestamp":"2026-11-21T12:00:00","state":"ACTIVE","state":"ERROR","message_id":7}`))
-	fmt.Println(err)
+	fmt.Println(err, errors.Is(err, udpkit.ErrMalformed))
 	// Output:
 	// 7 ACTIVE <nil>
-	// malformed datagram: a key is there twice
+	// malformed datagram: a key is there twice true
 }
 
 func ExampleAppendAck() {
 	text, err := udpkit.AppendAck(nil, udpkit.Ack{ClientID: "ann", MessageID: 7})
 	fmt.Printf("%s %v\n", text, err)
-	// Output: Client ann received message 7 <nil>
+	ack, err := udpkit.DecodeAck(text)
+	fmt.Println(ack.ClientID, ack.MessageID, err)
+	// Output:
+	// Client ann received message 7 <nil>
+	// ann 7 <nil>
 }
 
 func ExampleParseTargets() {
@@ -91,10 +131,15 @@ func ExampleParseTargets() {
 }
 
 func ExampleReadJournal() {
-	journal := `{"event":"message","message_id":1,"state":"ACTIVE","timestamp":"","server":"10.0.0.1:5000","received_at":"2026-11-21T12:00:00Z"}
-{"event":"gap","server":"10.0.0.1:5000","from":2,"to":4,"at":"2026-11-21T12:00:20Z"}
-`
-	for e, err := range udpkit.ReadJournal(strings.NewReader(journal)) {
+	var file bytes.Buffer
+	journal := udpkit.NewJournal(&file) // a client's OnEvent writes to it
+	server := netip.MustParseAddrPort("10.0.0.1:5000")
+	for _, e := range []udpkit.Event{udpkit.MessageEvent{MessageID: 1, State: udpkit.StateActive, Server: server}, udpkit.GapEvent{Server: server, From: 2, To: 4}} {
+		if err := journal.Write(e); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for e, err := range udpkit.ReadJournal(&file) {
 		switch e := e.(type) {
 		case udpkit.MessageEvent:
 			fmt.Println("message", e.MessageID, e.State, e.Server)

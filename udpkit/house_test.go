@@ -1,17 +1,26 @@
 package udpkit_test
 
 import (
+	"encoding/json"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/go/packages"
 )
 
 // waysOut are gonbui's functions that put something on a page, and the types by
@@ -98,4 +107,183 @@ func TestWhoImportsWhom(t *testing.T) {
 			require.True(t, standard || may.MatchString(name), "%s imports %s", names[0], name)
 		}
 	}
+}
+
+// unusedButKept are exported names that this module itself has no use for, by the reason why they stay.
+var unusedButKept = map[string][]string{
+	"a limit of what others can cause, for who runs it among strangers": {
+		"udpkit/beacon Config.MaxPeers", "udpkit/chat ReaderConfig.MaxLine", "udpkit/chat ServerConfig.MaxPerAddress", "udpkit/chat ServerConfig.Queue",
+		"udpkit/echo ResponderConfig.Limit", "udpkit/echo ServerConfig.Limit", "udpkit/relay ServerConfig.Cache", "udpkit/relay ServerConfig.MaxClients",
+	},
+	"a time that depends on the network and on who is at the other end": {
+		"udpkit ClientConfig.Timeout", "udpkit/chat ClientConfig.DialTimeout", "udpkit/chat ClientConfig.LostTimeout", "udpkit/chat ClientConfig.Pause",
+		"udpkit/chat ClientConfig.WriteTimeout", "udpkit/chat ReaderConfig.KeepPause", "udpkit/chat ReaderConfig.Pause", "udpkit/chat ServerConfig.IdleTimeout",
+		"udpkit/chat ServerConfig.LostTimeout", "udpkit/chat ServerConfig.Pause", "udpkit/chat ServerConfig.WriteTimeout", "udpkit/relay ServerConfig.Expire",
+	},
+	"for a program that brings its own": {
+		"udpkit/echo/echopanel Options.In", "udpkit/lab Config.CacheDir", "udpkit/lab Config.Ready",
+		"udpkit/relay/store Config.Credentials", "udpkit/relay/store Config.Replicas",
+	},
+	"it names the zero value": {"udpkit/plot/chart NoSign"},
+}
+
+// TestExportedNamesAreUsed: what only tests use is no part of a package. A setting, which is a field of
+// an exported struct whose name ends in Config or Options, is used by who sets it: code of another
+// package. Cells of notebooks, pages and examples whose output is checked count as code.
+func TestExportedNamesAreUsed(t *testing.T) {
+	pkgs, err := packages.Load(&packages.Config{
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports,
+	}, "./...")
+	require.NoError(t, err)
+	used := make(map[types.Object]map[*types.Package]bool)
+	var interfaces []*types.Interface
+	for _, p := range pkgs {
+		require.Empty(t, p.Errors)
+		note := func(o types.Object) {
+			if used[o] == nil {
+				used[o] = make(map[*types.Package]bool)
+			}
+			used[o][p.Types] = true
+		}
+		for _, file := range p.Syntax {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if d, ok := n.(*ast.FuncDecl); ok && d.Recv != nil {
+					ast.Inspect(d.Type, noteUses(p, note))
+					if d.Body != nil {
+						ast.Inspect(d.Body, noteUses(p, note))
+					}
+					return false // the receiver is no use of the type
+				}
+				return noteUses(p, note)(n)
+			})
+		}
+		for e, tv := range p.TypesInfo.Types {
+			if i, ok := tv.Type.Underlying().(*types.Interface); ok && tv.IsType() && e.Pos().IsValid() {
+				interfaces = append(interfaces, i)
+			}
+		}
+	}
+	words := wordsElsewhere(t)
+	var unused []string
+	for _, p := range pkgs {
+		if strings.Contains(p.PkgPath, "/internal/") || p.Name == "main" {
+			continue
+		}
+		report := func(o types.Object, name string, only bool) {
+			by := used[o]
+			if !o.Exported() || words[o.Name()] || len(by) > 0 && !only || len(by) > 1 || len(by) == 1 && !by[p.Types] {
+				return
+			}
+			unused = append(unused, strings.TrimPrefix(p.PkgPath, "github.com/gonb-labs/udp-notebooks/")+" "+name)
+		}
+		scope := p.Types.Scope()
+		for _, name := range scope.Names() {
+			o := scope.Lookup(name)
+			report(o, name, false)
+			named, ok := o.Type().(*types.Named)
+			if _, isType := o.(*types.TypeName); !ok || !isType || !o.Exported() {
+				continue
+			}
+			for m := range named.Methods() {
+				if !implements(named, m, interfaces) {
+					report(m, name+"."+m.Name(), false)
+				}
+			}
+			fields, ok := named.Underlying().(*types.Struct)
+			for i := 0; ok && i < fields.NumFields(); i++ {
+				if _, sent := reflect.StructTag(fields.Tag(i)).Lookup("json"); !sent { // else encoding/json uses it
+					setting := strings.HasSuffix(name, "Config") || strings.HasSuffix(name, "Options")
+					report(fields.Field(i), name+"."+fields.Field(i).Name(), setting)
+				}
+			}
+		}
+	}
+	kept := slices.Concat(slices.Collect(maps.Values(unusedButKept))...)
+	for _, name := range unused {
+		assert.True(t, slices.Contains(kept, name), "only tests use %s: unexport it, or say why not", name)
+	}
+	for _, name := range kept {
+		assert.True(t, slices.Contains(unused, name), "%s is used now, or gone", name)
+	}
+}
+
+func noteUses(p *packages.Package, note func(types.Object)) func(ast.Node) bool {
+	return func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		switch o := p.TypesInfo.Uses[id].(type) {
+		case nil:
+		case *types.Func:
+			note(o.Origin())
+		case *types.Var:
+			note(o.Origin())
+		default:
+			note(o)
+		}
+		return true
+	}
+}
+
+// implements reports whether a method of a type is one of an interface's that the type satisfies.
+func implements(named *types.Named, m *types.Func, interfaces []*types.Interface) bool {
+	switch m.Name() { // of the standard library, found by reflection
+	case "String", "Error", "Unwrap", "Is", "MarshalText", "UnmarshalText", "MarshalJSON", "UnmarshalJSON":
+		return true
+	}
+	return slices.ContainsFunc(interfaces, func(i *types.Interface) bool {
+		o, _, _ := types.LookupFieldOrMethod(i, false, m.Pkg(), m.Name())
+		return o != nil && (types.Implements(named, i) || types.Implements(types.NewPointer(named), i))
+	})
+}
+
+// wordsElsewhere are the words in the cells of notebooks, in pages and in examples whose output is checked.
+func wordsElsewhere(t *testing.T) map[string]bool {
+	words := make(map[string]bool)
+	word := regexp.MustCompile(`\w+`)
+	take := func(text string) {
+		for _, w := range word.FindAllString(text, -1) {
+			words[w] = true
+		}
+	}
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		switch {
+		case strings.HasSuffix(path, ".html"):
+			take(string(text))
+		case strings.HasSuffix(path, ".ipynb"):
+			var notebook struct {
+				Cells []struct {
+					CellType string   `json:"cell_type"`
+					Source   []string `json:"source"`
+				}
+			}
+			require.NoError(t, json.Unmarshal(text, &notebook), path)
+			for _, cell := range notebook.Cells {
+				if cell.CellType == "code" {
+					take(strings.Join(cell.Source, ""))
+				}
+			}
+		case strings.HasSuffix(path, "_test.go"):
+			file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ParseComments)
+			require.NoError(t, err)
+			for _, e := range doc.Examples(file) {
+				if e.Output != "" || e.EmptyOutput {
+					ast.Inspect(e.Code, func(n ast.Node) bool {
+						if id, ok := n.(*ast.Ident); ok {
+							words[id.Name] = true
+						}
+						return true
+					})
+				}
+			}
+		}
+		return err
+	})
+	require.NoError(t, err)
+	return words
 }

@@ -30,7 +30,7 @@ func TestInterfacesOfOneSubnet(t *testing.T) {
 		defer conn.Close()
 		clients = append(clients, conn)
 	}
-	limited := udpkit.LimitedTargets()
+	limited := udpkit.ListTargets(netip.MustParseAddrPort("255.255.255.255:0"))
 	for _, c := range []struct {
 		cfg  udpkit.ServerConfig
 		want [2]int // datagrams of a message at each client

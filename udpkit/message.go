@@ -29,9 +29,8 @@ const (
 	// acknowledgement stays below three times the smallest message, so that a
 	// forged message cannot turn clients into an amplifier.
 	MaxClientIDLen = 64
-	// MaxAckSize is the longest acknowledgement in bytes that a server reads.
-	MaxAckSize = 256
 
+	maxAckSize      = 256 // in bytes, that a server reads
 	maxTimestampLen = 64
 	maxJSONKeys     = 32
 	maxJSONDepth    = 8
@@ -141,31 +140,17 @@ type Message struct {
 // Time parses the timestamp. A timestamp without an offset, as Python's
 // datetime.now().isoformat() makes it, is taken as local time. It reports false
 // if it is not ISO 8601.
-func (m Message) Time() (time.Time, bool) {
-	if t, err := time.Parse(time.RFC3339Nano, m.Timestamp); err == nil {
-		return t, true
-	}
-	t, err := time.ParseInLocation("2006-01-02T15:04:05", m.Timestamp, time.Local)
-	return t, err == nil
-}
+func (m Message) Time() (time.Time, bool) { return sentTime(m.Timestamp) }
 
-// sentTime is Message.Time for a timestamp that still lies in the datagram. What
-// servers send, ISO 8601 with an offset or without, costs no allocation.
-func sentTime(b []byte) (t time.Time, ok bool) {
-	const seconds = len("2006-01-02T15:04:05")
-	switch n := len(b); {
-	case n > seconds && (b[n-1] == 'Z' || b[n-6] == '+' || b[n-6] == '-'):
-		ok = t.UnmarshalText(b) == nil
-	case n >= seconds && n <= maxTimestampLen:
-		var buf [maxTimestampLen + 1]byte
-		if ok = t.UnmarshalText(append(append(buf[:0], b...), 'Z')) == nil; ok {
-			t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.Local)
-		}
+// sentTime costs no allocation for what servers send: it does not try a layout in vain.
+func sentTime(text string) (t time.Time, ok bool) {
+	var err error
+	if n := len(text); n > 6 && (text[n-1] == 'Z' || text[n-6] == '+' || text[n-6] == '-') {
+		t, err = time.Parse(time.RFC3339Nano, text)
+	} else {
+		t, err = time.ParseInLocation("2006-01-02T15:04:05", text, time.Local)
 	}
-	if ok {
-		return t, true
-	}
-	return Message{Timestamp: string(b)}.Time()
+	return t, err == nil
 }
 
 // timestampReader is sentTime for messages that come one after the other. It
@@ -180,7 +165,7 @@ type timestampReader struct {
 func (r *timestampReader) read(b []byte) (time.Time, bool) {
 	const seconds = len("2006-01-02T15:04:05")
 	if len(b) < seconds || len(b) > maxTimestampLen {
-		return sentTime(b)
+		return sentTime(string(b))
 	}
 	date, rest := b[:seconds], b[seconds:]
 	var fraction time.Duration
@@ -193,13 +178,13 @@ func (r *timestampReader) read(b []byte) (time.Time, bool) {
 			rest = rest[1:]
 		}
 		if unit == time.Second {
-			return sentTime(b) // no digit
+			return sentTime(string(b)) // no digit
 		}
 	}
 	if r.n == len(date)+len(rest) && string(r.text[:len(date)]) == string(date) && string(r.text[len(date):r.n]) == string(rest) {
 		return r.time.Add(fraction), true
 	}
-	t, ok := sentTime(b)
+	t, ok := sentTime(string(b))
 	if ok {
 		r.n = copy(r.text[:], date)
 		r.n += copy(r.text[r.n:], rest)
@@ -378,7 +363,7 @@ type rawAck struct {
 }
 
 func decodeAck(b []byte) (a rawAck, err error) {
-	if len(b) > MaxAckSize {
+	if len(b) > maxAckSize {
 		return a, malformed("longer than an acknowledgement can be")
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines

@@ -105,7 +105,7 @@ func TestNamespaces(t *testing.T) {
 	})
 
 	t.Run("limited", func(t *testing.T) {
-		s, log, stop := newServer(t, broadcastPort, udpkit.ServerConfig{Targets: udpkit.LimitedTargets(), Interval: 50 * time.Millisecond})
+		s, log, stop := newServer(t, broadcastPort, udpkit.ServerConfig{Targets: udpkit.ListTargets(netip.MustParseAddrPort("255.255.255.255:0")), Interval: 50 * time.Millisecond})
 		e := wait(t, remote, func(e udpkit.MessageEvent) bool { return e.Epoch == s.Epoch() })
 		assert.Contains(t, []string{"10.77.0.1", "10.78.0.1"}, e.Server.Addr().String(), "there is no default route")
 		wait(t, log, func(e udpkit.AckEvent) bool { return e.ClientID == "host 2" })

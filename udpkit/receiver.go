@@ -49,9 +49,6 @@ type Datagram struct {
 	Source netip.AddrPort
 	// Received is when the datagram was read from the socket, with a monotonic clock reading.
 	Received time.Time
-	// Arrived is when the kernel got the datagram, by the wall clock: zero without [ReceiverConfig.Timestamps], or where
-	// the system does not tell.
-	Arrived time.Time
 	// Truncated tells that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its beginning.
 	Truncated bool
 }
@@ -172,8 +169,6 @@ type ReceiverConfig struct {
 	// ten times as fast if the sender sends them so (UDP_SEGMENT). The handler gets each of them as always. The socket
 	// stays in that mode: afterwards only receivers should read from it.
 	Coalesce bool
-	// Timestamps asks the kernel when each datagram arrived, see [Datagram.Arrived].
-	Timestamps bool
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -283,9 +278,7 @@ func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*ud
 		return nil, ErrReceiverBusy
 	}
 	if conn != r.conn {
-		reader, err := udp.NewReader(conn, udp.ReaderConfig{
-			Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Timestamps: r.cfg.Timestamps,
-		})
+		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce})
 		if err != nil {
 			return nil, fmt.Errorf("receive: %w", err)
 		}

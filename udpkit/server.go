@@ -260,7 +260,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxAckSize + 1})
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: maxAckSize + 1})
 	if err != nil { // cannot be
 		return err
 	}

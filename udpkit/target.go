@@ -28,17 +28,13 @@ type Targets struct {
 	list []netip.AddrPort // empty: automatic
 }
 
-// LimitedTargets is the limited broadcast address 255.255.255.255 (RFC 919): the
-// simple variant. A server sends it by each IPv4 interface that is up and can
-// broadcast; where the system cannot be told by which (systems other than Linux,
-// macOS and Windows), it leaves by that of the default route.
-func LimitedTargets() Targets { return ListTargets(netip.AddrPortFrom(limitedBroadcast, 0)) }
-
-// ListTargets is a fixed list, of broadcast or unicast addresses. A port of 0
-// means the server's. An empty list means automatic.
+// ListTargets is a fixed list, of broadcast or unicast addresses. A port of 0 means the server's. An
+// empty list means automatic. The limited broadcast address 255.255.255.255 (RFC 919) is sent by each
+// IPv4 interface that is up and can broadcast; where the system cannot be told by which (systems other
+// than Linux, macOS and Windows), it leaves by that of the default route.
 func ListTargets(addrs ...netip.AddrPort) Targets { return Targets{list: slices.Clone(addrs)} }
 
-// ParseTargets reads "auto", "limited", or a comma-separated list of addresses
+// ParseTargets reads "auto", "limited", which is 255.255.255.255, or a comma-separated list of addresses
 // with or without a port, such as "192.168.1.255,10.0.0.7:37021". An error
 // wraps ErrConfig.
 func ParseTargets(s string) (Targets, error) {

@@ -18,8 +18,6 @@ const (
 	MaxLine = 4 << 10
 	// DefaultLostTimeout is how long it takes to notice that a peer has vanished.
 	DefaultLostTimeout = 24 * time.Second
-	// MaxNameLen is the longest name in bytes.
-	MaxNameLen = names.MaxLen
 
 	// maxRelayed is the longest line that a server sends: it puts a name before a
 	// message, and U+FFFD, three bytes, in the place of each byte that it replaces.
@@ -49,7 +47,7 @@ func Clean(text string) string {
 }
 
 // CheckName returns nil if the name can be had: a letter, then letters, digits, -
-// and _, all ASCII and at most MaxNameLen bytes, so that no name looks like an
+// and _, all ASCII and at most 24 bytes, so that no name looks like an
 // address, a notice or, in another script, like somebody else's. The operator's
 // "server" is not to be had. An error wraps ErrConfig.
 func CheckName(name string) error {

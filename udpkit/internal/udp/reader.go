@@ -31,8 +31,6 @@ type ReaderConfig struct {
 	Single bool
 	// Coalesce turns UDP_GRO on if the kernel has it. It stays on: from then on the socket can be read only by a Reader.
 	Coalesce bool
-	// Timestamps asks the kernel for the time of arrival.
-	Timestamps bool
 	// Back is for sockets that answer: it asks the system to which address of this machine each datagram was sent, where
 	// the socket is bound to all of them, so that the answer can leave from there, see [Reader.Back]. Linux, macOS,
 	// FreeBSD and Windows tell. On others the system chooses where an answer leaves from, and a client drops it if that is
@@ -46,7 +44,6 @@ type Datagram struct {
 	Payload   []byte
 	Source    netip.AddrPort // IPv4 addresses are never in their IPv6-mapped form
 	Received  time.Time      // when it was read
-	Arrived   time.Time      // when the kernel got it, by the wall clock; zero if that is not known
 	Truncated bool           // it was longer than ReaderConfig.Size
 }
 

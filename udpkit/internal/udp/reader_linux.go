@@ -57,7 +57,7 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 	}
 	r := &Reader{raw: raw, size: cfg.Size, slot: cfg.Size, ways: cfg.Back}
 	back := cfg.Back && isShared(conn)
-	coalesces, control := false, cfg.Timestamps || back
+	coalesces, control := false, back
 	_ = raw.Control(func(fd uintptr) { // a closed socket: the first read tells
 		if cfg.Coalesce {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) // before Linux 5.0 there is none
@@ -65,9 +65,6 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 		// It may be on already, by someone else.
 		on, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO)
 		coalesces = err == nil && on != 0
-		if cfg.Timestamps {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-		}
 		if back {
 			_ = askArrival(fd, !isIPv4(conn)) // there is no Linux without
 		}
@@ -203,15 +200,10 @@ func (r *Reader) open(i int) {
 			if level, kind, data, b = nextControl(b); data == nil {
 				break
 			}
-			switch {
-			case level == unix.IPPROTO_UDP && kind == unix.UDP_GRO && len(data) >= 4:
-				if size := *(*int32)(unsafe.Pointer(&data[0])); size > 0 {
-					r.segment = int(size)
-				}
-			case level == unix.SOL_SOCKET && kind == unix.SO_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
-				r.current.Arrived = time.Unix((*unix.Timespec)(unsafe.Pointer(&data[0])).Unix())
-			default:
+			if level != unix.IPPROTO_UDP || kind != unix.UDP_GRO || len(data) < 4 {
 				came.take(level, kind, data)
+			} else if size := *(*int32)(unsafe.Pointer(&data[0])); size > 0 {
+				r.segment = int(size)
 			}
 		}
 	}

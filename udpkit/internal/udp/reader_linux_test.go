@@ -20,7 +20,7 @@ func TestCoalesced(t *testing.T) {
 	}
 	for _, cfg := range []ReaderConfig{
 		{Size: 200}, {Size: 200, Coalesce: true}, {Size: 120, Coalesce: true}, {Size: 60, Coalesce: true}, {Size: 60},
-		{Size: 49, Coalesce: true, Timestamps: true, Single: true},
+		{Size: 49, Coalesce: true, Single: true},
 	} {
 		conn, sender := pair(t, "udp4")
 		r := newReader(t, conn, cfg)
@@ -36,7 +36,6 @@ func TestCoalesced(t *testing.T) {
 				require.Equal(t, rest[:min(size, cfg.Size)], d.Payload, "%+v", cfg)
 				require.Equal(t, size > cfg.Size, d.Truncated, "%+v", cfg)
 				require.Equal(t, addr(sender), d.Source)
-				require.Equal(t, cfg.Timestamps, !d.Arrived.IsZero())
 				rest = rest[size:]
 			}
 		}
@@ -90,7 +89,7 @@ func TestMemory(t *testing.T) {
 }
 
 func TestReadAllocatesNothing(t *testing.T) {
-	for _, cfg := range []ReaderConfig{{Size: 100}, {Size: 100, Coalesce: true, Timestamps: true}, {Size: 100, Back: true}} {
+	for _, cfg := range []ReaderConfig{{Size: 100}, {Size: 100, Coalesce: true}, {Size: 100, Back: true}} {
 		conn, sender := everywhere(t, "udp4")
 		r := newReader(t, conn, cfg)
 		b := make([]byte, 50)
