@@ -5,9 +5,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -183,13 +183,7 @@ func (c *Client) Addr() netip.AddrPort {
 
 // Close closes the sockets, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	var errs []error
-	for _, closer := range []interface{ Close() error }{c.receiver, c.conn, c.ackConn} {
-		if err := closer.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return service.Close[io.Closer](c.receiver, c.conn, c.ackConn)
 }
 
 // Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It

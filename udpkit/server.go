@@ -196,10 +196,7 @@ func (s *Server) Epoch() Epoch { return s.epoch }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (s *Server) Close() error {
-	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(s.conn)
 }
 
 // SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an

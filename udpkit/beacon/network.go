@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -116,16 +117,7 @@ func (g group) SetMulticastInterface(nic *net.Interface) error {
 }
 
 func (n *network) close() error {
-	var errs []error
-	for _, conn := range []*net.UDPConn{n.recv, n.send} {
-		if conn == nil {
-			continue
-		}
-		if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return service.Close(n.recv, n.send) // one that was not opened is only met where the error does not matter
 }
 
 // announce sends b to each target, and returns how it went.

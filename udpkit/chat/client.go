@@ -159,10 +159,7 @@ func (c *Client) Leave() error {
 // idempotent.
 func (c *Client) Close() error {
 	_ = c.conn.CloseWrite() // so that the server sees a client that left, not a lost one
-	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(c.conn)
 }
 
 // Run receives until ctx ends, or the server after Leave, and returns nil. If the

@@ -165,10 +165,7 @@ func addrOf(a net.Addr) netip.AddrPort {
 // Close closes the listening socket, which ends a Run with net.ErrClosed. It is
 // idempotent and does not wait.
 func (s *Server) Close() error {
-	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(s.listener)
 }
 
 // Run serves clients until ctx ends, tells them, closes their connections within a

@@ -109,10 +109,7 @@ func (s *answerer) Close() error {
 	s.mu.Lock()
 	s.countKernelDrops()
 	s.mu.Unlock()
-	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(s.conn)
 }
 
 // Run answers until ctx ends, and returns nil. A failure to receive that passes by

@@ -104,10 +104,7 @@ func (c *client) Addr() netip.AddrPort { return addrOf(c.conn.LocalAddr()) }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *client) Close() error {
-	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(c.conn)
 }
 
 // actor is what differs between a reader and a writer. All but deliver are called

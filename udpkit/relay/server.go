@@ -185,10 +185,7 @@ func addrOf(a net.Addr) netip.AddrPort {
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (s *Server) Close() error {
-	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(s.conn)
 }
 
 // Run serves clients until ctx ends, tells them so, and returns nil. A log that

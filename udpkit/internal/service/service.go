@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"sync/atomic"
 	"time"
 )
@@ -44,4 +46,15 @@ func Limit(ctx context.Context, after time.Duration) (context.Context, context.C
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, after)
+}
+
+// Close closes all of them; that one is closed already is no error. So a role's Close is idempotent.
+func Close[C io.Closer](all ...C) error {
+	var errs []error
+	for _, c := range all {
+		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
