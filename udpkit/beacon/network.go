@@ -117,7 +117,7 @@ func (g group) SetMulticastInterface(nic *net.Interface) error {
 }
 
 func (n *network) close() error {
-	return service.Close(n.recv, n.send) // one that was not opened is only met where the error does not matter
+	return service.Close(slices.DeleteFunc([]*net.UDPConn{n.recv, n.send}, func(c *net.UDPConn) bool { return c == nil })...)
 }
 
 // announce sends b to each target, and returns how it went.
