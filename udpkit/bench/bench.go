@@ -248,31 +248,30 @@ func (r *runner) run(ctx context.Context) error {
 		for _, s := range r.subjects {
 			for _, m := range s.modes {
 				what := fmt.Sprintf("%s, %s", s.name, m.load)
-				if ctx.Err() != nil || r.failed[what] {
-					continue
-				}
-				r.cfg.Progress(fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what))
-				if err := r.measure(ctx, s, m, round); err != nil && ctx.Err() == nil {
-					r.missing(what, err)
-				}
+				r.try(ctx, r.progress(round, what), what, func() error { return r.measure(ctx, s, m, round) })
 			}
 		}
 		r.sending(ctx, round)
 		r.fanOut(ctx, round)
 	}
-	if ctx.Err() == nil {
-		r.cfg.Progress(fmt.Sprintf("a server with %d clients", ackClients))
-		if err := r.acks(ctx); err != nil && ctx.Err() == nil {
-			r.missing("a server with many clients", err)
-		}
-	}
-	if ctx.Err() == nil {
-		r.cfg.Progress(fmt.Sprintf("all at once, waiting for nothing for %v", r.cfg.Idle))
-		if err := r.idle(ctx); err != nil && ctx.Err() == nil {
-			r.missing("idle", err)
-		}
-	}
+	r.try(ctx, fmt.Sprintf("a server with %d clients", ackClients), "a server with many clients", func() error { return r.acks(ctx) })
+	r.try(ctx, fmt.Sprintf("all at once, waiting for nothing for %v", r.cfg.Idle), "idle", func() error { return r.idle(ctx) })
 	return ctx.Err()
+}
+
+func (r *runner) progress(round int, what string) string {
+	return fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what)
+}
+
+// try measures something, unless ctx has ended or that has failed before.
+func (r *runner) try(ctx context.Context, progress, what string, measure func() error) {
+	if ctx.Err() != nil || r.failed[what] {
+		return
+	}
+	r.cfg.Progress(progress)
+	if err := measure(); err != nil && ctx.Err() == nil {
+		r.missing(what, err)
+	}
 }
 
 // measure runs one receiver and its load.
