@@ -36,19 +36,13 @@ var readers = []int{8, 64, 256}
 // FanOut is what was measured of one server that sends each message of a writer to
 // all readers.
 type FanOut struct {
-	Name string `json:"name"`
+	Deliveries
 	// Readers is how many there are. With none, messages are counted as they are stored.
 	Readers int `json:"readers"`
 	// InFlight is how many messages are under way at a time: the next is written when
 	// all readers have the one that is so many before it, or when it is stored if there
 	// are no readers.
-	InFlight int    `json:"in_flight"`
-	Rate     Figure `json:"deliveries_per_second"`
-	CPU      Figure `json:"cpu_ns"` // of the server, for each delivery
-	// Twin is the row that RateRatio and CPURatio compare with, in the same round.
-	Twin      string  `json:"twin"`
-	RateRatio *Figure `json:"rate_ratio,omitempty"`
-	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
+	InFlight int `json:"in_flight"`
 }
 
 // fanSubject is a server that sends to many.
@@ -112,7 +106,7 @@ func serveNATS(ctx context.Context, out io.Writer) error {
 	if !s.ReadyForConnections(patience) {
 		return errors.New("the NATS server does not get ready")
 	}
-	if err := json.NewEncoder(out).Encode(ready{s.Addr().(*net.TCPAddr).AddrPort().Port()}); err != nil {
+	if err := announce(out, s.Addr().(*net.TCPAddr).AddrPort()); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -125,14 +119,14 @@ func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	if err := json.NewEncoder(out).Encode(ready{s.Addr().Port()}); err != nil {
+	if err := announce(out, s.Addr()); err != nil {
 		return err
 	}
 	return s.Run(ctx)
 }
 
 // appendAlone measures the store without a relay: so many messages are appended at a time.
-func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int, out io.Writer) error {
+func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int64, out io.Writer) error {
 	log, err := store.Open(ctx, store.Config{Dir: dir})
 	if err != nil {
 		return err
@@ -164,7 +158,7 @@ func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration
 			return err
 		}
 		used := now(stored).since(before)
-		f := fanned{n, stored, time.Duration(used.Elapsed), time.Duration(used.CPU)}
+		f := fanned{int(n), stored, time.Duration(used.Elapsed), time.Duration(used.CPU)}
 		if err := json.NewEncoder(out).Encode(f); err != nil {
 			return err
 		}
@@ -244,32 +238,20 @@ func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
 	return nil
 }
 
-func (r *Report) findFanOut(name string, readers, inFlight int) *FanOut {
-	for _, row := range r.FanOut {
-		if row.Name == name && row.Readers == readers && row.InFlight == inFlight {
-			return row
-		}
-	}
-	return nil
-}
-
 func (r *Report) addFanOut(s fanSubject, readers, round int, f fanned) {
-	row := r.findFanOut(s.name, readers, f.InFlight)
-	if row == nil {
-		row = &FanOut{Name: s.name, Twin: s.twin, Readers: readers, InFlight: f.InFlight}
-		r.FanOut = append(r.FanOut, row)
+	i := slices.IndexFunc(r.FanOut, func(row *FanOut) bool {
+		return row.Name == s.name && row.Readers == readers && row.InFlight == f.InFlight
+	})
+	if i < 0 {
+		i = len(r.FanOut)
+		r.FanOut = append(r.FanOut, &FanOut{
+			Deliveries: Deliveries{Name: s.name, Twin: s.twin, table: strconv.Itoa(readers), column: f.InFlight},
+			Readers:    readers, InFlight: f.InFlight,
+		})
 	}
+	row := r.FanOut[i]
 	row.Rate.add(round, float64(f.Deliveries)/f.Elapsed.Seconds())
 	row.CPU.add(round, float64(f.CPU)/max(1, float64(f.Deliveries)))
-}
-
-// finishFanOut compares the rows with their twins.
-func (r *Report) finishFanOut() {
-	for _, row := range r.FanOut {
-		if twin := r.findFanOut(row.Twin, row.Readers, row.InFlight); twin != nil {
-			row.RateRatio, row.CPURatio = row.Rate.over(&twin.Rate), row.CPU.over(&twin.CPU)
-		}
-	}
 }
 
 func (r *Report) fanOutTables(b *strings.Builder) {
@@ -278,33 +260,6 @@ func (r *Report) fanOutTables(b *strings.Builder) {
 		if n == 0 {
 			title = fmt.Sprintf("Messages of %d bytes stored/s, by how many are under way (x: beside %s)", textSize, storeAlone)
 		}
-		heading := []string{"server"}
-		for _, window := range inFlight {
-			heading = append(heading, strconv.Itoa(window), "CPU each", "x", "CPU x")
-		}
-		rows := [][]string{heading}
-		var names []string
-		for _, row := range r.FanOut {
-			if row.Readers == n && !slices.Contains(names, row.Name) {
-				names = append(names, row.Name)
-			}
-		}
-		for _, name := range names {
-			cells := []string{name}
-			for _, window := range inFlight {
-				row := r.findFanOut(name, n, window)
-				if row == nil {
-					cells = append(cells, "", "", "", "")
-					continue
-				}
-				x, cpu := times(row.RateRatio), times(row.CPURatio)
-				if row.Name == row.Twin {
-					x, cpu = "", ""
-				}
-				cells = append(cells, millions(row.Rate), each(row.CPU), x, cpu)
-			}
-			rows = append(rows, cells)
-		}
-		table(b, title, rows)
+		table(b, title, r.deliveryTable(strconv.Itoa(n), "server", "%d", inFlight))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,21 +43,17 @@ func fan(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 7 {
 		return errors.New("a fan-out needs a protocol, the server's port and process, readers, two times and windows")
 	}
-	numbers := make([]int, len(args)-1)
-	for i, text := range args[1:] {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return err
-		}
-		numbers[i] = n
+	n, err := numbers(args[1:])
+	if err != nil {
+		return err
 	}
-	port, readers, windows := numbers[0], numbers[2], numbers[5:]
+	port, readers, windows := int(n[0]), int(n[2]), n[5:]
 	epoll, err := unix.EpollCreate1(0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(epoll)
-	l := &fanLoad{pid: numbers[1], epoll: epoll, got: make([]int64, max(1, readers))}
+	l := &fanLoad{pid: int(n[1]), epoll: epoll, got: make([]int64, max(1, readers))}
 	switch args[0] {
 	case "nats":
 		err = l.nats(port, readers)
@@ -71,10 +66,10 @@ func fan(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	for _, window := range windows {
-		if _, err := l.run(ctx, window, time.Duration(numbers[3])); err != nil {
+		if _, err := l.run(ctx, window, time.Duration(n[3])); err != nil {
 			return err
 		}
-		f, err := l.run(ctx, window, time.Duration(numbers[4]))
+		f, err := l.run(ctx, window, time.Duration(n[4]))
 		if err != nil {
 			return err
 		}
@@ -93,7 +88,7 @@ const (
 )
 
 // run keeps window messages under way for a while.
-func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanned, err error) {
+func (l *fanLoad) run(ctx context.Context, window int64, d time.Duration) (f fanned, err error) {
 	total := func() (sum int64) {
 		for _, n := range l.got {
 			sum += n
@@ -109,7 +104,7 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 	var events [64]unix.EpollEvent
 	for {
 		least := slices.Min(l.got)
-		if room := int64(window) - (l.sent - least); room > 0 {
+		if room := window - (l.sent - least); room > 0 {
 			if err := l.publish(room); err != nil {
 				return f, err
 			}
@@ -148,7 +143,7 @@ func (l *fanLoad) run(ctx context.Context, window int, d time.Duration) (f fanne
 		if elapsed := now.Sub(begun); elapsed >= d {
 			if n := total() - before; n > 0 {
 				after, _, err := usage(l.pid)
-				return fanned{window, n, elapsed, after - cpu}, err
+				return fanned{int(window), n, elapsed, after - cpu}, err
 			}
 		}
 		if ctx.Err() != nil {

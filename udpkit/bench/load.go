@@ -9,11 +9,11 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -157,7 +157,7 @@ func (s *statuses) count(i, by int) {
 	}
 }
 
-// ping waits for ever if a datagram is lost; Run's patience ends it.
+// ping waits in vain if a datagram is lost, until Run loses its patience.
 func ping(conn io.ReadWriter, payload []byte) (RoundTrip, error) {
 	times := make([]time.Duration, 0, trips)
 	buf := make([]byte, len(payload))
@@ -173,8 +173,7 @@ func ping(conn io.ReadWriter, payload []byte) (RoundTrip, error) {
 			times = append(times, time.Since(began))
 		}
 	}
-	slices.Sort(times)
-	return RoundTrip{P50: times[len(times)/2], P99: times[len(times)*99/100]}, nil
+	return RoundTrip{P50: measure.Quantile(times, 0.5), P99: measure.Quantile(times, 0.99)}, nil
 }
 
 // ackBurst is how many acknowledgements are sent without a pause. A receive
@@ -187,7 +186,7 @@ func acknowledge(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := announce(out, conn); err != nil {
+	if err := announce(out, conn.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
 		return err
 	}
 	var buf []byte

@@ -80,6 +80,21 @@ type Throughput struct {
 	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
 }
 
+// Deliveries is what was measured of one that sends to many. A delivery is a message for
+// one of them.
+type Deliveries struct {
+	Name string `json:"name"`
+	Rate Figure `json:"deliveries_per_second"`
+	CPU  Figure `json:"cpu_ns"` // of the sender, for each delivery
+	// Twin is the row that RateRatio and CPURatio compare with, in the same round.
+	Twin      string  `json:"twin"`
+	RateRatio *Figure `json:"rate_ratio,omitempty"`
+	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
+
+	table  string // where it is shown
+	column int
+}
+
 // Figure is a measurement in several rounds.
 type Figure struct {
 	Median float64 `json:"median"`
@@ -194,8 +209,61 @@ func (r *Report) finish(subjects []subject) {
 		}
 		row.P50Ratio, row.P99Ratio = row.P50.over(blocking.P50), row.P99.over(blocking.P99)
 	}
-	r.finishSending()
-	r.finishFanOut()
+	for _, d := range r.deliveries() {
+		if twin := r.findDeliveries(d.Twin, d.table, d.column); twin != nil {
+			d.RateRatio, d.CPURatio = d.Rate.over(&twin.Rate), d.CPU.over(&twin.CPU)
+		}
+	}
+}
+
+func (r *Report) deliveries() (all []*Deliveries) {
+	for _, s := range r.Sending {
+		all = append(all, &s.Deliveries)
+	}
+	for _, f := range r.FanOut {
+		all = append(all, &f.Deliveries)
+	}
+	return all
+}
+
+// findDeliveries returns the row, if there is one.
+func (r *Report) findDeliveries(name, table string, column int) *Deliveries {
+	for _, d := range r.deliveries() {
+		if d.Name == name && d.table == table && d.column == column {
+			return d
+		}
+	}
+	return nil
+}
+
+// deliveryTable returns the rows of a table, with the heading. Each of columns has the
+// rate and how it compares; heading is how it is called.
+func (r *Report) deliveryTable(table, who, heading string, columns []int) [][]string {
+	rows := [][]string{{who}}
+	for _, column := range columns {
+		rows[0] = append(rows[0], fmt.Sprintf(heading, column), "CPU each", "x", "CPU x")
+	}
+	var names []string
+	for _, d := range r.deliveries() {
+		if d.table == table && !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	for _, name := range names {
+		cells := []string{name}
+		for _, column := range columns {
+			switch d := r.findDeliveries(name, table, column); {
+			case d == nil:
+				cells = append(cells, "", "", "", "")
+			case d.Name == d.Twin:
+				cells = append(cells, millions(d.Rate), each(d.CPU), "", "")
+			default:
+				cells = append(cells, millions(d.Rate), each(d.CPU), times(d.RateRatio), times(d.CPURatio))
+			}
+		}
+		rows = append(rows, cells)
+	}
+	return rows
 }
 
 // WriteText writes the report as tables, which are Markdown too.

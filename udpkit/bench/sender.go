@@ -35,13 +35,11 @@ func sender(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 6 {
 		return errors.New("a sender needs a mechanism, what to send, two times, a size and addresses")
 	}
-	var times [2]time.Duration
-	var size int
-	for i, to := range []any{(*int64)(&times[0]), (*int64)(&times[1]), &size} {
-		if _, err := fmt.Sscan(args[2+i], to); err != nil {
-			return fmt.Errorf("the number %q: %w", args[2+i], err)
-		}
+	n, err := numbers(args[2:5])
+	if err != nil {
+		return err
 	}
+	warmUp, duration, size := time.Duration(n[0]), time.Duration(n[1]), int(n[2])
 	var to []netip.AddrPort
 	for _, text := range args[5:] {
 		addr, err := netip.ParseAddrPort(text)
@@ -60,7 +58,7 @@ func sender(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	ended := false
-	m := meter{warmUp: times[0], duration: times[1], out: out, done: func() { ended = true }}
+	m := meter{warmUp: warmUp, duration: duration, out: out, done: func() { ended = true }}
 	each := 1
 	if args[1] == "bundles" {
 		each = bundles

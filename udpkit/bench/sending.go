@@ -12,23 +12,16 @@ import (
 	"time"
 )
 
-// Sending is what was measured of one way to send. A delivery is a message for one
-// listener or reader.
+// Sending is what was measured of one way to send.
 type Sending struct {
-	Name string `json:"name"`
+	Deliveries
 	// Kind is "list" for one status to each of a list of listeners, "broadcast" for
 	// one to the broadcast address of loopback, and "relay" for messages of 120 bytes
 	// as a relay sends them to its readers: 8 in a datagram of 1,200 bytes, of which
 	// 12 are the reader's own, and 8 such datagrams to each at a time.
 	Kind      string `json:"kind"`
 	Listeners int    `json:"listeners"`
-	Rate      Figure `json:"deliveries_per_second"`
-	CPU       Figure `json:"cpu_ns"`  // of the sender, for each delivery
 	Arrived   Figure `json:"arrived"` // the share that came out at the other end
-	// Twin is the row that RateRatio and CPURatio compare with, in the same round.
-	Twin      string  `json:"twin"`
-	RateRatio *Figure `json:"rate_ratio,omitempty"`
-	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
 }
 
 var errLinux = errors.New("only Linux has it")
@@ -182,22 +175,15 @@ func (r *runner) send(ctx context.Context, s senderSubject, kind string, to []ne
 	return c, size, sender.result(&c)
 }
 
-// find returns the row, if there is one.
-func (r *Report) findSending(name, kind string, n int) *Sending {
-	for _, s := range r.Sending {
-		if s.Name == name && s.Kind == kind && s.Listeners == n {
-			return s
-		}
-	}
-	return nil
-}
-
 func (r *Report) addSending(s senderSubject, kind string, n, round int, c count, copies int, arrived float64) {
-	row := r.findSending(s.name, kind, n)
-	if row == nil {
-		row = &Sending{Name: s.name, Kind: kind, Listeners: n, Twin: s.twin}
-		r.Sending = append(r.Sending, row)
+	i := slices.IndexFunc(r.Sending, func(row *Sending) bool { return row.Name == s.name && row.Kind == kind && row.Listeners == n })
+	if i < 0 {
+		i = len(r.Sending)
+		r.Sending = append(r.Sending, &Sending{
+			Deliveries: Deliveries{Name: s.name, Twin: s.twin, table: kind, column: n}, Kind: kind, Listeners: n,
+		})
 	}
+	row := r.Sending[i]
 	deliveries := float64(c.Datagrams) * float64(copies)
 	if kind == kindRelay {
 		deliveries *= bundled
@@ -207,15 +193,6 @@ func (r *Report) addSending(s senderSubject, kind string, n, round int, c count,
 	row.Arrived.add(round, arrived)
 }
 
-// finishSending compares the rows with their twins.
-func (r *Report) finishSending() {
-	for _, row := range r.Sending {
-		if twin := r.findSending(row.Twin, row.Kind, row.Listeners); twin != nil {
-			row.RateRatio, row.CPURatio = row.Rate.over(&twin.Rate), row.CPU.over(&twin.CPU)
-		}
-	}
-}
-
 // sendingTables writes a table for each kind.
 func (r *Report) sendingTables(b *strings.Builder) {
 	for _, kind := range []struct{ kind, title, of string }{
@@ -223,33 +200,16 @@ func (r *Report) sendingTables(b *strings.Builder) {
 		{kindBroadcast, "Sending a status to the broadcast address, deliveries/s", "%d listen"},
 		{kindRelay, "Sending messages of 120 bytes to readers, 8 in a datagram, 8 datagrams to each at a time, deliveries/s", "to %d"},
 	} {
-		heading := []string{"sender"}
-		for _, n := range listeners[kind.kind] {
-			heading = append(heading, fmt.Sprintf(kind.of, n), "CPU each", "x", "CPU x")
-		}
-		rows := [][]string{append(heading, "beside")}
-		var names []string
-		for _, row := range r.Sending {
-			if row.Kind == kind.kind && !slices.Contains(names, row.Name) {
-				names = append(names, row.Name)
-			}
-		}
-		for _, name := range names {
-			cells, beside := []string{name}, ""
-			for _, n := range listeners[kind.kind] {
-				row := r.findSending(name, kind.kind, n)
-				if row == nil {
-					cells = append(cells, "", "", "", "")
-					continue
-				}
-				cells = append(cells, millions(row.Rate), each(row.CPU))
-				if row.Name == row.Twin {
-					cells = append(cells, "", "")
-				} else {
-					cells, beside = append(cells, times(row.RateRatio), times(row.CPURatio)), row.Twin
+		rows := r.deliveryTable(kind.kind, "sender", kind.of, listeners[kind.kind])
+		rows[0] = append(rows[0], "beside")
+		for i, row := range rows[1:] {
+			beside := ""
+			for _, s := range r.Sending {
+				if s.Kind == kind.kind && s.Name == row[0] && s.Twin != s.Name {
+					beside = s.Twin
 				}
 			}
-			rows = append(rows, append(cells, beside))
+			rows[1+i] = append(row, beside)
 		}
 		table(b, kind.title, rows)
 	}

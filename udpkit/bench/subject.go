@@ -69,33 +69,29 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	case "fanout":
 		return fan(ctx, args[1:], out)
 	case "append":
-		var numbers []int
-		for _, text := range args[2:] {
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				return err
-			}
-			numbers = append(numbers, n)
-		}
-		if len(numbers) < 3 {
+		if len(args) < 5 {
 			return errors.New("a store needs a directory, two times and windows")
 		}
-		return appendAlone(ctx, args[1], time.Duration(numbers[0]), time.Duration(numbers[1]), numbers[2:], out)
-	case "sinks":
-		n, err := strconv.Atoi(args[len(args)-1])
+		n, err := numbers(args[2:])
 		if err != nil {
 			return err
 		}
-		return sinks(ctx, n, args[1] == kindBroadcast, os.Stdin, out)
-	}
-	var times [2]time.Duration
-	for i, text := range args[2:min(len(args), 4)] {
-		if _, err := fmt.Sscan(text, (*int64)(&times[i])); err != nil {
-			return fmt.Errorf("the time %q: %w", text, err)
+		return appendAlone(ctx, args[1], time.Duration(n[0]), time.Duration(n[1]), n[2:], out)
+	case "sinks":
+		n, err := numbers(args[len(args)-1:])
+		if err != nil {
+			return err
 		}
+		return sinks(ctx, int(n[0]), args[1] == kindBroadcast, os.Stdin, out)
 	}
+	n, err := numbers(args[2:min(len(args), 4)])
+	if err != nil {
+		return err
+	}
+	n = append(n, 0, 0)
+	warmUp, duration := time.Duration(n[0]), time.Duration(n[1])
 	if args[0] == "client" {
-		return client(ctx, times[0], times[1], out)
+		return client(ctx, warmUp, duration, out)
 	}
 	receive, ok := receivers()[args[0]]
 	if !ok {
@@ -106,13 +102,13 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer conn.Close()
-	if err := announce(out, conn); err != nil {
+	if err := announce(out, conn.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
 		return err
 	}
 	var handle udpkit.Handler
 	switch args[1] {
 	case "receive":
-		m := meter{warmUp: times[0], duration: times[1], out: out, done: cancel}
+		m := meter{warmUp: warmUp, duration: duration, out: out, done: cancel}
 		handle = func(udpkit.Datagram) { m.add() }
 	case "echo":
 		handle = func(d udpkit.Datagram) { _, _ = conn.WriteToUDPAddrPort(d.Payload, d.Source) } // a loss is seen there
@@ -129,10 +125,23 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
+// numbers reads whole numbers.
+func numbers(texts []string) ([]int64, error) {
+	all := make([]int64, len(texts))
+	for i, text := range texts {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("the number %q: %w", text, err)
+		}
+		all[i] = n
+	}
+	return all, nil
+}
+
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
-func announce(out io.Writer, conn *net.UDPConn) error {
-	return json.NewEncoder(out).Encode(ready{conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()})
+func announce(out io.Writer, at netip.AddrPort) error {
+	return json.NewEncoder(out).Encode(ready{at.Port()})
 }
 
 // receive is what all receivers do, see [udpkit.Receiver].
@@ -251,7 +260,7 @@ func client(ctx context.Context, warmUp, duration time.Duration, out io.Writer) 
 		return err
 	}
 	defer c.Close()
-	if err := json.NewEncoder(out).Encode(ready{c.Addr().Port()}); err != nil {
+	if err := announce(out, c.Addr()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
