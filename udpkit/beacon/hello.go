@@ -28,7 +28,7 @@ var (
 	// ErrMalformed marks a datagram that is not what the wire format allows.
 	ErrMalformed = errors.New("malformed datagram")
 	// ErrNoTarget means that there is no address to send to at the moment, for
-	// example since no network interface is up.
+	// example because no network interface is up.
 	ErrNoTarget = errors.New("no target address")
 )
 
@@ -153,7 +153,7 @@ func Decode(b []byte) (h Hello, err error) {
 	if len(b) > MaxSize {
 		return Hello{}, malformed("%d bytes, the limit is %d", len(b), MaxSize)
 	}
-	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as a program that prints lines adds
 	rest, ok := bytes.CutPrefix(b, []byte(helloPrefix))
 	if !ok {
 		if rest, h.Bye = bytes.CutPrefix(b, []byte(byePrefix)); !h.Bye {
