@@ -53,8 +53,8 @@ type Config struct {
 	Targets []netip.AddrPort
 	// Interfaces are the names of those that automatic targets, 255.255.255.255 and
 	// Group use: each HELLO goes out by each of them, where the system can be told by
-	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine has
-	// not is refused. Default all.
+	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine does
+	// not have is refused. Default all.
 	Interfaces []string
 	// Interval is the time between two HELLOs, at least 1 ms. Default
 	// DefaultInterval.
@@ -71,7 +71,7 @@ type Config struct {
 	// OnEvent is called for each event, one call at a time, on a goroutine of its
 	// own: a slow one delays nothing, but loses events, which Stats.EventsDropped
 	// counts. The StartEvent and the final Stats are never lost. When Run ends, it waits
-	// half a second for it at the most, and for the call that is under way.
+	// at most half a second for it, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -158,7 +158,7 @@ func New(cfg Config) (*Beacon, error) {
 		return nil, err
 	}
 	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize})
-	if err != nil { // cannot be, the socket is open
+	if err != nil { // impossible, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
 	b := newBeacon(cfg, id, n.announce)
@@ -257,7 +257,7 @@ func (b *Beacon) beat(ctx context.Context) {
 func (b *Beacon) say(h Hello) {
 	datagram, err := AppendHello(nil, h)
 	if err != nil {
-		return // cannot be: the name was checked
+		return // impossible: the name was checked
 	}
 	results := b.announce(datagram)
 	now := time.Now()

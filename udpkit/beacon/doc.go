@@ -25,8 +25,8 @@
 //	HELLO|<name>|<id>    and this is my run
 //	BYE|<name>|<id>      this run has ended
 //
-// The name has 1 to 64 bytes of printable UTF-8 without "|", the id is 16 lower
-// case hexadecimal digits, drawn at random for each run. By its id a beacon knows
+// The name has 1 to 64 bytes of printable UTF-8 without "|", the id is 16 lower-case
+// hexadecimal digits, drawn at random for each run. By its id a beacon knows
 // its own datagrams, and a peer that is heard over several interfaces is one. A
 // sender without an id is known by its IP address and name, since the original
 // program sends each HELLO from another port.
@@ -35,7 +35,7 @@
 //
 // A beacon sends on its timer only. It never answers, so nothing that it receives
 // can make it send: no loop, no amplification. What it receives is decoded
-// strictly, the table is bounded, and who is in it is not pushed out by others,
+// strictly, the table is bounded, and a peer in it is not pushed out by others,
 // however many there are: a full table refuses newcomers until somebody leaves or
 // expires. Names are for display; anyone on the network can send any name or id.
 //

@@ -27,7 +27,7 @@ var (
 	// ErrMalformed marks a datagram that is not what the wire format allows.
 	ErrMalformed = service.ErrMalformed
 	// ErrNoTarget means that there is no address to send to at the moment, for
-	// example since no network interface is up.
+	// example because no network interface is up.
 	ErrNoTarget = errors.New("no target address")
 )
 
@@ -149,7 +149,7 @@ func Decode(b []byte) (h Hello, err error) {
 	if len(b) > MaxSize {
 		return h, errTooLong
 	}
-	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as of a program that prints lines
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")) // as a program that prints lines adds
 	rest, ok := bytes.CutPrefix(b, []byte(helloPrefix))
 	bye := false
 	if !ok {

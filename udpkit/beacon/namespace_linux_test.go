@@ -220,7 +220,7 @@ func (l *lines) add(line string) {
 	}
 }
 
-// wait returns once a line has come so many times.
+// wait returns once a line has come that many times.
 func (l *lines) wait(t *testing.T, line string, times int) {
 	t.Helper()
 	limit := time.After(20 * time.Second)

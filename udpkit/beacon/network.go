@@ -22,7 +22,7 @@ const (
 	hops = 2
 	// readBuffer is the receive buffer to ask for, in bytes.
 	readBuffer = 1 << 20
-	// lookEvery is how often the interfaces are looked at, at the most.
+	// lookEvery is how often the interfaces are looked at, at most.
 	lookEvery = time.Second
 )
 
@@ -36,7 +36,7 @@ type network struct {
 	scanner  udp.Scanner
 	looked   time.Time    // when the interfaces were looked at last, and what was found:
 	targets  []target     // where to send to,
-	problems []failure    // what hinders,
+	problems []failure    // what is wrong,
 	joined   map[int]bool // and where the group is joined, by the interface's index
 }
 

@@ -4,10 +4,10 @@
 // NATS.
 //
 // Each receiver is a process of its own on a core of its own, and so is its sender;
-// likewise a sender and who listens to it, and a server and its clients, all on
-// 127.0.0.1 only (and 127.255.255.255, its broadcast address). Rounds take turns: all are measured once, then all once more. A
-// ratio is made of two figures of the same round, and the median of those is shown,
-// since what else the machine does changes from minute to minute.
+// likewise a sender and its listeners, and a server and its clients, all on 127.0.0.1
+// only (and 127.255.255.255, its broadcast address). Rounds take turns: everything is
+// measured once, then once more. A ratio is made of two figures of the same round, and the
+// median of those is shown, since what else the machine does changes from minute to minute.
 package bench
 
 import (
@@ -225,8 +225,8 @@ type runner struct {
 	subjects []subject
 	senders  map[string][]senderSubject // by kind
 	servers  []fanSubject
-	dir      string // for logs on disk,
-	dirs     int    // so many
+	dir      string // for logs on disk
+	dirs     int    // how many there are in it
 	failed   map[string]bool
 	report   *Report
 

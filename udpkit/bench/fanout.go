@@ -40,8 +40,8 @@ type FanOut struct {
 	// Readers is how many there are. With none, messages are counted as they are stored.
 	Readers int `json:"readers"`
 	// InFlight is how many messages are under way at a time: the next is written when
-	// all readers have the one that is so many before it, or when it is stored if there
-	// are no readers.
+	// all readers have the one that is this number before it, or, if there are no readers,
+	// when that one is stored.
 	InFlight int `json:"in_flight"`
 }
 
@@ -125,7 +125,7 @@ func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
 	return s.Run(ctx)
 }
 
-// appendAlone measures the store without a relay: so many messages are appended at a time.
+// appendAlone measures the store without a relay, with windows of messages appended at a time.
 func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int64, out io.Writer) error {
 	log, err := store.Open(ctx, store.Config{Dir: dir})
 	if err != nil {
@@ -194,7 +194,7 @@ func (r *runner) fanOut(ctx context.Context, round int) {
 	}
 }
 
-// fan measures one server with so many readers.
+// fan measures one server with n readers.
 func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience+time.Duration(len(inFlight))*r.cfg.Time)
 	defer cancel()

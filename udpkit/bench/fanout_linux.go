@@ -19,8 +19,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// fanLoad is a writer and the readers of a server, all on one thread that never sleeps, so that nobody has to wake it up:
-// what they do is the least that a client must, and no system call tells Go's scheduler. It is the server that is measured.
+// fanLoad is a writer and the readers of a server, all on one thread that never sleeps,
+// so that nobody has to wake it up. They do the least that a client must, and their system
+// calls bypass Go's scheduler: it is the server that is measured.
 type fanLoad struct {
 	pid   int // the server's
 	epoll int
@@ -30,7 +31,7 @@ type fanLoad struct {
 	buf   [1 << 16]byte  // for what is read
 
 	publish func(n int64) error
-	due     func(now time.Time) error // does what has its time; nil: nothing has
+	due     func(now time.Time) error // does what is due; nil: nothing ever is
 	again   func() error              // something may have been lost
 }
 
@@ -424,7 +425,7 @@ func (l *fanLoad) readRelay(c *relayClient) error {
 	return c.acknowledge(l.buf[:0])
 }
 
-// acknowledge tells the server what a reader has. It writes the datagram into b.
+// acknowledge reports to the server what a reader has. It appends the datagram to b.
 func (c *relayClient) acknowledge(b []byte) error {
 	c.owed = 0
 	f := relaywire.Frame{Kind: relaywire.Ack, ID: c.id, Next: c.next, Done: c.next, Last: c.next - 1, Window: relayWindow}

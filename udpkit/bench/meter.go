@@ -10,8 +10,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// count is what a subject has measured: so many datagrams took so long, and so
-// much of the processor's time. The names are also in the references.
+// count is what a subject has measured: how many datagrams, how long they took, and how
+// much of the processor's time. The references use the same names.
 type count struct {
 	Datagrams   int64 `json:"datagrams"`
 	Elapsed     int64 `json:"elapsed_ns"`

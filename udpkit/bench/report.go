@@ -385,7 +385,7 @@ func each(f Figure) string {
 
 func micros(f Figure) string { return fmt.Sprintf("%.1f us %s", f.Median/1e3, f.spread()) }
 
-// spread tells how far the rounds are from the median.
+// spread says how far the rounds are from the median.
 func (f Figure) spread() string {
 	return fmt.Sprintf("±%.0f %%", 100*max(f.Max-f.Median, f.Median-f.Min)/f.Median)
 }

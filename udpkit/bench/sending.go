@@ -102,7 +102,7 @@ func (r *runner) wanted(name string) bool {
 		slices.ContainsFunc(r.cfg.Only, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// drained tells where sinks receive, or what they have got since they told last.
+// drained says where sinks receive, or what they have got since the last time.
 type drained struct {
 	To    []netip.AddrPort `json:"to,omitempty"`
 	Bytes int64            `json:"bytes"`

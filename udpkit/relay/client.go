@@ -210,7 +210,7 @@ func (c *client) receive(ctx context.Context, a actor, reader *udp.Reader) error
 	}
 }
 
-// refused tells that nobody listens at the server's port.
+// refused reports whether err says that nobody listens at the server's port.
 func refused(err error) bool {
 	const wsaeconnreset = 10054
 	var errno syscall.Errno
@@ -225,7 +225,7 @@ func (c *client) refusedNow() {
 	c.poke()
 }
 
-// failing tells why nothing can be received. While the client is registered it waits for
+// failing says why nothing can be received. While the client is registered it waits for
 // the silence that follows, which may be short enough to do no harm.
 func (c *client) failing(err error) {
 	c.mu.Lock()

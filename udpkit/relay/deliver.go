@@ -11,7 +11,7 @@ import (
 // flushEvery bounds what OnEvent gets between two calls of Flush, in bytes.
 const flushEvery = 8 << 10
 
-// deliver tells what is queued: at once, or with Delay so long after the first of a batch.
+// deliver tells what is queued: at once, or with Delay that long after the first of a batch.
 func (r *Reader) deliver(done <-chan struct{}) {
 	var first time.Time // when the batch began; zero: there is none
 	var batch []Event

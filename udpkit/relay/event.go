@@ -24,8 +24,8 @@ type StartEvent struct {
 	Username string         `json:"username,omitempty"` // a client's
 }
 
-// LinkEvent tells a client's user whether a server serves it. There is one when
-// that changes, and when the reason why not does.
+// LinkEvent says whether a server serves the client. There is one whenever that
+// changes, or the reason why not.
 type LinkEvent struct {
 	Up bool `json:"up"`
 	// Text says why not, and what happens next.
@@ -37,7 +37,7 @@ type LinkEvent struct {
 // MessageEvent is a message for a reader.
 type MessageEvent struct {
 	Message
-	// Last tells that no other has come yet, or that it is the last of a batch, see
+	// Last says that no other has come yet, or that it is the last of a batch, see
 	// ReaderConfig.Delay and Flush.
 	Last bool `json:"-"`
 }
@@ -74,7 +74,7 @@ type JoinEvent struct {
 	Client   netip.AddrPort `json:"client"`
 	At       time.Time      `json:"at"`
 	Next     uint64         `json:"next,omitempty"` // a reader's: where it goes on
-	// Moved tells that it was registered already and has another address now.
+	// Moved says that it was registered already and has another address now.
 	Moved bool `json:"moved,omitempty"`
 }
 

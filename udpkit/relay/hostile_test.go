@@ -129,7 +129,7 @@ func TestNoAmplification(t *testing.T) {
 			b := f.Append(nil)
 			out, answer := s.give(b, stranger)
 			require.LessOrEqual(t, out, len(b), name)
-			require.Equal(t, answered[f.Kind], answer.Kind, "%s; what servers say is not answered, or two would talk for ever", name)
+			require.Equal(t, answered[f.Kind], answer.Kind, "%s; what servers say is not answered, or two would talk forever", name)
 			require.Equal(t, min(1, out), s.to[stranger], "only who asks is answered")
 		}
 	}
@@ -178,7 +178,7 @@ func TestCookie(t *testing.T) {
 			require.Equal(t, relaywire.Challenge, answer.Kind)
 			hello.Cookie = answer.Cookie
 		}
-		// refused tells whether a hello is asked for a cookie again. A taken one is answered later.
+		// refused reports whether a hello is asked for a cookie again. A taken one is answered later.
 		refused := func(s *target, f relaywire.Frame, from netip.AddrPort) bool {
 			_, answer := s.give(f.Append(nil), from)
 			return answer.Kind == relaywire.Challenge

@@ -22,9 +22,9 @@ type Log interface {
 	Bounds() (first, last uint64)
 	// Append stores records in this order, after all that were appended before, and
 	// returns their sequence numbers once they are stored. A record that the log has
-	// already (same Run and Number) is not stored again, its number is what it has. If
-	// err is not nil then seqs are those of the first records, which are stored, and
-	// the rest may be or not: append it again.
+	// already (same Run and Number) is not stored again and keeps its sequence number. If
+	// err is not nil, seqs are those of the first records, which are stored; the rest may
+	// be stored or not: append it again.
 	Append(ctx context.Context, records []Record) (seqs []uint64, err error)
 	// Stored returns the highest Number that the log has of a run, 0 if none, and the
 	// sequence numbers of those from from on: seqs[i] is that of from+i, 0 if it is
@@ -35,16 +35,16 @@ type Log interface {
 	// is kept if that is later.
 	Read(ctx context.Context, from uint64, max int) ([]Message, error)
 	// Follow calls deliver, one call at a time, with the messages after the number that
-	// have returns, in order and without holes but for such as are not kept any more,
+	// have returns, in order and without holes except for those that are not kept any more,
 	// and then with new ones as they are stored, whichever server stores them, until ctx
 	// ends, when it returns nil. It calls have each time before it reads, between calls
-	// of deliver: who stores messages need not get them back. Any other end is an
+	// of deliver: what the caller has stored itself need not be delivered to it. Any other end is an
 	// error; call it again. What is delivered belongs to the callee.
 	Follow(ctx context.Context, have func() uint64, deliver func([]Message)) error
 	// Claim gives a name to the owner for the time of ttl, or goes on doing so. The
 	// error wraps ErrNameTaken if another owner has it.
 	Claim(ctx context.Context, name string, owner ID, ttl time.Duration) error
-	// Release gives back a name that the owner has; it is no error if it has it not.
+	// Release gives back a name that the owner has; it is no error if the owner does not have it.
 	Release(ctx context.Context, name string, owner ID) error
 	// Client returns what was saved of a client, the zero value if nothing was.
 	Client(ctx context.Context, role Role, username string) (ClientRecord, error)
@@ -102,7 +102,7 @@ type memory struct {
 	grown    chan struct{}
 	runs     map[ID]*run
 	names    map[string]claim
-	sweep    int // so many names are a reason to look which of them are free
+	sweep    int // the number of names at which those that are free are removed
 	clients  map[clientKey]ClientRecord
 }
 

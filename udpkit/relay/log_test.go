@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Clients that come and go for ever do not fill the memory, and those that are
+// Clients that come and go forever do not fill the memory, and those that are
 // there are not forgotten.
 func TestMemoryForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

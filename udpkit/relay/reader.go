@@ -16,7 +16,7 @@ import (
 const (
 	// maxWaiting is how many messages a reader holds for a slow OnEvent, or out of order.
 	maxWaiting = 1 << 14
-	// reporting is how long after an acknowledgement another one tells what was
+	// reporting is how long after an acknowledgement another one says what was
 	// delivered since: messages are acknowledged when they come, which is before.
 	reporting = 100 * time.Millisecond
 	// An acknowledgement is for ackEvery datagrams, or comes ackDelay after the first
@@ -71,7 +71,7 @@ type ReaderConfig struct {
 	// Delay collects messages for this time and delivers them together, or sooner
 	// if there are more than 8,192. Default 0: each as it comes.
 	Delay time.Duration
-	// MaxMessages ends Run after so many. 0 means no limit.
+	// MaxMessages ends Run after this number of messages. 0 means no limit.
 	MaxMessages uint64
 	// OnEvent is called for each event, one call at a time, on a goroutine of its
 	// own. While it does not return, up to 16,384 further messages wait, and then the
@@ -103,7 +103,7 @@ type Reader struct {
 	owed    int       // datagrams to acknowledge
 	since   time.Time // when the first of them came
 	later   bool      // act acknowledges them
-	quick   int       // so many are acknowledged at once
+	quick   int       // how many datagrams are still acknowledged at once
 	granted int       // room in the last one
 	unsaid  bool      // done is more than in the last one
 	said    time.Time // when it was sent

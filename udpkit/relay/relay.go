@@ -30,7 +30,7 @@ var (
 	ErrConfig = service.ErrConfig
 	// ErrTextTooLong marks a text of more than MaxText bytes. It is an ErrConfig.
 	ErrTextTooLong = fmt.Errorf("%w: text too long", ErrConfig)
-	// ErrNameTaken tells that another live client has the username in that role.
+	// ErrNameTaken means that another live client has the username in that role.
 	ErrNameTaken = errors.New("the username is taken")
 )
 

@@ -737,7 +737,7 @@ func TestCancel(t *testing.T) {
 	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "ann"})
 	require.NoError(t, err)
 	defer w.Close()
-	for range 512 { // there is room for so many
+	for range 512 { // as many as there is room for
 		require.NoError(t, w.Send(t.Context(), "x"))
 	}
 	assert.ErrorIs(t, w.Send(canceled, "x"), why)

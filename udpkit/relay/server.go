@@ -28,7 +28,7 @@ const (
 	// maxRegistering is how many registrations ask the log at the same time.
 	maxRegistering = 64
 	// maxFetching is how many readers' older messages are read at the same time, and
-	// fetchMessages how many at once.
+	// fetchMessages how many of them at once.
 	maxFetching   = 16
 	fetchMessages = 1024
 	// maxPending is how many messages wait to be stored, maxAppend how many of them
@@ -63,7 +63,7 @@ type ServerConfig struct {
 	// Expire is how long a client may be silent until it is taken for gone, 1 s to
 	// 1 h. Clients show a sign of life five times in it. Default 15 s.
 	Expire time.Duration
-	// Pace is how many bytes a second go to one reader at the most. Default 64 MiB.
+	// Pace is how many bytes a second go to one reader at most. Default 64 MiB.
 	Pace int
 	// Cache is how many bytes of the newest messages are kept in memory. Older ones
 	// are read from the log. Default 16 MiB.
@@ -71,8 +71,7 @@ type ServerConfig struct {
 	// OnEvent is called for each event, one call at a time, on a goroutine of
 	// its own: it delays nobody. Events that it is too slow for are dropped, which
 	// ServerStats.EventsDropped counts. The StartEvent and the summary never are. When
-	// Run ends, it waits half a second for it at the most, and for the call that is
-	// under way.
+	// Run ends, it waits at most half a second for it, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -113,7 +112,7 @@ type Server struct {
 	work    sync.WaitGroup // registrations, fetches
 	fetches chan struct{}  // a place for each
 
-	// sending is held by the one who sends to readers; wanted tells it to look again.
+	// sending is held by the one who sends to readers; wanted has it look again.
 	sending sync.Mutex
 	wanted  atomic.Bool
 	carrier carrier
@@ -151,7 +150,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("the relay cannot open %v: %w", cfg.Listen, err)
 	}
 	writer, err := udp.NewWriter(conn)
-	if err != nil { // cannot be, the socket is open
+	if err != nil { // impossible, the socket is open
 		_ = conn.Close()
 		return nil, fmt.Errorf("the relay cannot use %v: %w", cfg.Listen, err)
 	}

@@ -159,7 +159,7 @@ func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint
 		s.flight, s.pipe, s.losses, s.backlog = s.flight[:0], 0, 0, nil
 		s.next, s.sent = f.Next, f.Next
 	}
-	// f.next may be within a datagram: the reader began there.
+	// f.Next may be within a datagram: the reader began there.
 	s.done = max(s.done, f.Done)
 	s.room = uint64(f.Window)
 
@@ -248,7 +248,7 @@ func (s *session) fill(pace int, now time.Time) {
 	s.filled = now
 }
 
-// send sends what is due to the reader by add, at most so many datagrams, and
+// send sends what is due to the reader by add, at most limit datagrams, and
 // reports whether more could go now. Those that must be fetched first are asked for
 // by fetch.
 func (s *session) send(c *cache, limit int, now time.Time, add func(head, body []byte, path udp.Path), fetch func(*session)) (n, again int, more bool) {

@@ -161,7 +161,7 @@ func TestBlockedForLong(t *testing.T) {
 	}
 }
 
-// A reader gets so many bytes a second at the most, after what it could save up,
+// A reader gets a number of bytes a second at most, after what it could save up,
 // and another one is not held up by that.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,16 +12,16 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// A record is stored once though it may come twice: from a writer that has had no
-// answer, at another server, after a restart. JetStream can refuse a message that it
-// has had already by an identifier, but remembers those for minutes only. What does
-// not end is the comparison of a sequence number: each run of a writer has a subject
-// of its own, whose last message says how far the run is.
+// A record is stored once even if it comes twice: from a writer that got no answer, at
+// another server, after a restart. JetStream can refuse a message that it has already,
+// by an identifier, but remembers those for minutes only. Comparing sequence numbers has
+// no such limit: each run of a writer has a subject of its own, whose last message says
+// how far the run has got.
 //
-// Embedded, nobody else appends, so the last sequence number of the log is known. A
-// record is published on condition that it is still that, the next on condition that
-// it is one more, and so on: one cannot be stored without those before it. They go
-// out in one go, only the last one is acknowledged, and then the disk is synced once.
+// With an embedded server nobody else appends, so the last sequence number of the log is known. A
+// record is published on condition that it is still the same, the next on condition that
+// it is one more, and so on: none can be stored without those before it. They are sent
+// together, only the last one is acknowledged, and then the disk is synced once.
 //
 // With a cluster, others append at the same time. There a call is one atomic batch,
 // of which the first record of each run has the condition that the last message of
@@ -37,7 +37,7 @@ const (
 	maxStored = 4096
 )
 
-// position is how far a run is.
+// position is how far a run has got.
 type position struct {
 	number uint64 // of its last record, 0 if there is none
 	seq    uint64 // of that, 0 if it is not kept
@@ -45,9 +45,9 @@ type position struct {
 }
 
 var (
-	// errOutrun tells that what was known of the log is not true any more.
+	// errOutrun means that what was known of the log is not true any more.
 	errOutrun = errors.New("another server was faster")
-	// errBehind tells that a server of the cluster has not got what its leader has.
+	// errBehind means that a server of the cluster does not have what its leader has.
 	errBehind = errors.New("a server of the cluster is behind")
 )
 
@@ -112,7 +112,7 @@ func (s *Store) remember(run relay.ID, p position) {
 	s.runs[run] = p
 }
 
-// position returns how far a run is.
+// position returns how far a run has got.
 func (s *Store) position(ctx context.Context, run relay.ID) (position, error) {
 	s.mu.Lock()
 	p, ok := s.runs[run]
@@ -214,8 +214,8 @@ func (s *Store) findDuplicates(ctx context.Context, records []relay.Record, seqs
 	return nil
 }
 
-// findTail finds the last sequence number of the embedded log, after everything that
-// was published before has been worked off: an Append may have left before it was.
+// findTail finds the last sequence number of the embedded log, once everything that was
+// published before has been dealt with: an Append may have returned before it was.
 // All that is there is synced then.
 func (s *Store) findTail(ctx context.Context) error {
 	// This is refused, when its turn comes.
@@ -262,7 +262,7 @@ func (s *Store) skipLost(ctx context.Context, state jetstream.StreamState) (jets
 		}
 		lost -= uint64(len(messages))
 	}
-	// This may have been begun before, and have come to here.
+	// This may have been begun before, and have got as far as this.
 	stream, err := s.js.Stream(ctx, s.cfg.Name)
 	if err == nil {
 		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
@@ -286,7 +286,7 @@ func (s *Store) publishLocal(ctx context.Context, messages []*nats.Msg) (last ui
 	case hasCode(err, codeWrongLastSequence):
 		return 0, errOutrun
 	case err != nil:
-		s.local.log.kick() // it may have been heard by nobody
+		s.local.log.kick() // it may not have been heard
 		return 0, err
 	case ack.Sequence != s.local.tail+uint64(len(messages)):
 		return 0, fmt.Errorf("%w: message %d is stored as %d", ErrDamaged, s.local.tail+uint64(len(messages)), ack.Sequence)
@@ -340,7 +340,7 @@ func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last ui
 	return ack.Sequence, nil
 }
 
-// Stored returns how far a run is, and where the records from number from on are, 0
+// Stored returns how far a run has got, and where the records from number from on are, 0
 // for those that are not kept or of which 4096 more came after.
 func (s *Store) Stored(ctx context.Context, run relay.ID, from uint64) (last uint64, seqs []uint64, err error) {
 	err = s.try(ctx, "look for messages", func(ctx context.Context) error {
@@ -378,7 +378,7 @@ func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, 
 	within := seqs[max(len(seqs), maxStored)-maxStored:] // which begins with this:
 	from = p.number + 1 - uint64(len(within))
 	first, _ := s.Bounds()
-	// They are as far back as there are of them, or further if others wrote too.
+	// They begin that many messages back, or further if others wrote too.
 	for back := uint64(len(within)); len(within) > 1 && p.seq >= first; back *= 4 {
 		start := first
 		if p.seq-first > back {
@@ -396,7 +396,7 @@ func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, 
 }
 
 // collect puts the sequence numbers of a run's records from number from on into
-// seqs, as far as they are between start and end. It tells whether that was all.
+// seqs, as far as they are between start and end. It reports whether that was all.
 func (s *Store) collect(ctx context.Context, run relay.ID, from, start, end uint64, seqs []uint64) (all bool, err error) {
 	for start < end {
 		messages, err := s.get(ctx, getRequest{Seq: start, NextFor: s.runSubject(run), Batch: min(len(seqs), maxRead)})

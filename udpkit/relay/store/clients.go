@@ -13,8 +13,8 @@ import (
 )
 
 // A name that is taken is a message whose subject is the name and whose text is the
-// owner. It expires by itself. Who takes it does so on condition that the last
-// message is the one that was seen, so that of two only one succeeds.
+// owner. It expires by itself. A name is taken on condition that the last
+// message is the one that was seen, so that only one of two succeeds.
 
 // Claim gives a name to the owner. The ttl is rounded up to a second.
 func (s *Store) Claim(ctx context.Context, name string, owner relay.ID, ttl time.Duration) error {
@@ -65,7 +65,7 @@ func (s *Store) Client(ctx context.Context, role relay.Role, username string) (r
 		}
 		saved := struct {
 			*relay.ClientRecord
-			Role string `json:"role"` // of which relay.Role knows only how it is written
+			Role string `json:"role"` // a name: relay.Role can be written as JSON, but not read
 		}{ClientRecord: &r}
 		if err := json.Unmarshal(m.Data, &saved); err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the file for this process, or tells that another has it. The system
-// gives it back when the file is closed, however the process ends.
+// lock takes the file for this process, or reports that another has it. The system
+// releases it when the file is closed, however the process ends.
 func lock(f *os.File) (taken bool, err error) {
 	for {
 		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
@@ -24,7 +24,7 @@ func lock(f *os.File) (taken bool, err error) {
 	}
 }
 
-// syncFlag opens a file in a way that allows to sync it.
+// syncFlag opens a file so that it can be synced.
 const syncFlag = os.O_RDONLY
 
 func syncDir(name string) error { return syncFile(name) }

@@ -23,7 +23,7 @@
 //
 // A disk that takes 5 ms makes that at most 200 calls a second with SyncAlways. A
 // server calls with all that has come in during the call before, so that many writers
-// together get the rate of the many.
+// together get the rate of the last line.
 //
 // A cluster acknowledges when most of the servers that have a replica have got the
 // message. Whether it is on their disks then is a setting of theirs: "sync_interval:
@@ -50,8 +50,8 @@
 //
 // All that is stored has a checksum. When files are damaged, what is intact is served,
 // and what is lost is a gap, never something else; after a crash that can be as much
-// as the rest of a file of 8 MiB. No sequence number is given twice, though the end of
-// the log be lost. If the file with the log's settings is damaged Open returns
+// as the rest of a file of 8 MiB. No sequence number is given twice, even if the end
+// of the log is lost. If the file with the log's settings is damaged Open returns
 // [ErrDamaged] and touches nothing.
 //
 // # What is in NATS
@@ -60,8 +60,8 @@
 // and its number (see [Store.ID]) in the metadata. NAME-clients has what is known of
 // clients, the last 100,000; NAME-names the names that are taken, in memory, each for
 // its time. A server tells the others on the subject NAME.stored what it has stored, so
-// that they look at once, and not only every second. The user of NATS that the relay
-// is needs these subjects, _INBOX.>, and of $JS.API: INFO, STREAM.NAMES, and STREAM.INFO,
+// that they look at once, and not only every second. The NATS user of the
+// relay needs these subjects, _INBOX.>, and of $JS.API: INFO, STREAM.NAMES, and STREAM.INFO,
 // STREAM.CREATE, STREAM.UPDATE, STREAM.MSG.GET, STREAM.MSG.DELETE and DIRECT.GET of the
 // three streams.
 //

@@ -94,7 +94,7 @@ func openEmbedded(cfg Config) (e *embedded, err error) {
 	return e, nil
 }
 
-// unfinished tells that a process was killed while it made a stream: its settings are not
+// unfinished reports whether a process was killed while it made a stream: its settings are not
 // complete, and there is no message yet.
 func unfinished(stream string) bool {
 	_, settings := os.Stat(filepath.Join(stream, "meta.inf"))
@@ -109,7 +109,7 @@ func unfinished(stream string) bool {
 	})
 }
 
-// start starts the server, which makes its index of the log anew if it is to.
+// start starts the server, which rebuilds its index of the log if it is told to.
 func (e *embedded) start(rebuild bool) error {
 	options := &server.Options{
 		ServerName: "udpkit-relay", DontListen: true, NoLog: true, NoSigs: true,
@@ -121,8 +121,8 @@ func (e *embedded) start(rebuild bool) error {
 		SyncInterval:      SyncInterval,
 	}
 	if e.cfg.Sync == SyncAlways {
-		// Store does it. The server's own round would also rewrite files that are
-		// synced already, and sync them again only afterwards.
+		// Store does it. The server would also rewrite files that are synced
+		// already, and sync them again only afterwards.
 		options.SyncInterval = 10 * 365 * 24 * time.Hour
 	}
 	srv, err := server.NewServer(options)
@@ -177,7 +177,7 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 	return e.server.InProcessConn()
 }
 
-// had tells whether a stream was in the directory before the server started.
+// had reports whether a stream was in the directory before the server started.
 func (e *embedded) had(stream string) bool { return e.known[stream] }
 
 // said returns the server's complaints.
@@ -206,16 +206,16 @@ func (e *embedded) final(err error) error {
 	return err
 }
 
-// reach writes down that the log has messages up to last, for the case that its end
-// is damaged: their sequence numbers must not be given to others. The file that is
+// reach writes down that the log has messages up to last, in case its end is
+// damaged: their sequence numbers must not be given to others. The file that is
 // locked has the note.
 func (e *embedded) reach(last uint64) {
 	if last <= e.reached {
 		return
 	}
 	e.reached = last
-	// It is no pity if this fails, or does not get to the disk: then the end of the
-	// log has to be damaged too for anything to go wrong.
+	// It does no harm if this fails, or does not reach the disk, unless the end of the
+	// log is damaged too.
 	_, _ = e.lock.WriteAt(fmt.Appendf(nil, reachFormat, e.cfg.Name, last), 0)
 }
 
@@ -250,7 +250,7 @@ func (e *embedded) works(ctx context.Context) (works context.Context, done func(
 	return works, func() { stop(); cancel(nil) }, nil
 }
 
-// begin waits until this call of Append is the only one, and is works otherwise.
+// begin waits until this call of Append is the only one, and then does what works does.
 func (e *embedded) begin(ctx context.Context) (works context.Context, done func(), err error) {
 	works, cancel, err := e.works(ctx)
 	if err != nil {
@@ -277,14 +277,14 @@ func (e *embedded) check() error {
 	if health.status == 0 || health.status == http.StatusOK {
 		return nil
 	}
-	// A system's error can be acted upon better than the server's text.
+	// The system's error says better what to do than the server's text.
 	if err = probe(e.cfg.Dir); err == nil {
 		err = errors.New(health.text())
 	}
 	return e.broken(err)
 }
 
-// broken takes note of what prevents that anything is stored, and has heal see to it.
+// broken takes note of what keeps anything from being stored, and has heal see to it.
 func (e *embedded) broken(err error) error {
 	err = fmt.Errorf("%w: %w", errFull, err)
 	e.setFailure(err)
@@ -293,7 +293,7 @@ func (e *embedded) broken(err error) error {
 }
 
 var (
-	// errFull marks what prevents that anything is stored until it is repaired.
+	// errFull marks what keeps anything from being stored until it is repaired.
 	errFull = errors.New("nothing can be stored now")
 	// errFailing marks what does so for good.
 	errFailing = errors.New("nothing can be stored")
@@ -320,7 +320,7 @@ func healthOf(srv *server.Server) (health *answer) {
 		if health.status != http.StatusInternalServerError {
 			break
 		}
-		// It had no time to look: it gives itself 1 ms.
+		// It had no time to look: it takes at most 1 ms.
 		time.Sleep(time.Millisecond)
 	}
 	return health
@@ -350,14 +350,14 @@ func (a *answer) text() string {
 	return health.Error
 }
 
-// probe tells why nothing can be written to a directory, nil if something can.
+// probe returns why nothing can be written to a directory, nil if something can.
 func probe(dir string) error {
 	f, err := os.CreateTemp(dir, "space-")
 	if err != nil {
 		return err
 	}
 	b := make([]byte, space)
-	_, _ = rand.Read(b) // so that no file system makes it smaller
+	_, _ = rand.Read(b) // so that no file system compresses it
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
@@ -422,7 +422,7 @@ func (s *Store) restart() error {
 	return nil
 }
 
-// errRebuild tells that the server's index of the log does not fit the log.
+// errRebuild means that the server's index of the log does not fit the log.
 var errRebuild = fmt.Errorf("%w: its end is not readable", ErrDamaged)
 
 // settle sets up the streams.

@@ -22,7 +22,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
 )
 
-// insideVariable tells that this process may mount file systems that nobody else sees.
+// insideVariable says that this process may mount file systems that nobody else sees.
 const insideVariable = "UDPKIT_TEST_MOUNTS"
 
 // noMount is printed where it may not.
@@ -52,7 +52,7 @@ func inMountNamespace(t *testing.T) bool {
 	return false
 }
 
-// smallDisk mounts a file system of so many MiB.
+// smallDisk mounts a file system of a size in MiB.
 func smallDisk(t *testing.T, size int) string {
 	dir := t.TempDir()
 	err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
@@ -67,7 +67,7 @@ func smallDisk(t *testing.T, size int) string {
 	return dir
 }
 
-// ballast fills a disk but for so many bytes.
+// ballast fills a disk but for a number of bytes.
 func ballast(t *testing.T, dir string, leave int) (remove func()) {
 	name := filepath.Join(dir, "ballast")
 	f, err := os.Create(name)

@@ -145,7 +145,7 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 	}
 }
 
-// next returns the sequence number of the first message from from on that the log's
+// next returns the sequence number of the first message, at or after from, that the log's
 // leader has, 0 if it has none.
 func (s *Store) next(ctx context.Context, from uint64) (uint64, error) {
 	var answer struct {
@@ -159,7 +159,7 @@ func (s *Store) next(ctx context.Context, from uint64) (uint64, error) {
 	return answer.Message.Seq, err
 }
 
-// messages decodes what comes without a hole.
+// messages decodes the messages up to the first hole.
 func (s *Store) messages(got []stored) (messages []relay.Message, err error) {
 	for i, m := range got {
 		if m.Seq != got[0].Seq+uint64(i) {

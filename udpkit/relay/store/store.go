@@ -42,8 +42,8 @@ const (
 	// maxPause how long the next attempt waits at most.
 	attempt  = 2 * time.Second
 	maxPause = 250 * time.Millisecond
-	// polling is how often the bounds of the log are asked for. What changes them
-	// tells by itself as a rule.
+	// polling is how often the bounds of the log are asked for. As a rule, whatever
+	// changes them says so.
 	polling = time.Second
 )
 
@@ -52,7 +52,7 @@ type Sync string
 
 // The ways to sync.
 const (
-	// SyncAlways: when it is on the disk. One turn of the disk for each call of
+	// SyncAlways: when it is on the disk. The disk is synced once for each call of
 	// Append, however many records it has.
 	SyncAlways Sync = "always"
 	// SyncPeriodic: when the operating system has it, which writes it to the disk
@@ -62,11 +62,11 @@ const (
 )
 
 var (
-	// ErrInUse tells that another process has the directory open.
+	// ErrInUse means that another process has the directory open.
 	ErrInUse = errors.New("the log's directory is in use")
-	// ErrDamaged tells that a log is there, but not as it was left.
+	// ErrDamaged means that a log is there, but not as it was left.
 	ErrDamaged = errors.New("the log is damaged")
-	// ErrForeign tells that NATS has a stream with a name or a subject of the log that is
+	// ErrForeign means that NATS has a stream with a name or a subject of the log that is
 	// not the log's, or is a later version's. Nothing has been changed; the way out is
 	// another Config.Name. An error that wraps it wraps relay.ErrConfig too.
 	ErrForeign = errors.New("the log's name is taken in NATS")
@@ -167,7 +167,7 @@ var _ relay.Log = (*Store)(nil)
 
 // Open opens the log, and makes it if it is not there. Its limits become those of
 // the configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, ErrForeign,
-// or what the system or NATS has said. The caller closes the store.
+// or is what the system or NATS said. The caller closes the store.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	defer context.AfterFunc(ctx, s.cancel)()
 	options := []nats.Option{
 		nats.Name("udpkit relay"), nats.NoEcho(), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1), // nothing may be sent later than it seems
+		nats.ReconnectBufSize(-1), // what is sent must not wait for a new connection
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.disconnected() }),
 		nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.complaint.Store(&err) }),
@@ -264,13 +264,13 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err == nil {
-		// The server has the first word, for which nats.go waits whatever happens.
+		// The server speaks first, and nats.go waits for that whatever happens.
 		context.AfterFunc(d.ctx, func() { _ = conn.Close() })
 	}
 	return conn, err
 }
 
-// Close closes the log and waits until everything of it has ended. It is idempotent.
+// Close closes the log and waits until all its goroutines have ended. It is idempotent.
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
@@ -336,7 +336,7 @@ func (s *Store) trial(ctx context.Context, do func(context.Context) error) error
 	return err
 }
 
-// errDisconnected tells that there is no connection, or was none for a moment.
+// errDisconnected means that there is no connection, or was none for a moment.
 var errDisconnected = errors.New("the connection with NATS is lost")
 
 func (s *Store) connected() {
@@ -351,7 +351,7 @@ func (s *Store) disconnected() {
 	s.unlink()
 }
 
-// permanent tells that nothing changes if one tries again.
+// permanent reports whether trying again is in vain.
 func permanent(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -495,7 +495,8 @@ func (s *Store) check(ctx context.Context, streams ...jetstream.StreamConfig) er
 	return nil
 }
 
-// recognise tells by its settings whether a stream is what a log of ours has made as want.
+// recognise returns an error unless the settings of a stream say that a log of ours made it
+// as want.
 func (s *Store) recognise(have, want jetstream.StreamConfig) error {
 	switch version := have.Metadata[formatKey]; {
 	case version == "":
@@ -539,7 +540,7 @@ func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig) (*jetstr
 		}
 		have := stream.CachedInfo()
 		if err := s.recognise(have.Config, cfg); err != nil {
-			return nil, err // it was not there when check has looked
+			return nil, err // it was not there when check looked
 		}
 		want := have.Config
 		want.MaxMsgs, want.MaxAge, want.AllowAtomicPublish = cfg.MaxMsgs, cfg.MaxAge, cfg.AllowAtomicPublish
@@ -562,7 +563,7 @@ func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig) (*jetstr
 
 // Error codes of JetStream that nats.go has no names for.
 const (
-	codeNoPeers              = 10005 // for so many replicas
+	codeNoPeers              = 10005 // for the number of replicas
 	codeReplicasNotSupported = 10074 // the server is not part of a cluster
 	codeSequenceNotFound     = 10043
 	codeSubjectsOverlap      = 10065
@@ -584,13 +585,13 @@ func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) (stream je
 	if hasCode(err, codeNoPeers) {
 		err = fmt.Errorf("%d replicas need as many servers that run; start more, or ask for fewer replicas: %w", cfg.Replicas, err)
 	}
-	if hasCode(err, codeSubjectsOverlap) { // with a stream that was not there when check has looked
+	if hasCode(err, codeSubjectsOverlap) { // with a stream that was not there when check looked
 		err = foreign("another stream stores what is sent to %s", strings.Join(cfg.Subjects, ", "))
 	}
 	return stream, err
 }
 
-// hasCode tells whether err is one of these answers of JetStream.
+// hasCode reports whether err is one of these answers of JetStream.
 func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode)
@@ -627,7 +628,7 @@ func (s *Store) state(ctx context.Context) (state jetstream.StreamState, err err
 	return stream.CachedInfo().State, nil
 }
 
-// observe takes over the state that the stream's leader has told.
+// observe takes over the state that the stream's leader has reported.
 func (s *Store) observe(state jetstream.StreamState) {
 	last := state.LastSeq
 	if s.local != nil {
@@ -643,7 +644,7 @@ func (s *Store) bounds(state jetstream.StreamState, last uint64) {
 	s.first, s.bytes = min(max(s.first, state.FirstSeq), s.last+1), state.Bytes
 }
 
-// advance tells that the messages up to last are stored.
+// advance notes that the messages up to last are stored.
 func (s *Store) advance(last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

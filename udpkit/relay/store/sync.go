@@ -11,12 +11,12 @@ import (
 )
 
 // blocks syncs what nats-server appends to the files of a stream's messages. The
-// server could sync each message by itself. That took a system call and a turn of
-// the disk for each; this takes one for all of a call to Append, and one for the
+// server could sync each message by itself. That takes a system call and a sync
+// for each; this takes one for each call of Append, and one for the
 // directory when a file is new, which the server leaves to the file system.
 //
 // What a file is called, and that the highest number is the one that is written to,
-// is the server's business. A test sees to it that this still holds.
+// is the server's business. A test checks that it is still so.
 type blocks struct {
 	dir     string
 	current int // the number of the file that was written to last, 0 if not known
