@@ -236,9 +236,12 @@ func (c *client) failing(err error) {
 }
 
 // poke has act look at what is due, with mu held.
-func (c *client) poke() {
+func (c *client) poke() { signal(c.wake) }
+
+// signal wakes whoever waits for c, which has room for one token.
+func signal(c chan struct{}) {
 	select {
-	case c.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -246,10 +249,7 @@ func (c *client) poke() {
 // emit queues an event, with mu held.
 func (c *client) emit(e Event) {
 	c.queue = append(c.queue, e)
-	select {
-	case c.queued <- struct{}{}:
-	default:
-	}
+	signal(c.queued)
 }
 
 func (c *client) tell(e Event) {

@@ -108,10 +108,7 @@ func (s *Server) round() (more bool) {
 	s.answers = s.answers[:0]
 	s.mu.Unlock()
 	if sent > 0 {
-		select {
-		case s.sent <- struct{}{}:
-		default:
-		}
+		signal(s.sent)
 	}
 	if sent+answers > 0 {
 		failed := uint64(0)

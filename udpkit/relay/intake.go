@@ -30,10 +30,7 @@ func (s *Server) write(c *session, f *relaywire.Frame, now time.Time) (answer []
 			s.pending = append(s.pending, Record{Run: c.id, Number: number, Username: c.name, Text: string(text), At: now})
 		}
 	}
-	select {
-	case s.arrived <- struct{}{}:
-	default:
-	}
+	signal(s.arrived)
 	if known.n > 0 || early {
 		return known.frame(c)
 	}

@@ -70,9 +70,7 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 // refuse says no, with mu held.
 func (s *Server) refuse(f *relaywire.Frame, to udp.Path, reason uint8) {
 	s.stats.Refused[reasons[reason]]++
-	if s.reply((&relaywire.Frame{Kind: relaywire.Refuse, ID: f.ID, Reason: reason, Expire: s.cfg.Expire}).Append(nil), to) != nil {
-		s.stats.SendErrors++
-	}
+	s.send(&relaywire.Frame{Kind: relaywire.Refuse, ID: f.ID, Reason: reason, Expire: s.cfg.Expire}, to)
 }
 
 // welcome confirms a registration, with mu held.
@@ -82,7 +80,12 @@ func (s *Server) welcome(c *session, try uint32) {
 	if c.role == RoleWriter {
 		f.Next = c.stored + 1
 	}
-	if s.reply(f.Append(nil), c.path) != nil {
+	s.send(&f, c.path)
+}
+
+// send sends a datagram at once, with mu held.
+func (s *Server) send(f *relaywire.Frame, to udp.Path) {
+	if s.reply(f.Append(nil), to) != nil {
 		s.stats.SendErrors++
 	}
 }

@@ -318,12 +318,7 @@ func (w *Writer) deliver(done <-chan struct{}) {
 			if !more {
 				return
 			}
-			w.mu.Lock()
-			select {
-			case w.queued <- struct{}{}:
-			default:
-			}
-			w.mu.Unlock()
+			signal(w.queued)
 		default:
 		}
 	}

@@ -305,33 +305,20 @@ func (r *rest) take(n int) []byte {
 	return taken
 }
 
-func (r *rest) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
+var zeros [8]byte
+
+// number takes a number of n bytes.
+func (r *rest) number(n int) []byte {
+	if b := r.take(n); b != nil {
+		return b
 	}
-	return 0
+	return zeros[:n]
 }
 
-func (r *rest) uint16() uint16 {
-	if b := r.take(2); b != nil {
-		return binary.BigEndian.Uint16(b)
-	}
-	return 0
-}
-
-func (r *rest) uint32() uint32 {
-	if b := r.take(4); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (r *rest) uint64() uint64 {
-	if b := r.take(8); b != nil {
-		return binary.BigEndian.Uint64(b)
-	}
-	return 0
-}
+func (r *rest) byte() byte     { return r.number(1)[0] }
+func (r *rest) uint16() uint16 { return binary.BigEndian.Uint16(r.number(2)) }
+func (r *rest) uint32() uint32 { return binary.BigEndian.Uint32(r.number(4)) }
+func (r *rest) uint64() uint64 { return binary.BigEndian.Uint64(r.number(8)) }
 
 func (r *rest) milliseconds() time.Duration {
 	ms := r.uint32()
