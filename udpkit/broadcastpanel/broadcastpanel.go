@@ -86,8 +86,8 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	if s.lines != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
 		go func() {
-			if hand.lines(s.ctx, s.lines) != nil && !s.lines.Patient() {
-				s.Because("interrupted")
+			if err := hand.lines(s.ctx, s.lines); err != nil && !s.lines.Patient() {
+				s.Because(console.Farewell(err))
 				s.End()
 			}
 		}()

@@ -259,11 +259,7 @@ func (s *session) lines(ctx context.Context, from console.Source) {
 			return // a server may run without a keyboard
 		}
 		if err != nil {
-			why := "interrupted"
-			if from.Patient() {
-				why = "at the end of the input"
-			}
-			s.leave(why)
+			s.leave(console.Farewell(err))
 		} else if !s.take(line, s.echo) {
 			continue
 		}

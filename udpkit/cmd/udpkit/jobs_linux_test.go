@@ -161,7 +161,7 @@ func TestEditorInBackground(t *testing.T) {
 	for _, test := range []struct{ command, begins, end, ended string }{
 		{"chat server --address 127.0.0.1 --port 0", "Chat server on ", "exit\r", "Ended: by exit"},
 		{"relay join --username bob --port " + port, "served; #", ctrlC, "Ended: interrupted"},
-		{"relay writer --username ann --port " + port, "served", "\x04", "Ended: interrupted"},
+		{"relay writer --username ann --port " + port, "served", "\x04", "Ended: at the end of the input"},
 	} {
 		s := openShell(t)
 		modes := func() unix.Termios {
@@ -212,6 +212,24 @@ func TestEditorInBackground(t *testing.T) {
 		s.until("typed in the shell")
 		assert.Equal(t, before, modes(), test.command)
 	}
+}
+
+// TestReaderInBackground: who can do nothing but read the keyboard is stopped in the background, as any such program is.
+func TestReaderInBackground(t *testing.T) {
+	server := command(t, "echo", "server", "--port", "0", "--json")
+	s := openShell(t)
+	s.types("$CMD echo client --address " + server.event("start")["listen"].(string) + " &\n")
+	for state := ""; state != "Stopped"; {
+		s.types("jobs\n")
+		state = s.until("Running|Stopped")
+	}
+	s.types("fg\n")
+	s.until("Enter message to send to server")
+	s.types("hello\r")
+	s.until("Received echoed message: hello")
+	s.types(ctrlC)
+	s.until("Ended: 1 sent, 1 answered")
+	interrupt(t, server)
 }
 
 // TestTerminalCloses: whoever runs on a terminal that is closed takes leave.

@@ -246,3 +246,21 @@ func TestRelayBadArguments(t *testing.T) {
 	}
 	assert.NoDirExists(t, "nowhere")
 }
+
+// TestRelayWithoutServer: who has met no server until the end has not done what was asked.
+func TestRelayWithoutServer(t *testing.T) {
+	for _, role := range []string{"reader", "writer", "join"} {
+		keyboard, hand, err := os.Pipe() // that nothing comes from
+		require.NoError(t, err)
+		defer hand.Close()
+		defer keyboard.Close()
+		p := prepare(t, "relay", role, "--username", "ann", "--port", freePort(t), "--max-runtime", "300ms")
+		p.Stdin = keyboard
+		require.NoError(t, p.Start())
+		out := p.rest()
+		_ = p.Wait()
+		assert.Equal(t, 1, p.ProcessState.ExitCode(), role)
+		assert.Contains(t, out, "Ended: time is up")
+		assert.Contains(t, p.stderr.String(), "has not answered: is it running, and are address and port right?")
+	}
+}

@@ -76,6 +76,7 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	s, running := open(ctx, opt, "")
 	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
 	if file, ok := opt.In.(*os.File); ok && !opt.JSON && term.IsTerminal(int(file.Fd())) {
+		console.StopInBackground(opt.In)
 		prompt = "Enter message to send to server (type 'exit' to quit): "
 		e, err := console.NewEditor(opt.In, s.out)
 		if err != nil {

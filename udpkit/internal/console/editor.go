@@ -233,7 +233,7 @@ func part(before, after string, columns, width int) (string, string) {
 	return before, Cut(after, columns-Width(before))
 }
 
-// Next returns what was typed; Ctrl-C and Ctrl-D say farewell.
+// Next returns what was typed. Ctrl-C is an ErrInterrupted, Ctrl-D in an empty line an io.EOF.
 func (e *Editor) Next() (string, error) {
 	if err := e.take(); err != nil { // the prompt is for the foreground
 		return "", err
@@ -292,10 +292,10 @@ func (e *Editor) edit(recent *int) (line string, err error, done bool) {
 		case "\r", "\n":
 			return e.entered()
 		case string(rune(ctrlC)):
-			return e.farewell()
+			return e.farewell(ErrInterrupted)
 		case string(rune(ctrlD)):
 			if e.line == "" {
-				return e.farewell()
+				return e.farewell(io.EOF)
 			}
 			e.remove(e.at, e.right())
 		case string(rune(ctrlZ)):
@@ -364,11 +364,11 @@ func (e *Editor) entered() (line string, err error, done bool) {
 	return line, nil, true
 }
 
-func (e *Editor) farewell() (line string, err error, done bool) {
+func (e *Editor) farewell(why error) (line string, err error, done bool) {
 	erase := e.erase()
 	e.line, e.at, e.over, e.reading = "", 0, 0, false
 	_, _ = io.WriteString(e.out, erase)
-	return "", io.EOF, true
+	return "", why, true
 }
 
 func (e *Editor) remove(from, to int) { e.line, e.at = e.line[:from]+e.line[to:], from }

@@ -16,9 +16,10 @@ import (
 // typing is an editor on a terminal, and the lines that were typed into it.
 type typing struct {
 	*paneltest.Terminal
-	t      *testing.T
-	editor *console.Editor
-	lines  chan string
+	t        *testing.T
+	editor   *console.Editor
+	lines    chan string
+	farewell chan error
 }
 
 func startTyping(t *testing.T) *typing {
@@ -28,13 +29,14 @@ func startTyping(t *testing.T) *typing {
 	term := paneltest.OpenTerminal(t)
 	editor, err := console.NewEditor(term.Program, term.Program)
 	require.NoError(t, err)
-	ty := &typing{term, t, editor, make(chan string)}
+	ty := &typing{term, t, editor, make(chan string), make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
 			line, err := editor.Next()
-			if err == io.EOF {
+			if err == io.EOF || err == console.ErrInterrupted {
+				ty.farewell <- err
 				return
 			}
 			if err != nil {
@@ -114,6 +116,19 @@ func TestWideCharacters(t *testing.T) {
 	}
 	ty.enters("日本語日本語日本語ab本語 and more12345日")
 	require.Eventually(t, func() bool { return squeezed() == want+whole+">" }, paneltest.Patience, 5*time.Millisecond)
+}
+
+// TestFarewell: Ctrl-C and Ctrl-D are two ways to leave, and nothing of a half-typed line is left.
+func TestFarewell(t *testing.T) {
+	for key, want := range map[string]error{"half\x03": console.ErrInterrupted, "\x04": io.EOF} {
+		ty := startTyping(t)
+		ty.types(key)
+		require.Equal(t, want, <-ty.farewell)
+		require.NoError(t, ty.editor.Print("over"))
+		ty.stands("over", 0)
+		lines, _, _ := ty.Screen.Lines()
+		require.Equal(t, "over", strings.Join(lines, ""))
+	}
 }
 
 // TestJoinedCharacters: signs that terminals disagree about stand there in their parts, and are

@@ -79,13 +79,24 @@ func Keys(in io.Reader) io.Reader {
 	return keys{file}
 }
 
-// suspend stops the program as the terminal does it for Ctrl-Z, with all that the shell
-// has started together with it, and returns when it goes on.
-func suspend() {
+// suspend stops the program as the terminal does it for Ctrl-Z.
+func suspend() { stop(unix.SIGTSTP) }
+
+// StopInBackground stops a program that is in the background of the terminal in, as the system does when it reads from
+// there, and returns when it goes on. It is for those that can do nothing before somebody has typed.
+func StopInBackground(in io.Reader) {
+	if keys, ok := Keys(in).(keys); ok && !InForeground(keys.File) {
+		stop(unix.SIGTTIN)
+	}
+}
+
+// stop stops the program with a signal, with all that the shell has started together with
+// it, and returns when it goes on.
+func stop(with unix.Signal) {
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, unix.SIGCONT)
 	defer signal.Stop(goesOn)
-	if unix.Kill(0, unix.SIGTSTP) != nil {
+	if unix.Kill(0, with) != nil {
 		return
 	}
 	select {

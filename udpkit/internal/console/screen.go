@@ -145,14 +145,15 @@ func (s *Screen) Clear() error {
 	return err
 }
 
-// erase returns what clears the status, with nothing but spaces: any terminal
-// understands them.
+// erase returns what clears the line of the status, with what was typed behind it, such as
+// the ^C of an interrupt. It has nothing but spaces: any terminal understands them.
 func (s *Screen) erase() string {
 	if s.drawn == 0 || !InForeground(s.terminal) { // then the last line is the shell's
 		s.drawn = 0
 		return ""
 	}
-	blank := "\r" + strings.Repeat(" ", s.drawn) + "\r"
+	width, _ := s.size()
+	blank := "\r" + strings.Repeat(" ", max(s.drawn, width-1)) + "\r"
 	s.drawn = 0
 	return blank
 }

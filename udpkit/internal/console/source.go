@@ -14,7 +14,7 @@ import (
 // Source is where lines come from. Calls are not concurrent.
 type Source interface {
 	// Next returns a line without its newline. After an ErrLineTooLong the next
-	// line follows; any other error is a farewell, such as io.EOF.
+	// line follows; any other error is a farewell, such as io.EOF or ErrInterrupted.
 	Next() (string, error)
 	// Patient reports whether all that was said before the end must be delivered
 	// however long it takes, as with a file. A person rather leaves.
@@ -27,6 +27,17 @@ const MaxLine = 64 << 10
 
 // ErrLineTooLong marks a line that was read and thrown away.
 var ErrLineTooLong = errors.New("line too long")
+
+// ErrInterrupted is the farewell of somebody who has typed Ctrl-C.
+var ErrInterrupted = errors.New("interrupted")
+
+// Farewell says in a few words why a role ends whose source has said farewell.
+func Farewell(err error) string {
+	if errors.Is(err, ErrInterrupted) {
+		return "interrupted"
+	}
+	return "at the end of the input"
+}
 
 // reader reads lines from anything.
 type reader struct{ in *bufio.Reader }
@@ -98,6 +109,9 @@ type sourceReader struct {
 func (s *sourceReader) Read(p []byte) (int, error) {
 	if len(s.line) == 0 {
 		line, err := s.from.Next()
+		if errors.Is(err, ErrInterrupted) {
+			err = io.EOF
+		}
 		if err != nil {
 			return 0, err
 		}

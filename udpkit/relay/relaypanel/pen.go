@@ -25,6 +25,7 @@ type pen struct {
 	closed  bool   // no line is taken any more
 	taken   uint64 // lines for the writer
 	refused uint64 // other lines
+	left    string // why a person has left
 }
 
 // write runs the writer until the lines have ended and are stored, or ctx ends, and
@@ -54,6 +55,11 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	}
 	if p.ctx.Err() != nil || !source.Patient() {
 		why = ""
+		if p.ctx.Err() == nil {
+			p.mu.Lock()
+			why = p.left
+			p.mu.Unlock()
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), farewell)
 		_ = p.writer.Flush(ctx)
 		cancel()
@@ -117,6 +123,9 @@ func (p *pen) lines(source console.Source) error {
 			if source.Patient() && !errors.Is(err, io.EOF) {
 				return fmt.Errorf("the lines to write cannot be read: %w", err)
 			}
+			p.mu.Lock()
+			p.left = console.Farewell(err)
+			p.mu.Unlock()
 			return nil
 		case line == "" && !tooLong && !source.Patient():
 			continue // somebody has pressed Enter

@@ -148,6 +148,9 @@ func (s *session) finish(why string, err error) error {
 		s.Fail(s.history.write(s.view.sample()))
 		s.Fail(s.history.close())
 	}
+	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
+		err = s.view.missed()
+	}
 	if why == "" && err != nil && !errors.Is(err, ErrNotStored) && !errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		why = "by a failure"
 	}

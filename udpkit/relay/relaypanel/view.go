@@ -26,6 +26,7 @@ type view struct {
 	mu    sync.Mutex
 	start relay.StartEvent
 	links map[relay.Role]relay.LinkEvent // the newest of a client; 0 if it has one role
+	met   bool                           // a server has answered a client
 }
 
 // event keeps what an event says about the role itself.
@@ -47,9 +48,20 @@ func (v *view) link(role relay.Role, e relay.LinkEvent) {
 		v.links = make(map[relay.Role]relay.LinkEvent)
 	}
 	v.links[role] = e
+	v.met = v.met || e.Up
 }
 
-// served tells whether everything has a server.
+// missed returns an error if a client has never had an answer.
+func (v *view) missed() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.server != nil || v.met {
+		return nil
+	}
+	return fmt.Errorf("the server %v has not answered: is it running, and are address and port right?", v.start.Server)
+}
+
+// served reports whether everything has a server.
 func (v *view) served() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -80,7 +92,7 @@ func (v *view) state() string {
 	return fmt.Sprintf("served by %v", v.start.Server)
 }
 
-// own tells whether a name is this session's.
+// own reports whether a name is this session's.
 func (v *view) own(username string) bool { return v.role == RoleJoin && username == v.username }
 
 // logSize returns what is known of the log's size in bytes, "" if nothing is.
