@@ -17,6 +17,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
@@ -216,7 +217,7 @@ func (s *session) event(e echo.Event) error {
 	}
 	text, reason := "", ""
 	if e.Err != nil {
-		reason = e.Err.Error()
+		reason = format.Reason(e.Err)
 	}
 	switch e.Kind {
 	case echo.Received:
@@ -249,7 +250,7 @@ func (s *session) reply(prefix string, peer netip.AddrPort, line string, r echo.
 		Error string         `json:"error,omitempty"`
 	}{peer, contentOf([]byte(line)), r.RTT, nil, ""}
 	if err != nil {
-		object.Error = err.Error()
+		object.Error = format.Reason(err)
 		return s.print("Failed: "+panel.Printable(object.Error), "error", object)
 	}
 	reply := contentOf(r.Payload)

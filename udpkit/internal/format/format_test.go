@@ -1,6 +1,10 @@
 package format_test
 
 import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -28,4 +32,11 @@ func TestFormats(t *testing.T) {
 	assert.Equal(t, now.Format("15:04:05"), format.Clock(now))
 	assert.Equal(t, now.AddDate(0, 0, -1).Format(time.DateTime), format.Clock(now.AddDate(0, 0, -1)))
 	assert.Equal(t, now.Format("15:04:05.000"), format.Millis(now))
+}
+
+// TestReason: of a failure on the network a person gets the reason.
+func TestReason(t *testing.T) {
+	op := &net.OpError{Op: "read", Net: "udp", Addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, Err: os.NewSyscallError("recvmsg", errors.New("connection refused"))}
+	assert.Equal(t, "no server; start it: connection refused", format.Reason(fmt.Errorf("no server; start it: %w", op)))
+	assert.Equal(t, "plain", format.Reason(errors.New("plain")))
 }

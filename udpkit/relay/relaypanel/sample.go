@@ -116,27 +116,20 @@ func ReadHistory(file string) (h History, err error) {
 
 // history writes samples to a file, ever more rarely.
 type history struct {
-	file    *os.File
-	journal *console.JSON
-	next    time.Duration // when the next sample is due
+	*console.History
+	next time.Duration // when the next sample is due
 }
 
 func openHistory(ctx context.Context, opt Options) (*history, error) {
-	// Not emptied yet: if the role cannot start, the last one's is still there.
-	file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
-	}
-	return &history{file: file, journal: console.NewJSON(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
+	file, err := console.OpenHistory(ctx, opt.MaxRuntime, opt.History)
+	return &history{History: file}, err
 }
 
 func (h *history) begin(v *view) error {
-	if info, err := h.file.Stat(); err == nil && info.Mode().IsRegular() {
-		if err := h.file.Truncate(0); err != nil {
-			return err
-		}
+	if err := h.Begin(); err != nil {
+		return err
 	}
-	return h.journal.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
+	return h.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
 }
 
 // pause is the time between two samples.
@@ -148,12 +141,8 @@ func (h *history) add(s Sample) error {
 		return nil
 	}
 	h.next = s.At + h.pause(s.At)/2 // a timer is never early
-	return h.write(s)
+	return h.Event(s)
 }
-
-func (h *history) write(s Sample) error { return h.journal.Event(s) }
-
-func (h *history) close() error { return h.file.Close() }
 
 // sample returns what is known now.
 func (v *view) sample() Sample {

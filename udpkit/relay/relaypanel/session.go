@@ -68,7 +68,7 @@ func begin(ctx context.Context, opt Options) (*session, error) {
 func (s *session) abandon(err error) error {
 	s.release()
 	if s.history != nil {
-		err = errors.Join(err, s.history.close())
+		err = errors.Join(err, s.history.Close())
 	}
 	return err
 }
@@ -145,8 +145,8 @@ func (s *session) finish(why string, err error) error {
 	close(s.stop)
 	s.samples.Wait()
 	if s.history != nil {
-		s.Fail(s.history.write(s.view.sample()))
-		s.Fail(s.history.close())
+		s.Fail(s.history.Event(s.view.sample()))
+		s.Fail(s.history.Close())
 	}
 	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		err = s.view.missed()
