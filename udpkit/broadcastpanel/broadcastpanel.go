@@ -161,7 +161,7 @@ type session struct {
 	sent time.Time // the server's last message
 }
 
-// begin opens the history, before anything else: who wants one learns at once
+// begin opens the history, before anything else: whoever wants one learns at once
 // that it cannot be written.
 func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
 	s := &session{restore: func() error { return nil }}

@@ -47,11 +47,11 @@ type Sample struct {
 	Delivered uint64 `json:"delivered"`
 	// Missing counts messages that were reported in gaps.
 	Missing uint64 `json:"missing,omitempty"`
-	// Lags tell how far readers are behind: of a server the 8 that are farthest.
+	// Lags are how far readers are behind: of a server's readers, the 8 that are farthest.
 	Lags []Lag `json:"lags,omitempty"`
 	// Pending are a writer's messages that are not known to be stored.
 	Pending uint64 `json:"pending,omitempty"`
-	// Served tells that a client has a server. It is true of a server.
+	// Served means that a client has a server. It is true for a server.
 	Served bool `json:"served"`
 }
 
@@ -69,7 +69,7 @@ type History struct {
 	Role     Role
 	Username string // a client's
 	Begun    time.Time
-	PID      int // of the process, for who wants to interrupt it
+	PID      int // of the process, for whoever wants to interrupt it
 	Samples  []Sample
 }
 
