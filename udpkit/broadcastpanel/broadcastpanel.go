@@ -3,7 +3,6 @@ package broadcastpanel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -156,24 +155,21 @@ type session struct {
 	ended      func() string
 	background sync.WaitGroup
 
-	file    *os.File // the history; nil for none
-	journal *console.JSON
+	history *console.History // nil for none
 
 	mu   sync.Mutex
 	sent time.Time // the server's last message
 }
 
-// begin opens the history, before anything else: who wants one learns at once
+// begin opens the history, before anything else: whoever wants one learns at once
 // that it cannot be written.
 func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
 	s := &session{restore: func() error { return nil }}
 	if opt.History != "" {
-		// Not emptied yet: if the role cannot start, the last one's is still there.
-		file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
+		var err error
+		if s.history, err = console.OpenHistory(ctx, limit, opt.History); err != nil {
+			return nil, err
 		}
-		s.file, s.journal = file, console.NewJSON(console.NewOutput(ctx, limit, file))
 	}
 	s.Stage, s.ctx = stage.New(ctx)
 	return s, nil
@@ -182,16 +178,16 @@ func begin(ctx context.Context, limit time.Duration, opt Options) (*session, err
 // abandon ends a session whose role could not start.
 func (s *session) abandon(err error) error {
 	s.End()
-	if s.file != nil {
-		err = errors.Join(err, s.file.Close())
+	if s.history != nil {
+		err = errors.Join(err, s.history.Close())
 	}
 	return err
 }
 
 // event records and shows an event.
 func (s *session) event(e udpkit.Event) error {
-	if s.journal != nil {
-		s.Fail(s.journal.Event(e))
+	if s.history != nil {
+		s.Fail(s.history.Event(e))
 	}
 	if _, ok := e.(udpkit.SentEvent); ok {
 		s.mu.Lock()
@@ -234,18 +230,16 @@ func (s *session) run(role interface {
 	Run(context.Context) error
 	Close() error
 }) error {
-	if s.file != nil {
-		if info, err := s.file.Stat(); err == nil && info.Mode().IsRegular() {
-			s.Fail(s.file.Truncate(0))
-		}
+	if s.history != nil {
+		s.Fail(s.history.Begin())
 	}
 	err := role.Run(s.ctx)
 	s.Close()
 	s.background.Wait()
 	closed := role.Close()
 	s.Fail(s.show.end())
-	if s.file != nil {
-		closed = errors.Join(closed, s.file.Close())
+	if s.history != nil {
+		closed = errors.Join(closed, s.history.Close())
 	}
 	return errors.Join(err, s.Failure(), closed, s.restore())
 }

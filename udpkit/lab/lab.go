@@ -95,7 +95,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// inContainer tells whether a container engine started this process's system.
+// inContainer reports whether a container engine started this process's system.
 func inContainer() bool {
 	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
 		if _, err := os.Stat(mark); err == nil {
@@ -112,7 +112,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	// Asked first: it would be a pity to learn of a taken port after minutes of set-up.
+	// Asked first: nobody wants to learn of a taken port after minutes of set-up.
 	port, err := freePort(cfg.Address, cfg.Port)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func makeCopies(dir string, clients int) ([]string, error) {
 	return names, nil
 }
 
-// isCopy tells whether the notebook carries the mark.
+// isCopy reports whether the notebook carries the mark.
 func isCopy(path string) bool {
 	data, err := os.ReadFile(path)
 	if err != nil {

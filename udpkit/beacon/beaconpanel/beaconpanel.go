@@ -87,7 +87,7 @@ func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error 
 		s   screen
 		pic picture
 	)
-	// show draws with mu held.
+	// show draws. The caller holds mu.
 	show := func(draw func(picture) error) error {
 		pic.Now, pic.Peers, pic.Stats = time.Now(), b.Peers(), b.Stats()
 		return draw(pic) // the screen may draw it later: what it refers to is replaced, never changed

@@ -112,7 +112,7 @@ func (t *text) tick(p picture) error {
 	return t.write(screen.String())
 }
 
-// table returns the peers and the last changes in at most so many lines.
+// table returns the peers and the last changes in at most that many lines.
 func (t *text) table(p picture, lines int) string {
 	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
 	for _, peer := range p.Peers {

@@ -39,7 +39,7 @@ func (a *address) ofServer(cmd *cobra.Command, protocol string, port uint16) {
 // ofListener is for a server's own.
 func (a *address) ofListener(cmd *cobra.Command, protocol, at string, port uint16) {
 	a.addFlags(cmd, at, port, "`address` to listen on, HOST or HOST:PORT; 0.0.0.0 for all of this machine, :: for those of IPv6 too",
-		protocol+" `port` to listen on (0: any free one, which is told)")
+		protocol+" `port` to listen on (0: any free one, which is printed)")
 }
 
 // split takes the host and the port apart.

@@ -68,7 +68,7 @@ func serverCommand() *cobra.Command {
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addOutputFlags(cmd, &opt)
 	return cmd
@@ -115,7 +115,7 @@ func clientCommand() *cobra.Command {
 	alias(cmd, "id")
 	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(styles, ", "))
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after so many messages (0: no limit)")
+	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	addOutputFlags(cmd, &opt)
 	_ = cmd.RegisterFlagCompletionFunc("receiver", cobra.FixedCompletions(styles, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

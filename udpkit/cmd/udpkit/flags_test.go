@@ -218,7 +218,7 @@ func TestQuiet(t *testing.T) {
 		"beacon --quiet --max-runtime 50ms --target 127.255.255.255 --port " + port:      0,
 		"beacon --quiet --json --max-runtime 50ms --target 127.255.255.255 --port 37912": 0,
 		"chat server --quiet --address 127.0.0.1:0 --max-runtime 50ms":                   0,
-		"relay reader --quiet --name ann --max-runtime 50ms --port " + port:              0,
+		"relay reader --quiet --name ann --max-runtime 50ms --port " + port:              1, // there is no server
 		"version --quiet": 0,
 		"send --quiet --timeout 10ms 127.0.0.1:9 x": 1,
 	} {

@@ -60,10 +60,10 @@ func labCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	at.addFlags(cmd, "127.0.0.1", lab.DefaultPort, "`IP` address of JupyterLab; another than a loopback address works in a container only",
-		"TCP `port` of JupyterLab (0: any free one, which is told)")
+		"TCP `port` of JupyterLab (0: any free one, which is printed)")
 	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks")
 	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
-	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and tell whether every message arrived")
+	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and report whether every message arrived")
 	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, try again what failed, and end")
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
@@ -103,7 +104,7 @@ func run(ctx context.Context, args []string) int {
 // sentence returns what an error says, once: a failure to write may be met by several that write.
 func sentence(err error) string {
 	var said []string
-	for line := range strings.Lines(err.Error()) {
+	for line := range strings.Lines(format.Reason(err)) {
 		line = strings.TrimSuffix(line, "\n")
 		if !slices.ContainsFunc(said, func(before string) bool { return strings.HasSuffix(before, line) }) {
 			said = append(said, line)

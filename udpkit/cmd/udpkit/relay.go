@@ -138,7 +138,7 @@ func relayReaderCommand() *cobra.Command {
 		},
 	}
 	at.addFlags(cmd, &opt)
-	cmd.Flags().DurationVar(&cfg.Delay, "delay", 0, "print messages together that come within so many `seconds`, such as 3 or 0.5, or a time such as 1500ms (0: at once)")
+	cmd.Flags().DurationVar(&cfg.Delay, "delay", 0, "print together the messages that come within this number of `seconds`, such as 3 or 0.5, or a time such as 1500ms (0: at once)")
 	addFromFlag(cmd, &from)
 	return cmd
 }

@@ -220,7 +220,7 @@ func (s *session) event(e echo.Event) error {
 	}
 	text, reason := "", ""
 	if e.Err != nil {
-		reason = e.Err.Error()
+		reason = format.Reason(e.Err)
 	}
 	switch e.Kind {
 	case echo.Received:
@@ -254,7 +254,7 @@ func (s *session) reply(prefix string, peer netip.AddrPort, line string, r echo.
 		Error string         `json:"error,omitempty"`
 	}{peer, contentOf([]byte(line)), r.RTT, nil, ""}
 	if err != nil {
-		object.Error = err.Error()
+		object.Error = format.Reason(err)
 		return s.print("Failed: "+panel.Printable(object.Error), "error", object)
 	}
 	reply := contentOf(r.Payload)

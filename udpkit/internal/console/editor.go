@@ -158,7 +158,7 @@ func (e *Editor) Clear() error {
 	return err
 }
 
-// redraw draws again what is at the bottom, with mu held. If it fails, so does the next
+// redraw draws again what is at the bottom; the caller holds mu. If it fails, so does the next
 // line, which tells.
 func (e *Editor) redraw() {
 	if e.taken && e.reading {
@@ -167,7 +167,7 @@ func (e *Editor) redraw() {
 	}
 }
 
-// erase returns what takes away what was drawn, with mu held: the cursor goes back to
+// erase returns what takes away what was drawn; the caller holds mu: the cursor goes back to
 // where that began. A window that has become narrower has wrapped it anew.
 func (e *Editor) erase() string {
 	if e.above+e.before == "" {
@@ -190,7 +190,7 @@ func up(rows int) string {
 	return fmt.Sprintf("\x1b[%dA", rows)
 }
 
-// draw returns the status and the line, with the cursor in its place, with mu held.
+// draw returns the status and the line, with the cursor in its place; the caller holds mu.
 func (e *Editor) draw() string {
 	if !e.taken || !e.reading {
 		return ""

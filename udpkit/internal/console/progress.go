@@ -56,7 +56,7 @@ func (p *Progress) Step(what string, done, all time.Duration) {
 	}
 }
 
-// text returns the share that is done, the time left, and the step, with mu held.
+// text returns the share that is done, the time left, and the step; the caller holds mu.
 func (p *Progress) text(now time.Time) string {
 	if p.all == 0 {
 		if took := now.Sub(p.since); took >= time.Second {

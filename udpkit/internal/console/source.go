@@ -14,7 +14,7 @@ import (
 // Source is where lines come from. Calls are not concurrent.
 type Source interface {
 	// Next returns a line without its newline. After an ErrLineTooLong the next
-	// line follows; any other error is a farewell, such as io.EOF or ErrInterrupted.
+	// line follows; any other error ends the source: io.EOF, ErrInterrupted, or a failure.
 	Next() (string, error)
 	// Patient reports whether all that was said before the end must be delivered
 	// however long it takes, as with a file. A person rather leaves.
@@ -28,10 +28,10 @@ const MaxLine = 64 << 10
 // ErrLineTooLong marks a line that was read and thrown away.
 var ErrLineTooLong = errors.New("line too long")
 
-// ErrInterrupted is the farewell of somebody who has typed Ctrl-C.
+// ErrInterrupted ends a source when somebody types Ctrl-C.
 var ErrInterrupted = errors.New("interrupted")
 
-// Farewell says in a few words why a role ends whose source has said farewell.
+// Farewell says in a few words why a role ends, given the error that ended its source.
 func Farewell(err error) string {
 	if errors.Is(err, ErrInterrupted) {
 		return "interrupted"

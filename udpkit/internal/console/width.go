@@ -11,7 +11,7 @@ import (
 // combining accent none.
 func Width(text string) int { return uniseg.StringWidth(text) }
 
-// Cut shortens text to so many columns, at least one.
+// Cut shortens text to that many columns, at least one.
 func Cut(text string, columns int) string {
 	if Width(text) <= columns {
 		return text
@@ -20,7 +20,7 @@ func Cut(text string, columns int) string {
 	return head + "…"
 }
 
-// Pad fills text with spaces to so many columns.
+// Pad fills text with spaces up to that many columns.
 func Pad(text string, columns int) string {
 	return text + strings.Repeat(" ", max(0, columns-Width(text)))
 }
@@ -49,7 +49,7 @@ func Table(rows [][]string) string {
 	return b.String()
 }
 
-// split splits text where so many columns are full.
+// split splits text where that many columns are full.
 func split(text string, columns int) (head, tail string) {
 	tail = text
 	for tail != "" {

@@ -2,7 +2,10 @@
 package format
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,4 +83,18 @@ func Reasons[R ~string](counts map[R]uint64, label string) string {
 	}
 	slices.Sort(list)
 	return label + strings.Join(list, ", ")
+}
+
+// Reason returns what an error says to a person: of what the net package has to say only the reason, without the names of
+// system calls and the sockets' addresses.
+func Reason(err error) string {
+	text := err.Error()
+	if op := new(net.OpError); errors.As(err, &op) && op.Err != nil {
+		reason := op.Err
+		if call := new(os.SyscallError); errors.As(reason, &call) {
+			reason = call.Err
+		}
+		text = strings.ReplaceAll(text, op.Error(), reason.Error())
+	}
+	return text
 }

@@ -1,7 +1,11 @@
 package format_test
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -49,4 +53,11 @@ func TestRefused(t *testing.T) {
 		r.Take(netip.AddrPortFrom(from.Addr(), port+1), "x", 1)
 	}
 	assert.Len(t, r.Lines(), 5)
+}
+
+// TestReason: of a failure on the network a person gets the reason.
+func TestReason(t *testing.T) {
+	op := &net.OpError{Op: "read", Net: "udp", Addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, Err: os.NewSyscallError("recvmsg", errors.New("connection refused"))}
+	assert.Equal(t, "no server; start it: connection refused", format.Reason(fmt.Errorf("no server; start it: %w", op)))
+	assert.Equal(t, "plain", format.Reason(errors.New("plain")))
 }

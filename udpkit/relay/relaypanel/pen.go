@@ -72,7 +72,7 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	return why, both(err, p.missing(source.Patient()))
 }
 
-// Numbered returns so many lines, each with its number, for Options.Say.
+// Numbered returns n lines, each with its number, for Options.Say.
 func Numbered(n int) []string {
 	lines := make([]string, max(0, n))
 	for i := range lines {

@@ -13,7 +13,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// ErrNotStored tells that lines which a Writer or a Join had to write are not stored,
+// ErrNotStored means that lines which a Writer or a Join had to write are not stored,
 // as far as it knows.
 var ErrNotStored = errors.New("not everything is stored")
 

@@ -47,11 +47,11 @@ type Sample struct {
 	Delivered uint64 `json:"delivered"`
 	// Missing counts messages that were reported in gaps.
 	Missing uint64 `json:"missing,omitempty"`
-	// Lags tell how far readers are behind: of a server the 8 that are farthest.
+	// Lags are how far readers are behind: of a server's readers, the 8 that are farthest.
 	Lags []Lag `json:"lags,omitempty"`
 	// Pending are a writer's messages that are not known to be stored.
 	Pending uint64 `json:"pending,omitempty"`
-	// Served tells that a client has a server. It is true of a server.
+	// Served means that a client has a server. It is true for a server.
 	Served bool `json:"served"`
 }
 
@@ -69,7 +69,7 @@ type History struct {
 	Role     Role
 	Username string // a client's
 	Begun    time.Time
-	PID      int // of the process, for who wants to interrupt it
+	PID      int // of the process, for whoever wants to interrupt it
 	Samples  []Sample
 }
 
@@ -116,27 +116,20 @@ func ReadHistory(file string) (h History, err error) {
 
 // history writes samples to a file, ever more rarely.
 type history struct {
-	file    *os.File
-	journal *console.JSON
-	next    time.Duration // when the next sample is due
+	*console.History
+	next time.Duration // when the next sample is due
 }
 
 func openHistory(ctx context.Context, opt Options) (*history, error) {
-	// Not emptied yet: if the role cannot start, the last one's is still there.
-	file, err := os.OpenFile(opt.History, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
-	}
-	return &history{file: file, journal: console.NewJSON(console.NewOutput(ctx, opt.MaxRuntime, file))}, nil
+	file, err := console.OpenHistory(ctx, opt.MaxRuntime, opt.History)
+	return &history{History: file}, err
 }
 
 func (h *history) begin(v *view) error {
-	if info, err := h.file.Stat(); err == nil && info.Mode().IsRegular() {
-		if err := h.file.Truncate(0); err != nil {
-			return err
-		}
+	if err := h.Begin(); err != nil {
+		return err
 	}
-	return h.journal.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
+	return h.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
 }
 
 // pause is the time between two samples.
@@ -148,12 +141,8 @@ func (h *history) add(s Sample) error {
 		return nil
 	}
 	h.next = s.At + h.pause(s.At)/2 // a timer is never early
-	return h.write(s)
+	return h.Event(s)
 }
-
-func (h *history) write(s Sample) error { return h.journal.Event(s) }
-
-func (h *history) close() error { return h.file.Close() }
 
 // sample returns what is known now.
 func (v *view) sample() Sample {

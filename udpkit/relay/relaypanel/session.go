@@ -22,7 +22,7 @@ type display interface {
 	event(relay.Event) error
 	// flush is a reader's relay.ReaderConfig.Flush.
 	flush() (safe int, err error)
-	// wrote tells that a line was given to the writer, as its so many-th message.
+	// wrote shows that a line was given to the writer, as the message of that number.
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
 	sample(Sample) error
@@ -49,7 +49,7 @@ type session struct {
 	stop    chan struct{} // closed: no more samples
 }
 
-// begin opens the history, before anything else: who wants one learns at once that
+// begin opens the history, before anything else: whoever wants one learns at once that
 // it cannot be written.
 func begin(ctx context.Context, opt Options) (*session, error) {
 	s := &session{callers: ctx, opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
@@ -68,7 +68,7 @@ func begin(ctx context.Context, opt Options) (*session, error) {
 func (s *session) abandon(err error) error {
 	s.release()
 	if s.history != nil {
-		err = errors.Join(err, s.history.close())
+		err = errors.Join(err, s.history.Close())
 	}
 	return err
 }
@@ -145,8 +145,8 @@ func (s *session) finish(why string, err error) error {
 	close(s.stop)
 	s.samples.Wait()
 	if s.history != nil {
-		s.Fail(s.history.write(s.view.sample()))
-		s.Fail(s.history.close())
+		s.Fail(s.history.Event(s.view.sample()))
+		s.Fail(s.history.Close())
 	}
 	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		err = s.view.missed()
