@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"net"
@@ -138,9 +137,6 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	ctx := context.Background()
 	c.conn, err = udp.Listen(ctx, cfg.Listen, udp.Options{Reuse: true, ReadBuffer: ReadBufferSize})
-	if udp.AddrInUse(err) {
-		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("the client cannot open %v: %w", cfg.Listen, err)
 	}
@@ -178,18 +174,12 @@ func (c *Client) ID() string { return c.cfg.ID }
 
 // Addr returns the address that the client receives on.
 func (c *Client) Addr() netip.AddrPort {
-	return c.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return service.AddrOf(c.conn.LocalAddr())
 }
 
 // Close closes the sockets, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	var errs []error
-	for _, closer := range []interface{ Close() error }{c.receiver, c.conn, c.ackConn} {
-		if err := closer.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return service.Close(c.receiver, c.conn, c.ackConn)
 }
 
 // Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It

@@ -188,19 +188,14 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 
 // Addr returns the address that messages come from and acknowledgements go to.
 func (s *Server) Addr() netip.AddrPort {
-	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return service.AddrOf(s.conn.LocalAddr())
 }
 
 // Epoch returns the random number that names this run.
 func (s *Server) Epoch() Epoch { return s.epoch }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
-func (s *Server) Close() error {
-	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
+func (s *Server) Close() error { return service.Close(s.conn) }
 
 // SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an
 // interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten

@@ -70,9 +70,7 @@ func openNetwork(cfg Config) (_ *network, err error) {
 		}
 	}()
 	n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
-	if udp.AddrInUse(err) {
-		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end that one, or choose another port on all sides: %w", cfg.Port, err)
-	} else if err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
 	}
 	n.send, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, 0), udp.Options{IPv6Only: true})

@@ -109,7 +109,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 }
 
 // Addr returns the client's own address, which the others see.
-func (c *Client) Addr() netip.AddrPort { return addrOf(c.conn.LocalAddr()) }
+func (c *Client) Addr() netip.AddrPort { return service.AddrOf(c.conn.LocalAddr()) }
 
 // Send sends a message to everybody else. A line that begins with / is a command
 // for the server. An error wraps ErrConfig for a text that is no line; any other
@@ -159,10 +159,7 @@ func (c *Client) Leave() error {
 // idempotent.
 func (c *Client) Close() error {
 	_ = c.conn.CloseWrite() // so that the server sees a client that left, not a lost one
-	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
+	return service.Close(c.conn)
 }
 
 // Run receives until ctx ends, or the server after Leave, and returns nil. If the

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -36,6 +39,23 @@ func (l *Life) Time() time.Duration {
 		return time.Since(*began)
 	}
 	return 0
+}
+
+// Close closes all. That one of them is closed already is no error.
+func Close(all ...io.Closer) error {
+	var errs []error
+	for _, one := range all {
+		if err := one.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// AddrOf returns an address of UDP or TCP; one of IPv4 is never in its IPv6-mapped form.
+func AddrOf(a net.Addr) netip.AddrPort {
+	addr := a.(interface{ AddrPort() netip.AddrPort }).AddrPort()
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 }
 
 // Limit ends ctx after a time; 0 means no limit.
