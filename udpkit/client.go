@@ -32,7 +32,7 @@ type ClientConfig struct {
 	// Receiver is the style to receive in. Default Goroutine. Its statistics and
 	// behaviour are the same for all.
 	Receiver Style
-	// MaxMessages ends Run after so many messages. 0 means no limit.
+	// MaxMessages ends Run after this many messages. 0 means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
