@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -33,7 +32,7 @@ type ClientConfig struct {
 	// Receiver is the style to receive in. Default Goroutine. Its statistics and
 	// behaviour are the same for all.
 	Receiver Style
-	// MaxMessages ends Run after so many messages. 0 means no limit.
+	// MaxMessages ends Run after this many messages. 0 means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
@@ -138,9 +137,6 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	ctx := context.Background()
 	c.conn, err = udp.Listen(ctx, cfg.Listen, udp.Options{Reuse: true, ReadBuffer: ReadBufferSize})
-	if udp.AddrInUse(err) {
-		err = fmt.Errorf("port %d is taken by another program that does not share it; choose another port: %w", cfg.Listen.Port(), err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("the client cannot open %v: %w", cfg.Listen, err)
 	}
@@ -178,12 +174,12 @@ func (c *Client) ID() string { return c.cfg.ID }
 
 // Addr returns the address that the client receives on.
 func (c *Client) Addr() netip.AddrPort {
-	return c.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return service.AddrOf(c.conn.LocalAddr())
 }
 
 // Close closes the sockets, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	return service.Close[io.Closer](c.receiver, c.conn, c.ackConn)
+	return service.Close(c.receiver, c.conn, c.ackConn)
 }
 
 // Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It

@@ -33,7 +33,7 @@ type decoder struct {
 // errTooLong is the reason for a longer datagram than a message can be.
 const errTooLong = malformed("longer than 1,024 bytes")
 
-// A bit for each known key, to notice one that stands twice.
+// A bit for each known key, to notice one that is there twice.
 const (
 	keyTimestamp = 1 << iota
 	keyState
@@ -134,7 +134,7 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 	return m, nil
 }
 
-// isNew tells whether a key that is not ours stands there for the first time.
+// isNew reports whether a key that is not ours is there for the first time.
 func (d *decoder) isNew(key []byte) bool {
 	for _, k := range d.unknown {
 		if bytes.Equal(k, key) {

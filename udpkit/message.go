@@ -266,7 +266,7 @@ func appendText(dst []byte, what, text string, limit int) ([]byte, error) {
 	return append(dst, '"'), nil
 }
 
-// simple tells whether text is printable ASCII without quotes and backslashes, as
+// simple reports whether text is printable ASCII without quotes and backslashes, as
 // nearly all is. It looks at eight bytes at a time.
 func simple(text string) bool {
 	const each = 0x0101010101010101 // times c: c in each byte

@@ -49,7 +49,7 @@ type Datagram struct {
 	Source netip.AddrPort
 	// Received is when the datagram was read from the socket, with a monotonic clock reading.
 	Received time.Time
-	// Truncated tells that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its beginning.
+	// Truncated says that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its beginning.
 	Truncated bool
 }
 
@@ -336,7 +336,7 @@ type session struct {
 	failures udp.Failures // of the goroutine that reads
 }
 
-// errWouldBlock tells that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
+// errWouldBlock means that no datagram is waiting: EAGAIN on Unix, EWOULDBLOCK in older books, BlockingIOError in
 // Python.
 var errWouldBlock = udp.ErrWouldBlock
 
@@ -355,7 +355,7 @@ func (s *session) next(wait bool) (*Datagram, error) {
 }
 
 // failed decides about a read error, the same for all styles. It returns nil if reading should go on, and else what
-// Receive shall return.
+// Receive is to return.
 func (s *session) failed(err error) error {
 	switch {
 	case s.ctx.Err() != nil:
@@ -415,7 +415,7 @@ func (c *idleClock) seen(at time.Time) {
 	c.due = at.Add(c.interval)
 }
 
-// tick calls OnIdle if it is due, and returns how long to wait for the next time; -1 means for ever.
+// tick calls OnIdle if it is due, and returns how long to wait for the next time; -1 means forever.
 func (c *idleClock) tick() time.Duration {
 	if c.onIdle == nil {
 		return -1

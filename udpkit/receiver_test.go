@@ -321,7 +321,7 @@ func rxCancelled(t *testing.T, style udpkit.Style) {
 			default:
 			}
 		},
-		IdleInterval: time.Microsecond, PollInterval: time.Hour,
+		IdleInterval: time.Nanosecond, PollInterval: time.Hour, // due at the first look: a quick one takes less than a microsecond
 	}), nil, nil)
 	<-ticks
 	r.cancel() // also in a long poll interval

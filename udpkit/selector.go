@@ -82,7 +82,7 @@ type poller interface {
 	add(fd uintptr, events Events) error
 	remove(fd uintptr, events Events)
 	// wait appends what is ready to found, or nothing after the timeout, after wake, or for no reason. A negative
-	// timeout is for ever. Hang-up and error are reported as all events.
+	// timeout is forever. Hang-up and error are reported as all events.
 	wait(timeout time.Duration, found []readiness) ([]readiness, error)
 	// wake makes a wait return that runs or else the next one.
 	wake()
@@ -195,7 +195,7 @@ func (s *Selector) forget(r *registration) {
 	}
 }
 
-// alive tells whether the socket is still open.
+// alive reports whether the socket is still open.
 func (r *registration) alive() bool {
 	return r.raw.Control(func(uintptr) {}) == nil
 }
@@ -278,7 +278,7 @@ func (s *Selector) registered(r *registration) bool {
 	return s.byFD[r.fd] == r
 }
 
-// stopped returns why Select shall not go on, if so.
+// stopped returns why Select must not go on, nil if it may.
 func (s *Selector) stopped(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

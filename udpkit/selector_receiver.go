@@ -80,7 +80,7 @@ func (s *session) selecting() error {
 	return failure
 }
 
-// canWatch tells that a closed socket wakes up those who wait for it in Go's own poller.
+// canWatch means that a closed socket wakes up those who wait for it in Go's own poller.
 var canWatch = !slices.Contains([]string{"windows", "solaris", "illumos", "aix"}, runtime.GOOS)
 
 // watchAfter is how long a receiver waits before it has its socket watched; where that is not possible, how often it

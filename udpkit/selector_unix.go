@@ -50,7 +50,7 @@ func (p *wakePipe) close() {
 	_ = unix.Close(p.out)
 }
 
-// milliseconds rounds up, so that a wait never ends early; -1 is for ever.
+// milliseconds rounds up, so that a wait never ends early; -1 is forever.
 func milliseconds(timeout time.Duration) int {
 	if timeout < 0 {
 		return -1

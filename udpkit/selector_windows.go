@@ -33,7 +33,7 @@ type wsaPollFD struct {
 
 var procWSAPoll = windows.NewLazySystemDLL("ws2_32.dll").NewProc("WSAPoll")
 
-// wsaPoll waits until one of the sockets is ready, see WSAPoll; -1 milliseconds means for ever. It returns how many
+// wsaPoll waits until one of the sockets is ready, see WSAPoll; -1 milliseconds means forever. It returns how many
 // of them have revents.
 func wsaPoll(fds []wsaPollFD, milliseconds int32) (int, error) {
 	n, _, errno := procWSAPoll.Call(
@@ -153,7 +153,7 @@ func (p *wsaPoller) drain() {
 
 func (p *wsaPoller) close() error { return p.wakeConn.Close() }
 
-// millisecondsUp rounds up, so that a wait never ends early; -1 is for ever.
+// millisecondsUp rounds up, so that a wait never ends early; -1 is forever.
 func millisecondsUp(timeout time.Duration) int32 {
 	if timeout < 0 {
 		return -1

@@ -49,7 +49,7 @@ type ServerConfig struct {
 	// States are the states that the server cycles through, one a message.
 	// Default DefaultStates.
 	States []State
-	// MaxMessages ends Run after so many messages, once AckWait has passed. 0
+	// MaxMessages ends Run after this many messages, once AckWait has passed. 0
 	// means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
@@ -147,7 +147,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("the server cannot open %v: %w", cfg.Listen, err)
 	}
 	writer, err := udp.NewWriter(conn)
-	if err != nil { // cannot be, the socket is open
+	if err != nil { // it does not happen: the socket is open
 		conn.Close()
 		return nil, fmt.Errorf("the server cannot use %v: %w", cfg.Listen, err)
 	}
@@ -188,16 +188,14 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 
 // Addr returns the address that messages come from and acknowledgements go to.
 func (s *Server) Addr() netip.AddrPort {
-	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return service.AddrOf(s.conn.LocalAddr())
 }
 
 // Epoch returns the random number that names this run.
 func (s *Server) Epoch() Epoch { return s.epoch }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
-func (s *Server) Close() error {
-	return service.Close(s.conn)
-}
+func (s *Server) Close() error { return service.Close(s.conn) }
 
 // SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an
 // interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
@@ -258,7 +256,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: maxAckSize + 1})
-	if err != nil { // cannot be
+	if err != nil { // it does not happen: the configuration is right
 		return err
 	}
 	s.mu.Lock()
@@ -376,7 +374,7 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 
 	buf, err := AppendMessage(buf, m)
 	event := SentEvent{MessageID: m.ID, State: m.State, Timestamp: m.Timestamp, At: now}
-	if err != nil { // cannot be: all of it was checked
+	if err != nil { // it does not happen: all of it was checked
 		event.Failed = len(targets)
 	} else {
 		s.write(buf, targets, func(to udp.Target, err error) {

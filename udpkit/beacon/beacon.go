@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -295,32 +294,19 @@ type reader interface {
 }
 
 func (b *Beacon) readAll(ctx context.Context, from reader) error {
-	var failures udp.Failures
 	var failing service.Failure
-	for {
-		for d := from.Next(); d != nil; d = from.Next() {
-			b.handle(d.Payload, d.Truncated, d.Source, d.Received)
-		}
-		err := from.Read(true)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	return udp.ReadAll(ctx, from, func(d *udp.Datagram) {
+		b.handle(d.Payload, d.Truncated, d.Source, d.Received)
+	}, func(err error) {
 		if err != nil {
 			b.mu.Lock()
 			b.stats.ReadErrors++
 			b.mu.Unlock()
 		}
-		if !errors.Is(err, net.ErrClosed) { // Run says that
-			if failure, over := failing.Note(err); failure != nil {
-				b.events.Emit(ErrorEvent{Err: failure, Text: fmt.Sprintf("cannot receive: %v", failure), Ended: over, At: time.Now()})
-			}
+		if failure, over := failing.Note(err); failure != nil {
+			b.events.Emit(ErrorEvent{Err: failure, Text: fmt.Sprintf("cannot receive: %v", failure), Ended: over, At: time.Now()})
 		}
-		if err == nil {
-			failures.Over()
-		} else if !failures.Rest(ctx, err) {
-			return err
-		}
-	}
+	})
 }
 
 // errFull is the reason to refuse a new peer.

@@ -71,9 +71,7 @@ func openNetwork(cfg Config) (_ *network, err error) {
 		}
 	}()
 	n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
-	if udp.AddrInUse(err) {
-		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end that one, or choose another port on all sides: %w", cfg.Port, err)
-	} else if err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
 	}
 	n.send, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, 0), udp.Options{IPv6Only: true})
@@ -117,7 +115,13 @@ func (g group) SetMulticastInterface(nic *net.Interface) error {
 }
 
 func (n *network) close() error {
-	return service.Close(slices.DeleteFunc([]*net.UDPConn{n.recv, n.send}, func(c *net.UDPConn) bool { return c == nil })...)
+	var err error
+	for _, conn := range []*net.UDPConn{n.recv, n.send} {
+		if conn != nil {
+			err = errors.Join(err, service.Close(conn))
+		}
+	}
+	return err
 }
 
 // announce sends b to each target, and returns how it went.

@@ -109,7 +109,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 }
 
 // Addr returns the client's own address, which the others see.
-func (c *Client) Addr() netip.AddrPort { return addrOf(c.conn.LocalAddr()) }
+func (c *Client) Addr() netip.AddrPort { return service.AddrOf(c.conn.LocalAddr()) }
 
 // Send sends a message to everybody else. A line that begins with / is a command
 // for the server. An error wraps ErrConfig for a text that is no line; any other

@@ -155,12 +155,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 }
 
 // Addr returns the address that the server listens on.
-func (s *Server) Addr() netip.AddrPort { return addrOf(s.listener.Addr()) }
-
-func addrOf(a net.Addr) netip.AddrPort {
-	addr := a.(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-}
+func (s *Server) Addr() netip.AddrPort { return service.AddrOf(s.listener.Addr()) }
 
 // Close closes the listening socket, which ends a Run with net.ErrClosed. It is
 // idempotent and does not wait.
@@ -244,7 +239,7 @@ func (s *Server) report(err error) {
 // admit makes a client of a connection, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	_ = tcp.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
-	m := &member{conn: conn, addr: addrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
+	m := &member{conn: conn, addr: service.AddrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused Reason

@@ -24,11 +24,11 @@ import (
 const DefaultTimeout = time.Second
 
 var (
-	// ErrTimeout tells that no reply came in time.
+	// ErrTimeout means that no reply came in time.
 	ErrTimeout = errors.New("no reply in time")
-	// ErrNoServer tells that nobody listens at the address.
+	// ErrNoServer means that nobody listens at the address.
 	ErrNoServer = errors.New("nobody listens there")
-	// ErrTooLarge tells that the payload does not fit into one datagram.
+	// ErrTooLarge means that the payload does not fit into one datagram.
 	ErrTooLarge = errors.New("too large for a datagram")
 )
 
@@ -259,7 +259,7 @@ func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.D
 	return Reply{}, fmt.Errorf("no exchange with %v: %w", to, err)
 }
 
-// isRefused tells whether the other host has said by ICMP that the port is closed.
+// isRefused reports whether the other host has said by ICMP that the port is closed.
 // Windows calls that a reset connection, WSAECONNRESET.
 func isRefused(err error) bool {
 	var errno syscall.Errno

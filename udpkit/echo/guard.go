@@ -26,7 +26,7 @@ const (
 // The reasons to refuse a datagram. They are made once: a flood must not cost
 // memory.
 var (
-	errOwnPort = errors.New("its source has the server's own port: two servers would answer each other for ever")
+	errOwnPort = errors.New("its source has the server's own port: two servers would answer each other forever")
 	errOwnText = errors.New("it is an answer itself")
 	errNonstop = fmt.Errorf("its source has had its share of answers without a pause of %v", pause)
 )

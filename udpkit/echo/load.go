@@ -29,7 +29,7 @@ func (e Exchange) RTT() time.Duration {
 	return e.Answered.Sub(e.Sent)
 }
 
-// Load sends one datagram from each of so many clients, 1 to MaxLoad, at the same
+// Load sends one datagram from each of this many clients, 1 to MaxLoad, at the same
 // moment, each from a socket of its own, and waits for the replies, at most for
 // the timeout; 0 means DefaultTimeout. It returns an exchange for each client, in
 // their order. A lost reply is no error of Load but of its exchange: the error

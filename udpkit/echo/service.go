@@ -67,9 +67,6 @@ type request struct {
 // open opens the socket.
 func (s *answerer) open(listen netip.AddrPort, limit int) error {
 	conn, err := udp.Listen(context.Background(), listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if udp.AddrInUse(err) {
-		err = fmt.Errorf("port %d is taken by another program; end that or choose another port: %w", listen.Port(), err)
-	}
 	if err != nil {
 		return fmt.Errorf("the server cannot open %v: %w", listen, err)
 	}
@@ -86,7 +83,7 @@ func (s *answerer) open(listen netip.AddrPort, limit int) error {
 
 // Addr returns the address that is listened on.
 func (s *answerer) Addr() netip.AddrPort {
-	return s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	return service.AddrOf(s.conn.LocalAddr())
 }
 
 // Stats returns what was counted up to now.
@@ -159,50 +156,42 @@ func (s *answerer) Run(ctx context.Context) error {
 
 // receive reads until ctx ends.
 func (s *answerer) receive(ctx context.Context, accept func(request)) error {
-	var failures udp.Failures
 	var failing service.Failure
 	var refused service.Refusals
 	defer func() { s.tellRefused(refused.Rest(time.Now())) }()
-	for {
-		d := s.reader.Next()
-		if d == nil {
-			switch err := s.reader.Read(true); {
-			case ctx.Err() != nil:
-				return nil
-			case errors.Is(err, net.ErrClosed):
-				return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
-			case err != nil:
-				s.count(&s.stats.ReadErrors)
-				if failure, _ := failing.Note(err); failure != nil {
-					s.tell(Event{Kind: Failed, Err: fmt.Errorf("cannot receive: %w", failure)})
-				}
-				if !failures.Rest(ctx, err) && ctx.Err() == nil {
-					return fmt.Errorf("the server on %v cannot receive any more: %w", s.conn.LocalAddr(), err)
-				}
-			default:
-				if failure, _ := failing.Note(nil); failure != nil {
-					s.tell(Event{Kind: Recovered, Err: fmt.Errorf("cannot receive: %w", failure)})
-				}
-				failures.Over()
-			}
-			continue
-		}
+	err := udp.ReadAll(ctx, s.reader, func(d *udp.Datagram) {
 		s.count(&s.stats.Received)
 		s.tellRefused(refused.Due(d.Received))
 		r := request{from: d.Source, back: s.reader.Back(), payload: d.Payload, at: d.Received}
-		err := error(nil)
-		if s.text != nil && bytes.Equal(r.payload, s.text) {
-			err = errOwnText
-		} else {
+		err := errOwnText
+		if s.text == nil || !bytes.Equal(r.payload, s.text) {
 			err = s.guard.refuse(r.from, r.at)
 		}
 		if err != nil {
 			s.count(&s.stats.Refused)
 			s.tellRefused(refused.Note(r.from, err, r.at))
-			continue
+			return
 		}
 		accept(r)
+	}, func(err error) {
+		if err != nil {
+			s.count(&s.stats.ReadErrors)
+		}
+		if failure, over := failing.Note(err); failure != nil {
+			kind := Failed
+			if over {
+				kind = Recovered
+			}
+			s.tell(Event{Kind: kind, Err: fmt.Errorf("cannot receive: %w", failure)})
+		}
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, net.ErrClosed):
+		return fmt.Errorf("the server on %v was closed: %w", s.conn.LocalAddr(), net.ErrClosed)
 	}
+	return fmt.Errorf("the server on %v cannot receive any more: %w", s.conn.LocalAddr(), err)
 }
 
 // handle answers.

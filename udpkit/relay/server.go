@@ -143,9 +143,6 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	conn, err := udp.Listen(context.Background(), cfg.Listen, udp.Options{ReadBuffer: readBuffer, NoBroadcast: true})
-	if udp.AddrInUse(err) {
-		err = fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", cfg.Listen.Port(), err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("the relay cannot open %v: %w", cfg.Listen, err)
 	}

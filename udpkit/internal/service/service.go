@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -40,21 +41,27 @@ func (l *Life) Time() time.Duration {
 	return 0
 }
 
+// Close closes all. That one of them is closed already is no error.
+func Close(all ...io.Closer) error {
+	var errs []error
+	for _, one := range all {
+		if err := one.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// AddrOf returns an address of UDP or TCP; one of IPv4 is never in its IPv6-mapped form.
+func AddrOf(a net.Addr) netip.AddrPort {
+	addr := a.(interface{ AddrPort() netip.AddrPort }).AddrPort()
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
 // Limit ends ctx after a time; 0 means no limit.
 func Limit(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	if after <= 0 {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, after)
-}
-
-// Close closes all of them; that one is closed already is no error. So a role's Close is idempotent.
-func Close[C io.Closer](all ...C) error {
-	var errs []error
-	for _, c := range all {
-		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

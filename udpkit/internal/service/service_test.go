@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -198,3 +199,23 @@ func TestFailures(t *testing.T) {
 	var one Failure
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = one.Note(nil) }))
 }
+
+// TestClose: all are closed, and what was closed before is no failure.
+func TestClose(t *testing.T) {
+	broken := errors.New("broken")
+	closed := 0
+	closer := func(err error) io.Closer {
+		return closerFunc(func() error {
+			closed++
+			return err
+		})
+	}
+	assert.NoError(t, Close(closer(nil), closer(fmt.Errorf("it is: %w", net.ErrClosed))))
+	assert.ErrorIs(t, Close(closer(broken), closer(nil)), broken)
+	assert.Equal(t, 4, closed)
+	assert.Equal(t, "127.0.0.1:7", AddrOf(&net.TCPAddr{IP: net.ParseIP("::ffff:127.0.0.1"), Port: 7}).String())
+}
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }

@@ -2,6 +2,8 @@ package udp
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 )
 
@@ -10,6 +12,32 @@ const (
 	shortestPause = time.Millisecond
 	longestPause  = 100 * time.Millisecond
 )
+
+// ReadAll reads from a socket and calls handle for each datagram, until ctx ends or reading fails for good by the policy of
+// [Failures]; it returns the error. It calls report with how each read went, nil if it worked, but not with net.ErrClosed.
+func ReadAll(ctx context.Context, from interface {
+	Next() *Datagram
+	Read(wait bool) error
+}, handle func(*Datagram), report func(error)) error {
+	var failures Failures
+	for {
+		for d := from.Next(); d != nil; d = from.Next() {
+			handle(d)
+		}
+		err := from.Read(true)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, net.ErrClosed) {
+			report(err)
+		}
+		if err == nil {
+			failures.Over()
+		} else if !failures.Rest(ctx, err) {
+			return err
+		}
+	}
+}
 
 // Failures decides what a loop does whose reads fail, so that all of them do the same: it goes on after what passes by
 // itself (an ICMP message about an earlier send, a system short of buffers) and ends with anything else, such as a closed

@@ -48,3 +48,45 @@ func TestFailures(t *testing.T) {
 		assert.Equal(t, 30*time.Millisecond, time.Since(begun))
 	})
 }
+
+// scriptedReads are a socket: what its reads return, nil with one datagram each.
+type scriptedReads struct {
+	reads   []error
+	waiting *Datagram
+}
+
+func (r *scriptedReads) Next() *Datagram {
+	d := r.waiting
+	r.waiting = nil
+	return d
+}
+
+func (r *scriptedReads) Read(bool) (err error) {
+	if err, r.reads = r.reads[0], r.reads[1:]; err == nil {
+		r.waiting = new(Datagram)
+	}
+	return err
+}
+
+// TestReadAll: it goes on after what passes by itself and says how each read went, but for the end of the socket.
+func TestReadAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, end := range []error{net.ErrClosed, io.ErrNoProgress} {
+			handled := 0
+			var told []error
+			from := &scriptedReads{reads: []error{nil, transient[0], nil, transient[0], transient[0], end}}
+			err := ReadAll(t.Context(), from, func(*Datagram) { handled++ }, func(err error) { told = append(told, err) })
+			assert.Equal(t, end, err)
+			assert.Equal(t, 2, handled)
+			want := []error{nil, transient[0], nil, transient[0], transient[0]}
+			if end != net.ErrClosed {
+				want = append(want, end)
+			}
+			assert.Equal(t, want, told)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		from := &scriptedReads{reads: []error{nil, nil}}
+		err := ReadAll(ctx, from, func(*Datagram) { cancel() }, func(error) {})
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+}

@@ -33,10 +33,10 @@ type Options struct {
 }
 
 // Listen opens a UDP socket bound to addr: an IPv4 one, for the address "::" one for IPv6 and IPv4 (where the system has
-// such, which all but OpenBSD and DragonFly do), for another IPv6 address one for IPv6. Port 0 takes a free port. The socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the
-// opening only.
+// such, which all but OpenBSD and DragonFly do), for another IPv6 address one for IPv6. Port 0 takes a free port. The
+// socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the opening only.
 //
-// If the port is taken, then [AddrInUse] of the error is true.
+// If the port is taken, the error says what to do, and [AddrInUse] of it is true.
 func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn, error) {
 	if !addr.IsValid() {
 		return nil, errors.New("listen udp: the address is missing")
@@ -57,7 +57,12 @@ func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn
 		config.Control = setting(setReuse)
 	}
 	packetConn, err := config.ListenPacket(ctx, network, addr.String())
-	if err != nil {
+	switch {
+	case AddrInUse(err) && opt.Reuse:
+		return nil, fmt.Errorf("port %d is taken by another program that does not share it; end it or choose another port: %w", addr.Port(), err)
+	case AddrInUse(err):
+		return nil, fmt.Errorf("port %d is taken by another program; end it or choose another port: %w", addr.Port(), err)
+	case err != nil:
 		return nil, err // it says "listen udp4 ADDRESS" already
 	}
 	conn := packetConn.(*net.UDPConn) // what the networks above always give

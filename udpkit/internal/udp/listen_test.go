@@ -2,6 +2,7 @@ package udp
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -98,4 +99,20 @@ func TestReadBuffer(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 	_, err = ReadBuffer(new(net.UDPConn))
 	assert.Error(t, err)
+}
+
+// TestTaken: whoever finds a port taken is told what to do.
+func TestTaken(t *testing.T) {
+	conn := listen(t, "127.0.0.1:0", Options{})
+	for reuse, want := range map[bool]string{
+		false: "port %d is taken by another program; end it or choose another port: ",
+		true:  "port %d is taken by another program that does not share it; end it or choose another port: ",
+	} {
+		if reuse && runtime.GOOS == "windows" {
+			continue // there whoever shares takes it
+		}
+		_, err := Listen(t.Context(), addrOf(conn), Options{Reuse: reuse})
+		require.True(t, AddrInUse(err))
+		assert.ErrorContains(t, err, fmt.Sprintf(want, addrOf(conn).Port()))
+	}
 }

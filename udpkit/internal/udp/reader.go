@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrWouldBlock tells that no datagram is waiting.
+// ErrWouldBlock means that no datagram is waiting.
 var ErrWouldBlock = errors.New("no datagram is waiting")
 
 const (

@@ -176,10 +176,10 @@ func (r *Reader) Next() *Datagram {
 // Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
 
-// Buffered tells whether Next has a datagram.
+// Buffered reports whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.segment != 0 || r.at < r.n }
 
-// Emptied tells that the last Read found less than it had room for: the socket had no more.
+// Emptied reports whether the last Read found less than it had room for: the socket had no more.
 func (r *Reader) Emptied() bool { return r.n < len(r.messages) }
 
 // open begins with message i.

@@ -95,7 +95,7 @@ func (r *Reader) Next() *Datagram {
 // Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
 
-// Buffered tells whether Next has a datagram.
+// Buffered reports whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.full }
 
 // Emptied would tell that the socket has no more; who reads one at a time does not know.

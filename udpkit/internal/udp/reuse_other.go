@@ -9,5 +9,5 @@ func setReuse(uintptr) error { return nil }
 
 func getReadBuffer(uintptr) (int, error) { return 0, errors.ErrUnsupported }
 
-// AddrInUse tells whether opening a socket failed since its port is taken; here no system says so.
+// AddrInUse reports whether opening a socket failed since its port is taken; here no system says so.
 func AddrInUse(error) bool { return false }

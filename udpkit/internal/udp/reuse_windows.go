@@ -19,7 +19,7 @@ func getReadBuffer(fd uintptr) (int, error) {
 	return size, os.NewSyscallError("getsockopt SO_RCVBUF", err)
 }
 
-// AddrInUse tells whether opening a socket failed since its port is taken by one that does not share it. Windows
+// AddrInUse reports whether opening a socket failed since its port is taken by one that does not share it. Windows
 // says WSAEACCES where the other socket has asked for exclusive use.
 func AddrInUse(err error) bool {
 	return errors.Is(err, windows.WSAEADDRINUSE) || errors.Is(err, windows.WSAEACCES) ||
