@@ -129,7 +129,7 @@ func cut(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, erro
 	return ""
 }
 
-// pieces returns at most a fixed number of bytes from each Read.
+// pieces returns so many bytes at most from each Read.
 type pieces struct {
 	io.Reader
 	most  int
@@ -143,7 +143,7 @@ const endedReads = 1000
 func (p *pieces) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b[:min(p.most, len(b))])
 	if err != nil {
-		if p.ended++; p.ended > endedReads { // ends a function that never gives up
+		if p.ended++; p.ended > endedReads { // ends who goes on for ever
 			panic(fmt.Sprintf("the stream has ended (%v), and read tried %d times to read on", err, endedReads))
 		}
 	}

@@ -20,8 +20,8 @@ type ServersResult struct {
 type ServerRun struct {
 	Name    string         `json:"name"`
 	Mode    echo.Mode      `json:"mode"`
-	Workers int            `json:"workers"` // the most at once
-	Queue   int            `json:"queue"`   // the most that wait; 0: in the socket's buffer
+	Workers int            `json:"workers"` // at most so many at once
+	Queue   int            `json:"queue"`   // so many may wait; 0: in the socket's buffer
 	Clients []ServerClient `json:"clients"`
 	// Dropped is how many datagrams the server counted as dropped, and Took when the
 	// last answer was there.
@@ -59,7 +59,7 @@ func (r ServerRun) Median() time.Duration {
 	return Median(all)
 }
 
-// The load: the clients that ask at the same moment, and the work for each.
+// The load: so many clients at the same moment, and so much work for each.
 const (
 	serverClients = 20
 	serverWork    = 100 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// load is what is sent: the number of messages, the size of each in bytes, and the time between two.
+// load is what is sent: so many messages of a size in bytes, one at every such time.
 type load struct {
 	Messages int           `json:"messages"`
 	Size     int           `json:"size"`

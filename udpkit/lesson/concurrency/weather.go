@@ -62,7 +62,7 @@ const (
 	weatherSeed  = 4
 	// share is the share of the packets that something happens to.
 	share = 0.1
-	// The narrow road lets this many bytes a second pass, and holds what fits into
+	// The narrow road lets so many bytes a second pass, and holds what fits into
 	// this time.
 	narrowRate  = 500_000
 	narrowQueue = 30 * time.Millisecond

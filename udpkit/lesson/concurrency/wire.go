@@ -25,7 +25,7 @@ var (
 
 const wirePort = 7777
 
-// job is what the program in the namespace has to do, on a wire with these conditions.
+// job is what the program in the namespace shall do, on a wire with these conditions.
 type job struct {
 	Protocol   string     `json:"protocol"` // tcp or udp
 	Conditions Conditions `json:"conditions"`

@@ -19,7 +19,7 @@ import (
 // jobVariable holds the job of a program that is in the namespace.
 const jobVariable = "UDPKIT_EXPERIMENT_JOB"
 
-// ready is whether Wire was called.
+// ready tells that Wire was called.
 var ready atomic.Bool
 
 // Wire is what a program calls first that calls [Conversation] or [Weather]. They start the program a second time, in a network

@@ -126,5 +126,5 @@ func (r *Record) Needless(forgiven int) (missing string) {
 	if all <= forgiven {
 		return ""
 	}
-	return fmt.Sprintf("%d of the questions came after their replies had been sent. Read while you wait: once you have the reply, do not ask again", all)
+	return fmt.Sprintf("%d of the questions came after their replies had been sent. Read while you wait: who has the reply need not ask again", all)
 }

@@ -127,7 +127,7 @@ func (c *comparing) data() any {
 	return d
 }
 
-// step shows what comes next, and returns an error if nothing does.
+// step shows what comes next, and returns an error if nothing shall.
 func (c *comparing) step(ctx context.Context, format string, args ...any) error {
 	c.note = fmt.Sprintf(format, args...)
 	c.show.News()

@@ -96,7 +96,7 @@ type broken struct {
 
 // ReadFrom implements net.PacketConn.
 func (b *broken) ReadFrom([]byte) (int, net.Addr, error) {
-	if b.reads.Add(1) > brokenReads || b.closed.Load() { // ends a function that never gives up
+	if b.reads.Add(1) > brokenReads || b.closed.Load() { // ends who goes on for ever
 		return 0, nil, net.ErrClosed
 	}
 	return 0, nil, errBroken

@@ -31,7 +31,7 @@ type Sent struct {
 	At   time.Duration `json:"at_ns"`
 	// Arrived is when it was read; 0: never.
 	Arrived time.Duration `json:"arrived_ns"`
-	// Lost reports whether it was thrown away, see [Socket.LoseNext].
+	// Lost tells that it was thrown away, see [Socket.LoseNext].
 	Lost bool `json:"lost"`
 }
 

@@ -115,7 +115,7 @@ func (w *watching) send(text string) string {
 	return ""
 }
 
-// hear sends a datagram, after which the table must be want.
+// hear sends a datagram, after which the table shall be want.
 func (w *watching) hear(text string, want ...string) string {
 	w.onTime(want...)
 	if missing := w.send(text); missing != "" {
@@ -146,7 +146,7 @@ func differ(when string, peers, want []string) string {
 	return fmt.Sprintf("%s the peers are %v and not %v", when, peers, want)
 }
 
-// ignore sends datagrams that must change nothing.
+// ignore sends datagrams that shall change nothing.
 func (w *watching) ignore(texts ...string) string {
 	for _, text := range texts {
 		if missing := w.send(text); missing != "" {

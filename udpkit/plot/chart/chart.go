@@ -1,4 +1,4 @@
-// Package chart says what is in a picture, as plain data: numbers, times, names and colours. Package plot draws it. Code that knows
+// Package chart says what is in a picture, as plain data: numbers, times, names and colours. Package plot draws it. Who knows
 // a system fills in the data, and so a cell that does not plot does not pay for the drawing code.
 package chart
 
