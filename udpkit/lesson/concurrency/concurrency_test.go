@@ -21,7 +21,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/concurrency"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // results runs an experiment and returns what it has added to a file.
@@ -201,7 +200,7 @@ func TestInterrupted(t *testing.T) {
 			require.NoError(t, run(ctx, file))
 			require.Less(t, time.Since(began), 3*time.Second)
 			_, err := concurrency.Load(file)
-			require.ErrorIs(t, err, exercise.ErrNothing)
+			require.ErrorIs(t, err, concurrency.ErrNothing)
 			require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
 		})
 	}
@@ -210,15 +209,15 @@ func TestInterrupted(t *testing.T) {
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
-	require.ErrorIs(t, concurrency.Table(file), exercise.ErrNothing)
+	require.ErrorIs(t, concurrency.Table(file), concurrency.ErrNothing)
 	require.NoError(t, concurrency.Flow(t.Context(), ""), "an empty name keeps nothing")
 	err := concurrency.Flow(t.Context(), filepath.Join(dir, "none", "results.json"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), dir)
 	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
 	_, err = concurrency.Load(file)
-	require.ErrorContains(t, err, "cannot read what was recorded")
-	require.ErrorContains(t, concurrency.Flow(t.Context(), file), "cannot read what was recorded")
+	require.ErrorContains(t, err, "cannot read the results")
+	require.ErrorContains(t, concurrency.Flow(t.Context(), file), "cannot read the results")
 }
 
 // TestRows: the table has the rows of the course, and figures only of what was

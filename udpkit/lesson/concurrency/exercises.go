@@ -11,34 +11,52 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/asked"
 )
 
 // checkTime is how long the reader's functions may take for all of a check.
 const checkTime = 5 * time.Second
 
+// report prints what a check found, never as a failure: an exercise that nobody
+// has done yet is no error.
+func report(missing string, err error) error {
+	if err != nil {
+		return err
+	}
+	if missing == "" {
+		fmt.Println("✓ All that was asked for. Well done!")
+		return nil
+	}
+	fmt.Println("✗ Not yet: " + missing)
+	return nil
+}
+
 // attempt calls the reader's function and returns what is missing. When the time is
 // up, or the context ends, it calls stop, which has to end the function's reads and
 // writes, and waits no longer.
-func attempt(ctx context.Context, f func() (missing string), stop func()) string {
+func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	var missing string
-	c := exercise.Start(func() error {
-		missing = f()
-		return nil
-	})
+	done := make(chan string, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Sprintf("it panicked: %v", p)
+			}
+		}()
+		done <- f()
+	}()
 	select {
-	case err := <-c.Ended:
+	case missing = <-done:
 		stop()
-		if err != nil {
-			return err.Error()
-		}
 		return missing
 	case <-ctx.Done():
 	}
 	stop()
-	_, _ = c.Within(time.Second) // if it does something else than to read or write
+	select {
+	case <-done:
+	case <-time.After(time.Second): // it does something else than to read or write
+	}
 	return fmt.Sprintf("it had not come to an end after %v; what does it wait for?", checkTime)
 }
 
@@ -46,8 +64,7 @@ func attempt(ctx context.Context, f func() (missing string), stop func()) string
 // that lets read find its end. A read at the end of the stream returns io.EOF, and one
 // that finds only a part of a message any other error.
 func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) error {
-	missing, err := checkFrames(ctx, write, read)
-	return exercise.Report(ctx, missing, err)
+	return report(checkFrames(ctx, write, read))
 }
 
 func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
@@ -158,8 +175,7 @@ const wait = 50 * time.Millisecond
 // some. The answer is the question in capital letters, a colon, a space, and a number
 // that only the server knows.
 func CheckAsk(ctx context.Context, ask func(conn net.Conn, question string) (string, error)) error {
-	missing, err := checkAsk(ctx, ask)
-	return exercise.Report(ctx, missing, err)
+	return report(checkAsk(ctx, ask))
 }
 
 func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
@@ -182,7 +198,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		for n := 1; n <= questions; n++ {
 			question, began := fmt.Sprintf("question %d", n), time.Now()
 			got, err := ask(client, question)
-			exercise.CatchUp(conn.LocalAddr())
+			asked.CatchUp(conn.LocalAddr())
 			if missing := server.judge(question, got, err, began); missing != "" {
 				return missing
 			}
@@ -198,7 +214,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 type badServer struct {
 	*net.UDPConn
 	answers map[string]string
-	record  exercise.Record
+	record  asked.Record
 }
 
 func (s *badServer) serve() {
@@ -210,7 +226,7 @@ func (s *badServer) serve() {
 			return
 		}
 		question := string(buf[:n])
-		if question == exercise.Mark {
+		if question == asked.Mark {
 			_, _ = s.WriteToUDPAddrPort(buf[:n], from)
 		}
 		answer, known := s.answers[question]
@@ -237,11 +253,11 @@ func (s *badServer) judge(question, got string, err error, began time.Time) (mis
 	times, _ := s.record.Times(question)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("ask returned the error %v for %q, which the server has heard %s", err, question, exercise.Often(times))
+		return fmt.Sprintf("ask returned the error %v for %q, which the server has heard %s", err, question, asked.Often(times))
 	case got == s.answers[question]:
 		return ""
 	case strings.HasPrefix(got, strings.ToUpper(question)):
-		return fmt.Sprintf("to %q ask returned %q, which is not what the server says: that has a number in it which nobody else knows. It has heard the question %s", question, got, exercise.Often(times))
+		return fmt.Sprintf("to %q ask returned %q, which is not what the server says: that has a number in it which nobody else knows. It has heard the question %s", question, got, asked.Often(times))
 	}
 	return fmt.Sprintf("to %q ask returned %q: a datagram that came late, or twice?", question, got)
 }

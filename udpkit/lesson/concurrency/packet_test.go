@@ -83,7 +83,7 @@ func TestPages(t *testing.T) {
 		"weather":      &WeatherResult{Cases: []WeatherCase{{Conditions: Conditions{Name: bad}, UDP: transfer}}, NoWire: bad},
 		"flow":         &FlowResult{Offered: 5, Ends: []FlowEnd{{Protocol: bad, Accepted: 5}}},
 		"speed":        &SpeedResult{Rounds: 1, Rows: []Speed{{Name: bad}}},
-		"features":     []Row{{Feature: bad}},
+		"table":        []Row{{Feature: bad}},
 	} {
 		var html, text bytes.Buffer
 		require.NoError(t, page.ExecuteTemplate(&html, name, state{data, "a note"}))

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +52,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, exercise.WithoutPath(err))
+		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, cause(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
@@ -67,7 +66,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	stdin, stay, err := os.Pipe() // whose end is the end of this program
 	if err != nil {
-		return outcome{}, exercise.WithoutPath(err)
+		return outcome{}, cause(err)
 	}
 	defer stay.Close() // nothing is written
 	cmd.Stdin = stdin
@@ -78,7 +77,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, exercise.WithoutPath(err))
+		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, cause(err))
 	}
 	if err != nil {
 		return outcome{}, fmt.Errorf("the program in the namespace failed: %w: %s", err, exit.Stderr)

@@ -2,15 +2,17 @@ package nonblocking
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Comparison is what [Compare] measured.
@@ -100,18 +102,27 @@ func Compare(ctx context.Context, file string) error {
 	return c.run(ctx, file)
 }
 
-// Load returns what Compare wrote. The error is exercise.ErrNothing if it has not run.
+// Load returns what Compare wrote. The error wraps ErrNothing if it has not run.
 func Load(file string) (Comparison, error) {
 	var c Comparison
-	err := exercise.Load(file, &c)
-	return c, err
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, ErrNothing
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("cannot read the comparison: %w", cause(err))
+	}
+	return c, nil
 }
 
 type comparing struct {
 	sizes
 	Comparison
 	note string
-	show *exercise.Show
+	show *shown
 }
 
 // comparisonData is what the template shows.
@@ -130,21 +141,32 @@ func (c *comparing) data() any {
 // step shows what comes next, and returns an error if nothing shall.
 func (c *comparing) step(ctx context.Context, format string, args ...any) error {
 	c.note = fmt.Sprintf(format, args...)
-	c.show.News()
+	c.show.news()
 	return ctx.Err()
 }
 
 func (c *comparing) run(ctx context.Context, file string) error {
-	c.show = exercise.NewShow(page, "comparison", c.data, plain)
+	c.show = newShow("comparison", c.data)
 	err := c.measure(ctx)
 	switch {
 	case ctx.Err() != nil:
 		c.note, err = "interrupted", nil
 	case err == nil:
 		c.note = fmt.Sprintf("medians of %d rounds that took turns", c.rounds)
-		err = exercise.Keep(file, c.Comparison)
+		err = c.write(file)
 	}
-	return errors.Join(err, c.show.End())
+	return errors.Join(err, c.show.end())
+}
+
+func (c *comparing) write(file string) error {
+	text, err := json.Marshal(c.Comparison)
+	if err == nil {
+		err = cause(os.WriteFile(file, text, 0o600))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot keep the comparison: %w", err)
+	}
+	return nil
 }
 
 func (c *comparing) measure(ctx context.Context) error {

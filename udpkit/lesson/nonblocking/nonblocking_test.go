@@ -17,7 +17,6 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -93,9 +92,9 @@ func TestStandstill(t *testing.T) {
 }
 
 func TestRecordings(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "runs.json")
+	file := filepath.Join(t.TempDir(), "runs.jsonl")
 	_, err := Recordings(file)
-	require.ErrorIs(t, err, exercise.ErrNothing)
+	require.ErrorIs(t, err, ErrNothing)
 	require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
 	for _, r := range []Recording{{Style: udpkit.Channel, Left: 7}, {Style: udpkit.Blocking}, {Style: udpkit.Channel, Extra: 1}} {
 		require.NoError(t, r.append(file))
@@ -139,7 +138,7 @@ var small = sizes{rounds: 2, idle: 20 * time.Millisecond, windows: 2, roundTrips
 func TestCompare(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "comparison.json")
 	_, err := Load(file)
-	require.ErrorIs(t, err, exercise.ErrNothing)
+	require.ErrorIs(t, err, ErrNothing)
 	c := &comparing{sizes: small}
 	require.NoError(t, c.run(t.Context(), file))
 	read, err := Load(file)
@@ -665,7 +664,7 @@ func TestExerciseEcho(t *testing.T) {
 		}, "left open"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "never closed" && len(exercise.Descriptors()) == 0 {
+			if name == "never closed" && len(descriptors()) == 0 {
 				t.Skip("this system does not tell what is open")
 			}
 			require.Contains(t, check(wrong.serve), wrong.want)

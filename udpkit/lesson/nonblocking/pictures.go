@@ -13,7 +13,7 @@ import (
 const maxMarks = 2000
 
 // RunsPicture is what [Watch] recorded, a row for each style: when the indicator moved, and when a datagram was handled. The
-// error is exercise.ErrNothing if it has not run.
+// error wraps ErrNothing if it has not run.
 func RunsPicture(file string) (chart.Picture, error) {
 	runs, err := Recordings(file)
 	if err != nil {
@@ -35,7 +35,7 @@ func RunsPicture(file string) (chart.Picture, error) {
 
 func newest(times []time.Duration) []time.Duration { return times[max(0, len(times)-maxMarks):] }
 
-// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The error is exercise.ErrNothing if it
+// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The error wraps ErrNothing if it
 // has not run.
 func ComparisonPicture(file string) (chart.Picture, error) {
 	m, err := Load(file)

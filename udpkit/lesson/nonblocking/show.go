@@ -17,16 +17,17 @@ import (
 //go:embed page.html
 var pageHTML string
 
-var page = panel.Templates(pageHTML, template.FuncMap{
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":   format.Short,
 	"seconds": func(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) },
 	"tenths":  func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) },
 	"color":   Color,
+	"text":    panel.Printable,
 	"style":   func(s udpkit.Style) string { return string(s) },
 	"percent": percent,
 	"plural":  format.Plural[int],
 	"idle":    func(s []float64) string { return idleText(s) },
-})
+}).Parse(pageHTML))
 
 // Color returns the CSS colour of a style, the same wherever it is shown.
 func Color(s udpkit.Style) string {

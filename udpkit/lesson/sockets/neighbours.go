@@ -12,7 +12,6 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Neighbourhood is what a beacon saw of its neighbours. Times are since its start.
@@ -91,7 +90,7 @@ func Neighbours(ctx context.Context, file string, me beacon.Config, show func(co
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
-	return exercise.Keep(file, seen.end())
+	return write(file, seen.end())
 }
 
 // polite is a beacon, which says goodbye.
@@ -177,10 +176,10 @@ func (o *observer) end() Neighbourhood {
 	return o.seen
 }
 
-// ReadNeighbourhood returns what Neighbours wrote. The error is exercise.ErrNothing if it
+// ReadNeighbourhood returns what Neighbours wrote. The error wraps ErrNothing if it
 // has not run.
 func ReadNeighbourhood(file string) (Neighbourhood, error) {
 	var n Neighbourhood
-	err := exercise.Load(file, &n)
+	err := read(file, &n)
 	return n, err
 }

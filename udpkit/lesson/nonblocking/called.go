@@ -1,7 +1,4 @@
-// Package exercise is what the checks of all notebooks are made of: it runs the reader's function, sees what it leaves
-// behind, judges a client that has to ask again, and reports what is missing. It also keeps what a lesson has recorded, and
-// shows what is being measured.
-package exercise
+package nonblocking
 
 import (
 	"bytes"
@@ -18,15 +15,11 @@ import (
 	"time"
 )
 
-// Call is a function of the reader's that runs.
-type Call struct {
-	// Ended gets what the function has returned; a panic is an error that wraps ErrPanic.
-	Ended  <-chan error
+// called is a function of the reader's that runs.
+type called struct {
 	number string
+	ended  chan error // what it returned, or its panic
 }
-
-// ErrPanic means that the reader's function has panicked.
-var ErrPanic = errors.New("it panicked")
 
 // calls counts them, to tell them apart.
 var calls atomic.Int64
@@ -35,36 +28,34 @@ var calls atomic.Int64
 // label: so they can be told from all others, whatever else the program does.
 const labelKey = "exercise"
 
-// Start calls f on a goroutine of its own.
-func Start(f func() error) *Call {
-	ended := make(chan error, 1)
-	c := &Call{Ended: ended, number: strconv.FormatInt(calls.Add(1), 10)}
+func call(f func() error) *called {
+	c := &called{number: strconv.FormatInt(calls.Add(1), 10), ended: make(chan error, 1)}
 	go pprof.Do(context.Background(), pprof.Labels(labelKey, c.number), func(context.Context) {
 		defer func() {
 			if p := recover(); p != nil {
-				ended <- fmt.Errorf("%w: %v", ErrPanic, p)
+				c.ended <- fmt.Errorf("it panicked: %v", p)
 			}
 		}()
-		ended <- f()
+		c.ended <- f()
 	})
 	return c
 }
 
-// Within waits for the function's end, and reports whether it came in time.
-func (c *Call) Within(d time.Duration) (err error, ended bool) {
+// within waits for the function's end, and reports whether it came in time.
+func (c *called) within(d time.Duration) (err error, ended bool) {
 	timeout := time.NewTimer(d)
 	defer timeout.Stop()
 	select {
-	case err = <-c.Ended:
+	case err = <-c.ended:
 		return err, true
 	case <-timeout.C:
 		return nil, false
 	}
 }
 
-// Goroutines returns how many goroutines the function has, with the one that it was called on, and how many of them
+// goroutines returns how many goroutines the function has, with the one that it was called on, and how many of them
 // are in a function whose name ends so.
-func (c *Call) Goroutines(name string) (all, inside int) {
+func (c *called) goroutines(name string) (all, inside int) {
 	var profile bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1) // a buffer takes everything
 	for group := range strings.SplitSeq(profile.String(), "\n\n") {
@@ -84,10 +75,10 @@ func (c *Call) Goroutines(name string) (all, inside int) {
 	return all, inside
 }
 
-// Left returns how many goroutines the function has, once those that are about to end have ended.
-func (c *Call) Left() (n int) {
+// left returns how many goroutines the function has, once those that are about to end have ended.
+func (c *called) left() (n int) {
 	for range 50 {
-		if n, _ = c.Goroutines(""); n == 0 {
+		if n, _ = c.goroutines(""); n == 0 {
 			break
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -95,9 +86,29 @@ func (c *Call) Left() (n int) {
 	return n
 }
 
-// Descriptors returns the names of what this program has open, each with its number; none where the system does not
+// free ends the goroutines that wait for room in one channel, or for something to take from the other.
+func (c *called) free(in <-chan int, out chan<- int) {
+	for range 50 {
+		if all, _ := c.goroutines(""); all == 0 {
+			return
+		}
+		for range cap(in) {
+			select {
+			case <-in:
+			default:
+			}
+		}
+		time.Sleep(2 * time.Millisecond)
+		select {
+		case out <- 0:
+		default:
+		}
+	}
+}
+
+// descriptors returns the names of what this program has open, each with its number; none where the system does not
 // tell.
-func Descriptors() map[string]string {
+func descriptors() map[string]string {
 	open := make(map[string]string)
 	entries, _ := os.ReadDir("/dev/fd") // there is none on Windows
 	for _, e := range entries {
@@ -109,11 +120,11 @@ func Descriptors() map[string]string {
 	return open
 }
 
-// Opened returns what has been opened since Descriptors returned before, once what is about to be closed is.
-func Opened(before map[string]string) (names []string) {
+// opened returns what has been opened since, once what is about to be closed is.
+func opened(before map[string]string) (names []string) {
 	for range 50 {
 		names = nil
-		for key, name := range Descriptors() {
+		for key, name := range descriptors() {
 			if _, ok := before[key]; !ok {
 				names = append(names, name)
 			}

@@ -1,4 +1,6 @@
-package exercise
+// Package asked judges a client that has to ask again, for the exercises of two notebooks: it is a server's record
+// of what was asked, how often and when. What reaches the server cannot be made up.
+package asked
 
 import (
 	"fmt"
@@ -33,11 +35,10 @@ func CatchUp(server net.Addr) {
 	_, _ = conn.Read(make([]byte, len(Mark)))
 }
 
-// most bounds a record: the number of questions, and of the copies of each whose times are kept.
+// most bounds a record: so many questions, and the times of so many copies of each.
 const most = 100
 
-// Record judges a client that has to ask again: it is a server's record of what was asked, how often and when. What reaches
-// the server cannot be made up. The zero value is empty. Its methods may be called by any goroutine.
+// Record is what a server has heard. The zero value is empty. Its methods may be called by any goroutine.
 type Record struct {
 	mu        sync.Mutex
 	questions map[string]*question
