@@ -3,6 +3,7 @@ package format
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,14 @@ func Bytes[N int | uint64](n N) string {
 		digits = 4
 	}
 	return fmt.Sprintf("%s %ciB", strconv.FormatFloat(size, 'g', digits, 64), "KMG"[unit])
+}
+
+// Percent returns a share of 1 with this many digits behind the point: 12 %, < 0.01 %.
+func Percent(share float64, digits int) string {
+	if least := math.Pow10(-digits); 0 < share && 100*share < least {
+		return fmt.Sprintf("< %.*f %%", digits, least)
+	}
+	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
 // Reasons lists counters in a fixed order, behind a label unless there are none.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // ConversationResult is one question and its answer over each protocol, on a wire
@@ -59,7 +61,7 @@ func Conversation(ctx context.Context, file string) error {
 		r = &next
 		show.news(r)
 	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Conversation = r }))
+	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Conversation = r }))
 }
 
 var protocols = []string{"tcp", "udp"}

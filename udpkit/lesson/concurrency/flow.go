@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // FlowResult is what happens if the other program does not read.
@@ -62,7 +64,7 @@ func Flow(ctx context.Context, file string) error {
 		}
 	}
 	show.news(r)
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Flow = r }))
+	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Flow = r }))
 }
 
 func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (FlowEnd, error) {
@@ -99,6 +101,10 @@ func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (F
 // written to the first is read from the second. The protocol is "tcp" or "udp". The
 // caller closes both.
 func Pair(protocol string) (sender, receiver net.Conn, err error) {
+	if protocol == "udp" {
+		sender, receiver, err := exercise.Pair()
+		return sender, receiver, err
+	}
 	server, err := listen(protocol, netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, err
@@ -106,9 +112,6 @@ func Pair(protocol string) (sender, receiver net.Conn, err error) {
 	sender, err = net.Dial(protocol+"4", server.port().String())
 	if err != nil {
 		return nil, nil, errors.Join(err, server.Close())
-	}
-	if server.udp != nil {
-		return sender, server.udp, nil
 	}
 	receiver, err = server.Accept()
 	if err = errors.Join(err, server.Close()); err != nil {

@@ -83,15 +83,15 @@ func TestPages(t *testing.T) {
 		"weather":      &WeatherResult{Cases: []WeatherCase{{Conditions: Conditions{Name: bad}, UDP: transfer}}, NoWire: bad},
 		"flow":         &FlowResult{Offered: 5, Ends: []FlowEnd{{Protocol: bad, Accepted: 5}}},
 		"speed":        &SpeedResult{Rounds: 1, Rows: []Speed{{Name: bad}}},
-		"table":        []Row{{Feature: bad}},
+		"rows":         []Row{{Feature: bad}},
 	} {
 		var html, text bytes.Buffer
 		require.NoError(t, page.ExecuteTemplate(&html, name, state{data, "a note"}))
 		require.NotContains(t, html.String(), "<script")
 		require.Contains(t, html.String(), template.HTMLEscapeString(bad), name)
 		require.NotContains(t, html.String(), "ZgotmplZ")
-		require.NoError(t, plain(&text, name, state{data, "a note"}))
+		require.NoError(t, plain(&text, state{data, "a note"}))
 		require.Contains(t, text.String(), "a note")
 	}
-	require.Error(t, plain(&bytes.Buffer{}, "none", state{}))
+	require.Error(t, plain(&bytes.Buffer{}, state{}))
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // ServersResult is the same load on several servers.
@@ -56,7 +58,7 @@ func (r ServerRun) Median() time.Duration {
 			all = append(all, c.Answered-c.Sent)
 		}
 	}
-	return Median(all)
+	return measure.Median(all)
 }
 
 // The load: so many clients at the same moment, and so much work for each.
@@ -90,7 +92,7 @@ func servers(ctx context.Context, file string, clients int, work time.Duration) 
 		r = &ServersResult{Work: r.Work, Runs: append(r.Runs[:len(r.Runs):len(r.Runs)], run)}
 		show.news(r)
 	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Servers = r }))
+	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Servers = r }))
 }
 
 // serve runs one server under the load.

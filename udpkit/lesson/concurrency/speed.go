@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // SpeedResult is how quick both are on the loopback interface.
@@ -40,14 +43,14 @@ func (s Speed) Rate() float64 {
 	for _, f := range s.Full {
 		rates = append(rates, float64(f.Received)/f.Took.Seconds())
 	}
-	return Median(rates)
+	return measure.Median(rates)
 }
 
 // P50First returns the median time to the first answer.
-func (s Speed) P50First() time.Duration { return Median(s.First) }
+func (s Speed) P50First() time.Duration { return measure.Median(s.First) }
 
 // P50Next returns the median time to each further answer.
-func (s Speed) P50Next() time.Duration { return Median(s.Next) }
+func (s Speed) P50Next() time.Duration { return measure.Median(s.Next) }
 
 // Lost returns the share of the data that did not arrive, in the median round.
 func (s Speed) Lost() float64 {
@@ -55,7 +58,7 @@ func (s Speed) Lost() float64 {
 	for _, f := range s.Full {
 		shares = append(shares, 1-float64(f.Received)/float64(f.Sent))
 	}
-	return Median(shares)
+	return measure.Median(shares)
 }
 
 // speedSizes say how much is measured: rounds, questions in each of both kinds, and
@@ -90,7 +93,7 @@ func speeds(ctx context.Context, file string, sizes speedSizes) error {
 		}
 	}
 	show.news(&r)
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Speed = &r }))
+	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Speed = &r }))
 }
 
 // measure adds a round.

@@ -51,7 +51,7 @@ func (t Transfer) Delays() []time.Duration {
 }
 
 // Median returns the delay that half of the messages that arrived do not exceed.
-func (t Transfer) Median() time.Duration { return Median(t.Delays()) }
+func (t Transfer) Median() time.Duration { return measure.Median(t.Delays()) }
 
 // Worst returns the longest delay.
 func (t Transfer) Worst() time.Duration { return measure.Quantile(t.Delays(), 1) }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // WeatherResult is the same messages over TCP and UDP, on one network after the
@@ -123,7 +125,7 @@ func weather(ctx context.Context, file string, cases []Conditions, loadOf func(C
 		r = &WeatherResult{Cases: append(r.Cases[:len(r.Cases):len(r.Cases)], c), NoWire: r.NoWire}
 		show.news(r)
 	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Weather = r }))
+	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Weather = r }))
 }
 
 // send does the job on a wire, or if there is none, and the protocol is UDP, through

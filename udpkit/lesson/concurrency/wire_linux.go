@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // jobVariable holds the job of a program that is in the namespace.
@@ -52,7 +54,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, cause(err))
+		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, exercise.Cause(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
@@ -66,7 +68,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	stdin, stay, err := os.Pipe() // whose end is the end of this program
 	if err != nil {
-		return outcome{}, cause(err)
+		return outcome{}, exercise.Cause(err)
 	}
 	defer stay.Close() // nothing is written
 	cmd.Stdin = stdin
@@ -77,7 +79,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, cause(err))
+		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, exercise.Cause(err))
 	}
 	if err != nil {
 		return outcome{}, fmt.Errorf("the program in the namespace failed: %w: %s", err, exit.Stderr)

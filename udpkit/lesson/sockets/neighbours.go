@@ -12,6 +12,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Neighbourhood is what a beacon saw of its neighbours. Times are since its start.
@@ -90,7 +91,7 @@ func Neighbours(ctx context.Context, file string, me beacon.Config, show func(co
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
-	return write(file, seen.end())
+	return exercise.Write(file, seen.end())
 }
 
 // polite is a beacon, which says goodbye.
@@ -176,10 +177,8 @@ func (o *observer) end() Neighbourhood {
 	return o.seen
 }
 
-// ReadNeighbourhood returns what Neighbours wrote. The error wraps ErrNothing if it
-// has not run.
+// ReadNeighbourhood returns what Neighbours wrote. The error wraps [exercise.ErrNothing] if it has
+// not run.
 func ReadNeighbourhood(file string) (Neighbourhood, error) {
-	var n Neighbourhood
-	err := read(file, &n)
-	return n, err
+	return exercise.Read[Neighbourhood](file)
 }
