@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Frames are the pictures of a waiting indicator.
+// Frames are the pictures of a waiting indicator, in turn.
 var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
 // Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute
@@ -25,7 +25,7 @@ func Short(d time.Duration) string {
 	return d.Round(unit).String()
 }
 
-// Clock returns the time of the day, as it is here, and the day unless it is this.
+// Clock returns the local time of day, with the date unless it is today's.
 func Clock(t time.Time) string {
 	t = t.Local()
 	if time.Now().Format(time.DateOnly) != t.Format(time.DateOnly) {
@@ -34,7 +34,7 @@ func Clock(t time.Time) string {
 	return t.Format(time.TimeOnly)
 }
 
-// Millis returns the time of the day, as it is here, with milliseconds.
+// Millis returns the local time of day with milliseconds.
 func Millis(t time.Time) string { return t.Local().Format("15:04:05.000") }
 
 // Number returns a number with commas between thousands.
@@ -54,7 +54,7 @@ func Plural[N int | uint64](n N, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
-// Bytes returns a size, with three significant digits where it is no whole number.
+// Bytes returns a size in B, KiB, MiB or GiB, with three significant digits, or four from 1000 on.
 func Bytes[N int | uint64](n N) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
@@ -78,7 +78,7 @@ func Percent(share float64, digits int) string {
 	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
-// Reasons lists counters in a fixed order, behind a label unless there are none.
+// Reasons lists counters in a fixed order behind a label; "" if there are none.
 func Reasons[R ~string](counts map[R]uint64, label string) string {
 	list := make([]string, 0, len(counts))
 	for r, n := range counts {

@@ -63,7 +63,7 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 	return attempt(ctx, func() string { return cut(write, read) }, func() {}), nil
 }
 
-// carry sends messages, and says what is wrong with those that come out.
+// carry sends messages, and says what is wrong with what comes out.
 func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
 	// Whatever marks the end of a message may also be in one: here is what write makes of two of them.
 	var frames bytes.Buffer
@@ -96,7 +96,7 @@ func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(
 	return ""
 }
 
-// cut lets a stream end at each place inside of a message.
+// cut ends a stream at each place inside a message.
 func cut(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
 	first, second := []byte("first"), []byte("second")
 	var stream bytes.Buffer
@@ -224,7 +224,7 @@ func (s *badServer) serve() {
 	}
 }
 
-// judge says what is wrong with an answer to a question that was begun at a time.
+// judge says what is wrong with the answer to a question that ask began to ask at a time.
 func (s *badServer) judge(question, got string, err error, began time.Time) (missing string) {
 	if missing := s.record.Hasty(question, began, wait); missing != "" {
 		return missing

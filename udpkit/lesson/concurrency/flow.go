@@ -23,22 +23,21 @@ type FlowResult struct {
 // FlowEnd is what happened over one protocol.
 type FlowEnd struct {
 	Protocol string `json:"protocol"`
-	// Accepted is how many bytes the system took from the sender before it let it
-	// wait; Stopped says that it did.
+	// Accepted is how many bytes the system took from the sender before it made it wait; Stopped
+	// reports whether it did.
 	Accepted int  `json:"accepted"`
 	Stopped  bool `json:"stopped"`
-	// Arrived is how many the other program found when it read at last.
+	// Arrived is how many the other program found when it finally read.
 	Arrived int `json:"arrived"`
 }
 
-// Lost is how many bytes the system took and did not deliver.
+// Lost returns how many bytes the system took and did not deliver.
 func (f FlowEnd) Lost() int { return max(0, f.Accepted-f.Arrived) }
 
 const (
 	flowOffered = 32_000_000
 	flowPiece   = 1000
-	// flowPatience is how long the sender waits to be let go on, and the receiver
-	// for more.
+	// flowPatience is how long the sender waits until it may continue, and the receiver for more.
 	flowPatience = 200 * time.Millisecond
 )
 

@@ -18,12 +18,12 @@ type ServersResult struct {
 	Runs []ServerRun   `json:"runs"`
 }
 
-// ServerRun is what one server made of it.
+// ServerRun is how one server coped with it.
 type ServerRun struct {
 	Name    string         `json:"name"`
 	Mode    echo.Mode      `json:"mode"`
-	Workers int            `json:"workers"` // at most so many at once
-	Queue   int            `json:"queue"`   // so many may wait; 0: in the socket's buffer
+	Workers int            `json:"workers"` // served at once, at most
+	Queue   int            `json:"queue"`   // how many may wait; 0: in the socket's buffer
 	Clients []ServerClient `json:"clients"`
 	// Dropped is how many datagrams the server counted as dropped, and Took when the
 	// last answer was there.
@@ -39,7 +39,7 @@ type ServerClient struct {
 	Answered time.Duration `json:"answered_ns"`
 }
 
-// Answered is how many clients had an answer.
+// Answered returns how many clients got an answer.
 func (r ServerRun) Answered() int {
 	n := 0
 	for _, c := range r.Clients {
@@ -50,7 +50,7 @@ func (r ServerRun) Answered() int {
 	return n
 }
 
-// Median returns how long a client waited that had an answer.
+// Median returns the median wait of the clients that got an answer.
 func (r ServerRun) Median() time.Duration {
 	var all []time.Duration
 	for _, c := range r.Clients {
@@ -61,7 +61,7 @@ func (r ServerRun) Median() time.Duration {
 	return measure.Median(all)
 }
 
-// The load: so many clients at the same moment, and so much work for each.
+// The load: how many clients ask at the same moment, and the work that each of them causes.
 const (
 	serverClients = 20
 	serverWork    = 100 * time.Millisecond
@@ -114,8 +114,8 @@ func serve(ctx context.Context, r ServerRun, clients int, work time.Duration) (S
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(running) }()
-	// A dropped datagram is not answered, whose client has to give up. A sequential
-	// server drops none, and takes its time.
+	// A datagram that is dropped gets no answer, and its client has to give up. A sequential server
+	// drops none, and takes its time.
 	patience := 8 * work
 	if r.Mode == echo.Sequential {
 		patience = 2 * time.Duration(clients) * work

@@ -34,7 +34,7 @@ func Color(protocol string) string {
 	return "#0969da"
 }
 
-// Title says in a few words what befalls the packets.
+// Title says in a few words what happens to the packets.
 func (c Conditions) Title() string {
 	switch c.Name {
 	case Fair:

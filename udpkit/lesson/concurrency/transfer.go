@@ -14,7 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// load is what is sent: so many messages of a size in bytes, one at every such time.
+// load is what is sent: a number of messages of Size bytes, one every Every.
 type load struct {
 	Messages int           `json:"messages"`
 	Size     int           `json:"size"`

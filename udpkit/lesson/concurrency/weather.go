@@ -25,7 +25,7 @@ type WeatherCase struct {
 	UDP *Transfer `json:"udp,omitempty"`
 }
 
-// Transfers returns those that there are.
+// Transfers returns those that there are, TCP first.
 func (c WeatherCase) Transfers() []*Transfer {
 	var all []*Transfer
 	for _, t := range []*Transfer{c.TCP, c.UDP} {
@@ -64,8 +64,8 @@ const (
 	weatherSeed  = 4
 	// share is the share of the packets that something happens to.
 	share = 0.1
-	// The narrow road lets so many bytes a second pass, and holds what fits into
-	// this time.
+	// narrowRate is how many bytes a second pass on the narrow road, and narrowQueue how long a
+	// packet may wait there.
 	narrowRate  = 500_000
 	narrowQueue = 30 * time.Millisecond
 )

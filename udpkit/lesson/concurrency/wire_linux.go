@@ -20,11 +20,12 @@ import (
 // jobVariable holds the job of a program that is in the namespace.
 const jobVariable = "UDPKIT_EXPERIMENT_JOB"
 
-// ready tells that Wire was called.
+// ready reports whether Wire was called.
 var ready atomic.Bool
 
-// Wire is what a program calls first that calls [Conversation] or [Weather]. They start the program a second time, in a network
-// namespace of its own; there Wire does the job and ends the program. In the first one it does nothing.
+// Wire has to be called first by a program that calls [Conversation] or [Weather]. They start the
+// program a second time, in a network namespace of its own; there Wire does the job and ends the
+// program. In the first one it does nothing.
 func Wire() {
 	ready.Store(true)
 	text := os.Getenv(jobVariable)
@@ -66,7 +67,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	stdin, stay, err := os.Pipe() // whose end is the end of this program
+	stdin, stay, err := os.Pipe() // it ends when this program does
 	if err != nil {
 		return outcome{}, exercise.Cause(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// ErrPanic means that the reader's function panicked. It has its value behind it.
+// ErrPanic means that the reader's function panicked. The error that wraps it has the value too.
 var ErrPanic = errors.New("it panicked")
 
 // Call is a function of the reader's that runs.
@@ -45,11 +45,12 @@ func Start(f func() error) *Call {
 	return c
 }
 
-// Ended returns where the function's error comes once it has ended, or an [ErrPanic].
+// Ended returns the channel on which the function's error arrives once it has ended, nil or not. It
+// wraps [ErrPanic] if the function panicked.
 func (c *Call) Ended() <-chan error { return c.ended }
 
-// Within waits for the function's end, and reports whether it came in time and before the context
-// ended.
+// Within waits for the function's end, and reports whether it came within d and before the context
+// ended. The error is the function's.
 func (c *Call) Within(ctx context.Context, d time.Duration) (err error, ended bool) {
 	timeout := time.NewTimer(d)
 	defer timeout.Stop()

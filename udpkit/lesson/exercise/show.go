@@ -19,8 +19,8 @@ type Show struct {
 	now   atomic.Pointer[any] // what the drawing goroutine reads
 }
 
-// NewShow shows data: with a template in a notebook, and as what plain writes to standard output
-// elsewhere. Data that it was given must not change any more. End it.
+// NewShow shows data: with the template t in a notebook, elsewhere by having plain write the last
+// data to standard output. Nobody may change data that were handed over. The caller calls End.
 func NewShow(t *template.Template, plain func(io.Writer, any) error, data any) *Show {
 	s := &Show{plain: plain}
 	s.now.Store(&data)

@@ -11,7 +11,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// bufferSize is enough for what is sent here.
+// bufferSize is enough for every datagram that is sent here, in bytes.
 const bufferSize = 2048
 
 // pair is a socket that receives and one that sends to it.

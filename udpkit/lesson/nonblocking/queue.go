@@ -80,7 +80,7 @@ func checkOldest(put putFunc) (missing string) {
 	return ""
 }
 
-// checkPace has many numbers put into a full queue. Who rests at each is not done in time.
+// checkPace has many numbers put into a full queue. A put that rests at each is not done in time.
 func checkPace(put putFunc) (missing string) {
 	const many = 2000
 	queue := make(chan int, 3)

@@ -88,7 +88,7 @@ func (b *badNetwork) serve() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // on some systems: that a reply met nobody
+		if err != nil { // on some systems: a reply reached nobody
 			continue
 		}
 		question := string(buffer[:n])
@@ -103,7 +103,7 @@ func (b *badNetwork) serve() {
 	}
 }
 
-// replies returns how many replies come of a question that is asked for the n-th time.
+// replies returns how many replies get through when a question is asked for the n-th time.
 func replies(question string, n int) int {
 	lost := map[string]int{questionLost: 2, questionNext: 1, questionFifth: attempts - 1}
 	switch {
@@ -115,7 +115,7 @@ func replies(question string, n int) int {
 	return 1
 }
 
-// judge says what is wrong with an answer to a question that was begun at a time.
+// judge says what is wrong with the answer to a question that ask began to ask at a time.
 func (b *badNetwork) judge(question, answer string, err error, began time.Time) (missing string) {
 	if errors.Is(err, exercise.ErrPanic) {
 		return err.Error()
@@ -147,7 +147,7 @@ func (b *badNetwork) judge(question, answer string, err error, began time.Time) 
 	return ""
 }
 
-// waits says what is wrong if ask does not return.
+// waits says what is wrong when ask does not return.
 func (b *badNetwork) waits(question string) string {
 	if question == questionNever {
 		return "nobody answers, and after two seconds ask still waits. Give up after five questions"

@@ -51,8 +51,8 @@ const (
 
 // Neighbours lets show run the beacon that me configures, and meanwhile three
 // neighbours come and go on this machine, whatever the targets of me are: anna
-// stays, ben leaves with a goodbye after four seconds, cleo, a bare socket, falls
-// silent after five. What the beacon tells of all its peers is written to a file
+// stays, ben leaves with a goodbye after four seconds, and cleo, a bare socket, falls
+// silent after five. What the beacon reports about its peers is written to a file
 // that [ReadNeighbourhood] and the plots read. It returns when show does.
 func Neighbours(ctx context.Context, file string, me beacon.Config, show func(context.Context, beacon.Config) error) error {
 	start := time.Now()
@@ -105,7 +105,7 @@ func polite(ctx context.Context, name string, me beacon.Config) error {
 	return errors.Join(b.Run(ctx), b.Close())
 }
 
-// bare is a program that knows of beacons no more than how to say HELLO.
+// bare is a program that knows nothing about beacons but how to say HELLO.
 func bare(ctx context.Context, name string, me beacon.Config) error {
 	to := netip.AddrPortFrom(here, cmp.Or(me.Port, beacon.DefaultPort))
 	socket, err := net.Dial("udp4", to.String())
@@ -123,7 +123,7 @@ func bare(ctx context.Context, name string, me beacon.Config) error {
 	}
 }
 
-// observer keeps what a beacon tells.
+// observer keeps what a beacon reports.
 type observer struct {
 	mu    sync.Mutex
 	start time.Time

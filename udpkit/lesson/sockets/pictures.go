@@ -97,7 +97,7 @@ func other(who string) string {
 	return Client
 }
 
-// clock returns a time in milliseconds, with as many digits as it deserves.
+// clock returns a time in milliseconds, with two decimals if it is short.
 func clock(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	if d >= 10*time.Millisecond {

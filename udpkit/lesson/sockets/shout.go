@@ -73,18 +73,18 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 	select {
 	case err := <-call.Ended():
 		if err != nil {
-			return fmt.Sprintf("all is answered. But closing the socket is how this server is asked to end: return nil then, and not %q", err), nil
+			return fmt.Sprintf("everything is answered. But closing the socket is how this server is asked to end: return nil then, and not %q", err), nil
 		}
 	case <-time.After(checkTime):
-		return "all is answered, but a second after the socket was closed shout still runs", nil
+		return "everything is answered, but a second after the socket was closed shout still runs", nil
 	}
 	return checkBroken(ctx, shout)
 }
 
-// errBroken is what a socket may say that is open, and of no use all the same.
+// errBroken is an error that a socket may return though it is open.
 var errBroken = &net.OpError{Op: "read", Net: "udp4", Err: errors.New("network is down")}
 
-// brokenReads is how often a broken socket may be read.
+// brokenReads is how often a broken socket may be read before it says that it is closed.
 const brokenReads = 1000
 
 // broken is a socket whose reads all fail.
@@ -96,7 +96,7 @@ type broken struct {
 
 // ReadFrom implements net.PacketConn.
 func (b *broken) ReadFrom([]byte) (int, net.Addr, error) {
-	if b.reads.Add(1) > brokenReads || b.closed.Load() { // ends who goes on for ever
+	if b.reads.Add(1) > brokenReads || b.closed.Load() { // ends a loop that never stops
 		return 0, nil, net.ErrClosed
 	}
 	return 0, nil, errBroken

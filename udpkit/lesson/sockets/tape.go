@@ -31,7 +31,7 @@ type Sent struct {
 	At   time.Duration `json:"at_ns"`
 	// Arrived is when it was read; 0: never.
 	Arrived time.Duration `json:"arrived_ns"`
-	// Lost tells that it was thrown away, see [Socket.LoseNext].
+	// Lost reports whether it was thrown away, see [Socket.LoseNext].
 	Lost bool `json:"lost"`
 }
 
@@ -70,7 +70,7 @@ type Socket struct {
 }
 
 // LoseNext makes the network lose the next datagram that this socket sends: the
-// sender will not notice, as with any network.
+// sender does not notice, as with any network.
 func (s *Socket) LoseNext() {
 	s.mu.Lock()
 	s.lose = true
@@ -182,7 +182,7 @@ func Record(ctx context.Context, file string, play func(server, client *Socket) 
 	err = play(server, client)
 	if !stop() {
 		<-interrupted
-		err = nil // the sockets were closed under its feet
+		err = nil // the sockets were closed while play used them
 	}
 	_ = client.Close()
 	_ = server.Close()

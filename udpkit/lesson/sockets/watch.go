@@ -40,7 +40,7 @@ func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool,
 	if err != nil {
 		return "", false, err
 	}
-	defer socket.Close() // ends a watch that does not mind its context
+	defer socket.Close() // ends a watch that ignores its context
 	sender, err := net.Dial("udp4", socket.LocalAddr().String())
 	if err != nil {
 		return "", false, err
@@ -54,7 +54,7 @@ func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool,
 		return watch(ctx, socket, expiry, func(peers []string) {
 			select {
 			case changes <- slices.Clone(peers):
-			default: // far too many, which was noticed before
+			default: // far too many, which has been noticed by then
 			}
 		})
 	})
@@ -115,7 +115,7 @@ func (w *watching) send(text string) string {
 	return ""
 }
 
-// hear sends a datagram, after which the table shall be want.
+// hear sends a datagram, after which the table has to be want.
 func (w *watching) hear(text string, want ...string) string {
 	w.onTime(want...)
 	if missing := w.send(text); missing != "" {
@@ -146,7 +146,7 @@ func differ(when string, peers, want []string) string {
 	return fmt.Sprintf("%s the peers are %v and not %v", when, peers, want)
 }
 
-// ignore sends datagrams that shall change nothing.
+// ignore sends datagrams that must change nothing.
 func (w *watching) ignore(texts ...string) string {
 	for _, text := range texts {
 		if missing := w.send(text); missing != "" {
