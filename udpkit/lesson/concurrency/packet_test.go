@@ -3,6 +3,8 @@ package concurrency
 import (
 	"bytes"
 	"html/template"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +92,10 @@ func TestPages(t *testing.T) {
 		require.NotContains(t, html.String(), "<script")
 		require.Contains(t, html.String(), template.HTMLEscapeString(bad), name)
 		require.NotContains(t, html.String(), "ZgotmplZ")
+		for _, cell := range regexp.MustCompile(`<td style="([^"]*)"`).FindAllStringSubmatch(html.String(), -1) {
+			_, wrap, _ := strings.Cut(cell[1][strings.LastIndex(cell[1], "overflow-wrap"):], ":")
+			require.True(t, strings.HasPrefix(wrap, "break-word"), "a narrow column of %s tears its words apart: %s", name, cell[1])
+		}
 		require.NoError(t, plain(&text, state{data, "a note"}))
 		require.Contains(t, text.String(), "a note")
 	}
