@@ -45,25 +45,22 @@ const (
 // lets that program read. The results are added to file.
 func Flow(ctx context.Context, file string) error {
 	r := &FlowResult{Offered: flowOffered, Piece: flowPiece}
-	show := newShow("flow", &FlowResult{})
-	for _, protocol := range protocols {
-		sender, receiver, err := Pair(protocol)
-		if err == nil {
-			var end FlowEnd
-			end, err = flow(ctx, sender, receiver, r.Offered, r.Piece)
+	return experiment(ctx, file, "flow", &FlowResult{}, func(news func(any)) error {
+		for _, protocol := range protocols {
+			sender, receiver, err := Pair(protocol)
+			if err != nil {
+				return err
+			}
+			end, err := flow(ctx, sender, receiver, r.Offered, r.Piece)
 			end.Protocol = protocol
 			r.Ends = append(r.Ends, end)
-			err = errors.Join(err, sender.Close(), receiver.Close())
+			if err = errors.Join(err, sender.Close(), receiver.Close()); err != nil {
+				return err
+			}
 		}
-		if ctx.Err() != nil {
-			return show.interrupted()
-		}
-		if err != nil {
-			return errors.Join(err, show.end())
-		}
-	}
-	show.news(r)
-	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Flow = r }))
+		news(r)
+		return nil
+	}, func(all *Results) { all.Flow = r })
 }
 
 func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (FlowEnd, error) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // ServersResult is the same load on several servers.
@@ -76,23 +75,21 @@ func Servers(ctx context.Context, file string) error {
 
 func servers(ctx context.Context, file string, clients int, work time.Duration) error {
 	r := &ServersResult{Work: work}
-	show := newShow("servers", r)
-	for _, run := range []ServerRun{
-		{Name: "one at a time", Mode: echo.Sequential, Workers: 1},
-		{Name: "all at once", Mode: echo.Concurrent, Workers: echo.DefaultWorkers, Queue: echo.DefaultQueue},
-		{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: clients / 5, Queue: clients * 3 / 10},
-	} {
-		run, err := serve(ctx, run, clients, work)
-		if ctx.Err() != nil {
-			return show.interrupted()
+	return experiment(ctx, file, "servers", r, func(news func(any)) error {
+		for _, run := range []ServerRun{
+			{Name: "one at a time", Mode: echo.Sequential, Workers: 1},
+			{Name: "all at once", Mode: echo.Concurrent, Workers: echo.DefaultWorkers, Queue: echo.DefaultQueue},
+			{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: clients / 5, Queue: clients * 3 / 10},
+		} {
+			run, err := serve(ctx, run, clients, work)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return fmt.Errorf("%s: %w", run.Name, err)
+			}
+			r = &ServersResult{Work: r.Work, Runs: append(r.Runs[:len(r.Runs):len(r.Runs)], run)}
+			news(r)
 		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", run.Name, err), show.end())
-		}
-		r = &ServersResult{Work: r.Work, Runs: append(r.Runs[:len(r.Runs):len(r.Runs)], run)}
-		show.news(r)
-	}
-	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Servers = r }))
+		return nil
+	}, func(all *Results) { all.Servers = r })
 }
 
 // serve runs one server under the load.

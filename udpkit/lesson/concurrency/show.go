@@ -1,6 +1,8 @@
 package concurrency
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -74,12 +76,6 @@ func rateText(r float64) string {
 
 func percent(share float64) string { return format.Percent(share, 0) }
 
-// shown is an experiment's result while it grows.
-type shown struct {
-	*exercise.Show
-	data any
-}
-
 // state is what the templates show.
 type state struct {
 	Data any // does not change any more
@@ -88,20 +84,24 @@ type state struct {
 
 const measuring = "measuring …"
 
-func newShow(name string, data any) *shown {
-	return &shown{exercise.NewShow(page.Lookup(name), plain, state{data, measuring}), data}
+// experiment shows what measure passes to news, at first an empty result, and then keeps the results,
+// unless they are incomplete: where measure failed, or the context ended.
+func experiment(ctx context.Context, file, name string, empty any, measure func(news func(any)) error, keep func(*Results)) error {
+	now := state{empty, measuring}
+	show := exercise.NewShow(page.Lookup(name), plain, now)
+	err := measure(func(data any) {
+		now.Data = data
+		show.News(now)
+	})
+	if now.Note = ""; ctx.Err() != nil {
+		now.Note = "interrupted"
+		return show.End(now)
+	}
+	if err != nil {
+		return errors.Join(err, show.End(now))
+	}
+	return errors.Join(show.End(now), exercise.Update(file, keep))
 }
-
-// news has other data drawn.
-func (s *shown) news(data any) {
-	s.data = data
-	s.News(state{data, measuring})
-}
-
-// interrupted ends with what there is.
-func (s *shown) interrupted() error { return s.End(state{s.data, "interrupted"}) }
-
-func (s *shown) end() error { return s.End(state{s.data, ""}) }
 
 // plain writes a state as the text of what a template shows in a notebook.
 func plain(out io.Writer, data any) error {

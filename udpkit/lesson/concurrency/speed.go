@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // SpeedResult is how quick both are on the loopback interface.
@@ -80,20 +79,17 @@ func speeds(ctx context.Context, file string, sizes speedSizes) error {
 		{Name: "UDP", Protocol: "udp", Piece: 1200},
 		{Name: "TCP, long writes", Protocol: "tcp", Piece: 64 << 10},
 	}}
-	show := newShow("speed", &SpeedResult{})
-	for range sizes.rounds {
-		for i := range r.Rows {
-			err := r.Rows[i].measure(ctx, sizes)
-			if ctx.Err() != nil {
-				return show.interrupted()
-			}
-			if err != nil {
-				return errors.Join(err, show.end())
+	return experiment(ctx, file, "speed", &SpeedResult{}, func(news func(any)) error {
+		for range sizes.rounds {
+			for i := range r.Rows {
+				if err := errors.Join(r.Rows[i].measure(ctx, sizes), ctx.Err()); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	show.news(&r)
-	return errors.Join(show.end(), exercise.Update(file, func(all *Results) { all.Speed = &r }))
+		news(&r)
+		return nil
+	}, func(all *Results) { all.Speed = &r })
 }
 
 // measure adds a round.

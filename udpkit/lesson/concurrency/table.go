@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Row is one row of the comparison of TCP and UDP.
@@ -30,7 +31,8 @@ func Table(file string) error {
 	if err != nil {
 		return err
 	}
-	return newShow("rows", Rows(r)).end()
+	now := state{Rows(r), ""}
+	return exercise.NewShow(page.Lookup("rows"), plain, now).End(now)
 }
 
 // Rows returns the rows of the table for these results. What was not measured is
