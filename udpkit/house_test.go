@@ -59,7 +59,7 @@ func TestOneWayToThePage(t *testing.T) {
 func TestWhoImportsWhom(t *testing.T) {
 	const (
 		module   = "github.com/gonb-labs/udp-notebooks/udpkit"
-		small    = `internal/(asked|format|lastly|measure|names|service|tcp|udp)`
+		small    = `internal/(format|lastly|measure|names|service|tcp|udp)`
 		notebook = `github.com/janpfeifer/gonb/.*`
 		kit      = `panel|plot/chart|internal/(console|stage)|` + notebook + `|` + small
 		drawing  = `gonum.org/.*`
@@ -76,7 +76,8 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|` + kit},
 		{`(\w+)/\w+panel`, `$1|` + kit},
-		{`lesson/\w+`, `udpkit|echo|beacon|` + kit},
+		{`lesson/exercise`, kit},
+		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
 		{`relay/store`, `relay|` + nats + `|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + nats + `|` + small},

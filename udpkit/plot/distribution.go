@@ -25,8 +25,8 @@ func newDistribution(d chart.Distribution) (*plot.Plot, error) {
 	}
 	sorted := slices.Sorted(slices.Values(d.Values))
 	low, high := float64(sorted[0])/float64(unit), float64(sorted[len(sorted)-1])/float64(unit)
-	// A steady network has nearly equal values: a few percent are not
-	// worth a wider scale, and would need many digits.
+	// A steady network has nearly equal values. To magnify a few percent of difference would be
+	// misleading, and would need many digits.
 	margin := max((high-low)*0.03, (0.2*max(high, -low)-(high-low))/2, 1e-6)
 	p.X.Min, p.X.Max = low-margin, high+margin
 	points := plotter.XYs{{X: p.X.Min, Y: 0}}

@@ -24,6 +24,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/broadcastpanel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/concurrency"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/nonblocking"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/sockets"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot"
@@ -282,7 +283,7 @@ func TestLesson(t *testing.T) {
 	none := filepath.Join(dir, "none")
 	for _, draw := range []func(string) (chart.Picture, error){nonblocking.RunsPicture, nonblocking.ComparisonPicture} {
 		_, err := plot.SVG(draw(none))
-		require.ErrorIs(t, err, nonblocking.ErrNothing)
+		require.ErrorIs(t, err, exercise.ErrNothing)
 		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
 	}
 	write := func(value any) string {
@@ -292,9 +293,9 @@ func TestLesson(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, text, 0o600))
 		return file
 	}
-	svg, err := plot.SVG(nonblocking.RunsPicture(write(nonblocking.Recording{
+	svg, err := plot.SVG(nonblocking.RunsPicture(write(map[udpkit.Style]nonblocking.Recording{udpkit.Channel: {
 		Style: udpkit.Channel, Ticks: []time.Duration{time.Second}, Handled: []time.Duration{2 * time.Second}, Cancelled: 4 * time.Second,
-	})))
+	}})))
 	require.NoError(t, err)
 	require.Contains(t, texts(t, svg), "channel")
 	require.NotContains(t, texts(t, svg), "blocking")
@@ -336,10 +337,10 @@ func TestExperiments(t *testing.T) {
 	}
 	for _, draw := range all {
 		_, err := plot.SVG(draw(filepath.Join(dir, "none")))
-		require.ErrorIs(t, err, concurrency.ErrNothing)
+		require.ErrorIs(t, err, exercise.ErrNothing)
 		write(concurrency.Results{})
 		_, err = plot.SVG(draw(file))
-		require.ErrorIs(t, err, concurrency.ErrNothing)
+		require.ErrorIs(t, err, exercise.ErrNothing)
 	}
 	const ms = time.Millisecond
 	sent, arrived := []time.Duration{0, 5 * ms, 10 * ms}, []time.Duration{20 * ms, 0, 30 * ms}
@@ -390,7 +391,7 @@ func TestBasics(t *testing.T) {
 	none := filepath.Join(dir, "none")
 	for _, draw := range []func(string) (chart.Picture, error){sockets.ExchangePicture, sockets.PeersPicture} {
 		_, err := plot.SVG(draw(none))
-		require.ErrorIs(t, err, sockets.ErrNothing)
+		require.ErrorIs(t, err, exercise.ErrNothing)
 		require.NotContains(t, err.Error(), none, "no path of this machine in a notebook")
 	}
 	write := func(value any) string {
@@ -414,7 +415,7 @@ func TestBasics(t *testing.T) {
 		require.Contains(t, texts(t, svg), want)
 	}
 	_, err = plot.SVG(sockets.ExchangePicture(write(sockets.Tape{})))
-	require.ErrorIs(t, err, sockets.ErrNothing)
+	require.ErrorIs(t, err, exercise.ErrNothing)
 
 	svg, err = plot.SVG(sockets.PeersPicture(write(sockets.Neighbourhood{Length: 8 * time.Second, Peers: []sockets.Presence{
 		{Name: "anna", From: time.Second, Heard: 8 * time.Second, To: 8 * time.Second},

@@ -4,6 +4,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"time"
 )
 
-// Frames are the pictures of a waiting indicator.
+// Frames are the pictures of a waiting indicator, in turn.
 var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
 // Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute
@@ -27,7 +28,7 @@ func Short(d time.Duration) string {
 	return d.Round(unit).String()
 }
 
-// Clock returns the time of the day, as it is here, and the day unless it is this.
+// Clock returns the local time of day, with the date unless it is today's.
 func Clock(t time.Time) string {
 	t = t.Local()
 	if time.Now().Format(time.DateOnly) != t.Format(time.DateOnly) {
@@ -36,7 +37,7 @@ func Clock(t time.Time) string {
 	return t.Format(time.TimeOnly)
 }
 
-// Millis returns the time of the day, as it is here, with milliseconds.
+// Millis returns the local time of day with milliseconds.
 func Millis(t time.Time) string { return t.Local().Format("15:04:05.000") }
 
 // Number returns a number with commas between thousands.
@@ -56,7 +57,7 @@ func Plural[N int | uint64](n N, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
-// Bytes returns a size, with three significant digits where it is no whole number.
+// Bytes returns a size in B, KiB, MiB or GiB, with three significant digits, or four from 1000 on.
 func Bytes[N int | uint64](n N) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
@@ -72,7 +73,15 @@ func Bytes[N int | uint64](n N) string {
 	return fmt.Sprintf("%s %ciB", strconv.FormatFloat(size, 'g', digits, 64), "KMG"[unit])
 }
 
-// Reasons lists counters in a fixed order, behind a label unless there are none.
+// Percent returns a share of 1 with this many digits behind the point: 12 %, < 0.01 %.
+func Percent(share float64, digits int) string {
+	if least := math.Pow10(-digits); 0 < share && 100*share < least {
+		return fmt.Sprintf("< %.*f %%", digits, least)
+	}
+	return fmt.Sprintf("%.*f %%", digits, 100*share)
+}
+
+// Reasons lists counters in a fixed order behind a label; "" if there are none.
 func Reasons[R ~string](counts map[R]uint64, label string) string {
 	list := make([]string, 0, len(counts))
 	for r, n := range counts {

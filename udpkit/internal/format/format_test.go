@@ -27,6 +27,9 @@ func TestFormats(t *testing.T) {
 	for n, want := range map[int]string{1023: "1023 B", 208 << 10: "208 KiB", 1023 << 10: "1023 KiB", 4 << 20: "4 MiB", 3 << 29: "1.5 GiB"} {
 		assert.Equal(t, want, format.Bytes(n))
 	}
+	for share, want := range map[float64]string{0: "0 % 0.00 %", 0.00001: "< 1 % < 0.01 %", 0.0123: "1 % 1.23 %", 1: "100 % 100.00 %"} {
+		assert.Equal(t, want, format.Percent(share, 0)+" "+format.Percent(share, 2))
+	}
 	assert.Equal(t, ", 1 a, 2 b", format.Reasons(map[string]uint64{"b": 2, "a": 1}, ", "))
 	assert.Empty(t, format.Reasons(map[string]uint64{}, ", "))
 	now := time.Now()

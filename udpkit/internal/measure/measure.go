@@ -28,3 +28,6 @@ func Quantile[T float64 | time.Duration](values []T, share float64) T {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
 }
+
+// Median returns the middle one of several values; 0 for none.
+func Median[T float64 | time.Duration](values []T) T { return Quantile(values, 0.5) }

@@ -21,6 +21,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/concurrency"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // results runs an experiment and returns what it has added to a file.
@@ -200,7 +201,7 @@ func TestInterrupted(t *testing.T) {
 			require.NoError(t, run(ctx, file))
 			require.Less(t, time.Since(began), 3*time.Second)
 			_, err := concurrency.Load(file)
-			require.ErrorIs(t, err, concurrency.ErrNothing)
+			require.ErrorIs(t, err, exercise.ErrNothing)
 			require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
 		})
 	}
@@ -209,7 +210,7 @@ func TestInterrupted(t *testing.T) {
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
-	require.ErrorIs(t, concurrency.Table(file), concurrency.ErrNothing)
+	require.ErrorIs(t, concurrency.Table(file), exercise.ErrNothing)
 	require.NoError(t, concurrency.Flow(t.Context(), ""), "an empty name keeps nothing")
 	err := concurrency.Flow(t.Context(), filepath.Join(dir, "none", "results.json"))
 	require.Error(t, err)

@@ -40,26 +40,25 @@ const conversationDelay = 20 * time.Millisecond
 // packet of both. The results are added to file.
 func Conversation(ctx context.Context, file string) error {
 	r := &ConversationResult{Delay: conversationDelay}
-	show := newShow("conversation", r)
-	for _, protocol := range protocols {
-		o, err := onWire(ctx, job{Protocol: protocol, Conditions: Conditions{Delay: r.Delay}})
-		next := *r
-		switch {
-		case ctx.Err() != nil:
-			return show.interrupted()
-		case errors.Is(err, ErrNoWire):
-			next.NoWire = err.Error()
-		case err != nil:
-			return errors.Join(fmt.Errorf("%s: %w", protocol, err), show.end())
-		case protocol == "tcp":
-			next.TCP = o.Exchange
-		default:
-			next.UDP = o.Exchange
+	return experiment(ctx, file, "conversation", r, func(news func(any)) error {
+		for _, protocol := range protocols {
+			o, err := onWire(ctx, job{Protocol: protocol, Conditions: Conditions{Delay: r.Delay}})
+			next := *r
+			switch {
+			case errors.Is(err, ErrNoWire):
+				next.NoWire = err.Error()
+			case err != nil:
+				return fmt.Errorf("%s: %w", protocol, err)
+			case protocol == "tcp":
+				next.TCP = o.Exchange
+			default:
+				next.UDP = o.Exchange
+			}
+			r = &next
+			news(r)
 		}
-		r = &next
-		show.news(r)
-	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Conversation = r }))
+		return nil
+	}, func(all *Results) { all.Conversation = r })
 }
 
 var protocols = []string{"tcp", "udp"}

@@ -9,7 +9,7 @@
 // Outside of a notebook the same facts are printed as text. Nothing leaves this
 // machine.
 //
-// What befalls TCP on a bad network needs a bad network beneath the system's own
+// To see what TCP does on a bad network takes a bad network beneath the system's own
 // TCP. The experiments make one: a program in a network namespace of its own, whose
 // only network card is a TUN device; another goroutine of that program is the wire,
 // which takes each packet out, loses it, delays it or damages it, and puts it back.
@@ -20,6 +20,6 @@
 // It is made for teaching. To compare machines use a benchmark.
 //
 // A program that calls [Conversation] or [Weather] starts itself again as the one in
-// the namespace, with an environment variable that nothing else sets. It calls [Wire]
-// first.
+// the namespace, with an environment variable that nothing else sets. It has to call
+// [Wire] first.
 package concurrency

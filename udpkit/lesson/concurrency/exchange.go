@@ -68,7 +68,7 @@ func listen(protocol string, at netip.AddrPort) (s server, err error) {
 	return s, err
 }
 
-// port is where it listens.
+// port returns where it listens.
 func (s server) port() netip.AddrPort {
 	if s.udp != nil {
 		return s.udp.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -84,8 +84,7 @@ func (s server) Close() error {
 	return s.TCPListener.Close()
 }
 
-// serveOnce answers one question, and for TCP waits until the client has said
-// good-bye.
+// serveOnce answers one question, and for TCP waits until the client has closed its end.
 func serveOnce(s server) error {
 	buf := make([]byte, 100)
 	if s.udp != nil {
@@ -112,7 +111,7 @@ func serveOnce(s server) error {
 	return err
 }
 
-// closed makes nothing of the error of a socket that was closed on purpose.
+// closed drops the error of a socket that was closed on purpose.
 func closed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil

@@ -11,60 +11,38 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/asked"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // checkTime is how long the reader's functions may take for all of a check.
 const checkTime = 5 * time.Second
 
-// report prints what a check found, never as a failure: an exercise that nobody
-// has done yet is no error.
-func report(missing string, err error) error {
-	if err != nil {
-		return err
-	}
-	if missing == "" {
-		fmt.Println("✓ All that was asked for. Well done!")
-		return nil
-	}
-	fmt.Println("✗ Not yet: " + missing)
-	return nil
-}
-
-// attempt calls the reader's function and returns what is missing. When the time is
-// up, or the context ends, it calls stop, which has to end the function's reads and
-// writes, and waits no longer.
+// attempt calls the reader's function and returns what is missing. When the time is up, or the
+// context ends, it calls stop, which has to end the function's reads and writes, and waits no longer.
 func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	done := make(chan string, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				done <- fmt.Sprintf("it panicked: %v", p)
-			}
-		}()
-		done <- f()
-	}()
-	select {
-	case missing = <-done:
-		stop()
-		return missing
-	case <-ctx.Done():
-	}
+	found := ""
+	call := exercise.Start(func() error {
+		found = f()
+		return nil
+	})
+	err, ended := call.Within(ctx, checkTime)
 	stop()
-	select {
-	case <-done:
-	case <-time.After(time.Second): // it does something else than to read or write
+	switch {
+	case !ended:
+		call.Within(context.Background(), time.Second) // it may do something else than read or write
+		return fmt.Sprintf("it had not come to an end after %v; what does it wait for?", checkTime)
+	case err != nil:
+		return err.Error()
 	}
-	return fmt.Sprintf("it had not come to an end after %v; what does it wait for?", checkTime)
+	return found
 }
 
 // CheckFrames checks the first exercise: write puts a message on a stream in a way
 // that lets read find its end. A read at the end of the stream returns io.EOF, and one
 // that finds only a part of a message any other error.
 func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) error {
-	return report(checkFrames(ctx, write, read))
+	missing, err := checkFrames(ctx, write, read)
+	return exercise.Report(ctx, missing, err)
 }
 
 func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
@@ -85,7 +63,7 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 	return attempt(ctx, func() string { return cut(write, read) }, func() {}), nil
 }
 
-// carry sends messages, and says what is wrong with those that come out.
+// carry sends messages, and says what is wrong with what comes out.
 func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
 	// Whatever marks the end of a message may also be in one: here is what write makes of two of them.
 	var frames bytes.Buffer
@@ -118,7 +96,7 @@ func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(
 	return ""
 }
 
-// cut lets a stream end at each place inside of a message.
+// cut ends a stream at each place inside a message.
 func cut(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
 	first, second := []byte("first"), []byte("second")
 	var stream bytes.Buffer
@@ -146,7 +124,7 @@ func cut(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, erro
 	return ""
 }
 
-// pieces returns so many bytes at most from each Read.
+// pieces returns at most this many bytes from each Read.
 type pieces struct {
 	io.Reader
 	most  int
@@ -160,7 +138,7 @@ const endedReads = 1000
 func (p *pieces) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b[:min(p.most, len(b))])
 	if err != nil {
-		if p.ended++; p.ended > endedReads { // ends who goes on for ever
+		if p.ended++; p.ended > endedReads { // ends a reader that never stops
 			panic(fmt.Sprintf("the stream has ended (%v), and read tried %d times to read on", err, endedReads))
 		}
 	}
@@ -175,16 +153,17 @@ const wait = 50 * time.Millisecond
 // some. The answer is the question in capital letters, a colon, a space, and a number
 // that only the server knows.
 func CheckAsk(ctx context.Context, ask func(conn net.Conn, question string) (string, error)) error {
-	return report(checkAsk(ctx, ask))
+	missing, err := checkAsk(ctx, ask)
+	return exercise.Report(ctx, missing, err)
 }
 
 func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
-	client, conn, err := Pair("udp")
+	client, conn, err := exercise.Pair()
 	if err != nil {
 		return "", err
 	}
 	const questions = 12
-	server := badServer{UDPConn: conn.(*net.UDPConn), answers: make(map[string]string)}
+	server := badServer{UDPConn: conn, answers: make(map[string]string)}
 	for n := 1; n <= questions; n++ {
 		question := fmt.Sprintf("question %d", n)
 		server.answers[question] = fmt.Sprintf("%s: %d", strings.ToUpper(question), rand.Uint32())
@@ -198,7 +177,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		for n := 1; n <= questions; n++ {
 			question, began := fmt.Sprintf("question %d", n), time.Now()
 			got, err := ask(client, question)
-			asked.CatchUp(conn.LocalAddr())
+			exercise.CatchUp(conn.LocalAddr())
 			if missing := server.judge(question, got, err, began); missing != "" {
 				return missing
 			}
@@ -214,7 +193,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 type badServer struct {
 	*net.UDPConn
 	answers map[string]string
-	record  asked.Record
+	record  exercise.Record
 }
 
 func (s *badServer) serve() {
@@ -226,7 +205,7 @@ func (s *badServer) serve() {
 			return
 		}
 		question := string(buf[:n])
-		if question == asked.Mark {
+		if question == exercise.Mark {
 			_, _ = s.WriteToUDPAddrPort(buf[:n], from)
 		}
 		answer, known := s.answers[question]
@@ -245,7 +224,7 @@ func (s *badServer) serve() {
 	}
 }
 
-// judge says what is wrong with an answer to a question that was begun at a time.
+// judge says what is wrong with the answer to a question that ask began to ask at a time.
 func (s *badServer) judge(question, got string, err error, began time.Time) (missing string) {
 	if missing := s.record.Hasty(question, began, wait); missing != "" {
 		return missing
@@ -253,11 +232,11 @@ func (s *badServer) judge(question, got string, err error, began time.Time) (mis
 	times, _ := s.record.Times(question)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("ask returned the error %v for %q, which the server has heard %s", err, question, asked.Often(times))
+		return fmt.Sprintf("ask returned the error %v for %q, which the server has heard %s", err, question, exercise.Often(times))
 	case got == s.answers[question]:
 		return ""
 	case strings.HasPrefix(got, strings.ToUpper(question)):
-		return fmt.Sprintf("to %q ask returned %q, which is not what the server says: that has a number in it which nobody else knows. It has heard the question %s", question, got, asked.Often(times))
+		return fmt.Sprintf("to %q ask returned %q, which is not what the server says: that has a number in it which nobody else knows. It has heard the question %s", question, got, exercise.Often(times))
 	}
 	return fmt.Sprintf("to %q ask returned %q: a datagram that came late, or twice?", question, got)
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // FlowResult is what happens if the other program does not read.
@@ -21,22 +23,21 @@ type FlowResult struct {
 // FlowEnd is what happened over one protocol.
 type FlowEnd struct {
 	Protocol string `json:"protocol"`
-	// Accepted is how many bytes the system took from the sender before it let it
-	// wait; Stopped says that it did.
+	// Accepted is how many bytes the system took from the sender before it made it wait; Stopped
+	// reports whether it did.
 	Accepted int  `json:"accepted"`
 	Stopped  bool `json:"stopped"`
-	// Arrived is how many the other program found when it read at last.
+	// Arrived is how many the other program found when it finally read.
 	Arrived int `json:"arrived"`
 }
 
-// Lost is how many bytes the system took and did not deliver.
+// Lost returns how many bytes the system took and did not deliver.
 func (f FlowEnd) Lost() int { return max(0, f.Accepted-f.Arrived) }
 
 const (
 	flowOffered = 32_000_000
 	flowPiece   = 1000
-	// flowPatience is how long the sender waits to be let go on, and the receiver
-	// for more.
+	// flowPatience is how long the sender waits until it may continue, and the receiver for more.
 	flowPatience = 200 * time.Millisecond
 )
 
@@ -44,25 +45,22 @@ const (
 // lets that program read. The results are added to file.
 func Flow(ctx context.Context, file string) error {
 	r := &FlowResult{Offered: flowOffered, Piece: flowPiece}
-	show := newShow("flow", &FlowResult{})
-	for _, protocol := range protocols {
-		sender, receiver, err := Pair(protocol)
-		if err == nil {
-			var end FlowEnd
-			end, err = flow(ctx, sender, receiver, r.Offered, r.Piece)
+	return experiment(ctx, file, "flow", &FlowResult{}, func(news func(any)) error {
+		for _, protocol := range protocols {
+			sender, receiver, err := Pair(protocol)
+			if err != nil {
+				return err
+			}
+			end, err := flow(ctx, sender, receiver, r.Offered, r.Piece)
 			end.Protocol = protocol
 			r.Ends = append(r.Ends, end)
-			err = errors.Join(err, sender.Close(), receiver.Close())
+			if err = errors.Join(err, sender.Close(), receiver.Close()); err != nil {
+				return err
+			}
 		}
-		if ctx.Err() != nil {
-			return show.interrupted()
-		}
-		if err != nil {
-			return errors.Join(err, show.end())
-		}
-	}
-	show.news(r)
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Flow = r }))
+		news(r)
+		return nil
+	}, func(all *Results) { all.Flow = r })
 }
 
 func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (FlowEnd, error) {
@@ -99,6 +97,10 @@ func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (F
 // written to the first is read from the second. The protocol is "tcp" or "udp". The
 // caller closes both.
 func Pair(protocol string) (sender, receiver net.Conn, err error) {
+	if protocol == "udp" {
+		sender, receiver, err := exercise.Pair()
+		return sender, receiver, err
+	}
 	server, err := listen(protocol, netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, err
@@ -106,9 +108,6 @@ func Pair(protocol string) (sender, receiver net.Conn, err error) {
 	sender, err = net.Dial(protocol+"4", server.port().String())
 	if err != nil {
 		return nil, nil, errors.Join(err, server.Close())
-	}
-	if server.udp != nil {
-		return sender, server.udp, nil
 	}
 	receiver, err = server.Accept()
 	if err = errors.Join(err, server.Close()); err != nil {

@@ -11,7 +11,7 @@ type Packet struct {
 	// Sent and Arrived are times since the conversation began.
 	Sent    time.Duration `json:"sent_ns"`
 	Arrived time.Duration `json:"arrived_ns"`
-	// Answer says that it went from the server to the client.
+	// Answer reports whether it went from the server to the client.
 	Answer bool `json:"answer"`
 	// Flags are those of TCP: "SYN", "SYN ACK", "ACK", "FIN ACK"; none for UDP. PSH is
 	// left out.
@@ -23,7 +23,7 @@ type Packet struct {
 	Data   int `json:"data"`
 }
 
-// Size is all its bytes.
+// Size returns the number of all its bytes.
 func (p Packet) Size() int { return p.IP + p.Header + p.Data }
 
 const (

@@ -3,6 +3,8 @@ package concurrency
 import (
 	"bytes"
 	"html/template"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,15 +85,19 @@ func TestPages(t *testing.T) {
 		"weather":      &WeatherResult{Cases: []WeatherCase{{Conditions: Conditions{Name: bad}, UDP: transfer}}, NoWire: bad},
 		"flow":         &FlowResult{Offered: 5, Ends: []FlowEnd{{Protocol: bad, Accepted: 5}}},
 		"speed":        &SpeedResult{Rounds: 1, Rows: []Speed{{Name: bad}}},
-		"table":        []Row{{Feature: bad}},
+		"rows":         []Row{{Feature: bad}},
 	} {
 		var html, text bytes.Buffer
 		require.NoError(t, page.ExecuteTemplate(&html, name, state{data, "a note"}))
 		require.NotContains(t, html.String(), "<script")
 		require.Contains(t, html.String(), template.HTMLEscapeString(bad), name)
 		require.NotContains(t, html.String(), "ZgotmplZ")
-		require.NoError(t, plain(&text, name, state{data, "a note"}))
+		for _, cell := range regexp.MustCompile(`<td style="([^"]*)"`).FindAllStringSubmatch(html.String(), -1) {
+			_, wrap, _ := strings.Cut(cell[1][strings.LastIndex(cell[1], "overflow-wrap"):], ":")
+			require.True(t, strings.HasPrefix(wrap, "break-word"), "a narrow column of %s tears its words apart: %s", name, cell[1])
+		}
+		require.NoError(t, plain(&text, state{data, "a note"}))
 		require.Contains(t, text.String(), "a note")
 	}
-	require.Error(t, plain(&bytes.Buffer{}, "none", state{}))
+	require.Error(t, plain(&bytes.Buffer{}, state{}))
 }

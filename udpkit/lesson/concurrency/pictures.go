@@ -8,18 +8,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
 // ServersPicture is what [Servers] measured: for each server a row for each client, which waits, is served, or gets no answer,
-// in the order in which they were served. The error wraps ErrNothing if it has not run.
+// in the order in which they were served. The error wraps [exercise.ErrNothing] if it has not run.
 func ServersPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {
 		return chart.Picture{}, err
 	}
 	if all.Servers == nil || len(all.Servers.Runs) == 0 {
-		return chart.Picture{}, ErrNothing
+		return chart.Picture{}, exercise.ErrNothing
 	}
 	runs := all.Servers.Runs
 	var longest time.Duration
@@ -57,7 +58,7 @@ func ServersPicture(file string) (chart.Picture, error) {
 }
 
 // ConversationPicture is what [Conversation] captured: the packets of one question and its answer over TCP, and over UDP. The
-// error wraps ErrNothing if it has not run, and a chart.Nothing and ErrNoWire if no packet could be captured.
+// error wraps [exercise.ErrNothing] if it has not run, and a chart.Nothing and ErrNoWire if no packet could be captured.
 func ConversationPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {
@@ -65,7 +66,7 @@ func ConversationPicture(file string) (chart.Picture, error) {
 	}
 	r := all.Conversation
 	if r == nil {
-		return chart.Picture{}, ErrNothing
+		return chart.Picture{}, exercise.ErrNothing
 	}
 	if r.TCP == nil || r.UDP == nil {
 		return chart.Picture{}, fmt.Errorf("%w: %w", chart.Nothing("no packets were captured, so there is nothing to draw"), ErrNoWire)
@@ -120,14 +121,14 @@ func packetText(p Packet) string {
 }
 
 // WeatherPicture is what [Weather] measured: for each network how long each message took, over TCP and over UDP, and which never
-// arrived. The error wraps ErrNothing if it has not run.
+// arrived. The error wraps [exercise.ErrNothing] if it has not run.
 func WeatherPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {
 		return chart.Picture{}, err
 	}
 	if all.Weather == nil || len(all.Weather.Cases) == 0 {
-		return chart.Picture{}, ErrNothing
+		return chart.Picture{}, exercise.ErrNothing
 	}
 	p := chart.Picture{
 		Title: "How long each message takes over TCP (blue) and UDP (orange) on several networks; red: never arrived",

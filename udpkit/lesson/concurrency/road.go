@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Conditions are what befalls packets on their way. The zero value is an ideal
+// Conditions are what happens to packets on their way. The zero value is an ideal
 // network. The shares are of 1 and independent of each other.
 type Conditions struct {
 	Name string `json:"name"`
@@ -31,13 +31,13 @@ type Conditions struct {
 type RoadCounts struct {
 	Entered  int `json:"entered"`
 	Lost     int `json:"lost"`    // by chance
-	Dropped  int `json:"dropped"` // since the road was narrow
+	Dropped  int `json:"dropped"` // because the road was narrow
 	Damaged  int `json:"damaged"`
 	Detoured int `json:"detoured"`
 	Twice    int `json:"twice"`
 }
 
-// Failed is how many did not get through unharmed.
+// Failed returns how many did not get through unharmed.
 func (c RoadCounts) Failed() int { return c.Lost + c.Dropped + c.Damaged }
 
 func (c *RoadCounts) add(d RoadCounts) {
@@ -52,7 +52,7 @@ func (c *RoadCounts) add(d RoadCounts) {
 // mostUnderWay bounds the packets that are on a road at once.
 const mostUnderWay = 10_000
 
-// road is one direction of a network. What befalls the n-th packet depends on the
+// road is one direction of a network. What happens to the n-th packet depends on the
 // seed and on n alone. It is safe for several goroutines.
 type road struct {
 	conditions Conditions

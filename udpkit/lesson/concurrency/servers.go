@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // ServersResult is the same load on several servers.
@@ -16,12 +17,12 @@ type ServersResult struct {
 	Runs []ServerRun   `json:"runs"`
 }
 
-// ServerRun is what one server made of it.
+// ServerRun is how one server coped with it.
 type ServerRun struct {
 	Name    string         `json:"name"`
 	Mode    echo.Mode      `json:"mode"`
-	Workers int            `json:"workers"` // at most so many at once
-	Queue   int            `json:"queue"`   // so many may wait; 0: in the socket's buffer
+	Workers int            `json:"workers"` // served at once, at most
+	Queue   int            `json:"queue"`   // how many may wait; 0: in the socket's buffer
 	Clients []ServerClient `json:"clients"`
 	// Dropped is how many datagrams the server counted as dropped, and Took when the
 	// last answer was there.
@@ -37,7 +38,7 @@ type ServerClient struct {
 	Answered time.Duration `json:"answered_ns"`
 }
 
-// Answered is how many clients had an answer.
+// Answered returns how many clients got an answer.
 func (r ServerRun) Answered() int {
 	n := 0
 	for _, c := range r.Clients {
@@ -48,7 +49,7 @@ func (r ServerRun) Answered() int {
 	return n
 }
 
-// Median returns how long a client waited that had an answer.
+// Median returns the median wait of the clients that got an answer.
 func (r ServerRun) Median() time.Duration {
 	var all []time.Duration
 	for _, c := range r.Clients {
@@ -56,10 +57,10 @@ func (r ServerRun) Median() time.Duration {
 			all = append(all, c.Answered-c.Sent)
 		}
 	}
-	return Median(all)
+	return measure.Median(all)
 }
 
-// The load: so many clients at the same moment, and so much work for each.
+// The load: how many clients ask at the same moment, and the work that each of them causes.
 const (
 	serverClients = 20
 	serverWork    = 100 * time.Millisecond
@@ -74,23 +75,21 @@ func Servers(ctx context.Context, file string) error {
 
 func servers(ctx context.Context, file string, clients int, work time.Duration) error {
 	r := &ServersResult{Work: work}
-	show := newShow("servers", r)
-	for _, run := range []ServerRun{
-		{Name: "one at a time", Mode: echo.Sequential, Workers: 1},
-		{Name: "all at once", Mode: echo.Concurrent, Workers: echo.DefaultWorkers, Queue: echo.DefaultQueue},
-		{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: clients / 5, Queue: clients * 3 / 10},
-	} {
-		run, err := serve(ctx, run, clients, work)
-		if ctx.Err() != nil {
-			return show.interrupted()
+	return experiment(ctx, file, "servers", r, func(news func(any)) error {
+		for _, run := range []ServerRun{
+			{Name: "one at a time", Mode: echo.Sequential, Workers: 1},
+			{Name: "all at once", Mode: echo.Concurrent, Workers: echo.DefaultWorkers, Queue: echo.DefaultQueue},
+			{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: clients / 5, Queue: clients * 3 / 10},
+		} {
+			run, err := serve(ctx, run, clients, work)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return fmt.Errorf("%s: %w", run.Name, err)
+			}
+			r = &ServersResult{Work: r.Work, Runs: append(r.Runs[:len(r.Runs):len(r.Runs)], run)}
+			news(r)
 		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", run.Name, err), show.end())
-		}
-		r = &ServersResult{Work: r.Work, Runs: append(r.Runs[:len(r.Runs):len(r.Runs)], run)}
-		show.news(r)
-	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Servers = r }))
+		return nil
+	}, func(all *Results) { all.Servers = r })
 }
 
 // serve runs one server under the load.
@@ -112,8 +111,8 @@ func serve(ctx context.Context, r ServerRun, clients int, work time.Duration) (S
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(running) }()
-	// A dropped datagram is not answered, whose client has to give up. A sequential
-	// server drops none, and takes its time.
+	// A datagram that is dropped gets no answer, and its client has to give up. A sequential server
+	// drops none, and takes its time.
 	patience := 8 * work
 	if r.Mode == echo.Sequential {
 		patience = 2 * time.Duration(clients) * work

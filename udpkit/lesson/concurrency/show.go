@@ -1,34 +1,32 @@
 package concurrency
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
-	"os"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	_ "embed"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 //go:embed page.html
 var pageHTML string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"short":   short,
+var page = panel.Templates(pageHTML, template.FuncMap{
+	"short":   format.Short,
 	"bytes":   bytesText,
 	"rate":    rateText,
 	"percent": percent,
 	"color":   Color,
-	"text":    panel.Printable,
 	"title":   func(c Conditions) string { return c.Title() },
-}).Parse(pageHTML))
+})
 
 // Color returns the CSS colour of a protocol, the same wherever it is shown.
 func Color(protocol string) string {
@@ -38,7 +36,7 @@ func Color(protocol string) string {
 	return "#0969da"
 }
 
-// Title says in a few words what befalls the packets.
+// Title says in a few words what happens to the packets.
 func (c Conditions) Title() string {
 	switch c.Name {
 	case Fair:
@@ -57,14 +55,7 @@ func (c Conditions) Title() string {
 	return c.Name
 }
 
-// short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s.
-func short(d time.Duration) string {
-	unit := time.Duration(1)
-	for ; d/unit >= 1000; unit *= 10 {
-	}
-	return d.Round(unit).String()
-}
-
+// bytesText returns a size in powers of ten, as the lesson does.
 func bytesText(n int) string {
 	switch {
 	case n < 10_000:
@@ -83,73 +74,50 @@ func rateText(r float64) string {
 	return fmt.Sprintf("%.0f MB/s", r/1e6)
 }
 
-func percent(share float64) string {
-	if share != 0 && share < 0.01 {
-		return "< 1 %"
-	}
-	return fmt.Sprintf("%.0f %%", 100*share)
-}
+func percent(share float64) string { return format.Percent(share, 0) }
 
-// shown is something that is shown while it grows; as text, when it is complete.
-type shown struct {
-	name string
-	live *panel.Live
-	now  atomic.Pointer[state] // what the drawing goroutine reads
-}
-
+// state is what the templates show.
 type state struct {
-	Data any // is not changed any more
+	Data any // does not change any more
 	Note string
 }
 
 const measuring = "measuring …"
 
-func newShow(name string, data any) *shown {
-	s := &shown{name: name}
-	s.now.Store(&state{data, measuring})
-	if gonbui.IsNotebook {
-		s.live = panel.NewLive(func(bool) (*template.Template, any) { return page.Lookup(name), *s.now.Load() })
-		s.live.News()
+// experiment shows what measure passes to news, at first an empty result, and then keeps the results,
+// unless they are incomplete: where measure failed, or the context ended.
+func experiment(ctx context.Context, file, name string, empty any, measure func(news func(any)) error, keep func(*Results)) error {
+	now := state{empty, measuring}
+	show := exercise.NewShow(page.Lookup(name), plain, now)
+	err := measure(func(data any) {
+		now.Data = data
+		show.News(now)
+	})
+	if now.Note = ""; ctx.Err() != nil {
+		now.Note = "interrupted"
+		return show.End(now)
 	}
-	return s
+	if err != nil {
+		return errors.Join(err, show.End(now))
+	}
+	return errors.Join(show.End(now), exercise.Update(file, keep))
 }
 
-// news has other data drawn.
-func (s *shown) news(data any) {
-	s.now.Store(&state{data, measuring})
-	if s.live != nil {
-		s.live.News()
-	}
-}
-
-// interrupted ends with what there is.
-func (s *shown) interrupted() error { return s.last("interrupted") }
-
-func (s *shown) end() error { return s.last("") }
-
-func (s *shown) last(note string) error {
-	now := state{s.now.Load().Data, note}
-	s.now.Store(&now)
-	if s.live != nil {
-		return s.live.End()
-	}
-	return plain(os.Stdout, s.name, now)
-}
-
-// plain writes as text what the template of that name shows in a notebook.
-func plain(out io.Writer, name string, now state) error {
+// plain writes a state as the text of what a template shows in a notebook.
+func plain(out io.Writer, data any) error {
 	var b strings.Builder
+	now := data.(state)
 	switch d := now.Data.(type) {
 	case *ServersResult:
 		for _, r := range d.Runs {
 			fmt.Fprintf(&b, "%-26s %d of %d answered, the last after %s, median %s; dropped and counted %d\n",
-				r.Name, r.Answered(), len(r.Clients), short(r.Took), short(r.Median()), r.Dropped)
+				r.Name, r.Answered(), len(r.Clients), format.Short(r.Took), format.Short(r.Median()), r.Dropped)
 		}
 	case *ConversationResult:
 		for _, e := range d.Exchanges() {
-			fmt.Fprintf(&b, "%s: answered after %s, %.1f round trips\n", e.Protocol, short(e.Answered), d.RoundTrips(e))
+			fmt.Fprintf(&b, "%s: answered after %s, %.1f round trips\n", e.Protocol, format.Short(e.Answered), d.RoundTrips(e))
 			for _, p := range e.Packets {
-				fmt.Fprintf(&b, "  %7s %s %-8s %d + %d + %d bytes\n", short(p.Sent), arrow(p.Answer), p.Flags, p.IP, p.Header, p.Data)
+				fmt.Fprintf(&b, "  %7s %s %-8s %d + %d + %d bytes\n", format.Short(p.Sent), arrow(p.Answer), p.Flags, p.IP, p.Header, p.Data)
 			}
 		}
 		noWire(&b, d.NoWire)
@@ -157,7 +125,7 @@ func plain(out io.Writer, name string, now state) error {
 		for _, c := range d.Cases {
 			for _, t := range c.Transfers() {
 				fmt.Fprintf(&b, "%-28s %s delivered %d of %d, twice %d, out of order %d, damaged %d; median %s, worst %s\n",
-					c.Title(), t.Protocol, t.Delivered, len(t.Sent), t.Twice, t.Disorder, t.Damaged, short(t.Median()), short(t.Worst()))
+					c.Title(), t.Protocol, t.Delivered, len(t.Sent), t.Twice, t.Disorder, t.Damaged, format.Short(t.Median()), format.Short(t.Worst()))
 			}
 		}
 		noWire(&b, d.NoWire)
@@ -167,14 +135,14 @@ func plain(out io.Writer, name string, now state) error {
 		}
 	case *SpeedResult:
 		for _, r := range d.Rows {
-			fmt.Fprintf(&b, "%-16s first answer %s, next %s, %s, lost %s\n", r.Name, short(r.P50First()), short(r.P50Next()), rateText(r.Rate()), percent(r.Lost()))
+			fmt.Fprintf(&b, "%-16s first answer %s, next %s, %s, lost %s\n", r.Name, format.Short(r.P50First()), format.Short(r.P50Next()), rateText(r.Rate()), percent(r.Lost()))
 		}
 	case []Row:
 		for _, r := range d {
 			fmt.Fprintf(&b, "%-20s TCP: %s\n%-20s UDP: %s\n%-20s (%s)\n", r.Feature, r.TCP, "", r.UDP, "", r.How)
 		}
 	default:
-		return fmt.Errorf("no text for %s", name)
+		return fmt.Errorf("no text for a %T", d)
 	}
 	if now.Note != "" {
 		fmt.Fprintln(&b, now.Note)

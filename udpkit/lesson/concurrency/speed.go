@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
 // SpeedResult is how quick both are on the loopback interface.
@@ -40,14 +42,14 @@ func (s Speed) Rate() float64 {
 	for _, f := range s.Full {
 		rates = append(rates, float64(f.Received)/f.Took.Seconds())
 	}
-	return Median(rates)
+	return measure.Median(rates)
 }
 
 // P50First returns the median time to the first answer.
-func (s Speed) P50First() time.Duration { return Median(s.First) }
+func (s Speed) P50First() time.Duration { return measure.Median(s.First) }
 
 // P50Next returns the median time to each further answer.
-func (s Speed) P50Next() time.Duration { return Median(s.Next) }
+func (s Speed) P50Next() time.Duration { return measure.Median(s.Next) }
 
 // Lost returns the share of the data that did not arrive, in the median round.
 func (s Speed) Lost() float64 {
@@ -55,7 +57,7 @@ func (s Speed) Lost() float64 {
 	for _, f := range s.Full {
 		shares = append(shares, 1-float64(f.Received)/float64(f.Sent))
 	}
-	return Median(shares)
+	return measure.Median(shares)
 }
 
 // speedSizes say how much is measured: rounds, questions in each of both kinds, and
@@ -77,20 +79,17 @@ func speeds(ctx context.Context, file string, sizes speedSizes) error {
 		{Name: "UDP", Protocol: "udp", Piece: 1200},
 		{Name: "TCP, long writes", Protocol: "tcp", Piece: 64 << 10},
 	}}
-	show := newShow("speed", &SpeedResult{})
-	for range sizes.rounds {
-		for i := range r.Rows {
-			err := r.Rows[i].measure(ctx, sizes)
-			if ctx.Err() != nil {
-				return show.interrupted()
-			}
-			if err != nil {
-				return errors.Join(err, show.end())
+	return experiment(ctx, file, "speed", &SpeedResult{}, func(news func(any)) error {
+		for range sizes.rounds {
+			for i := range r.Rows {
+				if err := errors.Join(r.Rows[i].measure(ctx, sizes), ctx.Err()); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	show.news(&r)
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Speed = &r }))
+		news(&r)
+		return nil
+	}, func(all *Results) { all.Speed = &r })
 }
 
 // measure adds a round.

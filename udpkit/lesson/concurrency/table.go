@@ -2,6 +2,9 @@ package concurrency
 
 import (
 	"fmt"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Row is one row of the comparison of TCP and UDP.
@@ -28,7 +31,8 @@ func Table(file string) error {
 	if err != nil {
 		return err
 	}
-	return newShow("table", Rows(r)).end()
+	now := state{Rows(r), ""}
+	return exercise.NewShow(page.Lookup("rows"), plain, now).End(now)
 }
 
 // Rows returns the rows of the table for these results. What was not measured is
@@ -116,8 +120,8 @@ func both(r *WeatherResult, name string) *WeatherCase {
 func losses(r *WeatherResult) Row {
 	row := Row{"Packet loss", "what is lost is sent again; the program sees a delay", "what is lost is lost; nobody says so", Explained}
 	if c := both(r, Loss); c != nil {
-		row.TCP = fmt.Sprintf("%d of %d packets lost on the way, sent again; worst delay %s", c.TCP.Road.Lost, c.TCP.Road.Entered, short(c.TCP.Worst()))
-		row.UDP = fmt.Sprintf("%d of %d packets lost on the way, and nobody says so; worst delay of the others %s", c.UDP.Road.Lost, c.UDP.Road.Entered, short(c.UDP.Worst()))
+		row.TCP = fmt.Sprintf("%d of %d packets lost on the way, sent again; worst delay %s", c.TCP.Road.Lost, c.TCP.Road.Entered, format.Short(c.TCP.Worst()))
+		row.UDP = fmt.Sprintf("%d of %d packets lost on the way, and nobody says so; worst delay of the others %s", c.UDP.Road.Lost, c.UDP.Road.Entered, format.Short(c.UDP.Worst()))
 		row.How = Measured
 	} else if c := r.Case(Loss); c != nil && c.UDP != nil {
 		row.UDP = fmt.Sprintf("%d of %d messages lost on the way (measured); nobody says so", c.UDP.Road.Lost, c.UDP.Road.Entered)
@@ -175,7 +179,7 @@ func congestion(r *WeatherResult) Row {
 	if c := both(r, Narrow); c != nil {
 		text := func(t *Transfer) string {
 			return fmt.Sprintf(": %s of the packets dropped, %d of %d messages delivered in %s",
-				percent(float64(t.Road.Dropped)/float64(max(1, t.Road.Entered))), t.Delivered, len(t.Sent), short(t.Took()))
+				percent(float64(t.Road.Dropped)/float64(max(1, t.Road.Entered))), t.Delivered, len(t.Sent), format.Short(t.Took()))
 		}
 		row.TCP += text(c.TCP)
 		row.UDP += text(c.UDP)
@@ -190,7 +194,7 @@ func speed(r *SpeedResult) Row {
 		return row
 	}
 	text := func(s Speed) string {
-		return fmt.Sprintf("first answer after %s, the next after %s; %s in %d-byte writes", short(s.P50First()), short(s.P50Next()), rateText(s.Rate()), s.Piece)
+		return fmt.Sprintf("first answer after %s, the next after %s; %s in %d-byte writes", format.Short(s.P50First()), format.Short(s.P50Next()), rateText(s.Rate()), s.Piece)
 	}
 	row.TCP, row.UDP, row.How = text(r.Rows[0]), text(r.Rows[1]), Measured
 	if long := r.Rows[2]; long.Rate() > 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// load is what is sent: so many messages of a size in bytes, one at every such time.
+// load is what is sent: a number of messages of Size bytes, one every Every.
 type load struct {
 	Messages int           `json:"messages"`
 	Size     int           `json:"size"`
@@ -51,7 +51,7 @@ func (t Transfer) Delays() []time.Duration {
 }
 
 // Median returns the delay that half of the messages that arrived do not exceed.
-func (t Transfer) Median() time.Duration { return Median(t.Delays()) }
+func (t Transfer) Median() time.Duration { return measure.Median(t.Delays()) }
 
 // Worst returns the longest delay.
 func (t Transfer) Worst() time.Duration { return measure.Quantile(t.Delays(), 1) }

@@ -23,7 +23,7 @@ type WeatherCase struct {
 	UDP *Transfer `json:"udp,omitempty"`
 }
 
-// Transfers returns those that there are.
+// Transfers returns those that there are, TCP first.
 func (c WeatherCase) Transfers() []*Transfer {
 	var all []*Transfer
 	for _, t := range []*Transfer{c.TCP, c.UDP} {
@@ -62,8 +62,8 @@ const (
 	weatherSeed  = 4
 	// share is the share of the packets that something happens to.
 	share = 0.1
-	// The narrow road lets so many bytes a second pass, and holds what fits into
-	// this time.
+	// narrowRate is how many bytes a second pass on the narrow road, and narrowQueue how long a
+	// packet may wait there.
 	narrowRate  = 500_000
 	narrowQueue = 30 * time.Millisecond
 )
@@ -100,30 +100,29 @@ func Weather(ctx context.Context, file string) error {
 
 func weather(ctx context.Context, file string, cases []Conditions, loadOf func(Conditions) load) error {
 	r := &WeatherResult{}
-	show := newShow("weather", r)
-	for _, conditions := range cases {
-		c := WeatherCase{Conditions: conditions}
-		for _, protocol := range protocols {
-			l := loadOf(conditions)
-			j := job{Protocol: protocol, Conditions: conditions, Seed: weatherSeed, Load: &l}
-			t, err := send(ctx, j)
-			switch {
-			case ctx.Err() != nil:
-				return show.interrupted()
-			case errors.Is(err, ErrNoWire):
-				r.NoWire = err.Error()
-			case err != nil:
-				return errors.Join(fmt.Errorf("%s, %s: %w", conditions.Name, protocol, err), show.end())
-			case protocol == "tcp":
-				c.TCP = t
-			default:
-				c.UDP = t
+	return experiment(ctx, file, "weather", r, func(news func(any)) error {
+		noWire := ""
+		for _, conditions := range cases {
+			c := WeatherCase{Conditions: conditions}
+			for _, protocol := range protocols {
+				l := loadOf(conditions)
+				t, err := send(ctx, job{Protocol: protocol, Conditions: conditions, Seed: weatherSeed, Load: &l})
+				switch {
+				case errors.Is(err, ErrNoWire):
+					noWire = err.Error()
+				case err != nil:
+					return fmt.Errorf("%s, %s: %w", conditions.Name, protocol, err)
+				case protocol == "tcp":
+					c.TCP = t
+				default:
+					c.UDP = t
+				}
 			}
+			r = &WeatherResult{Cases: append(r.Cases[:len(r.Cases):len(r.Cases)], c), NoWire: noWire}
+			news(r)
 		}
-		r = &WeatherResult{Cases: append(r.Cases[:len(r.Cases):len(r.Cases)], c), NoWire: r.NoWire}
-		show.news(r)
-	}
-	return errors.Join(show.end(), keep(file, func(all *Results) { all.Weather = r }))
+		return nil
+	}, func(all *Results) { all.Weather = r })
 }
 
 // send does the job on a wire, or if there is none, and the protocol is UDP, through

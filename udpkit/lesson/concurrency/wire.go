@@ -25,7 +25,7 @@ var (
 
 const wirePort = 7777
 
-// job is what the program in the namespace shall do, on a wire with these conditions.
+// job is what the program in the namespace is to do, on a wire with these conditions.
 type job struct {
 	Protocol   string     `json:"protocol"` // tcp or udp
 	Conditions Conditions `json:"conditions"`
@@ -67,8 +67,8 @@ type wire struct {
 
 const mostSeen = 1000 // packets that are remembered
 
-// start lets the packets pass. damage spares the IP header and the ports: that the
-// network delivers to the wrong program is another matter.
+// start lets the packets pass. Damage spares the IP header and the ports: a network that
+// delivers to the wrong program is another subject.
 func (w *wire) start(j job) {
 	const spared = ipHeader + udpHeader
 	put := func(packet []byte) { _, _ = w.device.Write(packet) } // one that the system refuses is lost

@@ -13,16 +13,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // jobVariable holds the job of a program that is in the namespace.
 const jobVariable = "UDPKIT_EXPERIMENT_JOB"
 
-// ready tells that Wire was called.
+// ready reports whether Wire was called.
 var ready atomic.Bool
 
-// Wire is what a program calls first that calls [Conversation] or [Weather]. They start the program a second time, in a network
-// namespace of its own; there Wire does the job and ends the program. In the first one it does nothing.
+// Wire has to be called first by a program that calls [Conversation] or [Weather]. They start the
+// program a second time, in a network namespace of its own; there Wire does the job and ends the
+// program. In the first one it does nothing.
 func Wire() {
 	ready.Store(true)
 	text := os.Getenv(jobVariable)
@@ -52,7 +55,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	program, err := os.Executable()
 	if err != nil {
-		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, cause(err))
+		return outcome{}, fmt.Errorf("%w: this program does not know itself: %w", ErrNoWire, exercise.Cause(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
@@ -64,9 +67,9 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	stdin, stay, err := os.Pipe() // whose end is the end of this program
+	stdin, stay, err := os.Pipe() // it ends when this program does
 	if err != nil {
-		return outcome{}, cause(err)
+		return outcome{}, exercise.Cause(err)
 	}
 	defer stay.Close() // nothing is written
 	cmd.Stdin = stdin
@@ -77,7 +80,7 @@ func onWire(ctx context.Context, j job) (outcome, error) {
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, cause(err))
+		return outcome{}, fmt.Errorf("%w: a network namespace: %w", ErrNoWire, exercise.Cause(err))
 	}
 	if err != nil {
 		return outcome{}, fmt.Errorf("the program in the namespace failed: %w: %s", err, exit.Stderr)

@@ -12,5 +12,6 @@ func onWire(context.Context, job) (outcome, error) {
 	return outcome{}, fmt.Errorf("%w: only Linux has network namespaces", ErrNoWire)
 }
 
-// Wire is what a program calls first that calls [Conversation] or [Weather]. It does nothing here.
+// Wire has to be called first by a program that calls [Conversation] or [Weather]. It does nothing
+// here.
 func Wire() {}

@@ -2,17 +2,15 @@ package nonblocking
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Comparison is what [Compare] measured.
@@ -40,7 +38,7 @@ type Result struct {
 }
 
 // P50 returns the median round trip.
-func (r Result) P50() time.Duration { return measure.Quantile(r.RoundTrips, 0.50) }
+func (r Result) P50() time.Duration { return measure.Median(r.RoundTrips) }
 
 // P99 returns the round trip that 99 of 100 do not exceed.
 func (r Result) P99() time.Duration { return measure.Quantile(r.RoundTrips, 0.99) }
@@ -70,14 +68,11 @@ type SlowResult struct {
 // Lost returns how many vanished without being counted by the receiver.
 func (r SlowResult) Lost() int { return max(0, r.Sent-r.Handled-r.Dropped) }
 
-// Median returns the middle value of a measurement's rounds; 0 for none.
-func Median[T float64 | time.Duration](values []T) T { return measure.Quantile(values, 0.5) }
-
 func costText(cost []time.Duration) string {
 	if len(cost) == 0 {
 		return "not measured here"
 	}
-	return format.Short(Median(cost))
+	return format.Short(measure.Median(cost))
 }
 
 // sizes say how much is measured.
@@ -102,27 +97,14 @@ func Compare(ctx context.Context, file string) error {
 	return c.run(ctx, file)
 }
 
-// Load returns what Compare wrote. The error wraps ErrNothing if it has not run.
-func Load(file string) (Comparison, error) {
-	var c Comparison
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, ErrNothing
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil {
-		return c, fmt.Errorf("cannot read the comparison: %w", cause(err))
-	}
-	return c, nil
-}
+// Load returns what Compare wrote. The error wraps [exercise.ErrNothing] if it has not run.
+func Load(file string) (Comparison, error) { return exercise.Read[Comparison](file) }
 
 type comparing struct {
 	sizes
 	Comparison
 	note string
-	show *shown
+	show *exercise.Show
 }
 
 // comparisonData is what the template shows.
@@ -138,35 +120,24 @@ func (c *comparing) data() any {
 	return d
 }
 
-// step shows what comes next, and returns an error if nothing shall.
+// step shows what comes next, and returns an error if nothing does.
 func (c *comparing) step(ctx context.Context, format string, args ...any) error {
 	c.note = fmt.Sprintf(format, args...)
-	c.show.news()
+	c.show.News(c.data())
 	return ctx.Err()
 }
 
 func (c *comparing) run(ctx context.Context, file string) error {
-	c.show = newShow("comparison", c.data)
+	c.show = exercise.NewShow(page.Lookup("comparison"), plain, c.data())
 	err := c.measure(ctx)
 	switch {
 	case ctx.Err() != nil:
 		c.note, err = "interrupted", nil
 	case err == nil:
 		c.note = fmt.Sprintf("medians of %d rounds that took turns", c.rounds)
-		err = c.write(file)
+		err = exercise.Write(file, c.Comparison)
 	}
-	return errors.Join(err, c.show.end())
-}
-
-func (c *comparing) write(file string) error {
-	text, err := json.Marshal(c.Comparison)
-	if err == nil {
-		err = cause(os.WriteFile(file, text, 0o600))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot keep the comparison: %w", err)
-	}
-	return nil
+	return errors.Join(err, c.show.End(c.data()))
 }
 
 func (c *comparing) measure(ctx context.Context) error {

@@ -3,7 +3,7 @@
 // in the same way, and measures them by the same procedure, so that only the
 // styles differ.
 //
-//	err := lesson.Watch(ctx, udpkit.Blocking, file)
+//	err := nonblocking.Watch(ctx, udpkit.Blocking, file)
 //
 // Everything stays on the loopback interface of this machine, is bounded in count
 // and time, and ends early when its context does. Outside of a notebook the same

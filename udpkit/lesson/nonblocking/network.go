@@ -2,33 +2,24 @@ package nonblocking
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// bufferSize is enough for what is sent here.
+// bufferSize is enough for every datagram that is sent here, in bytes.
 const bufferSize = 2048
 
 // pair is a socket that receives and one that sends to it.
 type pair struct{ receiver, sender *net.UDPConn }
 
-// newPair opens both on the loopback interface.
 func newPair() (pair, error) {
-	receiver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return pair{}, fmt.Errorf("cannot open a socket: %w", err)
-	}
-	sender, err := net.DialUDP("udp4", nil, receiver.LocalAddr().(*net.UDPAddr))
-	if err != nil {
-		return pair{}, errors.Join(fmt.Errorf("cannot open a socket to send from: %w", err), receiver.Close())
-	}
-	return pair{receiver, sender}, nil
+	sender, receiver, err := exercise.Pair()
+	return pair{receiver, sender}, err
 }
 
 func (p pair) close() {

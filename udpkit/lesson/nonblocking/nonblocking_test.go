@@ -17,6 +17,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,7 +54,7 @@ func TestWatch(t *testing.T) {
 			}
 
 			var text, html bytes.Buffer
-			require.NoError(t, plain(&text, "watch", w.data(true)))
+			require.NoError(t, plain(&text, w.data(true)))
 			require.Contains(t, text.String(), "3 of 3 datagrams")
 			require.NoError(t, page.ExecuteTemplate(&html, "watch", w.data(true)))
 			require.Contains(t, html.String(), "longest standstill")
@@ -92,17 +93,17 @@ func TestStandstill(t *testing.T) {
 }
 
 func TestRecordings(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "runs.jsonl")
+	file := filepath.Join(t.TempDir(), "runs.json")
 	_, err := Recordings(file)
-	require.ErrorIs(t, err, ErrNothing)
+	require.ErrorIs(t, err, exercise.ErrNothing)
 	require.NotContains(t, err.Error(), file, "no path of this machine in a notebook")
 	for _, r := range []Recording{{Style: udpkit.Channel, Left: 7}, {Style: udpkit.Blocking}, {Style: udpkit.Channel, Extra: 1}} {
-		require.NoError(t, r.append(file))
+		require.NoError(t, r.keep(file))
 	}
 	all, err := Recordings(file)
 	require.NoError(t, err)
 	require.Equal(t, []Recording{{Style: udpkit.Blocking}, {Style: udpkit.Channel, Extra: 1}}, all)
-	err = Recording{}.append(filepath.Join(file, "x"))
+	err = Recording{}.keep(filepath.Join(file, "x"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), file)
 }
@@ -138,7 +139,7 @@ var small = sizes{rounds: 2, idle: 20 * time.Millisecond, windows: 2, roundTrips
 func TestCompare(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "comparison.json")
 	_, err := Load(file)
-	require.ErrorIs(t, err, ErrNothing)
+	require.ErrorIs(t, err, exercise.ErrNothing)
 	c := &comparing{sizes: small}
 	require.NoError(t, c.run(t.Context(), file))
 	read, err := Load(file)
@@ -212,8 +213,8 @@ func TestCodeLines(t *testing.T) {
 }
 
 func TestQuantile(t *testing.T) {
-	require.Zero(t, Median[float64](nil))
-	require.Equal(t, 2.0, Median([]float64{3, 1, 2}))
+	require.Zero(t, measure.Median[float64](nil))
+	require.Equal(t, 2.0, measure.Median([]float64{3, 1, 2}))
 	require.Equal(t, time.Duration(9), measure.Quantile([]time.Duration{9, 1, 2, 3}, 0.99))
 	require.Equal(t, 0, SlowResult{Sent: 1, Handled: 2}.Lost())
 }
@@ -664,7 +665,7 @@ func TestExerciseEcho(t *testing.T) {
 		}, "left open"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "never closed" && len(descriptors()) == 0 {
+			if name == "never closed" && len(exercise.Descriptors()) == 0 {
 				t.Skip("this system does not tell what is open")
 			}
 			require.Contains(t, check(wrong.serve), wrong.want)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
@@ -13,7 +14,7 @@ import (
 const maxMarks = 2000
 
 // RunsPicture is what [Watch] recorded, a row for each style: when the indicator moved, and when a datagram was handled. The
-// error wraps ErrNothing if it has not run.
+// error wraps [exercise.ErrNothing] if it has not run.
 func RunsPicture(file string) (chart.Picture, error) {
 	runs, err := Recordings(file)
 	if err != nil {
@@ -35,7 +36,7 @@ func RunsPicture(file string) (chart.Picture, error) {
 
 func newest(times []time.Duration) []time.Duration { return times[max(0, len(times)-maxMarks):] }
 
-// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The error wraps ErrNothing if it
+// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The error wraps [exercise.ErrNothing] if it
 // has not run.
 func ComparisonPicture(file string) (chart.Picture, error) {
 	m, err := Load(file)
@@ -56,11 +57,11 @@ func ComparisonPicture(file string) (chart.Picture, error) {
 	in := func(d, unit time.Duration) float64 { return float64(d) / float64(unit) }
 	for _, r := range m.Results {
 		if len(r.Idle) > 0 {
-			share := 100 * Median(r.Idle)
+			share := 100 * measure.Median(r.Idle)
 			idle.Totals = append(idle.Totals, one(r.Style, share, fmt.Sprintf("%.2f %%", share)))
 		}
 		if len(r.Cost) > 0 {
-			micros := in(Median(r.Cost), time.Microsecond)
+			micros := in(measure.Median(r.Cost), time.Microsecond)
 			cost.Totals = append(cost.Totals, one(r.Style, micros, fmt.Sprintf("%.1f µs", micros)))
 		}
 		trips.Ranges = append(trips.Ranges, chart.Range{

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // pollRow is what one poll interval costs.
@@ -35,7 +31,7 @@ type pollData struct {
 // come at random times wait for the next look.
 func Poll(ctx context.Context, intervals ...time.Duration) error {
 	d := pollData{Note: "measuring"}
-	show := newShow("poll", func() any { return d })
+	show := exercise.NewShow(page.Lookup("poll"), plain, d)
 	for _, every := range intervals {
 		row, err := pollOnce(ctx, every)
 		if ctx.Err() != nil {
@@ -43,13 +39,13 @@ func Poll(ctx context.Context, intervals ...time.Duration) error {
 			break
 		}
 		if err != nil {
-			return errors.Join(err, show.end())
+			return errors.Join(err, show.End(d))
 		}
 		d.Rows = append(d.Rows, row)
-		show.news()
+		show.News(d)
 		d.Note = fmt.Sprintf("%d datagrams at random times, and %v of silence, for each interval.", pollDatagrams, pollIdle)
 	}
-	return show.end()
+	return show.End(d)
 }
 
 const (
@@ -111,41 +107,3 @@ func idle(ctx context.Context, d time.Duration) []float64 {
 
 // settle is a rest before a measurement, for a picture to be drawn.
 const settle = 30 * time.Millisecond
-
-// shown is something that is shown while it grows; as text, when it is complete.
-type shown struct {
-	name string
-	data func() any
-	live *panel.Live
-	now  atomic.Pointer[any] // what the drawing goroutine reads
-}
-
-func newShow(name string, data func() any) *shown {
-	s := &shown{name: name, data: data}
-	s.keep()
-	if gonbui.IsNotebook {
-		s.live = panel.NewLive(func(bool) (*template.Template, any) { return page.Lookup(name), *s.now.Load() })
-	}
-	return s
-}
-
-func (s *shown) keep() {
-	d := s.data()
-	s.now.Store(&d)
-}
-
-// news has the data drawn as they are now.
-func (s *shown) news() {
-	s.keep()
-	if s.live != nil {
-		s.live.News()
-	}
-}
-
-func (s *shown) end() error {
-	s.keep()
-	if s.live != nil {
-		return s.live.End()
-	}
-	return plain(os.Stdout, s.name, s.data())
-}

@@ -1,15 +1,11 @@
 package nonblocking
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Recording is what one style did during a [Watch]. Times are since its start.
@@ -44,51 +40,22 @@ func (r Recording) Standstill() time.Duration {
 	return longest
 }
 
-// append adds the recording to a file of JSON lines.
-func (r Recording) append(file string) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("cannot keep the recording: %w", cause(err))
-	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Close())
-}
-
-// cause leaves the path out of an error: it says much about the reader's machine
-// and nothing to the reader.
-func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
-}
-
-// ErrNothing means that the cells that record have not been run.
-var ErrNothing = errors.New("nothing is recorded yet: run the cells above first")
-
-// Recordings returns what Watch has appended to a file: the newest of each style,
-// in the order of [udpkit.Styles]. The error wraps ErrNothing if there is none.
-func Recordings(file string) ([]Recording, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNothing
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the recordings: %w", cause(err))
-	}
-	defer f.Close() // was only read
-	newest := make(map[udpkit.Style]Recording)
-	for decoder := json.NewDecoder(f); decoder.More(); {
-		var r Recording
-		if err := decoder.Decode(&r); err != nil {
-			return nil, fmt.Errorf("cannot read the recordings: %w", err)
+// keep makes the recording the newest one of its style in a file.
+func (r Recording) keep(file string) error {
+	return exercise.Update(file, func(newest *map[udpkit.Style]Recording) {
+		if *newest == nil {
+			*newest = make(map[udpkit.Style]Recording)
 		}
-		newest[r.Style] = r
+		(*newest)[r.Style] = r
+	})
+}
+
+// Recordings returns what Watch has kept in a file: the newest of each style, in the order of
+// [udpkit.Styles]. The error wraps [exercise.ErrNothing] if there is none.
+func Recordings(file string) ([]Recording, error) {
+	newest, err := exercise.Read[map[udpkit.Style]Recording](file)
+	if err != nil {
+		return nil, err
 	}
 	var all []Recording
 	for _, style := range udpkit.Styles() {
@@ -97,7 +64,7 @@ func Recordings(file string) ([]Recording, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, ErrNothing
+		return nil, exercise.ErrNothing
 	}
 	return all, nil
 }

@@ -11,23 +11,21 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 //go:embed page.html
 var pageHTML string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
+var page = panel.Templates(pageHTML, template.FuncMap{
 	"short":   format.Short,
 	"seconds": func(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) },
 	"tenths":  func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) },
 	"color":   Color,
-	"text":    panel.Printable,
 	"style":   func(s udpkit.Style) string { return string(s) },
-	"percent": percent,
-	"plural":  format.Plural[int],
-	"idle":    func(s []float64) string { return idleText(s) },
-}).Parse(pageHTML))
+	"idle":    idleText,
+})
 
 // Color returns the CSS colour of a style, the same wherever it is shown.
 func Color(s udpkit.Style) string {
@@ -44,24 +42,16 @@ func Color(s udpkit.Style) string {
 	return "#57606a"
 }
 
-// percent returns a share of a processor core, with the precision that it has.
-func percent(share float64) string {
-	if share < 0.0001 {
-		return "< 0.01 %"
-	}
-	return fmt.Sprintf("%.2f %%", 100*share)
-}
-
-// idleText returns the median share, or why there is none.
+// idleText returns the median of shares of a processor core, or why there is none.
 func idleText(shares []float64) string {
 	if len(shares) == 0 {
 		return "not measured here"
 	}
-	return percent(Median(shares))
+	return format.Percent(measure.Median(shares), 2)
 }
 
-// plain writes as text what the template of that name shows in a notebook.
-func plain(out io.Writer, name string, data any) error {
+// plain writes as text what a template shows in a notebook.
+func plain(out io.Writer, data any) error {
 	var b strings.Builder
 	switch d := data.(type) {
 	case watchData:
@@ -88,7 +78,7 @@ func plain(out io.Writer, name string, data any) error {
 			fmt.Fprintf(&b, "%-24s of %d datagrams handled %d, dropped and counted %d, lost in silence %d\n", r.Name, r.Sent, r.Handled, r.Dropped, r.Lost())
 		}
 	default:
-		return fmt.Errorf("no text for %s", name)
+		return fmt.Errorf("no text for a %T", data)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -8,7 +8,6 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
-	"html/template"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,10 +15,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // ErrNoSource means that the program does not know where udpkit's source is, as
@@ -38,10 +35,7 @@ func Source(names ...string) error {
 		}
 		parts = append(parts, e)
 	}
-	if !gonbui.IsNotebook {
-		return plain(os.Stdout, "source", parts)
-	}
-	return panel.NewLive(func(bool) (*template.Template, any) { return page.Lookup("source"), parts }).End()
+	return exercise.NewShow(page.Lookup("source"), plain, parts).End(parts)
 }
 
 // excerpt is a function's source.

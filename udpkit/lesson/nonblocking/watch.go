@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
-	"os"
 	"runtime"
 	"sync"
 	"time"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
-	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // The timetable of a [Watch], the same for every style: two datagrams, a long
@@ -36,28 +32,17 @@ var sendAt = []time.Duration{
 // Watch lets a style receive for four seconds. A sender in the same program keeps
 // to a fixed timetable; then the context is cancelled. Meanwhile the notebook shows
 // a waiting indicator that moves only when the receiver itself calls OnIdle, and in
-// the end a strip of all that happened. The recording is appended to file; an empty
-// name keeps nothing.
+// the end a strip of all that happened. The recording is kept in file as the newest
+// of its style; an empty name keeps nothing.
 func Watch(ctx context.Context, style udpkit.Style, file string) error {
-	var w *watch
-	var err error
-	if gonbui.IsNotebook {
-		w = newWatch(style, nil)
-		live := panel.NewLive(w.snapshot)
-		w.changed = live.News
-		live.News()
-		err = w.run(ctx, watchTime, sendAt)
-		err = errors.Join(err, live.End())
-	} else {
-		w = newWatch(style, func() {})
-		if err = w.run(ctx, watchTime, sendAt); err == nil {
-			err = plain(os.Stdout, "watch", w.data(true))
-		}
-	}
-	if err != nil || file == "" || ctx.Err() != nil {
+	w := newWatch(style, nil)
+	show := exercise.NewShow(page.Lookup("watch"), plain, w.data(false))
+	w.changed = func() { show.News(w.data(false)) }
+	err := w.run(ctx, watchTime, sendAt)
+	if err = errors.Join(err, show.End(w.data(true))); err != nil || ctx.Err() != nil {
 		return err
 	}
-	return w.record.append(file)
+	return w.record.keep(file)
 }
 
 // watch is one run, and what is shown of it.
@@ -177,10 +162,6 @@ type watchData struct {
 	Lines   []line
 	Strip   strip
 	Still   time.Duration // the longest standstill
-}
-
-func (w *watch) snapshot(final bool) (*template.Template, any) {
-	return page.Lookup("watch"), w.data(final)
 }
 
 func (w *watch) data(final bool) watchData {

@@ -25,8 +25,7 @@ func explain(out io.Writer, attempt string, err error) {
 	}
 }
 
-// meaning returns what an error of a socket means; "" if it is none that a
-// beginner meets.
+// meaning returns what an error of a socket means; "" if beginners do not meet it.
 func meaning(err error) string {
 	var number syscall.Errno
 	is := func(list []syscall.Errno) bool { return errors.As(err, &number) && slices.Contains(list, number) }

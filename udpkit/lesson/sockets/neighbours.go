@@ -12,6 +12,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // Neighbourhood is what a beacon saw of its neighbours. Times are since its start.
@@ -50,8 +51,8 @@ const (
 
 // Neighbours lets show run the beacon that me configures, and meanwhile three
 // neighbours come and go on this machine, whatever the targets of me are: anna
-// stays, ben leaves with a goodbye after four seconds, cleo, a bare socket, falls
-// silent after five. What the beacon tells of all its peers is written to a file
+// stays, ben leaves with a goodbye after four seconds, and cleo, a bare socket, falls
+// silent after five. What the beacon reports about its peers is written to a file
 // that [ReadNeighbourhood] and the plots read. It returns when show does.
 func Neighbours(ctx context.Context, file string, me beacon.Config, show func(context.Context, beacon.Config) error) error {
 	start := time.Now()
@@ -90,7 +91,7 @@ func Neighbours(ctx context.Context, file string, me beacon.Config, show func(co
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
-	return write(file, seen.end())
+	return exercise.Write(file, seen.end())
 }
 
 // polite is a beacon, which says goodbye.
@@ -104,7 +105,7 @@ func polite(ctx context.Context, name string, me beacon.Config) error {
 	return errors.Join(b.Run(ctx), b.Close())
 }
 
-// bare is a program that knows of beacons no more than how to say HELLO.
+// bare is a program that knows nothing about beacons but how to say HELLO.
 func bare(ctx context.Context, name string, me beacon.Config) error {
 	to := netip.AddrPortFrom(here, cmp.Or(me.Port, beacon.DefaultPort))
 	socket, err := net.Dial("udp4", to.String())
@@ -122,7 +123,7 @@ func bare(ctx context.Context, name string, me beacon.Config) error {
 	}
 }
 
-// observer keeps what a beacon tells.
+// observer keeps what a beacon reports.
 type observer struct {
 	mu    sync.Mutex
 	start time.Time
@@ -176,10 +177,8 @@ func (o *observer) end() Neighbourhood {
 	return o.seen
 }
 
-// ReadNeighbourhood returns what Neighbours wrote. The error wraps ErrNothing if it
-// has not run.
+// ReadNeighbourhood returns what Neighbours wrote. The error wraps [exercise.ErrNothing] if it has
+// not run.
 func ReadNeighbourhood(file string) (Neighbourhood, error) {
-	var n Neighbourhood
-	err := read(file, &n)
-	return n, err
+	return exercise.Read[Neighbourhood](file)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
@@ -20,7 +21,7 @@ type moment struct {
 }
 
 // ExchangePicture is what [Record] recorded, as a sequence chart: everything that happened has a row of its own and the time
-// beside it. The error wraps ErrNothing if it has not run.
+// beside it. The error wraps [exercise.ErrNothing] if it has not run.
 func ExchangePicture(file string) (chart.Picture, error) {
 	tape, err := ReadTape(file)
 	if err != nil {
@@ -39,7 +40,7 @@ func ExchangePicture(file string) (chart.Picture, error) {
 	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
 	moments = moments[:min(len(moments), maxMoments)]
 	if len(moments) == 0 {
-		return chart.Picture{}, ErrNothing
+		return chart.Picture{}, exercise.ErrNothing
 	}
 	const high = 22 // of a row, in points
 	row := func(at time.Duration, who string) (float64, bool) {
@@ -96,7 +97,7 @@ func other(who string) string {
 	return Client
 }
 
-// clock returns a time in milliseconds, with as many digits as it deserves.
+// clock returns a time in milliseconds, with two decimals if it is short.
 func clock(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	if d >= 10*time.Millisecond {
@@ -106,7 +107,7 @@ func clock(d time.Duration) string {
 }
 
 // PeersPicture is what [Neighbours] recorded, a row for each peer: when it was heard, when it was silent and still in the table,
-// and how it went. The error wraps ErrNothing if it has not run, and is a chart.Nothing if nobody was heard.
+// and how it went. The error wraps [exercise.ErrNothing] if it has not run, and is a chart.Nothing if nobody was heard.
 func PeersPicture(file string) (chart.Picture, error) {
 	seen, err := ReadNeighbourhood(file)
 	if err != nil {

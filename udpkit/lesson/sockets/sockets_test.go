@@ -21,6 +21,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,7 +97,7 @@ func TestChecksum(t *testing.T) {
 func TestRecord(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "talk.json")
 	_, err := ReadTape(file)
-	require.ErrorIs(t, err, ErrNothing)
+	require.ErrorIs(t, err, exercise.ErrNothing)
 	require.NoError(t, Record(t.Context(), file, func(server, client *Socket) error {
 		buffer := make([]byte, 100)
 		// the reply to the second question is lost, the third is never read
@@ -189,7 +190,7 @@ func TestNeighbours(t *testing.T) {
 	port := freePort(t)
 	file := filepath.Join(t.TempDir(), "seen.json")
 	_, err := ReadNeighbourhood(file)
-	require.ErrorIs(t, err, ErrNothing)
+	require.ErrorIs(t, err, exercise.ErrNothing)
 	chained := 0
 	me := beacon.Config{
 		Name: "me", Port: port, Targets: []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")},

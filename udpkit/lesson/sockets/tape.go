@@ -2,18 +2,15 @@ package sockets
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"sync"
 	"time"
-)
 
-// ErrNothing means that the cell which records has not been run.
-var ErrNothing = errors.New("nothing is recorded yet: run the cell above first")
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
+)
 
 // The names of the two that talk.
 const (
@@ -34,7 +31,7 @@ type Sent struct {
 	At   time.Duration `json:"at_ns"`
 	// Arrived is when it was read; 0: never.
 	Arrived time.Duration `json:"arrived_ns"`
-	// Lost tells that it was thrown away, see [Socket.LoseNext].
+	// Lost reports whether it was thrown away, see [Socket.LoseNext].
 	Lost bool `json:"lost"`
 }
 
@@ -73,7 +70,7 @@ type Socket struct {
 }
 
 // LoseNext makes the network lose the next datagram that this socket sends: the
-// sender will not notice, as with any network.
+// sender does not notice, as with any network.
 func (s *Socket) LoseNext() {
 	s.mu.Lock()
 	s.lose = true
@@ -185,7 +182,7 @@ func Record(ctx context.Context, file string, play func(server, client *Socket) 
 	err = play(server, client)
 	if !stop() {
 		<-interrupted
-		err = nil // the sockets were closed under its feet
+		err = nil // the sockets were closed while play used them
 	}
 	_ = client.Close()
 	_ = server.Close()
@@ -203,48 +200,8 @@ func (r *recorder) open(name string) (*Socket, error) {
 func (r *recorder) write(file string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return write(file, r.tape)
+	return exercise.Write(file, r.tape)
 }
 
-// write keeps a recording.
-func write(file string, recording any) error {
-	text, err := json.Marshal(recording)
-	if err == nil {
-		err = cause(os.WriteFile(file, text, 0o600))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot keep the recording: %w", err)
-	}
-	return nil
-}
-
-// ReadTape returns what Record wrote. The error wraps ErrNothing if it has not run.
-func ReadTape(file string) (Tape, error) {
-	var t Tape
-	err := read(file, &t)
-	return t, err
-}
-
-func read(file string, recording any) error {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNothing
-	}
-	if err == nil {
-		err = json.Unmarshal(text, recording)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot read the recording: %w", cause(err))
-	}
-	return nil
-}
-
-// cause leaves the path out of an error: it says much about the reader's machine
-// and nothing to the reader.
-func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
-}
+// ReadTape returns what Record wrote. The error wraps [exercise.ErrNothing] if it has not run.
+func ReadTape(file string) (Tape, error) { return exercise.Read[Tape](file) }

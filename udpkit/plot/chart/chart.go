@@ -1,10 +1,12 @@
-// Package chart says what is in a picture, as plain data: numbers, times, names and colours. Package plot draws it. Who knows
-// a system fills in the data, and so a cell that does not plot does not pay for the drawing code.
+// Package chart says what is in a picture, as plain data: numbers, times, names and colours. Package
+// plot draws it. The packages that know a system fill in the data, so a cell that does not plot does
+// not pay for the drawing code.
 package chart
 
 import "time"
 
-// Nothing says why there is nothing to draw. It is no failure, which would keep Run All from the cells below.
+// Nothing says why there is nothing to draw. That is no failure: one would keep Run All from the
+// cells below.
 type Nothing string
 
 // NotRun is for a cell that looks back, before the first run of the live cell, which is the notebook's last.
@@ -65,10 +67,10 @@ type Rows struct {
 type Row struct {
 	Name  string
 	Bars  []Bar
-	Lines []time.Duration // moments that are many
+	Lines []time.Duration // moments, where there are many
 	Color string          // of the lines
 	Dots  []time.Duration
-	Faint bool // the dots lie on each other
+	Faint bool // the dots lie on top of each other
 	Marks []Mark
 }
 
@@ -85,7 +87,7 @@ type Mark struct {
 	Text, Color string
 }
 
-// Distribution shows which share of the values is at most how long.
+// Distribution shows for each time which share of the values is no longer.
 type Distribution struct {
 	Title, Axis string
 	Values      []time.Duration
@@ -122,8 +124,8 @@ type Part struct {
 	Color string
 }
 
-// Ranges has a dot at the low and a line to the high value of each of some names, on a logarithmic scale. What is not above
-// 0 is left out.
+// Ranges has a dot at the low and a line to the high value of each of some names, on a logarithmic
+// scale. What is not above 0 is left out.
 type Ranges struct {
 	Title, Axis string
 	Ranges      []Range
@@ -140,8 +142,8 @@ type Curves struct {
 	Title, X, Y string
 	End         time.Duration
 	Curves      []Curve
-	Away        []Step // grey: a time in which there is nothing to say, and why is Why
-	Why         string
+	Away        []Step // grey: times without values
+	Why         string // they are without
 }
 
 // Curve is one of them. Where it is not there, there is no step.
@@ -161,7 +163,7 @@ type Dots struct {
 	Title, X, Y string
 	Dots        []Dot
 	Without     []float64 // those that have no Y: a short line, in the colour Alarm
-	MinY        float64   // the axis goes to this at least
+	MinY        float64   // the Y axis goes at least this far
 }
 
 // Dot is one of them.

@@ -1,6 +1,4 @@
-// Package asked judges a client that has to ask again, for the exercises of two notebooks: it is a server's record
-// of what was asked, how often and when. What reaches the server cannot be made up.
-package asked
+package exercise
 
 import (
 	"fmt"
@@ -23,7 +21,7 @@ func Often(times int) string {
 // Mark is what [CatchUp] asks. The server sends it back.
 const Mark = "have you read all?"
 
-// CatchUp returns once a server has read all that had been sent to it before, or a second later.
+// CatchUp returns once a server has read all that was sent to it before, or a second later.
 func CatchUp(server net.Addr) {
 	conn, err := net.Dial("udp4", server.String())
 	if err != nil {
@@ -35,10 +33,12 @@ func CatchUp(server net.Addr) {
 	_, _ = conn.Read(make([]byte, len(Mark)))
 }
 
-// most bounds a record: so many questions, and the times of so many copies of each.
+// most bounds a record: this many questions, and the times of this many copies of each.
 const most = 100
 
-// Record is what a server has heard. The zero value is empty. Its methods may be called by any goroutine.
+// Record is what a server has heard: which questions, how often and when. It judges a client that
+// has to ask again: what reaches the server cannot be made up. The zero value is empty. Its methods
+// may be called by any goroutine.
 type Record struct {
 	mu        sync.Mutex
 	questions map[string]*question
@@ -96,9 +96,9 @@ func (r *Record) Times(text string) (times int, replied bool) {
 	return 0, false
 }
 
-// Hasty says what is wrong with a client that did not wait for the reply before it asked again; "" if it did. It
-// began to ask at that time, and wait is how long it has to wait. It is given half of that: a busy machine may let a
-// copy come late, but never early.
+// Hasty says what is wrong with a client that did not wait for the reply before it asked again; ""
+// if it did. It began to ask at the time began and has to wait for wait. Half of that is enough
+// here: a busy machine may let a copy come late, but never early.
 func (r *Record) Hasty(text string, began time.Time, wait time.Duration) (missing string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,8 +115,8 @@ func (r *Record) Hasty(text string, began time.Time, wait time.Duration) (missin
 	return ""
 }
 
-// Needless says what is wrong with a client that asks on although the reply has been sent; "" if it does not. A few
-// copies are forgiven: where the machine is busy, a reply may come too late.
+// Needless says what is wrong with a client that keeps asking although the reply has been sent; ""
+// if it does not. A few copies are forgiven: where the machine is busy, a reply may come too late.
 func (r *Record) Needless(forgiven int) (missing string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,5 +127,5 @@ func (r *Record) Needless(forgiven int) (missing string) {
 	if all <= forgiven {
 		return ""
 	}
-	return fmt.Sprintf("%d of the questions came after their replies had been sent. Read while you wait: who has the reply need not ask again", all)
+	return fmt.Sprintf("%d of the questions came after their replies had been sent. Read while you wait: whoever has the reply need not ask again", all)
 }

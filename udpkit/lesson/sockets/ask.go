@@ -1,0 +1,156 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
+)
+
+// attempts is how often the second exercise asks, and wait how long it waits for
+// each reply.
+const (
+	attempts = 5
+	wait     = 100 * time.Millisecond
+)
+
+// CheckAsk checks the second exercise: a client that survives lost and late
+// replies. Its socket is connected to an echo server on a bad network.
+func CheckAsk(ctx context.Context, ask func(socket net.Conn, question string) (string, error)) error {
+	missing, err := checkAsk(ctx, ask)
+	return exercise.Report(ctx, missing, err)
+}
+
+func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
+	server, err := loopback()
+	if err != nil {
+		return "", err
+	}
+	bad := &badNetwork{PacketConn: server}
+	served := make(chan struct{})
+	go func() { defer close(served); bad.serve() }()
+	defer func() {
+		_ = server.Close() // ends serve
+		<-served
+	}()
+	socket, err := net.Dial("udp4", server.LocalAddr().String())
+	if err != nil {
+		return "", err
+	}
+	defer socket.Close() // ends an ask that still waits
+	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionFifth, questionNever} {
+		if ctx.Err() != nil {
+			return "", nil
+		}
+		var answer string
+		began := time.Now()
+		call := exercise.Start(func() (err error) {
+			answer, err = ask(socket, question)
+			return err
+		})
+		select {
+		case err := <-call.Ended():
+			exercise.CatchUp(server.LocalAddr())
+			if missing := bad.judge(question, answer, err, began); missing != "" {
+				return missing, nil
+			}
+		case <-ctx.Done():
+		case <-time.After(2 * checkTime):
+			return bad.waits(question), nil
+		}
+	}
+	return bad.record.Needless(2), nil
+}
+
+// The questions, and what becomes of them.
+const (
+	questionEasy  = "Are you there?"
+	questionLost  = "And now?"              // the first two replies are lost
+	questionTwice = "Do you stutter?"       // every reply comes twice
+	questionNext  = "Do you listen to me?"  // so this one meets an old reply, and its first own one is lost
+	questionFifth = "Are you still asking?" // only the last reply comes
+	questionNever = "Is there anybody out?" // no reply at all
+)
+
+// badNetwork is an echo server whose replies get lost and come twice.
+type badNetwork struct {
+	net.PacketConn
+	record exercise.Record
+}
+
+func (b *badNetwork) serve() {
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := b.ReadFrom(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // on some systems: a reply reached nobody
+			continue
+		}
+		question := string(buffer[:n])
+		if question == exercise.Mark {
+			_, _ = b.WriteTo(buffer[:n], from)
+			continue
+		}
+		for range replies(question, b.record.Heard(question)) {
+			b.record.Replies(question)
+			_, _ = b.WriteTo(buffer[:n], from) // what is lost is lost
+		}
+	}
+}
+
+// replies returns how many replies get through when a question is asked for the n-th time.
+func replies(question string, n int) int {
+	lost := map[string]int{questionLost: 2, questionNext: 1, questionFifth: attempts - 1}
+	switch {
+	case question == questionNever, n <= lost[question]:
+		return 0
+	case question == questionTwice:
+		return 2
+	}
+	return 1
+}
+
+// judge says what is wrong with the answer to a question that ask began to ask at a time.
+func (b *badNetwork) judge(question, answer string, err error, began time.Time) (missing string) {
+	if errors.Is(err, exercise.ErrPanic) {
+		return err.Error()
+	}
+	if missing := b.record.Hasty(question, began, wait); missing != "" {
+		return missing
+	}
+	times, replied := b.record.Times(question)
+	switch {
+	case question == questionNever && err == nil:
+		return fmt.Sprintf("nobody answered %q, and ask returned %q without an error", question, answer)
+	case question == questionNever && times != attempts:
+		return fmt.Sprintf("nobody answered, and ask gave up after asking %d times instead of %d", times, attempts)
+	case question == questionNever:
+		return ""
+	case err != nil && times < 2:
+		return fmt.Sprintf("the reply to %q was lost, and ask returned the error %q. Ask again!", question, err)
+	case err != nil && replied:
+		return fmt.Sprintf("the server answered %q, asked for the %dth time, and ask returned the error %q. Wait %v after each question", question, times, err, wait)
+	case err != nil:
+		return fmt.Sprintf("ask asked %q %s and returned the error %q", question, exercise.Often(times), err)
+	case answer != question && answer == questionTwice:
+		return fmt.Sprintf("the answer to %q is %q: an old reply that came twice. Read on until the right one is there", question, answer)
+	case answer != question:
+		return fmt.Sprintf("the answer to %q is %q; an echo server answers with the question", question, answer)
+	case !replied:
+		return fmt.Sprintf("ask returned an answer to %q, which the server has not sent: it has heard the question %s. Return what you have read", question, exercise.Often(times))
+	}
+	return ""
+}
+
+// waits says what is wrong when ask does not return.
+func (b *badNetwork) waits(question string) string {
+	if question == questionNever {
+		return "nobody answers, and after two seconds ask still waits. Give up after five questions"
+	}
+	return fmt.Sprintf("the reply to %q was lost, and after two seconds ask still waits. Set a deadline", question)
+}
