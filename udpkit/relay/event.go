@@ -87,6 +87,17 @@ type LeaveEvent struct {
 	At       time.Time      `json:"at"`
 }
 
+// RefusedEvent says that a server has refused datagrams of one source for one reason. It is told at once, and then once a
+// minute and in the end with the count since. Of more than 64 sources and reasons a minute those of a reason are told
+// together. ServerStats.Malformed counts all.
+type RefusedEvent struct {
+	From   netip.AddrPort `json:"from,omitzero"` // not valid if there are too many to be told apart
+	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
+	Count  uint64         `json:"count"`         // since the last one of this source and reason
+	Err    error          `json:"-"`             // the same
+	At     time.Time      `json:"at"`
+}
+
 // ErrorEvent says that something failed and the work goes on. A failure that
 // repeats is reported once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
@@ -105,6 +116,7 @@ func (LogEvent) Kind() string      { return "log" }
 func (StoredEvent) Kind() string   { return "stored" }
 func (JoinEvent) Kind() string     { return "join" }
 func (LeaveEvent) Kind() string    { return "leave" }
+func (RefusedEvent) Kind() string  { return "refused" }
 func (ErrorEvent) Kind() string    { return "error" }
 func (ServerSummary) Kind() string { return "summary" }
 func (ReaderSummary) Kind() string { return "summary" }

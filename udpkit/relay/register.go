@@ -45,7 +45,7 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 	case owner != nil && owner.id != id:
 		s.refuse(f, from, relaywire.NameTaken)
 	case s.sessions[id] != nil && s.sessions[id] != owner:
-		s.stats.Malformed++ // one ID, two names
+		s.refuseDatagram(from.To, errTwo)
 	case owner != nil && owner.leaving:
 	case owner != nil:
 		owner.heard = now
@@ -221,6 +221,7 @@ func (s *Server) watch(ctx context.Context) {
 		}
 		if now.Sub(expiries) >= time.Second {
 			expiries = now
+			s.tellRefused(s.refusals.Due(now))
 			for _, c := range s.sessions {
 				if now.Sub(c.heard) > s.cfg.Expire && !c.leaving {
 					s.remove(c, ReasonExpired)

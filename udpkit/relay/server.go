@@ -133,6 +133,7 @@ type Server struct {
 	arrived     chan struct{} // there is something pending
 	sent        chan struct{} // there is something under way
 	failing     service.Failures[trouble]
+	refusals    service.Refusals
 }
 
 // NewServer opens the server's socket. An error wraps ErrConfig, or is the system's
@@ -219,9 +220,7 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 	for {
 		for d := from.Next(); d != nil; d = from.Next() {
 			if d.Truncated {
-				s.mu.Lock()
-				s.stats.Malformed++
-				s.mu.Unlock()
+				s.malformed(d.Source, errTooLong)
 				continue
 			}
 			s.handle(d.Payload, from.Back())
@@ -267,6 +266,9 @@ func (s *Server) run(ctx context.Context, start StartEvent, receive func(context
 	parts.Wait()
 	s.work.Wait()
 	s.farewell(ending)
+	s.mu.Lock()
+	s.tellRefused(s.refusals.Rest(time.Now()))
+	s.mu.Unlock()
 	s.events.End(func() Event { return ServerSummary{ServerStats: s.Stats(), Runtime: time.Since(start.At)} })
 	return err
 }
@@ -344,10 +346,12 @@ func (s *Server) Clients() []ClientInfo {
 // handle takes one datagram, with the way back. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from udp.Path) {
 	f, err := relaywire.Parse(b)
-	if err != nil || udp.CheckPeer(from.To) != nil {
-		s.mu.Lock()
-		s.stats.Malformed++
-		s.mu.Unlock()
+	if err != nil {
+		s.malformed(from.To, errNotRelay)
+		return
+	}
+	if udp.CheckPeer(from.To) != nil {
+		s.malformed(from.To, errNoHost)
 		return
 	}
 	if f.Kind == relaywire.Hello {
@@ -360,7 +364,7 @@ func (s *Server) handle(b []byte, from udp.Path) {
 	switch f.Kind {
 	case relaywire.Ping, relaywire.Leave, relaywire.Write, relaywire.Ack:
 	default: // a server's
-		s.stats.Malformed++
+		s.refuseDatagram(from.To, errServers)
 		s.mu.Unlock()
 		return
 	}
@@ -390,10 +394,38 @@ func (s *Server) handle(b []byte, from udp.Path) {
 		c.heard = now
 		answer = s.write(c, &f, now)
 	default:
-		s.stats.Malformed++
+		s.refuseDatagram(from.To, errNotIts)
 	}
 	s.mu.Unlock()
 	s.answer(answer, from)
+}
+
+// Why a datagram is refused.
+const (
+	errNotRelay service.Malformed = "not a datagram of the relay"
+	errTooLong  service.Malformed = "longer than any of the relay"
+	errNoHost   service.Malformed = "its source is an address that no host has"
+	errServers  service.Malformed = "only a server sends such a one"
+	errNotIts   service.Malformed = "not what a client of its role sends, or of a message that there is not"
+	errTwo      service.Malformed = "one client has two names"
+)
+
+func (s *Server) malformed(from netip.AddrPort, why error) {
+	s.mu.Lock()
+	s.refuseDatagram(from, why)
+	s.mu.Unlock()
+}
+
+// refuseDatagram counts a datagram, and tells why it is refused.
+func (s *Server) refuseDatagram(from netip.AddrPort, why error) {
+	s.stats.Malformed++
+	s.tellRefused(s.refusals.Note(from, why, time.Now()))
+}
+
+func (s *Server) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		s.events.Emit(RefusedEvent(r))
+	}
 }
 
 func (s *Server) answer(b []byte, path udp.Path) {

@@ -225,6 +225,8 @@ func notice(e relay.Event) string {
 			return fmt.Sprintf("%v %s at %v is not heard any more", e.Role, printable(e.Username), e.Client)
 		}
 		return fmt.Sprintf("%v %s at %v %s", e.Role, printable(e.Username), e.Client, e.Reason)
+	case relay.RefusedEvent:
+		return format.RefusedLine(e.From, e.Reason, e.Count)
 	case relay.ErrorEvent:
 		return printable(e.Text)
 	}
