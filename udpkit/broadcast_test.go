@@ -122,8 +122,8 @@ func newServer(t *testing.T, port uint16, cfg udpkit.ServerConfig) (*udpkit.Serv
 
 var loopback = udpkit.ListTargets(netip.MustParseAddrPort("127.255.255.255:0"))
 
-// TestBroadcast runs a server and three clients that share a port, each with
-// another style, on loopback: every client gets and acknowledges every message.
+// TestBroadcast runs a server and three clients that share a port, each with another style, on
+// loopback: every client gets and acknowledges every message.
 func TestBroadcast(t *testing.T) {
 	const messages = 9
 	styles := udpkit.Styles()
@@ -213,8 +213,8 @@ func TestStateByHand(t *testing.T) {
 	assert.ErrorIs(t, server.SetState("\x1b[2J"), udpkit.ErrConfig)
 }
 
-// TestServerSurvivesItsCallback blocks OnEvent: broadcasts go on, and what the
-// callback missed is counted.
+// TestServerSurvivesItsCallback blocks OnEvent: broadcasts go on, and what the callback missed is
+// counted.
 func TestServerSurvivesItsCallback(t *testing.T) {
 	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{NoAck: true})
 	block := make(chan struct{})
@@ -233,8 +233,7 @@ func TestServerSurvivesItsCallback(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestServerSurvivesTheNetwork sends to an address that fails beside one that
-// works.
+// TestServerSurvivesTheNetwork sends to an address that fails beside one that works.
 func TestServerSurvivesTheNetwork(t *testing.T) {
 	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
 	targets, err := udpkit.ParseTargets("192.0.2.1:9,127.255.255.255") // from a loopback address nothing leaves this machine
@@ -264,8 +263,8 @@ func TestClientTimeout(t *testing.T) {
 	assert.EqualValues(t, 1, wait(t, clientLog, any1[udpkit.ClientSummary]).Timeouts, "one for a silence")
 }
 
-// TestTimeoutFollowsTheInterval: a server that announces 400 ms and falls silent
-// is missed after 1.2 s, not after the default of 15 s.
+// TestTimeoutFollowsTheInterval: a server that announces 400 ms and falls silent is missed after
+// 1.2 s, not after the default of 15 s.
 func TestTimeoutFollowsTheInterval(t *testing.T) {
 	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
 	_, _, _ = newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxMessages: 1, Interval: 400 * time.Millisecond})

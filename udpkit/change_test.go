@@ -21,8 +21,8 @@ type sentMessage struct {
 	data  string
 }
 
-// TestChangesAreSentAtOnce: a state or data that is set does not wait for the interval, which begins anew;
-// however often they are set, ten messages a second say so.
+// TestChangesAreSentAtOnce: a state or data that is set does not wait for the interval, which
+// begins anew; however often they are set, ten messages a second say so.
 func TestChangesAreSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []sentMessage
@@ -104,8 +104,8 @@ func TestSetDataRefuses(t *testing.T) {
 	assert.Equal(t, want, string(s.data))
 }
 
-// TestDataInMemory: the history has the data of each message, in room that is used again, and an event
-// has the datagram as it came.
+// TestDataInMemory: the history has the data of each message, in room that is used again, and an
+// event has the datagram as it came.
 func TestDataInMemory(t *testing.T) {
 	c := hotClient(t)
 	c.cfg.History = 3

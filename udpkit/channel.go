@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// channel reads in the background, and handles on the caller's goroutine: news of datagrams, ticks and cancellation meet
-// in one select.
+// channel reads in the background, and handles on the caller's goroutine: news of datagrams, ticks
+// and cancellation meet in one select.
 func (s *session) channel() error {
 	q := newQueue(s.cfg.QueueSize)
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -55,9 +55,9 @@ func (s *session) channel() error {
 	return context.Cause(s.ctx)
 }
 
-// queue is a bounded queue from one goroutine to another. The datagrams lie in a ring, and the channel only tells of
-// them: a channel operation for each would cost as much as reading it. Nothing is allocated for a datagram once the
-// buffers are large enough.
+// queue is a bounded queue from one goroutine to another. The datagrams lie in a ring, and the
+// channel only tells of them: a channel operation for each would cost as much as reading it.
+// Nothing is allocated for a datagram once the buffers are large enough.
 type queue struct {
 	news  chan struct{} // there may be more than before
 	slots []Datagram    // each with a buffer of its own; one more than may wait, for the one that is being handled
@@ -90,8 +90,8 @@ func (q *queue) put(d *Datagram) bool {
 	return true
 }
 
-// tell lets the other side know what has been put. If it does not keep pace it may have been waiting for a processor,
-// and gets one.
+// tell lets the other side know what has been put. If it does not keep pace it may have been
+// waiting for a processor, and gets one.
 func (q *queue) tell() {
 	select {
 	case q.news <- struct{}{}:

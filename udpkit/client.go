@@ -16,41 +16,39 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// maxServers bounds the server runs that duplicates and gaps are kept for; the
-// one that was silent for longest makes room. Being forgotten loses no message.
+// maxServers bounds the server runs that duplicates and gaps are kept for; the one that was silent
+// for longest makes room. Being forgotten loses no message.
 const maxServers = 64
 
 // ClientConfig configures a Client. The zero value works; it is copied.
 type ClientConfig struct {
-	// ID names the client in its acknowledgements, 1 to MaxClientIDLen bytes of
-	// printable text. Default "client-" and 8 random hexadecimal digits.
+	// ID names the client in its acknowledgements, 1 to MaxClientIDLen bytes of printable text.
+	// Default "client-" and 8 random hexadecimal digits.
 	ID string
-	// Listen is the local address to receive on. Default 0.0.0.0 and
-	// DefaultPort. Any number of clients on one host share it. On Linux a socket
-	// on another address than 0.0.0.0 receives no broadcast.
+	// Listen is the local address to receive on. Default 0.0.0.0 and DefaultPort. Any number of
+	// clients on one host share it. On Linux a socket on another address than 0.0.0.0 receives no
+	// broadcast.
 	Listen netip.AddrPort
-	// Receiver is the style to receive in. Default Goroutine. Its statistics and
-	// behaviour are the same for all.
+	// Receiver is the style to receive in. Default Goroutine. Its statistics and behaviour are the
+	// same for all.
 	Receiver Style
 	// MaxMessages ends Run after this many messages. 0 means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// Timeout is how long a silence may be before it is reported and counted.
-	// Default three times the interval that the last message announced and at
-	// least 1 s, since a busy machine pauses for longer than a short interval; 15 s
-	// if it announced none.
+	// Timeout is how long a silence may be before it is reported and counted. Default three times
+	// the interval that the last message announced and at least 1 s, since a busy machine pauses
+	// for longer than a short interval; 15 s if it announced none.
 	Timeout time.Duration
 	// History is how many messages Client.History keeps. Default 1,000.
 	History int
 	// NoAck turns acknowledgements off.
 	NoAck bool
-	// OnEvent is called for each event, one call at a time, on the goroutine
-	// that receives: while it runs, datagrams wait in the socket's buffer.
+	// OnEvent is called for each event, one call at a time, on the goroutine that receives: while
+	// it runs, datagrams wait in the socket's buffer.
 	OnEvent func(Event)
-	// OnIdle is called about ten times a second while no datagram comes, with
-	// the time since the last one: for a waiting indicator. It may run at the
-	// same time as OnEvent.
+	// OnIdle is called about ten times a second while no datagram comes, with the time since the
+	// last one: for a waiting indicator. It may run at the same time as OnEvent.
 	OnIdle func(elapsed time.Duration)
 }
 
@@ -74,8 +72,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	return c, nil
 }
 
-// Client receives the messages of any number of servers, each message once, and
-// acknowledges them. Its methods are safe for concurrent use.
+// Client receives the messages of any number of servers, each message once, and acknowledges them.
+// Its methods are safe for concurrent use.
 type Client struct {
 	cfg      ClientConfig
 	receiver Receiver
@@ -110,8 +108,8 @@ type Client struct {
 	watchdog   *time.Timer // fires when a silence may have become too long
 }
 
-// serverKey is one run of one server: its epoch, from whichever of its
-// interfaces it comes; for a server that sends none, its address.
+// serverKey is one run of one server: its epoch, from whichever of its interfaces it comes; for a
+// server that sends none, its address.
 type serverKey struct {
 	epoch Epoch
 	addr  netip.AddrPort
@@ -122,9 +120,9 @@ type serverRun struct {
 	last   time.Time
 }
 
-// NewClient opens the client's sockets. An error wraps ErrConfig, or is the
-// system's for the socket, such as syscall.EADDRINUSE if another program has the
-// port and does not share it. The caller closes the client.
+// NewClient opens the client's sockets. An error wraps ErrConfig, or is the system's for the
+// socket, such as syscall.EADDRINUSE if another program has the port and does not share it. The
+// caller closes the client.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -182,9 +180,8 @@ func (c *Client) Close() error {
 	return service.Close(c.receiver, c.conn, c.ackConn)
 }
 
-// Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It
-// returns an error if the client is closed or ran before; that of a closed one
-// satisfies net.ErrClosed.
+// Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It returns an error
+// if the client is closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (c *Client) Run(ctx context.Context) error {
 	now, err := c.life.Begin("client", "Client")
 	if err != nil {
@@ -227,8 +224,8 @@ func (c *Client) watch(ctx context.Context) {
 	}
 }
 
-// checkSilence reports a silence that has become too long, and what is due of refused
-// datagrams, and returns when to look again.
+// checkSilence reports a silence that has become too long, and what is due of refused datagrams,
+// and returns when to look again.
 func (c *Client) checkSilence(now time.Time) time.Duration {
 	c.events.Lock()
 	defer c.events.Unlock()
@@ -407,8 +404,8 @@ func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
 	return run
 }
 
-// remembered is an event of the history. Its timestamp is kept by value and the room for its data is
-// used again, so that a message costs no allocation.
+// remembered is an event of the history. Its timestamp is kept by value and the room for its data
+// is used again, so that a message costs no allocation.
 type remembered struct {
 	event     MessageEvent // with no timestamp and data
 	timestamp [maxTimestampLen]byte
@@ -436,8 +433,8 @@ func (c *Client) remember() *remembered {
 }
 
 // acknowledge answers a message, with mu held. Only a server that sent its epoch gets it back: the
-// answer to any other is exactly the text of the original documents. It returns an error only if the
-// answer before was sent.
+// answer to any other is exactly the text of the original documents. It returns an error only if
+// the answer before was sent.
 func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) (err error) {
 	if c.cfg.NoAck {
 		return nil
@@ -475,8 +472,8 @@ func (c *Client) Stats() ClientSummary {
 	return sum
 }
 
-// History returns the newest messages, at most ClientConfig.History, oldest
-// first. The slice is the caller's.
+// History returns the newest messages, at most ClientConfig.History, oldest first. The slice is the
+// caller's.
 func (c *Client) History() []MessageEvent {
 	c.mu.Lock()
 	defer c.mu.Unlock()

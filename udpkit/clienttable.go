@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// clientTable is what a server knows of its clients, bounded. A client is its id
-// and its host: several may answer from one port, since clients share theirs,
-// and a name that another host uses is another client.
+// clientTable is what a server knows of its clients, bounded. A client is its id and its host:
+// several may answer from one port, since clients share theirs, and a name that another host uses
+// is another client.
 type clientTable struct {
 	limit   int
 	entries map[clientKey]*clientEntry
@@ -46,8 +46,7 @@ func newClientTable(limit int) clientTable {
 
 func (t *clientTable) len() int { return len(t.entries) }
 
-// ack notes an acknowledgement. Clients whose last one came before idle make
-// room for a new one.
+// ack notes an acknowledgement. Clients whose last one came before idle make room for a new one.
 func (t *clientTable) ack(a rawAck, from netip.AddrPort, at time.Time, rtt time.Duration, idle time.Time) ackResult {
 	// The compiler makes no string of it for a mere look-up.
 	e, ok := t.entries[clientKey{string(a.client), from.Addr()}]
@@ -66,8 +65,8 @@ func (t *clientTable) ack(a rawAck, from netip.AddrPort, at time.Time, rtt time.
 	return ackNew
 }
 
-// mark reports whether id had not been acknowledged before. What is more than 64
-// behind the newest counts as if it had.
+// mark reports whether id had not been acknowledged before. What is more than 64 behind the newest
+// counts as if it had.
 func (e *clientEntry) mark(id uint64) bool {
 	if id > e.last {
 		// The old newest becomes bit shift-1; a shift of 64 or more leaves 0.
@@ -85,8 +84,8 @@ func (e *clientEntry) mark(id uint64) bool {
 	return true
 }
 
-// sweep removes idle clients, at most once a second since it looks at all of
-// them, and reports whether there is room now.
+// sweep removes idle clients, at most once a second since it looks at all of them, and reports
+// whether there is room now.
 func (t *clientTable) sweep(now, idle time.Time) bool {
 	if now.Sub(t.swept) < time.Second {
 		return false
@@ -100,8 +99,7 @@ func (t *clientTable) sweep(now, idle time.Time) bool {
 	return len(t.entries) < t.limit
 }
 
-// list returns the clients by id; messages up to settled should have been
-// acknowledged by now.
+// list returns the clients by id; messages up to settled should have been acknowledged by now.
 func (t *clientTable) list(settled uint64) []ClientInfo {
 	infos := make([]ClientInfo, 0, len(t.entries))
 	for key, e := range t.entries {

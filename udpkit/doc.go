@@ -1,21 +1,20 @@
-// Package udpkit is UDP broadcasting that people can see: a server that
-// broadcasts its state, clients that receive and acknowledge it, and five
-// interchangeable ways to receive datagrams without blocking.
+// Package udpkit is UDP broadcasting that people can see: a server that broadcasts its state,
+// clients that receive and acknowledge it, and five interchangeable ways to receive datagrams
+// without blocking.
 //
-// A [Server] sends a [Message] every five seconds, or at any other interval, to
-// its [Targets]: a timestamp, a state, and an id. A [Client] receives on a port
-// that any number of clients on one host share, drops duplicates, reports gaps,
-// keeps a history and statistics, and acknowledges. Both report what happens as
-// [Event] values, which a [Journal] writes as JSON lines.
+// A [Server] sends a [Message] every five seconds, or at any other interval, to its [Targets]: a
+// timestamp, a state, and an id. A [Client] receives on a port that any number of clients on one
+// host share, drops duplicates, reports gaps, keeps a history and statistics, and acknowledges.
+// Both report what happens as [Event] values, which a [Journal] writes as JSON lines.
 //
-// Underneath stands the [Receiver]: one contract and five styles, [Blocking],
-// [NonBlocking], [SelectorStyle], [Goroutine] and [Channel]. [Selector] is a
-// readiness selector of its own: epoll, kqueue, poll or WSAPoll.
+// Underneath stands the [Receiver]: one contract and five styles, [Blocking], [NonBlocking],
+// [SelectorStyle], [Goroutine] and [Channel]. [Selector] is a readiness selector of its own: epoll,
+// kqueue, poll or WSAPoll.
 //
 // # The promise
 //
-// From the first message that it hears, a client delivers every message of a
-// server run exactly once, or reports a gap; never silence. In detail:
+// From the first message that it hears, a client delivers every message of a server run exactly
+// once, or reports a gap; never silence. In detail:
 //
 //   - A message that comes twice, for example over two interfaces, is delivered
 //     once: the same id with the same content within the last 1,024 ids.
@@ -47,10 +46,10 @@
 //   - What is refused or dropped is counted in [ClientSummary]. A [RefusedEvent] says from whom
 //     and why, at once and then once a minute; a flood of it costs no memory.
 //
-// An acknowledgement means that the client has decoded the message. A message whose
-// source is forged beyond doubt, a broadcast, multicast or unspecified address or
-// port 0, is delivered like any other and not acknowledged: the answer would go to
-// many hosts. It counts in ClientSummary.AckErrors.
+// An acknowledgement means that the client has decoded the message. A message whose source is
+// forged beyond doubt, a broadcast, multicast or unspecified address or port 0, is delivered like
+// any other and not acknowledged: the answer would go to many hosts. It counts in
+// ClientSummary.AckErrors.
 //
 // # Wire format
 //
@@ -59,19 +58,18 @@
 //	{"timestamp":"2026-11-21T12:00:00.000000+00:00","state":"ACTIVE","message_id":1,"epoch":"9f86d081884c7d65","interval_ms":5000}
 //
 // The first three fields are required. The last two are optional, as any other field is, and are
-// ignored by clients that do not know them. A server's own part is one more, "data", which holds any
-// value of JSON. An acknowledgement is the text
+// ignored by clients that do not know them. A server's own part is one more, "data", which holds
+// any value of JSON. An acknowledgement is the text
 //
 //	Client <client id> received message <message id>
 //
-// sent to the address that the message came from; to a server that has sent an
-// epoch, followed by " epoch <epoch>", which proves that the client has read the
-// message.
+// sent to the address that the message came from; to a server that has sent an epoch, followed by
+// " epoch <epoch>", which proves that the client has read the message.
 //
 // # What it costs
 //
-// Datagrams of 120 bytes on one core of a small virtual machine, as "go tool
-// udpkit bench" prints it, which also measures yours; bench/README.md has all of it.
+// Datagrams of 120 bytes on one core of a small virtual machine, as "go tool udpkit bench" prints
+// it, which also measures yours; bench/README.md has all of it.
 //
 //	                       at full speed        50,000/s   there and back   idle
 //	C recvfrom             1.13 M/s    676 ns   4.6 us     46 / 92 us       0 %
@@ -84,12 +82,12 @@
 //	with Coalesce          9-10 M/s    65-78 ns if the sender uses UDP_SEGMENT; NonBlocking 3.9 M/s
 //	Client                 4.0 M/s     246 ns   likewise
 //
-// The times are the receiver's CPU for each datagram; there and back p50 and p99.
-// Nothing is allocated for a datagram.
+// The times are the receiver's CPU for each datagram; there and back p50 and p99. Nothing is
+// allocated for a datagram.
 //
 // # When not to use it
 //
-// A broadcast stays on its subnet, is neither encrypted nor authenticated, and is
-// not sent again when it is lost. For more than a subnet, for secrets, or where
-// each message must arrive, use something else.
+// A broadcast stays on its subnet, is neither encrypted nor authenticated, and is not sent again
+// when it is lost. For more than a subnet, for secrets, or where each message must arrive, use
+// something else.
 package udpkit

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Event is something that a Server or a Client reports while it runs. It is one
-// of StartEvent, SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, RefusedEvent,
-// ErrorEvent, ServerSummary and ClientSummary, by value.
+// Event is something that a Server or a Client reports while it runs. It is one of StartEvent,
+// SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, RefusedEvent, ErrorEvent,
+// ServerSummary and ClientSummary, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
 	Kind() string
@@ -23,8 +23,8 @@ type StartEvent struct {
 	Receiver Style            `json:"receiver,omitempty"`  // the client's
 	Epoch    Epoch            `json:"epoch,omitempty"`     // the server's
 	Interval time.Duration    `json:"interval_ns,omitempty"`
-	// ReadBuffer is the socket's receive buffer in bytes, see ReadBufferSize; 0 if
-	// the system does not tell.
+	// ReadBuffer is the socket's receive buffer in bytes, see ReadBufferSize; 0 if the system does
+	// not tell.
 	ReadBuffer int `json:"read_buffer,omitempty"`
 }
 
@@ -47,8 +47,7 @@ type AckEvent struct {
 	At        time.Time      `json:"at"`
 }
 
-// MessageEvent says that the client has received a message that it had not
-// received before.
+// MessageEvent says that the client has received a message that it had not received before.
 type MessageEvent struct {
 	MessageID  uint64         `json:"message_id"`
 	State      State          `json:"state"`
@@ -56,9 +55,9 @@ type MessageEvent struct {
 	Server     netip.AddrPort `json:"server"`
 	ReceivedAt time.Time      `json:"received_at"`
 	Epoch      Epoch          `json:"epoch,omitempty"`
-	// Latency is the receipt by this machine's clock less the timestamp by the
-	// server's: on one machine the time under way, between two also the
-	// difference of their clocks. 0 if the timestamp could not be read.
+	// Latency is the receipt by this machine's clock less the timestamp by the server's: on one
+	// machine the time under way, between two also the difference of their clocks. 0 if the
+	// timestamp could not be read.
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
@@ -69,11 +68,10 @@ type MessageEvent struct {
 	Datagram []byte `json:"-"`
 }
 
-// GapEvent says that the ids From to To of a server were left out; there can be
-// several for one message. A message that comes after all is reported as a
-// MessageEvent that is Late. A gap of more than 1,024 ids is taken back if the next
-// messages go on before its end, as one with a forged id shows: its ids count as
-// missing no more, and those that are lost are in a later GapEvent.
+// GapEvent says that the ids From to To of a server were left out; there can be several for one
+// message. A message that comes after all is reported as a MessageEvent that is Late. A gap of more
+// than 1,024 ids is taken back if the next messages go on before its end, as one with a forged id
+// shows: its ids count as missing no more, and those that are lost are in a later GapEvent.
 type GapEvent struct {
 	Server netip.AddrPort `json:"server"`
 	Epoch  Epoch          `json:"epoch,omitempty"`
@@ -82,8 +80,8 @@ type GapEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// TimeoutEvent says that no message has come for longer than expected. There is
-// one for each silence.
+// TimeoutEvent says that no message has come for longer than expected. There is one for each
+// silence.
 type TimeoutEvent struct {
 	Elapsed time.Duration `json:"elapsed_ns"` // since the last message, or the start
 	At      time.Time     `json:"at"`
@@ -100,8 +98,8 @@ type RefusedEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends, and anew if its cause is another.
+// ErrorEvent says that something failed and the work goes on. A failure that repeats is reported
+// once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err       error          `json:"-"`
 	Text      string         `json:"error"`

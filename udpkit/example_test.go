@@ -11,8 +11,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 )
 
-// A server and a client on one machine. Port 0 and 127.255.255.255 keep the
-// example to itself; without them the server broadcasts to every network.
+// A server and a client on one machine. Port 0 and 127.255.255.255 keep the example to itself;
+// without them the server broadcasts to every network.
 func Example() {
 	ctx := context.Background()
 	client, err := udpkit.NewClient(udpkit.ClientConfig{

@@ -15,8 +15,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// TestForgedSources: messages that no host can have sent are delivered, and nothing
-// goes out to where they seem to come from.
+// TestForgedSources: messages that no host can have sent are delivered, and nothing goes out to
+// where they seem to come from.
 func TestForgedSources(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// errHandlerExit is for a handler that ended its goroutine by runtime.Goexit, as testing.T.FailNow does.
+// errHandlerExit is for a handler that ended its goroutine by runtime.Goexit, as testing.T.FailNow
+// does.
 var errHandlerExit = errors.New("the handler ended the reading goroutine")
 
-// goroutine reads and handles in the background. The caller's goroutine stays free: it draws the waiting indicator,
-// and waits for the reader to end, which ctx makes it do.
+// goroutine reads and handles in the background. The caller's goroutine stays free: it draws the
+// waiting indicator, and waits for the reader to end, which ctx makes it do.
 func (s *session) goroutine() error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var last atomic.Int64 // when the last datagram came, as time since start

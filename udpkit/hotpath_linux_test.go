@@ -11,8 +11,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// BenchmarkClientSocket measures a client from the socket to the statistics, by the sender: the statuses are in the
-// socket before, sent one by one or with UDP_SEGMENT.
+// BenchmarkClientSocket measures a client from the socket to the statistics, by the sender: the
+// statuses are in the socket before, sent one by one or with UDP_SEGMENT.
 func BenchmarkClientSocket(b *testing.B) {
 	const waiting, piece = 1000, 100
 	for _, segments := range []bool{false, true} {

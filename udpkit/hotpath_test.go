@@ -56,8 +56,8 @@ func hotServerOf(tb testing.TB, clients int) *Server {
 	return newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
 }
 
-// Nothing is allocated for a datagram on the way from the socket to the statistics, at either end, as long as nobody
-// asks for events.
+// Nothing is allocated for a datagram on the way from the socket to the statistics, at either end,
+// as long as nobody asks for events.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	var d decoder
 	for name, text := range hotStatuses {
@@ -202,7 +202,8 @@ func TestStatesAreBounded(t *testing.T) {
 	assert.Equal(t, StateError, s.get([]byte("ERROR")))
 }
 
-// FuzzSentTime checks the quick readers of timestamps against package time, one timestamp after another.
+// FuzzSentTime checks the quick readers of timestamps against package time, one timestamp after
+// another.
 func FuzzSentTime(f *testing.F) {
 	for _, text := range []string{
 		"2026-11-21T12:00:00.000000+00:00", "2026-11-21T12:00:00.123456", "2026-11-21T12:00:00Z", "2026-02-29T12:00:00Z",
@@ -317,10 +318,12 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// BenchmarkClient measures what a client does with a datagram that it has received, the acknowledgement's system call
-// aside: decode, recognise, count, remember, encode the acknowledgement.
+// BenchmarkClient measures what a client does with a datagram that it has received, the
+// acknowledgement's system call aside: decode, recognise, count, remember, encode the
+// acknowledgement.
 func BenchmarkClient(b *testing.B) {
-	// Statuses with ids in order, from a few runs of a server: each is new until all have been used.
+	// Statuses with ids in order, from a few runs of a server: each is new until all have been
+	// used.
 	prepared := make([][]byte, 4*windowSize)
 	for i := range prepared {
 		m := hotMessage
@@ -349,8 +352,8 @@ func BenchmarkClient(b *testing.B) {
 	})
 }
 
-// BenchmarkAck measures what a server does with an acknowledgement of a client that it knows, and the memory that a
-// client takes.
+// BenchmarkAck measures what a server does with an acknowledgement of a client that it knows, and
+// the memory that a client takes.
 func BenchmarkAck(b *testing.B) {
 	for _, clients := range []int{1, 1_000, 100_000} {
 		b.Run(fmt.Sprint(clients), func(b *testing.B) {
@@ -378,8 +381,8 @@ func BenchmarkAck(b *testing.B) {
 	}
 }
 
-// BenchmarkFanOut measures a server that sends a message to many targets on this machine, for each of them; "plain"
-// writes one after the other.
+// BenchmarkFanOut measures a server that sends a message to many targets on this machine, for each
+// of them; "plain" writes one after the other.
 func BenchmarkFanOut(b *testing.B) {
 	for _, count := range []int{1, 16, 64} {
 		var targets []udp.Target

@@ -17,18 +17,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/go/packages"
 )
 
-// waysOut are gonbui's functions that put something on a page, and the types by
-// which html/template is told not to escape.
+// waysOut are gonbui's functions that put something on a page, and the types by which html/template
+// is told not to escape.
 var waysOut = regexp.MustCompile(`^(Display|Update)(HTML|Html|Markdown|SVG|Svg|Javascript|JavaScript)|^(SendData|ScriptJavascript|LoadScript.*)$|^(HTML|HTMLAttr|CSS|JS|JSStr|URL|Srcset)$`)
 
-// TestOneWayToThePage: HTML reaches a notebook in one place, out of html/template,
-// and pictures in one place, as PNG. A second place would need the same care.
+// TestOneWayToThePage: HTML reaches a notebook in one place, out of html/template, and pictures in
+// one place, as PNG. A second place would need the same care.
 func TestOneWayToThePage(t *testing.T) {
 	var found []string
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -110,7 +111,8 @@ func TestWhoImportsWhom(t *testing.T) {
 	}
 }
 
-// unusedButKept are exported names that this module itself has no use for, by the reason why they stay.
+// unusedButKept are exported names that this module itself has no use for, by the reason why they
+// stay.
 var unusedButKept = map[string][]string{
 	"a limit of what others can cause, for who runs it among strangers": {
 		"udpkit/beacon Config.MaxPeers", "udpkit/chat ReaderConfig.MaxLine", "udpkit/chat ServerConfig.MaxPerAddress", "udpkit/chat ServerConfig.Queue",
@@ -128,9 +130,9 @@ var unusedButKept = map[string][]string{
 	"it names the zero value": {"udpkit/plot/chart NoSign"},
 }
 
-// TestExportedNamesAreUsed: what only tests use is no part of a package. A setting, which is a field of
-// an exported struct whose name ends in Config or Options, is used by who sets it: code of another
-// package. Cells of notebooks, pages and examples whose output is checked count as code.
+// TestExportedNamesAreUsed: what only tests use is no part of a package. A setting, which is a
+// field of an exported struct whose name ends in Config or Options, is used by who sets it: code of
+// another package. Cells of notebooks, pages and examples whose output is checked count as code.
 func TestExportedNamesAreUsed(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports,
@@ -239,7 +241,8 @@ func implements(named *types.Named, m *types.Func, interfaces []*types.Interface
 	})
 }
 
-// wordsElsewhere are the words in the cells of notebooks, in pages and in examples whose output is checked.
+// wordsElsewhere are the words in the cells of notebooks, in pages and in examples whose output is
+// checked.
 func wordsElsewhere(t *testing.T) map[string]bool {
 	words := make(map[string]bool)
 	word := regexp.MustCompile(`\w+`)
@@ -287,4 +290,28 @@ func wordsElsewhere(t *testing.T) map[string]bool {
 	})
 	require.NoError(t, err)
 	return words
+}
+
+// TestCommentWidth: prose in comments is at most 100 columns wide, a tab counting 4. What is
+// aligned, or printed by an example, is not prose.
+func TestCommentWidth(t *testing.T) {
+	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		printed := false
+		for line := range strings.Lines(string(text)) {
+			comment, ok := strings.CutPrefix(strings.TrimLeft(line, "\t"), "// ")
+			printed = ok && (printed || strings.HasPrefix(comment, "Output:"))
+			if ok && !printed && !strings.HasPrefix(comment, " ") {
+				width := utf8.RuneCountInString(strings.TrimRight(strings.ReplaceAll(line, "\t", "    "), "\n"))
+				require.LessOrEqual(t, width, 100, "%s: %s", path, line)
+			}
+		}
+		return nil
+	}))
 }

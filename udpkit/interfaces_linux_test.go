@@ -14,8 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// A server with two cards in one subnet reaches the clients behind both, or behind those that are named, although the
-// route to that subnet is by one card.
+// A server with two cards in one subnet reaches the clients behind both, or behind those that are
+// named, although the route to that subnet is by one card.
 func TestInterfacesOfOneSubnet(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

@@ -10,17 +10,17 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
-// Journal writes events as JSON lines: one object a line whose first field,
-// "event", is the kind. Its Write appends an event; after an error it writes no
-// more and returns the same error. It is safe for concurrent use.
+// Journal writes events as JSON lines: one object a line whose first field, "event", is the kind.
+// Its Write appends an event; after an error it writes no more and returns the same error. It is
+// safe for concurrent use.
 type Journal = service.Journal
 
 // NewJournal returns a journal that writes each event to w at once.
 func NewJournal(w io.Writer) *Journal { return service.NewJournal(w) }
 
-// ReadJournal reads what a Journal wrote. Events of an unknown kind are skipped;
-// a line that cannot be read ends the sequence with an error that names it.
-// Whether a summary is the server's or the client's is told by its fields.
+// ReadJournal reads what a Journal wrote. Events of an unknown kind are skipped; a line that cannot
+// be read ends the sequence with an error that names it. Whether a summary is the server's or the
+// client's is told by its fields.
 func ReadJournal(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		lines := bufio.NewScanner(r)

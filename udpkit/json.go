@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// rawMessage is a message whose texts still lie in the datagram or in the
-// decoder: they are valid until the next one is decoded.
+// rawMessage is a message whose texts still lie in the datagram or in the decoder: they are valid
+// until the next one is decoded.
 type rawMessage struct {
 	timestamp, state []byte
 	data             []byte // as it stands in the datagram; nil without any
@@ -20,9 +20,9 @@ type rawMessage struct {
 	interval         time.Duration
 }
 
-// decoder reads the one flat object that a message is (RFC 8259). It exists
-// since encoding/json takes keys in any case and twice, numbers of any length,
-// and broken UTF-8, all in silence. Used again and again it allocates nothing.
+// decoder reads the one flat object that a message is (RFC 8259). It exists since encoding/json
+// takes keys in any case and twice, numbers of any length, and broken UTF-8, all in silence. Used
+// again and again it allocates nothing.
 type decoder struct {
 	text    []byte   // valid UTF-8
 	at      int      // what is before has been read
@@ -45,12 +45,11 @@ const (
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
-// knownKeys are the keys in the order of their bits, which is the one that
-// servers send them in, as they stand in a message.
+// knownKeys are the keys in the order of their bits, which is the one that servers send them in, as
+// they stand in a message.
 var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`}
 
-// key reads the n-th key and the colon behind it. The bit is 0 for one that is
-// not ours.
+// key reads the n-th key and the colon behind it. The bit is 0 for one that is not ours.
 func (d *decoder) key(n int) (key []byte, bit uint, err error) {
 	d.space()
 	rest := d.text[d.at:]
@@ -178,8 +177,8 @@ func (d *decoder) value(limit int, reason error) ([]byte, error) {
 	return s, err
 }
 
-// epoch reads the value of epoch. One that is no epoch is a field of somebody
-// else, as unknown ones are: then there is none.
+// epoch reads the value of epoch. One that is no epoch is a field of somebody else, as unknown ones
+// are: then there is none.
 func (d *decoder) epoch() (Epoch, error) {
 	start := d.at
 	if s, err := d.string(); err == nil {
@@ -226,17 +225,16 @@ func (d *decoder) string() ([]byte, error) {
 	return nil, malformed("a control character in a text")
 }
 
-// plain returns how many bytes stand before the first quote, backslash or
-// control character. It looks at eight bytes at a time.
+// plain returns how many bytes stand before the first quote, backslash or control character. It
+// looks at eight bytes at a time.
 func plain(b []byte) int {
 	const each = 0x0101010101010101 // times c: c in each byte
 	i := 0
 	for rest := b; len(rest) >= 8; rest = rest[8:] {
 		v := binary.LittleEndian.Uint64(rest)
-		// x-n has the top bit set where an x below 0x80 is below n. Control
-		// characters and the quote are those with x^2 <= ' ', the backslash is the
-		// one with x^'\\' < 1. A borrow goes to later bytes only, so the first hit
-		// is true.
+		// x-n has the top bit set where an x below 0x80 is below n. Control characters and the
+		// quote are those with x^2 <= ' ', the backslash is the one with x^'\\' < 1. A borrow goes
+		// to later bytes only, so the first hit is true.
 		hit := (v ^ each*2 - each*(' '+1)) | (v ^ each*'\\' - each)
 		if hit &= each * 0x80 &^ v; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
@@ -281,8 +279,8 @@ func (d *decoder) escaped(i int) ([]byte, error) {
 	return nil, malformed("a text does not end")
 }
 
-// unicodeEscape reads \uXXXX, or a surrogate pair of two, and returns the bytes
-// that it took: 0 if there is no valid one.
+// unicodeEscape reads \uXXXX, or a surrogate pair of two, and returns the bytes that it took: 0 if
+// there is no valid one.
 func unicodeEscape(b []byte) (rune, int) {
 	r, ok := hex4(b)
 	if !ok {
@@ -392,8 +390,8 @@ func (d *decoder) skip(depth int) error {
 	}
 }
 
-// isNumber reports whether b is a number of JSON. Unlike json.Valid it allocates nothing for what is
-// none.
+// isNumber reports whether b is a number of JSON. Unlike json.Valid it allocates nothing for what
+// is none.
 func isNumber(b []byte) bool {
 	b = bytes.TrimPrefix(b, []byte("-"))
 	n := digits(b)

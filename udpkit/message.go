@@ -16,18 +16,18 @@ import (
 
 // Limits of the wire format.
 const (
-	// MaxMessageSize is the longest encoded message in bytes: the clients of
-	// the original documents read 1024.
+	// MaxMessageSize is the longest encoded message in bytes: the clients of the original documents
+	// read 1024.
 	MaxMessageSize = 1024
 	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
 	// stays within MaxMessageSize, whatever its state is.
 	MaxDataLen = 744
-	// MaxMessageID is the largest message id: the integers up to 2^53-1 are
-	// the ones that every JSON implementation keeps exactly (RFC 8259, 6).
+	// MaxMessageID is the largest message id: the integers up to 2^53-1 are the ones that every
+	// JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
-	// MaxClientIDLen is the longest client id in bytes. With it an
-	// acknowledgement stays below three times the smallest message, so that a
-	// forged message cannot turn clients into an amplifier.
+	// MaxClientIDLen is the longest client id in bytes. With it an acknowledgement stays below
+	// three times the smallest message, so that a forged message cannot turn clients into an
+	// amplifier.
 	MaxClientIDLen = 64
 
 	maxAckSize      = 256 // in bytes, that a server reads
@@ -47,14 +47,13 @@ var (
 // malformed is an ErrMalformed that says why.
 type malformed = service.Malformed
 
-// timestampLayout is ISO 8601 with microseconds and an offset, as Python's
-// datetime.isoformat prints it and datetime.fromisoformat reads it.
+// timestampLayout is ISO 8601 with microseconds and an offset, as Python's datetime.isoformat
+// prints it and datetime.fromisoformat reads it.
 const timestampLayout = "2006-01-02T15:04:05.000000-07:00"
 
-// Epoch names one run of a server: a random number that is drawn when it
-// starts and sent in every message, so that a restarted server, whose ids begin
-// anew, is not mistaken for duplicates. Zero means that the sender has none, as
-// the programs of the original documents.
+// Epoch names one run of a server: a random number that is drawn when it starts and sent in every
+// message, so that a restarted server, whose ids begin anew, is not mistaken for duplicates. Zero
+// means that the sender has none, as the programs of the original documents.
 type Epoch uint64
 
 // NewEpoch draws a random epoch, never zero.
@@ -115,12 +114,12 @@ func parseEpoch(b []byte) (Epoch, bool) {
 
 // Message is one status: what a server broadcasts.
 //
-// On the wire it is one JSON object in one datagram. Timestamp, State and ID are
-// the format of the original documents; Epoch, Interval and Data are ours, and a
-// client that does not know them ignores them.
+// On the wire it is one JSON object in one datagram. Timestamp, State and ID are the format of the
+// original documents; Epoch, Interval and Data are ours, and a client that does not know them
+// ignores them.
 type Message struct {
-	// Timestamp is the server's wall clock when it sent the message, ISO 8601,
-	// 1 to 64 bytes. It is for people: nothing is ordered or expired by it.
+	// Timestamp is the server's wall clock when it sent the message, ISO 8601, 1 to 64 bytes. It is
+	// for people: nothing is ordered or expired by it.
 	Timestamp string
 	// State is what the server says of itself, 1 to 64 bytes.
 	State State
@@ -128,18 +127,17 @@ type Message struct {
 	ID uint64
 	// Epoch names the server's run, 0 if it was not sent.
 	Epoch Epoch
-	// Interval is how long the server waits between two messages, in whole
-	// milliseconds, 0 if it was not sent.
+	// Interval is how long the server waits between two messages, in whole milliseconds, 0 if it
+	// was not sent.
 	Interval time.Duration
 	// Data is the sender's own part, under the key "data": any value of JSON, nested no deeper than
-	// seven objects and arrays; nil if there is none. The size of the message is its only limit, see
-	// MaxDataLen.
+	// seven objects and arrays; nil if there is none. The size of the message is its only limit,
+	// see MaxDataLen.
 	Data json.RawMessage
 }
 
-// Time parses the timestamp. A timestamp without an offset, as Python's
-// datetime.now().isoformat() makes it, is taken as local time. It reports false
-// if it is not ISO 8601.
+// Time parses the timestamp. A timestamp without an offset, as Python's datetime.now().isoformat()
+// makes it, is taken as local time. It reports false if it is not ISO 8601.
 func (m Message) Time() (time.Time, bool) { return sentTime(m.Timestamp) }
 
 // sentTime costs no allocation for what servers send: it does not try a layout in vain.
@@ -153,9 +151,8 @@ func sentTime(text string) (t time.Time, ok bool) {
 	return t, err == nil
 }
 
-// timestampReader is sentTime for messages that come one after the other. It
-// reads a date once: in the next timestamp mostly only the fraction of the second
-// is another.
+// timestampReader is sentTime for messages that come one after the other. It reads a date once: in
+// the next timestamp mostly only the fraction of the second is another.
 type timestampReader struct {
 	text [maxTimestampLen]byte // the last timestamp, without the digits of its fraction
 	n    int                   // bytes of it, 0 before the first
@@ -193,8 +190,8 @@ func (r *timestampReader) read(b []byte) (time.Time, bool) {
 	return t, ok
 }
 
-// AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a
-// field is out of its range or the result is longer than MaxMessageSize.
+// AppendMessage appends the wire form of m to dst. An error wraps ErrConfig: a field is out of its
+// range or the result is longer than MaxMessageSize.
 func AppendMessage(dst []byte, m Message) ([]byte, error) {
 	if m.ID > MaxMessageID {
 		return dst, fmt.Errorf("%w: message id %d is larger than %d", ErrConfig, m.ID, uint64(MaxMessageID))
@@ -247,8 +244,8 @@ func checkData(data []byte) error {
 	return nil
 }
 
-// appendText appends text as a JSON string if checkText takes it: then it holds
-// no control characters, and only the quote and the backslash need an escape.
+// appendText appends text as a JSON string if checkText takes it: then it holds no control
+// characters, and only the quote and the backslash need an escape.
 func appendText(dst []byte, what, text string, limit int) ([]byte, error) {
 	if text != "" && len(text) <= limit && simple(text) {
 		return append(append(append(dst, '"'), text...), '"'), nil
@@ -266,14 +263,14 @@ func appendText(dst []byte, what, text string, limit int) ([]byte, error) {
 	return append(dst, '"'), nil
 }
 
-// simple reports whether text is printable ASCII without quotes and backslashes, as
-// nearly all is. It looks at eight bytes at a time.
+// simple reports whether text is printable ASCII without quotes and backslashes, as nearly all is.
+// It looks at eight bytes at a time.
 func simple(text string) bool {
 	const each = 0x0101010101010101 // times c: c in each byte
 	for ; len(text) >= 8; text = text[8:] {
 		v := binary.LittleEndian.Uint64([]byte(text[:8]))
-		// As in plain, and x+1 has the top bit set where x is above '~'. A borrow or
-		// carry comes only from a byte that is not simple itself.
+		// As in plain, and x+1 has the top bit set where x is above '~'. A borrow or carry comes
+		// only from a byte that is not simple itself.
 		if ((v^each*2-each*(' '+1))|(v^each*'\\'-each)|(v+each)|v)&(each*0x80) != 0 {
 			return false
 		}
@@ -286,11 +283,11 @@ func simple(text string) bool {
 	return true
 }
 
-// DecodeMessage reads a message, strictly: at most MaxMessageSize bytes of valid
-// UTF-8, one JSON object, the required keys spelt exactly and with values of their
-// type and range, no key twice, nesting bounded. Unknown keys are skipped, and so
-// are epoch and interval_ms with a value that is not ours: somebody else's fields
-// may have these names. An error wraps ErrMalformed. The result holds no part of b.
+// DecodeMessage reads a message, strictly: at most MaxMessageSize bytes of valid UTF-8, one JSON
+// object, the required keys spelt exactly and with values of their type and range, no key twice,
+// nesting bounded. Unknown keys are skipped, and so are epoch and interval_ms with a value that is
+// not ours: somebody else's fields may have these names. An error wraps ErrMalformed. The result
+// holds no part of b.
 func DecodeMessage(b []byte) (Message, error) {
 	var d decoder
 	m, err := d.decode(b)
@@ -306,20 +303,19 @@ func DecodeMessage(b []byte) (Message, error) {
 	}, nil
 }
 
-// Ack is one acknowledgement: what a client answers to the address that a
-// message came from.
+// Ack is one acknowledgement: what a client answers to the address that a message came from.
 type Ack struct {
 	// ClientID is the client's name, 1 to 64 bytes.
 	ClientID string
 	// MessageID is the id of the message that the client has decoded.
 	MessageID uint64
-	// Epoch is the message's. A client that has seen it proves that it has read
-	// the message; 0 if it was not sent.
+	// Epoch is the message's. A client that has seen it proves that it has read the message; 0 if
+	// it was not sent.
 	Epoch Epoch
 }
 
-// The text of an acknowledgement: "Client <id> received message <n>", and for a
-// server that sent its epoch " epoch <epoch>" behind it.
+// The text of an acknowledgement: "Client <id> received message <n>", and for a server that sent
+// its epoch " epoch <epoch>" behind it.
 const (
 	ackPrefix = "Client "
 	ackMiddle = " received message "
@@ -345,8 +341,8 @@ func AppendAck(dst []byte, a Ack) ([]byte, error) {
 	return dst, nil
 }
 
-// DecodeAck reads an acknowledgement, strictly but for a newline at its end. An
-// error wraps ErrMalformed. The result holds no part of b.
+// DecodeAck reads an acknowledgement, strictly but for a newline at its end. An error wraps
+// ErrMalformed. The result holds no part of b.
 func DecodeAck(b []byte) (Ack, error) {
 	a, err := decodeAck(b)
 	if err != nil {
@@ -389,8 +385,7 @@ func decodeAck(b []byte) (a rawAck, err error) {
 	return a, nil
 }
 
-// parseID reads a decimal integer from 0 to MaxMessageID, without sign, leading
-// zeros or exponent.
+// parseID reads a decimal integer from 0 to MaxMessageID, without sign, leading zeros or exponent.
 func parseID(b []byte) (uint64, bool) {
 	if len(b) == 0 || len(b) > 16 || b[0] == '0' && len(b) > 1 {
 		return 0, false

@@ -122,7 +122,8 @@ func TestDecodeMessageAccepts(t *testing.T) {
 	assert.Equal(t, udpkit.State("\"\\/\b\f\n\r\t😀"), m.State)
 }
 
-// TestFieldsOfOthers: what is not ours in a field that we have added, or an integer with decimals, harms nobody.
+// TestFieldsOfOthers: what is not ours in a field that we have added, or an integer with decimals,
+// harms nobody.
 func TestFieldsOfOthers(t *testing.T) {
 	for _, epoch := range []string{`1795813200`, `"123"`, `""`, `"9F86D081884C7D65"`, `null`, `{"a":[1]}`, `-1.5e3`} {
 		for _, interval := range []string{`"5s"`, `-1`, `5000.5`, `1e3`, `null`, `[5000]`, `9007199254740991`} {
@@ -255,8 +256,8 @@ func TestDecodeAckRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecodeMessage checks the decoder against encoding/json: what is accepted is
-// valid JSON whose exact keys have the same values, and survives a round trip.
+// FuzzDecodeMessage checks the decoder against encoding/json: what is accepted is valid JSON whose
+// exact keys have the same values, and survives a round trip.
 func FuzzDecodeMessage(f *testing.F) {
 	f.Add([]byte(statusText))
 	f.Add([]byte(`{"timestamp":"t","state":"\ud83d\ude00\u0041","message_id":0,"x":[{"y":[]},-1.5e-7,null]}`))

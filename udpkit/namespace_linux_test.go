@@ -23,8 +23,8 @@ func addrs(list ...string) (addrs []netip.AddrPort) {
 	return addrs
 }
 
-// TestNamespaces: real broadcasts need hosts of their own. Two pairs of virtual Ethernet
-// cards connect them.
+// TestNamespaces: real broadcasts need hosts of their own. Two pairs of virtual Ethernet cards
+// connect them.
 //
 //	this host: server, client    the other: client
 //	  card1 10.77.0.1/24 ---------- card1b 10.77.0.2/24

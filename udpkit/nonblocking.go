@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// nonBlocking never waits in a read call: it looks, and if there is nothing it rests for PollInterval before it looks
-// again. The goroutine is free in between, at the price of a delay and of waking up for nothing.
+// nonBlocking never waits in a read call: it looks, and if there is nothing it rests for
+// PollInterval before it looks again. The goroutine is free in between, at the price of a delay and
+// of waking up for nothing.
 func (s *session) nonBlocking() error {
 	socket, err := newTryReader(s)
 	if err != nil {

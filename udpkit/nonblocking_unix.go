@@ -9,5 +9,6 @@ func newTryReader(s *session) (*tryReader, error) { return &tryReader{session: s
 
 func (r *tryReader) close() {}
 
-// tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is waiting.
+// tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is
+// waiting.
 func (r *tryReader) tryRead() (*Datagram, error) { return r.session.next(false) }

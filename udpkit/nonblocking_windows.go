@@ -4,8 +4,8 @@ import "syscall"
 
 // tryReader reads datagrams without waiting. It is for one goroutine.
 //
-// A socket of package net is bound to an I/O completion port, where a non-blocking read does not exist. So it asks
-// WSAPoll with a timeout of zero first, and reads only if something is there.
+// A socket of package net is bound to an I/O completion port, where a non-blocking read does not
+// exist. So it asks WSAPoll with a timeout of zero first, and reads only if something is there.
 type tryReader struct {
 	session *session
 	raw     syscall.RawConn
@@ -27,14 +27,16 @@ func newTryReader(s *session) (*tryReader, error) {
 		r.fds[0] = wsaPollFD{socket: fd, events: pollIn}
 		r.ready, r.err = wsaPoll(r.fds[:], 0)
 	}
-	// A datagram may go away between the look and the read (its checksum is wrong); the read would then wait.
+	// A datagram may go away between the look and the read (its checksum is wrong); the read would
+	// then wait.
 	r.release = s.interruptReads(s.ctx)
 	return r, nil
 }
 
 func (r *tryReader) close() { r.release() }
 
-// tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is waiting.
+// tryRead returns the next datagram, valid until the next call, or errWouldBlock if none is
+// waiting.
 func (r *tryReader) tryRead() (*Datagram, error) {
 	if err := r.raw.Control(r.look); err != nil {
 		return nil, err

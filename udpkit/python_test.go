@@ -72,8 +72,8 @@ func TestPythonClients(t *testing.T) {
 	assert.Zero(t, server.Stats().RefusedAcks+server.Stats().Malformed)
 }
 
-// TestPythonServer lets our clients receive from a Python server, and a second
-// run of it whose ids begin again at 0.
+// TestPythonServer lets our clients receive from a Python server, and a second run of it whose ids
+// begin again at 0.
 func TestPythonServer(t *testing.T) {
 	client, clientLog, stop := newClient(t, 0, udpkit.ClientConfig{ID: "ours"})
 	for run := range 2 {

@@ -12,9 +12,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 )
 
-// BenchmarkReceive measures a datagram of 120 bytes from the sender through each style to a handler. The sender sends
-// windows of 64 and waits until each is handled, so that nothing is lost: sending and waking up are in the figure.
-// "plain" is a bare read loop, to compare with.
+// BenchmarkReceive measures a datagram of 120 bytes from the sender through each style to a
+// handler. The sender sends windows of 64 and waits until each is handled, so that nothing is lost:
+// sending and waking up are in the figure. "plain" is a bare read loop, to compare with.
 func BenchmarkReceive(b *testing.B) {
 	b.Run("plain", func(b *testing.B) {
 		benchmarkReceive(b, func(_ context.Context, conn *net.UDPConn, handle udpkit.Handler) error {
@@ -83,7 +83,8 @@ func benchmarkReceive(b *testing.B, receive func(context.Context, *net.UDPConn, 
 	require.True(b, errors.Is(err, net.ErrClosed), err)
 }
 
-// BenchmarkDrain measures only the receiving: the datagrams are in the socket before. "plain" is a bare read loop.
+// BenchmarkDrain measures only the receiving: the datagrams are in the socket before. "plain" is a
+// bare read loop.
 func BenchmarkDrain(b *testing.B) {
 	const waiting = 200
 	b.Run("plain", func(b *testing.B) {
@@ -118,7 +119,8 @@ func drainWith(b *testing.B, style udpkit.Style, cfg udpkit.ReceiverConfig, n in
 	}
 }
 
-// benchmarkDrain lets send (nil: one by one) put n datagrams of 120 bytes into a socket, and then measures drain.
+// benchmarkDrain lets send (nil: one by one) put n datagrams of 120 bytes into a socket, and then
+// measures drain.
 func benchmarkDrain(b *testing.B, n int, send func(sender *net.UDPConn), drain func(*net.UDPConn)) {
 	conn := rxListen(b)
 	require.NoError(b, conn.SetReadBuffer(4<<20))

@@ -14,8 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestReceiverCoalesced is for senders with UDP_SEGMENT: whether the kernel takes their datagrams apart or the
-// receiver does, a handler sees the same.
+// TestReceiverCoalesced is for senders with UDP_SEGMENT: whether the kernel takes their datagrams
+// apart or the receiver does, a handler sees the same.
 func TestReceiverCoalesced(t *testing.T) {
 	for _, style := range udpkit.Styles() {
 		for _, coalesce := range []bool{false, true} {
@@ -37,7 +37,8 @@ func TestReceiverCoalesced(t *testing.T) {
 	}
 }
 
-// What is left of a piece when Receive ends comes with the next Receive, in all styles but Channel, which counts it.
+// What is left of a piece when Receive ends comes with the next Receive, in all styles but Channel,
+// which counts it.
 func TestReceiverCoalescedReadAhead(t *testing.T) {
 	const sent = 300
 	for _, style := range udpkit.Styles() {

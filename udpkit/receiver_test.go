@@ -123,7 +123,8 @@ func newReceiver(t testing.TB, style udpkit.Style, cfg udpkit.ReceiverConfig) ud
 	return receiver
 }
 
-// receive starts a receiver on conn (nil: a new one) whose datagrams come out of got, after handle (which may be nil).
+// receive starts a receiver on conn (nil: a new one) whose datagrams come out of got, after handle
+// (which may be nil).
 func receive(
 	t testing.TB, receiver udpkit.Receiver, conn *net.UDPConn, handle func(udpkit.Datagram),
 ) *reception {
@@ -446,7 +447,8 @@ func rxUsedAgain(t *testing.T, style udpkit.Style) {
 	}
 }
 
-// requirePlainRead checks that the socket works as if no receiver had been there: it has no deadline.
+// requirePlainRead checks that the socket works as if no receiver had been there: it has no
+// deadline.
 func requirePlainRead(t *testing.T, conn *net.UDPConn, want string) {
 	t.Helper()
 	buf := make([]byte, 100)
@@ -734,7 +736,8 @@ func rxKernelDropped(t *testing.T, style udpkit.Style) {
 	assert.EqualValues(t, total, receiver.KernelDropped())
 }
 
-// A datagram sent to a port where nobody listens comes back as an error of a later read: it must not be the end.
+// A datagram sent to a port where nobody listens comes back as an error of a later read: it must
+// not be the end.
 func rxTransient(t *testing.T, style udpkit.Style) {
 	peer := rxListen(t)
 	conn := rxDial(t, peer)

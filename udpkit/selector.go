@@ -17,8 +17,8 @@ type Events uint8
 
 // The events. They may be combined: Readable|Writable.
 const (
-	// Readable: a read would not wait. It would return a datagram, a connection to accept, the end of the stream or
-	// an error.
+	// Readable: a read would not wait. It would return a datagram, a connection to accept, the end
+	// of the stream or an error.
 	Readable Events = 1 << iota
 	// Writable: a write would not wait.
 	Writable
@@ -39,17 +39,19 @@ func (e Events) String() string {
 	return fmt.Sprintf("Events(%d)", uint8(e))
 }
 
-// Selector waits for several sockets at once, and calls back those that are ready: what Python's selectors module
-// gives. It uses epoll(7) on Linux, kqueue(2) on macOS and the BSDs, WSAPoll on Windows and poll(2) elsewhere.
+// Selector waits for several sockets at once, and calls back those that are ready: what Python's
+// selectors module gives. It uses epoll(7) on Linux, kqueue(2) on macOS and the BSDs, WSAPoll on
+// Windows and poll(2) elsewhere.
 //
-// It is level-triggered: a socket that was not read empty is ready again at the next Select. Readiness is a hint and
-// no promise: a callback should read or write without waiting, since what made the socket ready may be gone.
+// It is level-triggered: a socket that was not read empty is ready again at the next Select.
+// Readiness is a hint and no promise: a callback should read or write without waiting, since what
+// made the socket ready may be gone.
 //
-// All methods may be called by any goroutine and by callbacks, except that a single Select runs at a time. A Selector
-// holds descriptors: close it.
+// All methods may be called by any goroutine and by callbacks, except that a single Select runs at
+// a time. A Selector holds descriptors: close it.
 //
-// Go programs seldom need it, as the runtime has a selector of its own under every blocking read. It is here to be
-// looked at, and for handling many sockets on one goroutine without locks.
+// Go programs seldom need it, as the runtime has a selector of its own under every blocking read.
+// It is here to be looked at, and for handling many sockets on one goroutine without locks.
 type Selector struct {
 	poller poller
 
@@ -76,13 +78,13 @@ type registration struct {
 	ready    Events // what the running Select found
 }
 
-// poller is the operating system's part of a Selector. add and remove may be called while wait runs, and take effect
-// in it. A poller may report a descriptor that has been removed meanwhile.
+// poller is the operating system's part of a Selector. add and remove may be called while wait
+// runs, and take effect in it. A poller may report a descriptor that has been removed meanwhile.
 type poller interface {
 	add(fd uintptr, events Events) error
 	remove(fd uintptr, events Events)
-	// wait appends what is ready to found, or nothing after the timeout, after wake, or for no reason. A negative
-	// timeout is forever. Hang-up and error are reported as all events.
+	// wait appends what is ready to found, or nothing after the timeout, after wake, or for no
+	// reason. A negative timeout is forever. Hang-up and error are reported as all events.
 	wait(timeout time.Duration, found []readiness) ([]readiness, error)
 	// wake makes a wait return that runs or else the next one.
 	wake()
@@ -118,13 +120,15 @@ func newSelector(poller poller) *Selector {
 	}
 }
 
-// Register adds a socket: a *net.UDPConn, *net.TCPListener, *os.File of a pipe, or whatever else has a descriptor that
-// the system can wait for. From now on Select calls callback, on its own goroutine, with those of the events for which
-// conn is ready. An error or a hang-up counts as all the events asked for, so that the next read or write meets it.
-// A Select that is already waiting takes the new socket into account.
+// Register adds a socket: a *net.UDPConn, *net.TCPListener, *os.File of a pipe, or whatever else
+// has a descriptor that the system can wait for. From now on Select calls callback, on its own
+// goroutine, with those of the events for which conn is ready. An error or a hang-up counts as all
+// the events asked for, so that the next read or write meets it. A Select that is already waiting
+// takes the new socket into account.
 //
-// Registering the same conn again is an error; Unregister it first to change something. The selector does not keep conn
-// open. Unregister conn before closing it: a closed socket has no more events and does not wake up Select.
+// Registering the same conn again is an error; Unregister it first to change something. The
+// selector does not keep conn open. Unregister conn before closing it: a closed socket has no more
+// events and does not wake up Select.
 func (s *Selector) Register(conn syscall.Conn, events Events, callback func(Events)) error {
 	if events == 0 || events&^(Readable|Writable) != 0 || callback == nil {
 		return fmt.Errorf("register: events %v: need Readable, Writable or both, and a callback", events)
@@ -163,8 +167,9 @@ func (s *Selector) Register(conn syscall.Conn, events Events, callback func(Even
 	return nil
 }
 
-// Unregister removes a socket, which may be closed already. Its callback is not called any more, except for a call
-// that is running on another goroutine just now. It is an error if conn is not registered.
+// Unregister removes a socket, which may be closed already. Its callback is not called any more,
+// except for a call that is running on another goroutine just now. It is an error if conn is not
+// registered.
 func (s *Selector) Unregister(conn syscall.Conn) error {
 	if conn == nil || !reflect.ValueOf(conn).Comparable() {
 		return fmt.Errorf("unregister: a %T cannot be registered", conn)
@@ -179,8 +184,8 @@ func (s *Selector) Unregister(conn syscall.Conn) error {
 		return errors.New("unregister: the socket is not registered")
 	}
 	delete(s.byConn, conn)
-	// Inside Control the descriptor is still that of conn. If conn is closed, then there is nothing to remove from
-	// epoll and kqueue, which forget closed descriptors.
+	// Inside Control the descriptor is still that of conn. If conn is closed, then there is nothing
+	// to remove from epoll and kqueue, which forget closed descriptors.
 	if err := r.raw.Control(func(uintptr) { s.forget(r) }); err != nil {
 		s.forget(r)
 	}
@@ -200,11 +205,13 @@ func (r *registration) alive() bool {
 	return r.raw.Control(func(uintptr) {}) == nil
 }
 
-// Select waits until a socket is ready, and calls the callbacks of those that are, each once. It returns how many it
-// called: 0 after the timeout. A negative timeout means no limit, and a timeout of 0 does not wait at all.
+// Select waits until a socket is ready, and calls the callbacks of those that are, each once. It
+// returns how many it called: 0 after the timeout. A negative timeout means no limit, and a timeout
+// of 0 does not wait at all.
 //
-// It returns context.Cause(ctx) once ctx has ended and an error that is net.ErrClosed after Close; both also end a
-// running Select, after the callback that is running at that time. A second Select at the same time is an error.
+// It returns context.Cause(ctx) once ctx has ended and an error that is net.ErrClosed after Close;
+// both also end a running Select, after the callback that is running at that time. A second Select
+// at the same time is an error.
 func (s *Selector) Select(ctx context.Context, timeout time.Duration) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
@@ -237,7 +244,8 @@ func (s *Selector) Select(ctx context.Context, timeout time.Duration) (int, erro
 
 // dispatch calls the callbacks for what the poller found.
 func (s *Selector) dispatch(ctx context.Context) (called int, err error) {
-	// First look up all registrations: a callback may close sockets and register others that get their numbers.
+	// First look up all registrations: a callback may close sockets and register others that get
+	// their numbers.
 	s.mu.Lock()
 	s.ready = s.ready[:0]
 	for _, found := range s.found {
@@ -291,8 +299,8 @@ func (s *Selector) stopped(ctx context.Context) error {
 	return nil
 }
 
-// watch makes the end of ctx wake up the poller. The watcher stays for the next Select, which most often has the same
-// context: setting it up costs more than the rest of a Select.
+// watch makes the end of ctx wake up the poller. The watcher stays for the next Select, which most
+// often has the same context: setting it up costs more than the rest of a Select.
 func (s *Selector) watch(ctx context.Context) {
 	if ctx.Done() == s.done {
 		return
@@ -332,8 +340,9 @@ func (s *Selector) leave() {
 	}
 }
 
-// Close releases the selector, and leaves the sockets alone. A running Select ends with an error that is
-// net.ErrClosed; Close does not wait for it, so that a callback may call it. Closing again does nothing.
+// Close releases the selector, and leaves the sockets alone. A running Select ends with an error
+// that is net.ErrClosed; Close does not wait for it, so that a callback may call it. Closing again
+// does nothing.
 func (s *Selector) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

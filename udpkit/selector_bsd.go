@@ -12,8 +12,8 @@ import (
 
 func newPoller() (poller, error) { return newKqueue() }
 
-// kqueue is the poller of macOS and the BSDs, see kqueue(2). Reading and writing are two filters there, each with
-// an event of its own.
+// kqueue is the poller of macOS and the BSDs, see kqueue(2). Reading and writing are two filters
+// there, each with an event of its own.
 type kqueue struct {
 	fd     int
 	pipe   wakePipe
@@ -44,8 +44,8 @@ func newKqueue() (*kqueue, error) {
 	return p, nil
 }
 
-// change adds or deletes the filters one at a time, so that an error has one cause. An event that is not asked to
-// be edge-triggered (EV_CLEAR) is level-triggered.
+// change adds or deletes the filters one at a time, so that an error has one cause. An event that
+// is not asked to be edge-triggered (EV_CLEAR) is level-triggered.
 func (p *kqueue) change(fd uintptr, events Events, flags int) error {
 	var failed error
 	for _, filter := range []struct {

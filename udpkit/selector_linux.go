@@ -9,8 +9,8 @@ import (
 
 func newPoller() (poller, error) { return newEpoll() }
 
-// epoll is the poller of Linux, see epoll(7). Interest is kept in the kernel, so a wait costs the same with one socket
-// as with a thousand.
+// epoll is the poller of Linux, see epoll(7). Interest is kept in the kernel, so a wait costs the
+// same with one socket as with a thousand.
 type epoll struct {
 	fd     int
 	pipe   wakePipe

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poll is the poller of every Unix, see poll(2), and the default where there is neither epoll nor kqueue. The whole
-// list of sockets goes to the kernel for each wait.
+// poll is the poller of every Unix, see poll(2), and the default where there is neither epoll nor
+// kqueue. The whole list of sockets goes to the kernel for each wait.
 type poll struct {
 	pipe wakePipe
 

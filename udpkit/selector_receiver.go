@@ -14,8 +14,9 @@ import (
 // drainLimit is how many datagrams are read for one wake-up, before ticks get their turn.
 const drainLimit = 64
 
-// selecting waits until the socket is readable, and then reads it empty without waiting. With one socket it is what a
-// blocking read does in two steps; the point of a selector is that there may be many.
+// selecting waits until the socket is readable, and then reads it empty without waiting. With one
+// socket it is what a blocking read does in two steps; the point of a selector is that there may be
+// many.
 func (s *session) selecting() error {
 	selector, err := NewSelector()
 	if err != nil {
@@ -30,7 +31,8 @@ func (s *session) selecting() error {
 	clock := s.newIdleClock()
 	var failure error
 	readAll := func(Events) {
-		// What the reader has taken from the socket already is not what the selector would wake up for.
+		// What the reader has taken from the socket already is not what the selector would wake up
+		// for.
 		for n := 0; n < drainLimit || s.reader.Buffered(); n++ {
 			d, err := socket.tryRead()
 			if err == errWouldBlock {
@@ -83,8 +85,8 @@ func (s *session) selecting() error {
 // canWatch means that a closed socket wakes up those who wait for it in Go's own poller.
 var canWatch = !slices.Contains([]string{"windows", "solaris", "illumos", "aix"}, runtime.GOOS)
 
-// watchAfter is how long a receiver waits before it has its socket watched; where that is not possible, how often it
-// looks whether the socket is closed.
+// watchAfter is how long a receiver waits before it has its socket watched; where that is not
+// possible, how often it looks whether the socket is closed.
 var watchAfter = func() time.Duration {
 	if canWatch {
 		return 10 * time.Millisecond
@@ -100,9 +102,10 @@ func atMost(limit, timeout time.Duration) time.Duration {
 	return timeout
 }
 
-// socketWatch tells when a socket is closed. epoll and kqueue forget a closed descriptor without a word, but Go's runtime
-// wakes up those who wait for it: so a goroutine does, in a read that never reads. Each datagram wakes it up too, and
-// doubles the cost of waiting; so it runs only during a longer silence.
+// socketWatch tells when a socket is closed. epoll and kqueue forget a closed descriptor without a
+// word, but Go's runtime wakes up those who wait for it: so a goroutine does, in a read that never
+// reads. Each datagram wakes it up too, and doubles the cost of waiting; so it runs only during a
+// longer silence.
 type socketWatch struct {
 	conn     *net.UDPConn
 	closed   context.CancelCauseFunc

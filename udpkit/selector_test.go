@@ -350,7 +350,8 @@ func requireResult(t *testing.T, result <-chan selectResult) selectResult {
 	return selectResult{}
 }
 
-// awaitWaiting returns once a Select has begun. It may not be in the system call yet, which must make no difference.
+// awaitWaiting returns once a Select has begun. It may not be in the system call yet, which must
+// make no difference.
 func awaitWaiting(s *Selector) {
 	for waiting := false; !waiting; runtime.Gosched() {
 		s.mu.Lock()
@@ -461,7 +462,8 @@ func selectDescriptorReuseInCallback(t *testing.T, s *Selector) {
 	other := map[*net.UDPConn]socket{a.UDPConn: b, b.UDPConn: a}
 	callback := func(sock socket) func(Events) {
 		return func(Events) {
-			// The event of the other socket is waiting to be delivered. Give its number to a silent one.
+			// The event of the other socket is waiting to be delivered. Give its number to a silent
+			// one.
 			called++
 			var silent socket
 			silent, ok = replace(t, other[sock.UDPConn])

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wakePipe makes a waiting poller return: it watches the reading end, and wake writes a byte into the other.
+// wakePipe makes a waiting poller return: it watches the reading end, and wake writes a byte into
+// the other.
 type wakePipe struct {
 	in, out int
 	written atomic.Bool // a byte is in the pipe: one is enough
@@ -38,7 +39,8 @@ func (p *wakePipe) wake() {
 	}
 }
 
-// drain empties the pipe. A wake between the two lines writes nothing, and need not: the wait that drains returns.
+// drain empties the pipe. A wake between the two lines writes nothing, and need not: the wait that
+// drains returns.
 func (p *wakePipe) drain() {
 	var b [8]byte
 	_, _ = unix.Read(p.in, b[:])

@@ -33,8 +33,8 @@ type wsaPollFD struct {
 
 var procWSAPoll = windows.NewLazySystemDLL("ws2_32.dll").NewProc("WSAPoll")
 
-// wsaPoll waits until one of the sockets is ready, see WSAPoll; -1 milliseconds means forever. It returns how many
-// of them have revents.
+// wsaPoll waits until one of the sockets is ready, see WSAPoll; -1 milliseconds means forever. It
+// returns how many of them have revents.
 func wsaPoll(fds []wsaPollFD, milliseconds int32) (int, error) {
 	n, _, errno := procWSAPoll.Call(
 		uintptr(unsafe.Pointer(&fds[0])), uintptr(uint32(len(fds))), uintptr(milliseconds))
@@ -46,8 +46,8 @@ func wsaPoll(fds []wsaPollFD, milliseconds int32) (int, error) {
 
 func newPoller() (poller, error) { return newWSAPoller() }
 
-// wsaPoller is the poller of Windows. WSAPoll cannot wait for a pipe, so waking up is a datagram which a loopback
-// socket sends to itself.
+// wsaPoller is the poller of Windows. WSAPoll cannot wait for a pipe, so waking up is a datagram
+// which a loopback socket sends to itself.
 type wsaPoller struct {
 	wakeConn *net.UDPConn
 	wakeAddr netip.AddrPort
@@ -142,8 +142,9 @@ func (p *wsaPoller) wake() {
 	}
 }
 
-// drain takes the datagram out of the wake-up socket. A wake before the store sends nothing, and need not: the wait
-// that drains returns. The deadline is for the case that the datagram has gone away since WSAPoll saw it.
+// drain takes the datagram out of the wake-up socket. A wake before the store sends nothing, and
+// need not: the wait that drains returns. The deadline is for the case that the datagram has gone
+// away since WSAPoll saw it.
 func (p *wsaPoller) drain() {
 	var b [1]byte
 	_ = p.wakeConn.SetReadDeadline(time.Now().Add(time.Millisecond))

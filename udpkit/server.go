@@ -34,38 +34,34 @@ const (
 type ServerConfig struct {
 	// Port is the UDP port of targets that name none. Default DefaultPort.
 	Port uint16
-	// Listen is the local address to send from and to receive acknowledgements
-	// on. Default 0.0.0.0:0, all interfaces and a port that the system chooses.
+	// Listen is the local address to send from and to receive acknowledgements on. Default
+	// 0.0.0.0:0, all interfaces and a port that the system chooses.
 	Listen netip.AddrPort
-	// Interval is the time between two messages, at least 1 ms. Default
-	// DefaultInterval.
+	// Interval is the time between two messages, at least 1 ms. Default DefaultInterval.
 	Interval time.Duration
-	// Targets says where the messages go. Default automatic. Targets of another
-	// family (IPv4 or IPv6) than Listen are refused.
+	// Targets says where the messages go. Default automatic. Targets of another family (IPv4 or
+	// IPv6) than Listen are refused.
 	Targets Targets
-	// Interfaces are the names of those that automatic targets and 255.255.255.255
-	// use; one that this machine has not is refused. Default all.
+	// Interfaces are the names of those that automatic targets and 255.255.255.255 use; one that
+	// this machine has not is refused. Default all.
 	Interfaces []string
-	// States are the states that the server cycles through, one a message.
-	// Default DefaultStates.
+	// States are the states that the server cycles through, one a message. Default DefaultStates.
 	States []State
-	// MaxMessages ends Run after this many messages, once AckWait has passed. 0
-	// means no limit.
+	// MaxMessages ends Run after this many messages, once AckWait has passed. 0 means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// AckWait is how long an acknowledgement may take before its absence counts
-	// as a loss. Default 1 s.
+	// AckWait is how long an acknowledgement may take before its absence counts as a loss. Default
+	// 1 s.
 	AckWait time.Duration
-	// MaxClients bounds the table of clients. When it is full, clients that have
-	// been silent for a minute and ten intervals make room; if there is none, a
-	// new one is refused and counted. Default 10,000.
+	// MaxClients bounds the table of clients. When it is full, clients that have been silent for a
+	// minute and ten intervals make room; if there is none, a new one is refused and counted.
+	// Default 10,000.
 	MaxClients int
-	// OnEvent is called for each event, one call at a time, on a goroutine of
-	// its own: a slow one never delays a broadcast, but loses events, which
-	// ServerSummary.EventsDropped counts. The StartEvent and the summary are
-	// never lost. When Run ends, it waits half a second for it at the most, and
-	// for the call that is under way.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
+	// never delays a broadcast, but loses events, which ServerSummary.EventsDropped counts. The
+	// StartEvent and the summary are never lost. When Run ends, it waits half a second for it at
+	// the most, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -101,8 +97,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	return c, nil
 }
 
-// Server broadcasts its state and collects acknowledgements. Its methods are
-// safe for concurrent use.
+// Server broadcasts its state and collects acknowledgements. Its methods are safe for concurrent
+// use.
 type Server struct {
 	cfg   ServerConfig
 	conn  *net.UDPConn
@@ -115,8 +111,8 @@ type Server struct {
 	events *service.Events[Event]
 	// changed has room for one: the state or the data is another than the last message said.
 	changed chan struct{}
-	// sending is held while a message goes out, so that the events of its
-	// acknowledgements come after its SentEvent.
+	// sending is held while a message goes out, so that the events of its acknowledgements come
+	// after its SentEvent.
 	sending sync.Mutex
 
 	mu      sync.Mutex
@@ -132,8 +128,8 @@ type Server struct {
 	acks    Receiver // nil before Run
 }
 
-// NewServer opens the server's socket. An error wraps ErrConfig, or is the
-// system's for the socket. The caller closes the server.
+// NewServer opens the server's socket. An error wraps ErrConfig, or is the system's for the socket.
+// The caller closes the server.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -197,8 +193,8 @@ func (s *Server) Epoch() Epoch { return s.epoch }
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (s *Server) Close() error { return service.Close(s.conn) }
 
-// SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one an
-// interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
+// SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one
+// an interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
 // messages a second, of which each has the newest state. An error wraps ErrConfig.
 func (s *Server) SetState(state State) error {
 	if state != "" {
@@ -213,9 +209,9 @@ func (s *Server) SetState(state State) error {
 	return nil
 }
 
-// SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White space
-// in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig: data is
-// not JSON or longer than MaxDataLen.
+// SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White
+// space in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig:
+// data is not JSON or longer than MaxDataLen.
 func (s *Server) SetData(data json.RawMessage) error {
 	if len(data) > 0 {
 		var compact bytes.Buffer
@@ -246,9 +242,9 @@ func (s *Server) change() {
 }
 
 // Run broadcasts the first message at once and then one an interval, and one when SetState or
-// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. A network that fails does
-// not end it: failures are counted and reported, and sending goes on. It returns
-// an error if the server is closed or ran before; that of a closed one satisfies
+// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. A
+// network that fails does not end it: failures are counted and reported, and sending goes on. It
+// returns an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
 	began, err := s.life.Begin("server", "Server")
@@ -327,7 +323,8 @@ func (s *Server) broadcast(ctx context.Context) {
 	}
 }
 
-// pause waits for the next message: for the ticker, or for a change, which has the ticker begin anew.
+// pause waits for the next message: for the ticker, or for a change, which has the ticker begin
+// anew.
 func (s *Server) pause(ctx context.Context, ticker *time.Ticker, sent time.Time) {
 	select {
 	case <-ctx.Done():
@@ -397,8 +394,7 @@ func (s *Server) forget(targets []udp.Target) {
 	maps.DeleteFunc(s.failing, func(t udp.Target, _ error) bool { return t != udp.Target{} && !slices.Contains(targets, t) })
 }
 
-// report notes whether sending to an address works, and emits an event when
-// that changes.
+// report notes whether sending to an address works, and emits an event when that changes.
 func (s *Server) report(to udp.Target, err error) {
 	s.mu.Lock()
 	if err != nil {
@@ -444,7 +440,8 @@ func (s *Server) handleAck(d Datagram) {
 	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
 }
 
-// takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came again.
+// takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came
+// again.
 func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool, err error) {
 	switch {
 	case ack.epoch != 0 && ack.epoch != s.epoch:

@@ -54,7 +54,8 @@ func passing() error {
 	return syscall.ECONNREFUSED
 }
 
-// A storm of errors is slowed down (TestFailures of package batch shows how); a datagram ends it, and so does the context.
+// A storm of errors is slowed down (TestFailures of package batch shows how); a datagram ends it,
+// and so does the context.
 func TestPauseAfterErrors(t *testing.T) {
 	s, cancel := testSession(t)
 	for range 3 {

@@ -14,9 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestPromise runs a day of broadcasts over networks of all kinds: each message
-// is delivered exactly once or reported in a gap, and what is lost at the end
-// shows as a timeout.
+// TestPromise runs a day of broadcasts over networks of all kinds: each message is delivered
+// exactly once or reported in a gap, and what is lost at the end shows as a timeout.
 func TestPromise(t *testing.T) {
 	const longAway = "loss 50 %, long away"
 	seed := uint64(time.Now().UnixNano())
@@ -139,8 +138,8 @@ func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uin
 	assert.InDelta(t, 1-float64(heard.Acks)/float64(messages), infos[0].Loss(), 0.001)
 }
 
-// TestServersAreBounded forges messages of many runs: memory is bounded and the
-// genuine server is heard all the same.
+// TestServersAreBounded forges messages of many runs: memory is bounded and the genuine server is
+// heard all the same.
 func TestServersAreBounded(t *testing.T) {
 	cfg, err := ClientConfig{NoAck: true}.withDefaults()
 	require.NoError(t, err)

@@ -7,9 +7,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/names"
 )
 
-// State is what a server says about itself in every message. Any text of 1 to
-// MaxStateLen bytes that can be printed will do; the four below are the ones
-// that a server cycles through by default.
+// State is what a server says about itself in every message. Any text of 1 to MaxStateLen bytes
+// that can be printed will do; the four below are the ones that a server cycles through by default.
 type State string
 
 // The states of the default cycle, in its order.
@@ -28,8 +27,7 @@ func DefaultStates() []State {
 	return []State{StateActive, StateStandby, StateMaintenance, StateError}
 }
 
-// defaultState returns the state of the default cycle that text names, without
-// an allocation.
+// defaultState returns the state of the default cycle that text names, without an allocation.
 func defaultState(text []byte) (State, bool) {
 	switch string(text) {
 	case string(StateActive):
@@ -44,8 +42,8 @@ func defaultState(text []byte) (State, bool) {
 	return "", false
 }
 
-// states keeps the texts of states, so that a server which repeats a few costs no
-// allocation for each message. It is bounded: a full one begins anew.
+// states keeps the texts of states, so that a server which repeats a few costs no allocation for
+// each message. It is bounded: a full one begins anew.
 type states map[string]State
 
 const maxStates = 64
@@ -65,8 +63,8 @@ func (s states) get(text []byte) State {
 	return state
 }
 
-// ParseStates reads a comma-separated cycle such as "ACTIVE,STANDBY". Spaces
-// around a state are dropped. An error wraps ErrConfig.
+// ParseStates reads a comma-separated cycle such as "ACTIVE,STANDBY". Spaces around a state are
+// dropped. An error wraps ErrConfig.
 func ParseStates(list string) ([]State, error) {
 	var states []State
 	for _, name := range strings.Split(list, ",") {

@@ -9,10 +9,10 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// ReadBufferSize is the receive buffer in bytes that a Client and a Server ask the
-// system for: for what comes while they are busy, such as the acknowledgements of
-// all clients at once. 4 MiB took 10,000 small datagrams, the default of Linux 256.
-// The system may grant less; what it granted is in StartEvent and in the summaries.
+// ReadBufferSize is the receive buffer in bytes that a Client and a Server ask the system for: for
+// what comes while they are busy, such as the acknowledgements of all clients at once. 4 MiB took
+// 10,000 small datagrams, the default of Linux 256. The system may grant less; what it granted is
+// in StartEvent and in the summaries.
 const ReadBufferSize = 4 << 20
 
 // grantedReadBuffer returns 0 if the system does not tell.
@@ -24,8 +24,8 @@ func grantedReadBuffer(conn *net.UDPConn) int {
 	return size
 }
 
-// Distribution describes a set of durations. Count, Min, Mean and Max are of all
-// of them, the percentiles of the newest 1,024. All are 0 for an empty set.
+// Distribution describes a set of durations. Count, Min, Mean and Max are of all of them, the
+// percentiles of the newest 1,024. All are 0 for an empty set.
 type Distribution struct {
 	Count uint64        `json:"count"`
 	Min   time.Duration `json:"min_ns"`
@@ -75,72 +75,69 @@ func (s *samples) distribution() Distribution {
 	}
 }
 
-// ClientSummary is a client's statistics: a snapshot while it runs, and the last
-// event when it ends.
+// ClientSummary is a client's statistics: a snapshot while it runs, and the last event when it
+// ends.
 type ClientSummary struct {
 	ClientID string `json:"client_id"`
-	// Received counts messages, each once; Late those of them that came after
-	// they had been reported missing.
+	// Received counts messages, each once; Late those of them that came after they had been
+	// reported missing.
 	Received uint64 `json:"received"`
 	Late     uint64 `json:"late"`
 	// Duplicates counts messages that came again and were dropped.
 	Duplicates uint64 `json:"duplicates"`
-	// Gaps counts the reported gaps, Missed the ids in them that have not come and
-	// were not taken back, see GapEvent; at most MaxMessageID.
+	// Gaps counts the reported gaps, Missed the ids in them that have not come and were not taken
+	// back, see GapEvent; at most MaxMessageID.
 	Gaps   uint64 `json:"gaps"`
 	Missed uint64 `json:"missed"`
-	// Malformed counts datagrams that are not messages, Truncated those that
-	// were longer than any message.
+	// Malformed counts datagrams that are not messages, Truncated those that were longer than any
+	// message.
 	Malformed uint64 `json:"malformed"`
 	Truncated uint64 `json:"truncated"`
 	// Dropped counts datagrams that the receiver's queue had no room for.
 	Dropped uint64 `json:"dropped"`
-	// KernelDropped counts datagrams that the socket's buffer had no room for;
-	// known on Linux only.
+	// KernelDropped counts datagrams that the socket's buffer had no room for; known on Linux only.
 	KernelDropped uint64 `json:"kernel_dropped"`
-	// ReadBuffer is that buffer's size in bytes as the system granted it, see
-	// ReadBufferSize; 0 if it does not tell.
+	// ReadBuffer is that buffer's size in bytes as the system granted it, see ReadBufferSize; 0 if
+	// it does not tell.
 	ReadBuffer int `json:"read_buffer"`
 	// Timeouts counts the silences that were longer than ClientConfig.Timeout.
 	Timeouts uint64 `json:"timeouts"`
-	// Acknowledged counts acknowledgements that were sent, AckErrors those that
-	// could not be, or would have gone to a broadcast, multicast or unspecified
-	// address or port 0, which no server has.
+	// Acknowledged counts acknowledgements that were sent, AckErrors those that could not be, or
+	// would have gone to a broadcast, multicast or unspecified address or port 0, which no server
+	// has.
 	Acknowledged uint64 `json:"acknowledged"`
 	AckErrors    uint64 `json:"ack_errors"`
-	// Servers counts the runs of servers that were heard, Forgotten those of
-	// them that had to make room for newer ones.
+	// Servers counts the runs of servers that were heard, Forgotten those of them that had to make
+	// room for newer ones.
 	Servers   uint64 `json:"servers"`
 	Forgotten uint64 `json:"forgotten"`
-	// Latency is of MessageEvent.Latency, Interval of the time between two
-	// messages of one server.
+	// Latency is of MessageEvent.Latency, Interval of the time between two messages of one server.
 	Latency  Distribution `json:"latency"`
 	Interval Distribution `json:"interval"`
 	// Runtime is how long the client has run.
 	Runtime time.Duration `json:"runtime_ns"`
 }
 
-// ServerSummary is a server's statistics: a snapshot while it runs, and the last
-// event when it ends.
+// ServerSummary is a server's statistics: a snapshot while it runs, and the last event when it
+// ends.
 type ServerSummary struct {
-	// Sent counts messages, SendErrors the addresses that one of them could not
-	// be sent to, each time.
+	// Sent counts messages, SendErrors the addresses that one of them could not be sent to, each
+	// time.
 	Sent       uint64 `json:"sent"`
 	SendErrors uint64 `json:"send_errors"`
-	// Acks counts acknowledgements, each client and message once; DuplicateAcks
-	// those that came again.
+	// Acks counts acknowledgements, each client and message once; DuplicateAcks those that came
+	// again.
 	Acks          uint64 `json:"acks"`
 	DuplicateAcks uint64 `json:"duplicate_acks"`
-	// RefusedAcks counts acknowledgements of messages that were not sent by this
-	// run or too long ago, and those of new clients when the table was full.
+	// RefusedAcks counts acknowledgements of messages that were not sent by this run or too long
+	// ago, and those of new clients when the table was full.
 	RefusedAcks uint64 `json:"refused_acks"`
 	// Malformed counts datagrams that are not acknowledgements.
 	Malformed uint64 `json:"malformed"`
-	// KernelDropped counts datagrams that the socket's buffer had no room for;
-	// known on Linux only.
+	// KernelDropped counts datagrams that the socket's buffer had no room for; known on Linux only.
 	KernelDropped uint64 `json:"kernel_dropped"`
-	// ReadBuffer is that buffer's size in bytes as the system granted it, see
-	// ReadBufferSize; 0 if it does not tell.
+	// ReadBuffer is that buffer's size in bytes as the system granted it, see ReadBufferSize; 0 if
+	// it does not tell.
 	ReadBuffer int `json:"read_buffer"`
 	// Clients counts the clients that are known.
 	Clients int `json:"clients"`
@@ -164,8 +161,7 @@ type ClientInfo struct {
 	Expected uint64 // messages since its first one that it had time to acknowledge
 }
 
-// Loss returns the part of the expected messages that the client has not
-// acknowledged, from 0 to 1.
+// Loss returns the part of the expected messages that the client has not acknowledged, from 0 to 1.
 func (c ClientInfo) Loss() float64 {
 	if c.Expected == 0 || c.Acks >= c.Expected {
 		return 0

@@ -13,30 +13,29 @@ import (
 // DefaultPort is the UDP port that clients listen on.
 const DefaultPort = 37020
 
-// ErrNoTarget means that there is no address to send to at the moment, for
-// example since no network interface is up.
+// ErrNoTarget means that there is no address to send to at the moment, for example since no network
+// interface is up.
 var ErrNoTarget = errors.New("no target address")
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// Targets says where a server sends its messages. The zero value is automatic:
-// the subnet-directed broadcast address (RFC 919) of every IPv4 interface that
-// is up and can broadcast, looked up anew as interfaces come and go, and
-// 127.255.255.255, which reaches the clients on this machine without any
-// network. Targets are immutable and comparable by String.
+// Targets says where a server sends its messages. The zero value is automatic: the subnet-directed
+// broadcast address (RFC 919) of every IPv4 interface that is up and can broadcast, looked up anew
+// as interfaces come and go, and 127.255.255.255, which reaches the clients on this machine without
+// any network. Targets are immutable and comparable by String.
 type Targets struct {
 	list []netip.AddrPort // empty: automatic
 }
 
-// ListTargets is a fixed list, of broadcast or unicast addresses. A port of 0 means the server's. An
-// empty list means automatic. The limited broadcast address 255.255.255.255 (RFC 919) is sent by each
-// IPv4 interface that is up and can broadcast; where the system cannot be told by which (systems other
-// than Linux, macOS and Windows), it leaves by that of the default route.
+// ListTargets is a fixed list, of broadcast or unicast addresses. A port of 0 means the server's.
+// An empty list means automatic. The limited broadcast address 255.255.255.255 (RFC 919) is sent by
+// each IPv4 interface that is up and can broadcast; where the system cannot be told by which
+// (systems other than Linux, macOS and Windows), it leaves by that of the default route.
 func ListTargets(addrs ...netip.AddrPort) Targets { return Targets{list: slices.Clone(addrs)} }
 
-// ParseTargets reads "auto", "limited", which is 255.255.255.255, or a comma-separated list of addresses
-// with or without a port, such as "192.168.1.255,10.0.0.7:37021". An error
-// wraps ErrConfig.
+// ParseTargets reads "auto", "limited", which is 255.255.255.255, or a comma-separated list of
+// addresses with or without a port, such as "192.168.1.255,10.0.0.7:37021". An error wraps
+// ErrConfig.
 func ParseTargets(s string) (Targets, error) {
 	var list []netip.AddrPort
 	for _, item := range strings.Split(s, ",") {
@@ -84,9 +83,8 @@ func (t Targets) String() string {
 	return strings.Join(items, ",")
 }
 
-// Resolve returns the addresses to send to now, each once, with port where an
-// address has none. For automatic targets it asks the system for its interfaces.
-// An error wraps ErrNoTarget.
+// Resolve returns the addresses to send to now, each once, with port where an address has none. For
+// automatic targets it asks the system for its interfaces. An error wraps ErrNoTarget.
 func (t Targets) Resolve(port uint16) ([]netip.AddrPort, error) {
 	if len(t.list) == 0 {
 		targets, err := t.now(port, &udp.Scanner{})
@@ -114,8 +112,8 @@ func addresses(targets []udp.Target) (addrs []netip.AddrPort) {
 	return addrs
 }
 
-// now returns where to send to now, each once: a broadcast address that comes from
-// the interfaces by each of them, the limited one too. An error wraps ErrNoTarget.
+// now returns where to send to now, each once: a broadcast address that comes from the interfaces
+// by each of them, the limited one too. An error wraps ErrNoTarget.
 func (t Targets) now(port uint16, scanner *udp.Scanner) (targets []udp.Target, err error) {
 	add := func(list ...udp.Target) {
 		for _, to := range list {
@@ -151,8 +149,7 @@ func (t Targets) now(port uint16, scanner *udp.Scanner) (targets []udp.Target, e
 	return targets, nil
 }
 
-// checkFamily returns an error if a socket on a local address cannot send to one of
-// the targets.
+// checkFamily returns an error if a socket on a local address cannot send to one of the targets.
 func (t Targets) checkFamily(local netip.Addr) error {
 	if local == netip.IPv6Unspecified() {
 		return nil // it is for both

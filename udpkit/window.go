@@ -2,12 +2,12 @@ package udpkit
 
 import "slices"
 
-// windowSize is how many messages back a duplicate is recognised, and how far
-// ids may jump ahead before the jump has to be confirmed by a second message.
+// windowSize is how many messages back a duplicate is recognised, and how far ids may jump ahead
+// before the jump has to be confirmed by a second message.
 const windowSize = 1024
 
-// maxGaps is how many gaps one message can make: a bound on what somebody can cause
-// who sends ids that no server does. The last of them then has also ids that came.
+// maxGaps is how many gaps one message can make: a bound on what somebody can cause who sends ids
+// that no server does. The last of them then has also ids that came.
 const maxGaps = 256
 
 // verdict is what a window says of a message.
@@ -24,16 +24,16 @@ type gap struct{ from, to uint64 }
 
 // window recognises duplicates and gaps in the messages of one server run.
 //
-// A duplicate is the same id with the same content, so nothing that a sender
-// chooses as an id can make the window drop a message that it has not seen: not
-// a forged huge id, not a restarted server that sends no epoch.
+// A duplicate is the same id with the same content, so nothing that a sender chooses as an id can
+// make the window drop a message that it has not seen: not a forged huge id, not a restarted server
+// that sends no epoch.
 //
-// The ids of a run whose epoch is known only rise. So what a jump ahead leaves out
-// is a gap at once. But a jump of more than windowSize may be forged: if a message
-// goes on before it, then what is left of the gap is taken back, and reported when
-// it is left out again. Far backwards two messages count, for then those before may
-// be the forged ones. Without an epoch a jump may also be a server that begins anew:
-// it counts, as in RFC 3550, A.1, only when a second message continues it, either way.
+// The ids of a run whose epoch is known only rise. So what a jump ahead leaves out is a gap at
+// once. But a jump of more than windowSize may be forged: if a message goes on before it, then what
+// is left of the gap is taken back, and reported when it is left out again. Far backwards two
+// messages count, for then those before may be the forged ones. Without an epoch a jump may also be
+// a server that begins anew: it counts, as in RFC 3550, A.1, only when a second message continues
+// it, either way.
 type window struct {
 	epoch   bool // is known
 	started bool
@@ -51,8 +51,8 @@ type window struct {
 	gaps []gap // what observe returns
 }
 
-// observe takes the id and a hash of the content of a message. The gaps that it
-// shows, mostly none, are valid until the next call.
+// observe takes the id and a hash of the content of a message. The gaps that it shows, mostly none,
+// are valid until the next call.
 func (w *window) observe(id, sum uint64) (v verdict, gaps []gap) {
 	slot := &w.seen[id%windowSize]
 	known := slot.used && slot.id == id
@@ -122,16 +122,14 @@ func (w *window) late(reported bool) verdict {
 	return late
 }
 
-// leftOut returns and counts what has not come of the ids from from up to, and
-// without, end.
+// leftOut returns and counts what has not come of the ids from from up to, and without, end.
 func (w *window) leftOut(from, end uint64) []gap {
 	gaps := w.split(from, end)
 	w.missing = min(w.missing+count(gaps), MaxMessageID)
 	return gaps
 }
 
-// split returns the ids from from up to, and without, end, less those that have
-// come.
+// split returns the ids from from up to, and without, end, less those that have come.
 func (w *window) split(from, end uint64) []gap {
 	w.gaps = w.gaps[:0]
 	if from >= end {

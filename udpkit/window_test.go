@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// observeAll feeds ids with one content each and returns what was delivered and
-// what is missing.
+// observeAll feeds ids with one content each and returns what was delivered and what is missing.
 func observeAll(w *window, sum uint64, ids ...uint64) (delivered []uint64, missing int) {
 	for _, id := range ids {
 		v, gaps := w.observe(id, sum)
@@ -100,8 +99,8 @@ func TestWindowEpoch(t *testing.T) {
 	assert.EqualValues(t, 1546, w.missing)
 }
 
-// TestWindowForgedJumps: however often somebody jumps ahead in a server's name, each
-// of its messages is delivered once, and what was lost before it is in a gap and counted.
+// TestWindowForgedJumps: however often somebody jumps ahead in a server's name, each of its
+// messages is delivered once, and what was lost before it is in a gap and counted.
 func TestWindowForgedJumps(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -144,8 +143,7 @@ func TestWindowRestartWithoutEpoch(t *testing.T) {
 	assert.Empty(t, delivered, "duplicates of the new run")
 }
 
-// TestWindowForgedFlood shows that no mix of forged ids makes a genuine message
-// be dropped.
+// TestWindowForgedFlood shows that no mix of forged ids makes a genuine message be dropped.
 func TestWindowForgedFlood(t *testing.T) {
 	for _, epoch := range []bool{false, true} {
 		windowForgedFlood(t, &window{epoch: epoch})
@@ -164,9 +162,8 @@ func windowForgedFlood(t *testing.T, w *window) {
 	}
 }
 
-// FuzzWindow compares the window with a map that remembers everything, on
-// streams that a network can make: duplicated, reordered and lossy within the
-// window's reach.
+// FuzzWindow compares the window with a map that remembers everything, on streams that a network
+// can make: duplicated, reordered and lossy within the window's reach.
 func FuzzWindow(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 0, 3, 255, 7, 2, 2})
 	f.Add([]byte{200, 200, 200, 200, 200, 200, 10, 128, 129})

@@ -22,10 +22,9 @@ const (
 	DefaultMaxPeers = 1024
 )
 
-// Multicast groups for [Config.Group], for those who have no other: one of the
-// IPv4 addresses that an organisation uses as it likes (239.255.0.0/16, the local
-// scope, RFC 2365), and one of the transient IPv6 ones (RFC 4291, section 2.7)
-// that stays on its link.
+// Multicast groups for [Config.Group], for those who have no other: one of the IPv4 addresses that
+// an organisation uses as it likes (239.255.0.0/16, the local scope, RFC 2365), and one of the
+// transient IPv6 ones (RFC 4291, section 2.7) that stays on its link.
 var (
 	DefaultGroup4 = netip.AddrFrom4([4]byte{239, 255, 34, 0})
 	DefaultGroup6 = netip.MustParseAddr("ff12::3400")
@@ -33,44 +32,40 @@ var (
 
 // Config configures a Beacon. The zero value works; it is copied.
 type Config struct {
-	// Name is what others see, 1 to MaxNameLen bytes of printable text without
-	// "|". Default "beacon-" and the first 8 digits of the id.
+	// Name is what others see, 1 to MaxNameLen bytes of printable text without "|". Default
+	// "beacon-" and the first 8 digits of the id.
 	Name string
-	// Port is the UDP port to listen on, shared by any number of beacons on one
-	// machine, and to send to. Default DefaultPort.
+	// Port is the UDP port to listen on, shared by any number of beacons on one machine, and to
+	// send to. Default DefaultPort.
 	Port uint16
-	// Group is a multicast group, IPv4 or IPv6, to join and to send to with a TTL
-	// of 2, on every interface that carries multicast, looked up anew as interfaces
-	// come and go. A beacon without a group broadcasts.
+	// Group is a multicast group, IPv4 or IPv6, to join and to send to with a TTL of 2, on every
+	// interface that carries multicast, looked up anew as interfaces come and go. A beacon without
+	// a group broadcasts.
 	Group netip.Addr
-	// Targets are the addresses to send to, of Group's family if there is one; a
-	// port of 0 means Port. Default, unless there is a Group: automatic, the
-	// subnet-directed broadcast address (RFC 919) of every IPv4 interface that is
-	// up and can broadcast, looked up anew as interfaces come and go, and
-	// 127.255.255.255, which reaches the beacons on this machine without any
-	// network.
+	// Targets are the addresses to send to, of Group's family if there is one; a port of 0 means
+	// Port. Default, unless there is a Group: automatic, the subnet-directed broadcast address (RFC
+	// 919) of every IPv4 interface that is up and can broadcast, looked up anew as interfaces come
+	// and go, and 127.255.255.255, which reaches the beacons on this machine without any network.
 	Targets []netip.AddrPort
-	// Interfaces are the names of those that automatic targets, 255.255.255.255 and
-	// Group use: each HELLO goes out by each of them, where the system can be told by
-	// which (Linux, macOS, Windows; for a Group everywhere). One that this machine does
-	// not have is refused. Default all.
+	// Interfaces are the names of those that automatic targets, 255.255.255.255 and Group use: each
+	// HELLO goes out by each of them, where the system can be told by which (Linux, macOS, Windows;
+	// for a Group everywhere). One that this machine does not have is refused. Default all.
 	Interfaces []string
-	// Interval is the time between two HELLOs, at least 1 ms. Default
-	// DefaultInterval.
+	// Interval is the time between two HELLOs, at least 1 ms. Default DefaultInterval.
 	Interval time.Duration
-	// Expiry is how long a peer may be silent before it is taken for gone, at least
-	// 2 intervals. Default 5 intervals, and at least 4 s, which is 5 of the default
-	// ones: a peer's interval is not known here.
+	// Expiry is how long a peer may be silent before it is taken for gone, at least 2 intervals.
+	// Default 5 intervals, and at least 4 s, which is 5 of the default ones: a peer's interval is
+	// not known here.
 	Expiry time.Duration
-	// MaxPeers bounds the table. When it is full, new peers are refused and counted
-	// until one leaves or expires. Default DefaultMaxPeers.
+	// MaxPeers bounds the table. When it is full, new peers are refused and counted until one
+	// leaves or expires. Default DefaultMaxPeers.
 	MaxPeers int
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// OnEvent is called for each event, one call at a time, on a goroutine of its
-	// own: a slow one delays nothing, but loses events, which Stats.EventsDropped
-	// counts. The StartEvent and the final Stats are never lost. When Run ends, it waits
-	// at most half a second for it, and for the call that is under way.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
+	// delays nothing, but loses events, which Stats.EventsDropped counts. The StartEvent and the
+	// final Stats are never lost. When Run ends, it waits at most half a second for it, and for the
+	// call that is under way.
 	OnEvent func(Event)
 }
 
@@ -121,8 +116,8 @@ func (c Config) withDefaults(id ID) (Config, error) {
 	return c, nil
 }
 
-// Beacon says that it is there, and keeps a table of the others. Its methods are
-// safe for concurrent use.
+// Beacon says that it is there, and keeps a table of the others. Its methods are safe for
+// concurrent use.
 type Beacon struct {
 	cfg      Config
 	id       ID
@@ -140,9 +135,9 @@ type Beacon struct {
 	stats   Stats
 }
 
-// New opens the beacon's sockets and joins the group. An error wraps ErrConfig,
-// or is the system's for the socket, such as syscall.EADDRINUSE if another program
-// has the port and does not share it. The caller closes the beacon.
+// New opens the beacon's sockets and joins the group. An error wraps ErrConfig, or is the system's
+// for the socket, such as syscall.EADDRINUSE if another program has the port and does not share it.
+// The caller closes the beacon.
 func New(cfg Config) (*Beacon, error) {
 	id := newID()
 	cfg, err := cfg.withDefaults(id)
@@ -184,19 +179,18 @@ func (b *Beacon) ID() ID { return b.id }
 // Name returns the name that others see.
 func (b *Beacon) Name() string { return b.cfg.Name }
 
-// Close closes the sockets, which ends a Run with net.ErrClosed and without a
-// goodbye. It is idempotent.
+// Close closes the sockets, which ends a Run with net.ErrClosed and without a goodbye. It is
+// idempotent.
 func (b *Beacon) Close() error {
 	b.Stats() // the kernel's counter goes with the socket
 	return b.network.close()
 }
 
-// Run sends the first HELLO at once and then one an interval, and receives those
-// of others, until ctx or MaxRuntime ends it; then it says goodbye and returns
-// nil. A network that fails does not end it: failures are counted and reported,
-// and sending goes on, and receiving after anything that passes by itself. It returns
-// an error if receiving fails for good, or if the beacon is closed or ran before; that
-// of a closed one satisfies net.ErrClosed.
+// Run sends the first HELLO at once and then one an interval, and receives those of others, until
+// ctx or MaxRuntime ends it; then it says goodbye and returns nil. A network that fails does not
+// end it: failures are counted and reported, and sending goes on, and receiving after anything that
+// passes by itself. It returns an error if receiving fails for good, or if the beacon is closed or
+// ran before; that of a closed one satisfies net.ErrClosed.
 func (b *Beacon) Run(ctx context.Context) error {
 	return b.run(ctx, b.receive)
 }

@@ -21,8 +21,8 @@ import (
 
 var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
 
-// sharedPort returns a port that others can share, and nobody else takes: its
-// socket stays open until the tests have ended.
+// sharedPort returns a port that others can share, and nobody else takes: its socket stays open
+// until the tests have ended.
 func sharedPort() uint16 {
 	reserved.Lock()
 	defer reserved.Unlock()
@@ -91,8 +91,7 @@ func change(c beacon.Change, name string) func(beacon.PeerEvent) bool {
 	return func(e beacon.PeerEvent) bool { return e.Change == c && e.Name == name }
 }
 
-// start runs a beacon on the loopback interface; stop ends it and returns Run's
-// error.
+// start runs a beacon on the loopback interface; stop ends it and returns Run's error.
 func start(t *testing.T, cfg beacon.Config) (_ *beacon.Beacon, _ *log, stop func() error) {
 	t.Helper()
 	l := newLog()
@@ -180,8 +179,8 @@ func TestLifeOfAPeer(t *testing.T) {
 	assert.Empty(t, b.Peers())
 }
 
-// TestOtherAddresses: a peer is its id, whatever address it is heard from; but
-// only from the one that the table has can it be renamed or sent away.
+// TestOtherAddresses: a peer is its id, whatever address it is heard from; but only from the one
+// that the table has can it be renamed or sent away.
 func TestOtherAddresses(t *testing.T) {
 	port := sharedPort()
 	b, l, _ := start(t, beacon.Config{Port: port})
@@ -200,8 +199,8 @@ func TestOtherAddresses(t *testing.T) {
 	wait(t, l, change(beacon.Left, "cat"))
 }
 
-// TestWithoutID: bare senders are told apart by their IP addresses, not by their
-// ports, since the original program takes a new one each time.
+// TestWithoutID: bare senders are told apart by their IP addresses, not by their ports, since the
+// original program takes a new one each time.
 func TestWithoutID(t *testing.T) {
 	port := sharedPort()
 	b, l, _ := start(t, beacon.Config{Port: port})
@@ -330,8 +329,7 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, 4*time.Second, begun.Expiry)
 }
 
-// TestFlood: who is there stays there while a stranger sends forged HELLOs as fast
-// as it can.
+// TestFlood: who is there stays there while a stranger sends forged HELLOs as fast as it can.
 func TestFlood(t *testing.T) {
 	port := sharedPort()
 	ann, annLog, _ := start(t, beacon.Config{Name: "ann", Port: port, MaxPeers: 100})
@@ -370,8 +368,8 @@ func TestGroup4(t *testing.T) {
 	wait(t, bobLog, change(beacon.Left, "ann"))
 }
 
-// TestNoTarget: a beacon without an interface says so, and goes on listening. An interface that does not exist is a
-// mistake.
+// TestNoTarget: a beacon without an interface says so, and goes on listening. An interface that
+// does not exist is a mistake.
 func TestNoTarget(t *testing.T) {
 	_, err := beacon.New(beacon.Config{Port: sharedPort(), Interfaces: []string{"no such card"}})
 	require.ErrorIs(t, err, beacon.ErrConfig)

@@ -1,6 +1,5 @@
-// Package beacon lets programs on one network find each other: each says HELLO
-// every 0.8 seconds by UDP broadcast or multicast, and each keeps a table of
-// those that it hears.
+// Package beacon lets programs on one network find each other: each says HELLO every 0.8 seconds by
+// UDP broadcast or multicast, and each keeps a table of those that it hears.
 //
 //	b, err := beacon.New(beacon.Config{Name: "ann"})
 //	if err != nil {
@@ -13,8 +12,8 @@
 //		fmt.Println(p.Name, p.Addr, p.LastSeen)
 //	}
 //
-// The sender and the receiver run side by side in [Beacon.Run]. A peer that says
-// goodbye leaves the table at once; one that falls silent, after [Config.Expiry].
+// The sender and the receiver run side by side in [Beacon.Run]. A peer that says goodbye leaves the
+// table at once; one that falls silent, after [Config.Expiry].
 //
 // # Wire format
 //
@@ -25,28 +24,25 @@
 //	HELLO|<name>|<id>    and this is my run
 //	BYE|<name>|<id>      this run has ended
 //
-// The name has 1 to 64 bytes of printable UTF-8 without "|", the id is 16 lower-case
-// hexadecimal digits, drawn at random for each run. By its id a beacon knows
-// its own datagrams, and a peer that is heard over several interfaces is one. A
-// sender without an id is known by its IP address and name, since the original
-// program sends each HELLO from another port.
+// The name has 1 to 64 bytes of printable UTF-8 without "|", the id is 16 lower-case hexadecimal
+// digits, drawn at random for each run. By its id a beacon knows its own datagrams, and a peer that
+// is heard over several interfaces is one. A sender without an id is known by its IP address and
+// name, since the original program sends each HELLO from another port.
 //
 // # What to rely on
 //
-// A beacon sends on its timer only. It never answers, so nothing that it receives
-// can make it send: no loop, no amplification. What it receives is decoded
-// strictly, the table is bounded, and a peer in it is not pushed out by others,
-// however many there are: a full table refuses newcomers until somebody leaves or
-// expires. Names are for display; anyone on the network can send any name or id.
+// A beacon sends on its timer only. It never answers, so nothing that it receives can make it send:
+// no loop, no amplification. What it receives is decoded strictly, the table is bounded, and a peer
+// in it is not pushed out by others, however many there are: a full table refuses newcomers until
+// somebody leaves or expires. Names are for display; anyone on the network can send any name or id.
 //
-// A goodbye, and another name, are believed only from the address that the table
-// has for the peer. That keeps others from doing it by accident, not a forger: a
-// datagram proves nothing about its sender.
+// A goodbye, and another name, are believed only from the address that the table has for the peer.
+// That keeps others from doing it by accident, not a forger: a datagram proves nothing about its
+// sender.
 //
 // # When not to use it
 //
-// Broadcasts stay on their subnet, and multicast with a TTL of 2 gets past one
-// router that forwards it. Beacons do not say what services there are, and where
-// (that is mDNS, RFC 6762), and are no membership protocol: two beacons may
-// disagree on who is there.
+// Broadcasts stay on their subnet, and multicast with a TTL of 2 gets past one router that forwards
+// it. Beacons do not say what services there are, and where (that is mDNS, RFC 6762), and are no
+// membership protocol: two beacons may disagree on who is there.
 package beacon

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Event is something that a Beacon reports while it runs: one of StartEvent,
-// PeerEvent, RefusedEvent, ErrorEvent and Stats, by value.
+// Event is something that a Beacon reports while it runs: one of StartEvent, PeerEvent,
+// RefusedEvent, ErrorEvent and Stats, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "appeared".
 	Kind() string
@@ -44,8 +44,8 @@ type PeerEvent struct {
 }
 
 // RefusedEvent says that datagrams of one host were refused for one reason. It is told at once, and
-// then once a minute and in the end with the count since. Of more than 64 hosts and reasons a minute
-// those of a reason are told together. Stats has the counts of all.
+// then once a minute and in the end with the count since. Of more than 64 hosts and reasons a
+// minute those of a reason are told together. Stats has the counts of all.
 type RefusedEvent struct {
 	From   netip.AddrPort `json:"from,omitzero"` // the last one; not valid if there are too many to be told apart
 	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
@@ -54,8 +54,8 @@ type RefusedEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends, and anew if its cause is another.
+// ErrorEvent says that something failed and the work goes on. A failure that repeats is reported
+// once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err       error          `json:"-"`
 	Text      string         `json:"error"`

@@ -9,8 +9,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 )
 
-// Two beacons on one machine find each other. The port and the target keep the
-// example to itself; without them they would be heard on every network.
+// Two beacons on one machine find each other. The port and the target keep the example to itself;
+// without them they would be heard on every network.
 func Example() {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()

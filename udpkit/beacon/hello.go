@@ -26,8 +26,8 @@ var (
 	ErrConfig = service.ErrConfig
 	// ErrMalformed marks a datagram that is not what the wire format allows.
 	ErrMalformed = service.ErrMalformed
-	// ErrNoTarget means that there is no address to send to at the moment, for
-	// example because no network interface is up.
+	// ErrNoTarget means that there is no address to send to at the moment, for example because no
+	// network interface is up.
 	ErrNoTarget = errors.New("no target address")
 )
 
@@ -98,8 +98,8 @@ func parseID(b []byte) (id ID, err error) {
 
 // Hello is one datagram.
 type Hello struct {
-	// Name is the sender's, 1 to MaxNameLen bytes of printable text without "|".
-	// It may be empty where there is no ID.
+	// Name is the sender's, 1 to MaxNameLen bytes of printable text without "|". It may be empty
+	// where there is no ID.
 	Name string
 	// ID names the sender's run, 0 if it has not sent one.
 	ID ID
@@ -142,9 +142,8 @@ func AppendHello(dst []byte, h Hello) ([]byte, error) {
 	return dst, nil
 }
 
-// Decode reads a datagram, strictly: nothing but the four forms of the wire format,
-// with or without a newline at the end. An error wraps ErrMalformed. The result
-// holds no part of b.
+// Decode reads a datagram, strictly: nothing but the four forms of the wire format, with or without
+// a newline at the end. An error wraps ErrMalformed. The result holds no part of b.
 func Decode(b []byte) (h Hello, err error) {
 	if len(b) > MaxSize {
 		return h, errTooLong

@@ -13,8 +13,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// A beacon with two cards in one subnet is heard behind both, or behind those that are named, although the route to that
-// subnet is by one card.
+// A beacon with two cards in one subnet is heard behind both, or behind those that are named,
+// although the route to that subnet is by one card.
 func TestInterfacesOfOneSubnet(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

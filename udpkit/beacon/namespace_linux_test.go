@@ -45,9 +45,9 @@ func onNetwork(t *testing.T, b *beacon.Beacon, err error) (stop func()) {
 	return stop
 }
 
-// TestNamespaces: real broadcasts and multicasts need hosts of their own. A pair of
-// virtual Ethernet cards connects them. On the other run the document's program as it
-// stands there, and a beacon in a group for IPv4 and one for IPv6.
+// TestNamespaces: real broadcasts and multicasts need hosts of their own. A pair of virtual
+// Ethernet cards connects them. On the other run the document's program as it stands there, and a
+// beacon in a group for IPv4 and one for IPv6.
 //
 //	this host                    the other
 //	  card1 192.168.1.1/24 ------- card1b 192.168.1.2/24
@@ -166,8 +166,8 @@ func hops(t *testing.T, network string, from netip.AddrPort) int {
 	t.Helper()
 	card, err := net.InterfaceByName("card1")
 	require.NoError(t, err)
-	// On another port than the beacon's there is nothing to hear, and to share its
-	// port a socket needs the same options; ListenMulticastUDP sets them.
+	// On another port than the beacon's there is nothing to hear, and to share its port a socket
+	// needs the same options; ListenMulticastUDP sets them.
 	group := &net.UDPAddr{IP: net.IP(beacon.DefaultGroup4.AsSlice()), Port: port4}
 	if network == "udp6" {
 		group = &net.UDPAddr{IP: net.IP(beacon.DefaultGroup6.AsSlice()), Port: port6}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// hops is the TTL (IPv4) and the hop limit (IPv6) of multicasts: they get past
-	// one router, if it forwards multicast at all.
+	// hops is the TTL (IPv4) and the hop limit (IPv6) of multicasts: they get past one router, if
+	// it forwards multicast at all.
 	hops = 2
 	// readBuffer is the receive buffer to ask for, in bytes.
 	readBuffer = 1 << 20
@@ -26,8 +26,8 @@ const (
 	lookEvery = time.Second
 )
 
-// network is where a beacon hears and is heard. announce and close are for one
-// goroutine at a time each.
+// network is where a beacon hears and is heard. announce and close are for one goroutine at a time
+// each.
 type network struct {
 	cfg        Config
 	recv, send *net.UDPConn
@@ -43,8 +43,8 @@ type network struct {
 // target is where one datagram goes, and by which interface.
 type target = udp.Target
 
-// failure says what is wrong with a target; a nil error, that it works. The zero
-// target stands for there being any.
+// failure says what is wrong with a target; a nil error, that it works. The zero target stands for
+// there being any.
 type failure struct {
 	target target
 	err    error
@@ -99,8 +99,8 @@ func (n *network) setMulticast() error {
 		sender, err = p, p.SetMulticastTTL(hops)
 		n.multicast = group{ipv4.NewPacketConn(n.recv), p}
 	}
-	// Windows looks at the receiver's, everyone else at the sender's. It is on by
-	// default, but two beacons on one machine depend on it.
+	// Windows looks at the receiver's, everyone else at the sender's. It is on by default, but two
+	// beacons on one machine depend on it.
 	return errors.Join(err, sender.SetMulticastLoopback(true), n.multicast.SetMulticastLoopback(true))
 }
 
@@ -188,8 +188,7 @@ func (n *network) add(targets ...target) {
 	}
 }
 
-// join joins the group on each interface where that has not been done, and makes
-// them targets.
+// join joins the group on each interface where that has not been done, and makes them targets.
 func (n *network) join(interfaces []udp.Interface) {
 	to, joined := netip.AddrPortFrom(n.cfg.Group, n.cfg.Port), make(map[int]bool)
 	for _, nic := range interfaces {
@@ -198,8 +197,8 @@ func (n *network) join(interfaces []udp.Interface) {
 		}
 		t := target{Path: udp.Path{To: to, Interface: nic.Index}, Name: nic.Name}
 		if !n.joined[nic.Index] {
-			// The system may have kept the membership on an interface that was down,
-			// and refuses a second one: leave first.
+			// The system may have kept the membership on an interface that was down, and refuses a
+			// second one: leave first.
 			_ = n.multicast.LeaveGroup(&nic.Interface, net.UDPAddrFromAddrPort(to))
 			if err := n.multicast.JoinGroup(&nic.Interface, net.UDPAddrFromAddrPort(to)); err != nil {
 				n.problems = append(n.problems, failure{t, fmt.Errorf("cannot join %v on %s: %w", n.cfg.Group, nic.Name, err)})
@@ -212,9 +211,9 @@ func (n *network) join(interfaces []udp.Interface) {
 	n.joined = joined
 }
 
-// carries reports whether multicast of the beacon's family works over an
-// interface. Linux does not say so of its loopback interface, but carries IPv4
-// there: beacons on one machine hear each other without any network.
+// carries reports whether multicast of the beacon's family works over an interface. Linux does not
+// say so of its loopback interface, but carries IPv4 there: beacons on one machine hear each other
+// without any network.
 func (n *network) carries(nic udp.Interface) bool {
 	if nic.Flags&net.FlagMulticast == 0 && (nic.Flags&net.FlagLoopback == 0 || n.cfg.ipv6()) {
 		return false

@@ -18,8 +18,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// python starts the document's program and returns its output, until the test
-// ends.
+// python starts the document's program and returns its output, until the test ends.
 func python(t *testing.T, args ...any) *bufio.Scanner {
 	t.Helper()
 	path, err := exec.LookPath("python3")
@@ -50,9 +49,8 @@ func python(t *testing.T, args ...any) *bufio.Scanner {
 	return bufio.NewScanner(out)
 }
 
-// TestPython lets the document's program and a beacon hear each other. Its
-// receiver does not share its port, so on one machine each has its own; in
-// TestNamespaces both have 3400.
+// TestPython lets the document's program and a beacon hear each other. Its receiver does not share
+// its port, so on one machine each has its own; in TestNamespaces both have 3400.
 func TestPython(t *testing.T) {
 	mine := sharedPort()
 	free, err := net.ListenUDP("udp4", &net.UDPAddr{})

@@ -20,8 +20,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// The tests here run a beacon without a socket on the clock of testing/synctest:
-// what it sends is kept, and what it hears is handed to it.
+// The tests here run a beacon without a socket on the clock of testing/synctest: what it sends is
+// kept, and what it hears is handed to it.
 
 type simulation struct {
 	*Beacon
@@ -121,8 +121,7 @@ func (s *simulation) changes() (list []string) {
 	return list
 }
 
-// TestRhythm: a HELLO at once and one an interval, whatever is heard; in the end a
-// goodbye.
+// TestRhythm: a HELLO at once and one an interval, whatever is heard; in the end a goodbye.
 func TestRhythm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, stop := simulate(t, Config{Name: "ann"}, nil)
@@ -188,8 +187,8 @@ func TestAddressThatFallsSilent(t *testing.T) {
 	})
 }
 
-// TestMillionForged: a hundred genuine peers stay while a million forged ones
-// come; nobody gets in any more, until the forged ones have expired.
+// TestMillionForged: a hundred genuine peers stay while a million forged ones come; nobody gets in
+// any more, until the forged ones have expired.
 func TestMillionForged(t *testing.T) {
 	const forged, genuine = 1_000_000, 100
 	synctest.Test(t, func(t *testing.T) {
@@ -301,8 +300,8 @@ type badReader struct{ *testenv.FailingReads }
 
 func (badReader) Next() *udp.Datagram { return nil }
 
-// TestReadFails: reads that fail for a while are told when that begins and when it ends,
-// and are no reason to spin; the HELLOs go on. An error that stays is the end.
+// TestReadFails: reads that fail for a while are told when that begins and when it ends, and are no
+// reason to spin; the HELLOs go on. An error that stays is the end.
 func TestReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []ErrorEvent

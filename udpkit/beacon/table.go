@@ -14,15 +14,13 @@ type Peer struct {
 	Name string `json:"name"`
 	// ID names its run, 0 if it does not say.
 	ID ID `json:"id,omitzero"`
-	// Addr is where its last HELLO came from. If it is heard from several
-	// addresses, as one on this machine is, it stays with the first until that has
-	// been silent for Config.Expiry.
+	// Addr is where its last HELLO came from. If it is heard from several addresses, as one on this
+	// machine is, it stays with the first until that has been silent for Config.Expiry.
 	Addr netip.AddrPort `json:"addr"`
 	// FirstSeen and LastSeen are when it was heard, by this machine's clock.
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
-	// Heard counts its HELLOs. One that comes over several interfaces counts as
-	// often as it comes.
+	// Heard counts its HELLOs. One that comes over several interfaces counts as often as it comes.
 	Heard uint64 `json:"heard"`
 }
 
@@ -64,8 +62,7 @@ func keyOf(h Hello, from netip.AddrPort) peerKey {
 	return peerKey{addr: from.Addr(), name: h.Name}
 }
 
-// take notes a datagram. It returns the peer it is about, and for renamed the
-// name before.
+// take notes a datagram. It returns the peer it is about, and for renamed the name before.
 func (t *table) take(h Hello, from netip.AddrPort, now time.Time) (v verdict, p Peer, was string) {
 	key := keyOf(h, from)
 	e := t.entries[key]
@@ -94,8 +91,8 @@ func (t *table) take(h Hello, from netip.AddrPort, now time.Time) (v verdict, p 
 	return v, e.Peer, was
 }
 
-// expire removes the peers that have been silent for too long, and returns them
-// and when to look again; never, if the table is empty.
+// expire removes the peers that have been silent for too long, and returns them and when to look
+// again; never, if the table is empty.
 func (t *table) expire(now time.Time) (gone []Peer, next time.Duration) {
 	next = never
 	for key, e := range t.entries {

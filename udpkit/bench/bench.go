@@ -1,13 +1,12 @@
-// Package bench measures on the machine that it runs on, side by side, the receiver
-// styles of package udpkit, the loops of the standard library that one writes first,
-// C and Python; the ways to send a datagram to many, and C; the relay's server and
-// NATS.
+// Package bench measures on the machine that it runs on, side by side, the receiver styles of
+// package udpkit, the loops of the standard library that one writes first, C and Python; the ways
+// to send a datagram to many, and C; the relay's server and NATS.
 //
-// Each receiver is a process of its own on a core of its own, and so is its sender;
-// likewise a sender and its listeners, and a server and its clients, all on 127.0.0.1
-// only (and 127.255.255.255, its broadcast address). Rounds take turns: everything is
-// measured once, then once more. A ratio is made of two figures of the same round, and the
-// median of those is shown, since what else the machine does changes from minute to minute.
+// Each receiver is a process of its own on a core of its own, and so is its sender; likewise a
+// sender and its listeners, and a server and its clients, all on 127.0.0.1 only (and
+// 127.255.255.255, its broadcast address). Rounds take turns: everything is measured once, then
+// once more. A ratio is made of two figures of the same round, and the median of those is shown,
+// since what else the machine does changes from minute to minute.
 package bench
 
 import (
@@ -39,23 +38,21 @@ const (
 
 // Config is for [Run]. All but Self may be zero.
 type Config struct {
-	// Rounds is how often everything is measured, 1 to 100. Default
-	// [DefaultRounds].
+	// Rounds is how often everything is measured, 1 to 100. Default [DefaultRounds].
 	Rounds int
-	// Time is how long a receiver is measured at a time, 10 ms to 10 s; a sender is for
-	// a third of it, a server for a quarter. Default [DefaultTime].
+	// Time is how long a receiver is measured at a time, 10 ms to 10 s; a sender is for a third of
+	// it, a server for a quarter. Default [DefaultTime].
 	Time time.Duration
-	// Idle is for how long receivers to which nothing is sent are watched, 10 ms to
-	// 30 s. Default [DefaultIdle].
+	// Idle is for how long receivers to which nothing is sent are watched, 10 ms to 30 s. Default
+	// [DefaultIdle].
 	Idle time.Duration
-	// Self is the command that calls [Subject] with the arguments that follow it.
-	// Required.
+	// Self is the command that calls [Subject] with the arguments that follow it. Required.
 	Self []string
-	// Only keeps the rows whose names contain one of these. Default all; those that
-	// others are compared with are always there.
+	// Only keeps the rows whose names contain one of these. Default all; those that others are
+	// compared with are always there.
 	Only []string
-	// Progress is told what comes next, how much of the measurement is behind it, and how
-	// long all of it takes, both as expected beforehand; 0 as long as nothing is known of that.
+	// Progress is told what comes next, how much of the measurement is behind it, and how long all
+	// of it takes, both as expected beforehand; 0 as long as nothing is known of that.
 	Progress func(what string, done, all time.Duration)
 }
 
@@ -84,8 +81,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
-// Names returns the names of the rows that [Config].Only chooses among. Some of them need
-// a compiler, Python or Linux.
+// Names returns the names of the rows that [Config].Only chooses among. Some of them need a
+// compiler, Python or Linux.
 func Names() []string {
 	some := []string{""}
 	var names []string
@@ -182,11 +179,10 @@ func subjects(self []string, cc, python []string) []subject {
 	return all
 }
 
-// Run measures. It takes about five minutes with the defaults, uses the addresses of
-// loopback only, and ends all the processes that it has started. If ctx ends before, it
-// returns what has been measured until then, along with an error that wraps
-// context.Cause(ctx). What cannot run on this machine is in [Report.Missing] and is
-// no error.
+// Run measures. It takes about five minutes with the defaults, uses the addresses of loopback only,
+// and ends all the processes that it has started. If ctx ends before, it returns what has been
+// measured until then, along with an error that wraps context.Cause(ctx). What cannot run on this
+// machine is in [Report.Missing] and is no error.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -276,8 +272,8 @@ func (r *runner) turn(ctx context.Context, round int, what string, takes time.Du
 	r.step(ctx, what, fmt.Sprintf("round %d of %d: %s", round+1, r.cfg.Rounds, what), takes, measure)
 }
 
-// step measures something, unless that has failed before, or ctx has ended. If the steps are only planned it adds up how
-// long they take.
+// step measures something, unless that has failed before, or ctx has ended. If the steps are only
+// planned it adds up how long they take.
 func (r *runner) step(ctx context.Context, what, next string, takes time.Duration, measure func() error) {
 	if r.planning {
 		r.all += takes

@@ -23,7 +23,8 @@ import (
 const (
 	// textSize is that of a message's text in bytes, as long as a datagram of the other tables.
 	textSize = 120
-	// relayPace is what a reader may be sent in a second, in bytes: the server is measured, and not its default.
+	// relayPace is what a reader may be sent in a second, in bytes: the server is measured, and not
+	// its default.
 	relayPace = 1 << 30
 )
 
@@ -33,15 +34,14 @@ var inFlight = []int{1, 8, 64, 256}
 // readers is to how many messages go.
 var readers = []int{8, 64, 256}
 
-// FanOut is what was measured of one server that sends each message of a writer to
-// all readers.
+// FanOut is what was measured of one server that sends each message of a writer to all readers.
 type FanOut struct {
 	Deliveries
 	// Readers is how many there are. With none, messages are counted as they are stored.
 	Readers int `json:"readers"`
-	// InFlight is how many messages are under way at a time: the next is written when
-	// all readers have the one that is this number before it, or, if there are no readers,
-	// when that one is stored.
+	// InFlight is how many messages are under way at a time: the next is written when all readers
+	// have the one that is this number before it, or, if there are no readers, when that one is
+	// stored.
 	InFlight int `json:"in_flight"`
 }
 

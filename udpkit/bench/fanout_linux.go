@@ -19,9 +19,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// fanLoad is a writer and the readers of a server, all on one thread that never sleeps,
-// so that nobody has to wake it up. They do the least that a client must, and their system
-// calls bypass Go's scheduler: it is the server that is measured.
+// fanLoad is a writer and the readers of a server, all on one thread that never sleeps, so that
+// nobody has to wake it up. They do the least that a client must, and their system calls bypass
+// Go's scheduler: it is the server that is measured.
 type fanLoad struct {
 	pid   int // the server's
 	epoll int
@@ -159,7 +159,8 @@ func (l *fanLoad) add(fd int, read func() error) error {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(l.peers) - 1)})
 }
 
-// dial returns a socket that is connected to a port of this machine, and whose calls wait for at most a second.
+// dial returns a socket that is connected to a port of this machine, and whose calls wait for at
+// most a second.
 func dial(kind, port int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -198,8 +199,8 @@ func rawWrite(fd int, b []byte) error {
 	return nil
 }
 
-// nats connects a publisher and the subscribers to a NATS server. They count the bytes of messages, which are all of one
-// length.
+// nats connects a publisher and the subscribers to a NATS server. They count the bytes of messages,
+// which are all of one length.
 func (l *fanLoad) nats(port, readers int) error {
 	connect := func(subscribe string) (int, error) {
 		fd, err := dial(unix.SOCK_STREAM, port)
@@ -293,8 +294,8 @@ func (c *relayClient) register(port int, role uint8, name string) (err error) {
 	return fmt.Errorf("the relay does not take %s", name)
 }
 
-// relay registers a writer and the readers. A reader takes messages in order only, and acknowledges them as relay.Reader
-// does when nothing is lost.
+// relay registers a writer and the readers. A reader takes messages in order only, and acknowledges
+// them as relay.Reader does when nothing is lost.
 func (l *fanLoad) relay(port, readers int) error {
 	clients := make([]relayClient, readers+1)
 	errs := make([]error, len(clients))
@@ -379,7 +380,8 @@ func (l *fanLoad) relay(port, readers int) error {
 	})
 }
 
-// receive reads datagrams that the kernel has put together, without waiting: all but the last have size bytes.
+// receive reads datagrams that the kernel has put together, without waiting: all but the last have
+// size bytes.
 func (l *fanLoad) receive(fd int) (b []byte, size int, err error) {
 	var control [4]uint64
 	vector := unix.Iovec{Base: &l.buf[0]}

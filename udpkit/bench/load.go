@@ -27,8 +27,8 @@ const (
 	// trips is how many round trips are measured, after warmUpTrips.
 	trips       = 10_000
 	warmUpTrips = 500
-	// firstID is that of the first status. All have ids of ten digits, since
-	// datagrams must be equally long to be sent in one piece.
+	// firstID is that of the first status. All have ids of ten digits, since datagrams must be
+	// equally long to be sent in one piece.
 	firstID = 1_000_000_000
 )
 
@@ -176,8 +176,8 @@ func ping(conn io.ReadWriter, payload []byte) (RoundTrip, error) {
 	return RoundTrip{P50: measure.Quantile(times, 0.5), P99: measure.Quantile(times, 0.99)}, nil
 }
 
-// ackBurst is how many acknowledgements are sent without a pause. A receive
-// buffer of Linux's default size takes 256 datagrams.
+// ackBurst is how many acknowledgements are sent without a pause. A receive buffer of Linux's
+// default size takes 256 datagrams.
 const ackBurst = 64
 
 // acknowledge announces its port and then is as many clients as the server has.

@@ -10,8 +10,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// count is what a subject has measured: how many datagrams, how long they took, and how
-// much of the processor's time. The references use the same names.
+// count is what a subject has measured: how many datagrams, how long they took, and how much of the
+// processor's time. The references use the same names.
 type count struct {
 	Datagrams   int64 `json:"datagrams"`
 	Elapsed     int64 `json:"elapsed_ns"`
@@ -39,8 +39,8 @@ func now(datagrams int64) count {
 
 var born = time.Now()
 
-// meter counts datagrams. It starts to measure warmUp after the first one, and
-// after duration it writes the result and calls done.
+// meter counts datagrams. It starts to measure warmUp after the first one, and after duration it
+// writes the result and calls done.
 type meter struct {
 	warmUp, duration time.Duration
 	out              io.Writer
@@ -52,8 +52,8 @@ type meter struct {
 	before    *count
 }
 
-// add counts a datagram. Looking at the clock costs as much as a cheap receiver
-// does, so it looks for one datagram in 256.
+// add counts a datagram. Looking at the clock costs as much as a cheap receiver does, so it looks
+// for one datagram in 256.
 func (m *meter) add() {
 	if m.datagrams++; m.datagrams%256 == 1 && m.duration > 0 {
 		m.look(time.Now())

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// patience is how long a process may take to start and to end, beside the time of
-	// the measurement: Python on a busy machine.
+	// patience is how long a process may take to start and to end, beside the time of the
+	// measurement: Python on a busy machine.
 	patience = 10 * time.Second
 	// settle is the most that an idle process is left alone before it is watched.
 	settle = 2 * time.Second
@@ -30,8 +30,7 @@ type process struct {
 	errors bytes.Buffer // may be read after end
 }
 
-// start runs a command on the core of the receiver (0) or of the sender (1). It
-// ends with ctx.
+// start runs a command on the core of the receiver (0) or of the sender (1). It ends with ctx.
 func (r *runner) start(ctx context.Context, core int, command []string, args ...string) (*process, error) {
 	args = append(slices.Clone(command[1:]), args...)
 	p := &process{cmd: exec.CommandContext(ctx, command[0], args...)}

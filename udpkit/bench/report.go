@@ -52,19 +52,19 @@ type Missing struct {
 // Row is all that was measured of one receiver; nil is not measured.
 type Row struct {
 	Name string `json:"name"`
-	// Twin is the row that Full is compared with: the same mechanism in C. Paced and
-	// the round trip are compared with a blocking receive in C.
+	// Twin is the row that Full is compared with: the same mechanism in C. Paced and the round trip
+	// are compared with a blocking receive in C.
 	Twin string `json:"twin"`
-	// Full is with a sender at full speed, Paced with one that sends 50,000 datagrams a
-	// second. On Linux the former gives the kernel 64 at a time (UDP_SEGMENT), since one
-	// that makes a system call for each is slower than most receivers; for a receiver
-	// without GRO the kernel takes them apart again.
+	// Full is with a sender at full speed, Paced with one that sends 50,000 datagrams a second. On
+	// Linux the former gives the kernel 64 at a time (UDP_SEGMENT), since one that makes a system
+	// call for each is slower than most receivers; for a receiver without GRO the kernel takes them
+	// apart again.
 	Full  *Throughput `json:"full,omitempty"`
 	Paced *Throughput `json:"paced,omitempty"`
 	P50   *Figure     `json:"p50_ns,omitempty"`
 	P99   *Figure     `json:"p99_ns,omitempty"`
-	// P50Ratio and P99Ratio compare the round trip with that of a blocking receive in
-	// C in the same round.
+	// P50Ratio and P99Ratio compare the round trip with that of a blocking receive in C in the same
+	// round.
 	P50Ratio *Figure `json:"p50_ratio,omitempty"`
 	P99Ratio *Figure `json:"p99_ratio,omitempty"`
 	Idle     []Idle  `json:"idle,omitempty"`
@@ -80,8 +80,8 @@ type Throughput struct {
 	CPURatio  *Figure `json:"cpu_ratio,omitempty"`
 }
 
-// Deliveries is what was measured of one that sends to many. A delivery is a message for
-// one of them.
+// Deliveries is what was measured of one that sends to many. A delivery is a message for one of
+// them.
 type Deliveries struct {
 	Name string `json:"name"`
 	Rate Figure `json:"deliveries_per_second"`
@@ -114,8 +114,8 @@ func (f *Figure) add(round int, v float64) {
 	f.Min, f.Max, f.Median = sorted[0], sorted[n-1], (sorted[(n-1)/2]+sorted[n/2])/2
 }
 
-// over returns the ratio to another figure, of the rounds that have both; nil if
-// there is none. What was too short to be told, on a busy machine, is left out.
+// over returns the ratio to another figure, of the rounds that have both; nil if there is none.
+// What was too short to be told, on a busy machine, is left out.
 func (f *Figure) over(other *Figure) *Figure {
 	if f == nil || other == nil {
 		return nil
@@ -236,8 +236,8 @@ func (r *Report) findDeliveries(name, table string, column int) *Deliveries {
 	return nil
 }
 
-// deliveryTable returns the rows of a table, with the heading. Each of columns has the
-// rate and how it compares; heading is how it is called.
+// deliveryTable returns the rows of a table, with the heading. Each of columns has the rate and how
+// it compares; heading is how it is called.
 func (r *Report) deliveryTable(table, who, heading string, columns []int) [][]string {
 	rows := [][]string{{who}}
 	for _, column := range columns {

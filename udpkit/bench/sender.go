@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// bundleSize is that of a datagram with messages of the relay, in bytes. The first bundleHead of them are
-	// each reader's own.
+	// bundleSize is that of a datagram with messages of the relay, in bytes. The first bundleHead
+	// of them are each reader's own.
 	bundleSize = 1200
 	bundleHead = 12
 	// bundled is how many messages of 120 bytes, with names and times, the relay puts into one.
@@ -28,9 +28,8 @@ const (
 //
 //	MECHANISM WHAT WARMUP DURATION SIZE ADDRESS...
 //
-// What is sent is a "status", one datagram of SIZE bytes to each address, or
-// "bundles", eight to each that begin with bytes of its own. The reference in C
-// understands the same.
+// What is sent is a "status", one datagram of SIZE bytes to each address, or "bundles", eight to
+// each that begin with bytes of its own. The reference in C understands the same.
 func sender(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 6 {
 		return errors.New("a sender needs a mechanism, what to send, two times, a size and addresses")

@@ -15,10 +15,10 @@ import (
 // Sending is what was measured of one way to send.
 type Sending struct {
 	Deliveries
-	// Kind is "list" for one status to each of a list of listeners, "broadcast" for
-	// one to the broadcast address of loopback, and "relay" for messages of 120 bytes
-	// as a relay sends them to its readers: 8 in a datagram of 1,200 bytes, of which
-	// 12 are the reader's own, and 8 such datagrams to each at a time.
+	// Kind is "list" for one status to each of a list of listeners, "broadcast" for one to the
+	// broadcast address of loopback, and "relay" for messages of 120 bytes as a relay sends them to
+	// its readers: 8 in a datagram of 1,200 bytes, of which 12 are the reader's own, and 8 such
+	// datagrams to each at a time.
 	Kind      string `json:"kind"`
 	Listeners int    `json:"listeners"`
 	Arrived   Figure `json:"arrived"` // the share that came out at the other end

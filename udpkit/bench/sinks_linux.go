@@ -17,11 +17,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// sinks opens n sockets, all on one port if they are for broadcasts, and empties them until in ends. It writes where
-// they are, and for each line of in what has come in, once they are empty.
+// sinks opens n sockets, all on one port if they are for broadcasts, and empties them until in
+// ends. It writes where they are, and for each line of in what has come in, once they are empty.
 //
-// A sender is to be measured, so these must be quicker than any: they never sleep, so nobody has to wake them up, and
-// take datagrams out without copying them (a recvmmsg without buffers; MSG_TRUNC says how long each was).
+// A sender is to be measured, so these must be quicker than any: they never sleep, so nobody has to
+// wake them up, and take datagrams out without copying them (a recvmmsg without buffers; MSG_TRUNC
+// says how long each was).
 func sinks(ctx context.Context, n int, broadcast bool, in io.Reader, out io.Writer) error {
 	listen := loopback
 	if broadcast {

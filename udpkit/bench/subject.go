@@ -32,9 +32,9 @@ type ready struct {
 	Port uint16 `json:"port"`
 }
 
-// Subject is one process of a benchmark, in which [Run] runs one thing alone: a
-// receiver or a load. args are what [Config.Self] is called with. It writes lines
-// of JSON for Run: first the port, then the result.
+// Subject is one process of a benchmark, in which [Run] runs one thing alone: a receiver or a load.
+// args are what [Config.Self] is called with. It writes lines of JSON for Run: first the port, then
+// the result.
 //
 //	NAME receive WARMUP DURATION   count datagrams, write a count
 //	NAME echo                      send each back
@@ -197,8 +197,8 @@ func plain(read func(*net.UDPConn, []byte) (int, netip.AddrPort, error)) receive
 	}
 }
 
-// plainChannel is the channel that one writes first: a new buffer and a channel
-// operation for each datagram.
+// plainChannel is the channel that one writes first: a new buffer and a channel operation for each
+// datagram.
 func plainChannel(ctx context.Context, conn *net.UDPConn, handle udpkit.Handler) error {
 	datagrams := make(chan udpkit.Datagram, udpkit.DefaultQueueSize)
 	go func() {
@@ -216,8 +216,8 @@ func plainChannel(ctx context.Context, conn *net.UDPConn, handle udpkit.Handler)
 	return ctx.Err()
 }
 
-// idle100 waits for a hundred sockets, on which nothing comes: with a single
-// selector, or in a hundred Receives.
+// idle100 waits for a hundred sockets, on which nothing comes: with a single selector, or in a
+// hundred Receives.
 func idle100(ctx context.Context, name string, receive receive) error {
 	selector, err := udpkit.NewSelector()
 	if err != nil {
@@ -252,8 +252,8 @@ func idle100(ctx context.Context, name string, receive receive) error {
 	return errors.Join(errs...)
 }
 
-// client measures a client: what comes from the network until it is in the
-// statistics and in the history.
+// client measures a client: what comes from the network until it is in the statistics and in the
+// history.
 func client(ctx context.Context, warmUp, duration time.Duration, out io.Writer) error {
 	c, err := udpkit.NewClient(udpkit.ClientConfig{Listen: loopback, NoAck: true})
 	if err != nil {
@@ -285,12 +285,11 @@ const (
 	ackMessages = 4
 )
 
-// Acks is what a server with 100,000 clients does, all of which acknowledge a
-// message a second.
+// Acks is what a server with 100,000 clients does, all of which acknowledge a message a second.
 type Acks struct {
 	Clients int `json:"clients"`
-	// Sent counts acknowledgements, Counted those that are in the statistics, and
-	// Dropped those that came while the socket's buffer was full.
+	// Sent counts acknowledgements, Counted those that are in the statistics, and Dropped those
+	// that came while the socket's buffer was full.
 	Sent    int `json:"sent"`
 	Counted int `json:"counted"`
 	Dropped int `json:"dropped"`

@@ -29,8 +29,8 @@ func segment(conn *net.UDPConn, size int) error {
 	return err
 }
 
-// blocking returns the socket of conn for waiting in the system call, which wakes
-// up sooner than Go's poller does.
+// blocking returns the socket of conn for waiting in the system call, which wakes up sooner than
+// Go's poller does.
 func blocking(conn *net.UDPConn) (io.ReadWriter, error) {
 	file, err := conn.File()
 	if err != nil {
@@ -47,8 +47,8 @@ type blockingSocket struct {
 func (s blockingSocket) Read(b []byte) (int, error)  { return unix.Read(s.fd, b) }
 func (s blockingSocket) Write(b []byte) (int, error) { return unix.Write(s.fd, b) }
 
-// cores returns two cores that this process may use, and that do not share their
-// execution units if there are such; fewer if it may use only one.
+// cores returns two cores that this process may use, and that do not share their execution units if
+// there are such; fewer if it may use only one.
 func cores() []int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -75,8 +75,7 @@ func cores() []int {
 	return all[:2]
 }
 
-// startOn starts cmd on one core: a process inherits the cores of the thread that
-// starts it.
+// startOn starts cmd on one core: a process inherits the cores of the thread that starts it.
 func startOn(cmd *exec.Cmd, core int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -18,32 +18,31 @@ import (
 
 // Options says how a role is shown. The zero value suits a notebook.
 type Options struct {
-	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB,
-	// else os.Stdout. Nobody has to read it for the role to end, see Output. Colours and the waiting indicator appear if it is a
-	// terminal; NO_COLOR turns the colours off.
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else os.Stdout.
+	// Nobody has to read it for the role to end, see Output. Colours and the waiting indicator
+	// appear if it is a terminal; NO_COLOR turns the colours off.
 	Out io.Writer
 	// JSON writes the journal's JSON lines instead of text or a live panel.
 	JSON bool
-	// Verbose has a server write a line for each message and each acknowledgement. Without
-	// it a terminal shows them as counts, in a line that changes in place, and anything else
-	// gets a line a message.
+	// Verbose has a server write a line for each message and each acknowledgement. Without it a
+	// terminal shows them as counts, in a line that changes in place, and anything else gets a line
+	// a message.
 	Verbose bool
-	// History is a file that gets the journal as JSON lines, for plots and other
-	// tools. It is emptied once the role's socket is open. A new one can be read by its
-	// owner only (0600); one that exists keeps its mode. Default: none.
+	// History is a file that gets the journal as JSON lines, for plots and other tools. It is
+	// emptied once the role's socket is open. A new one can be read by its owner only (0600); one
+	// that exists keeps its mode. Default: none.
 	History string
-	// Input sets a server's state by hand: each line is the state from the next
-	// message on; an empty line, or "auto", goes back to the cycle. A read that
-	// is waiting when the server ends is left waiting. Default: none.
+	// Input sets a server's state by hand: each line is the state from the next message on; an
+	// empty line, or "auto", goes back to the cycle. A read that is waiting when the server ends is
+	// left waiting. Default: none.
 	Input io.Reader
-	// StateFile sets a server's state by hand where there is no keyboard, as in
-	// a notebook: its content, looked at once a second, means what a line of
-	// Input does. A file that does not exist means the cycle. Default: none.
+	// StateFile sets a server's state by hand where there is no keyboard, as in a notebook: its
+	// content, looked at once a second, means what a line of Input does. A file that does not exist
+	// means the cycle. Default: none.
 	StateFile string
 }
 
-// tick is the time between two calls of display.idle, the rhythm of
-// udpkit.ClientConfig.OnIdle.
+// tick is the time between two calls of display.idle, the rhythm of udpkit.ClientConfig.OnIdle.
 const tick = udpkit.DefaultIdleInterval
 
 // display shows one role. event and idle may be called at the same time.
@@ -58,10 +57,9 @@ type display interface {
 	end() error
 }
 
-// Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends
-// it. It returns an error if the server cannot start or go on, and if the display
-// or the history cannot be written, which ends the server too. The OnEvent of
-// cfg, if set, is called as well.
+// Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends it. It returns an
+// error if the server cannot start or go on, and if the display or the history cannot be written,
+// which ends the server too. The OnEvent of cfg, if set, is called as well.
 func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	s, err := begin(ctx, cfg.MaxRuntime, opt)
 	if err != nil {
@@ -129,7 +127,8 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 // notebook reports whether the live panel is wanted.
 func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
 
-// open opens what shows a role that ends with ctx, or after limit, without a notebook. The server is nil for a client.
+// open opens what shows a role that ends with ctx, or after limit, without a notebook. The server
+// is nil for a client.
 func (s *session) open(ctx context.Context, limit time.Duration, opt Options, server *udpkit.Server) (err error) {
 	out := opt.Out
 	if out == nil {
@@ -161,8 +160,8 @@ type session struct {
 	sent time.Time // the server's last message
 }
 
-// begin opens the history, before anything else: whoever wants one learns at once
-// that it cannot be written.
+// begin opens the history, before anything else: whoever wants one learns at once that it cannot be
+// written.
 func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
 	s := &session{restore: func() error { return nil }}
 	if opt.History != "" {
@@ -244,8 +243,7 @@ func (s *session) run(role interface {
 	return errors.Join(err, s.Failure(), closed, s.restore())
 }
 
-// jsonLines shows events as the journal's lines. Those of notes are skipped by
-// udpkit.ReadJournal.
+// jsonLines shows events as the journal's lines. Those of notes are skipped by udpkit.ReadJournal.
 type jsonLines struct{ *console.JSON }
 
 func (j jsonLines) event(e udpkit.Event) error { return j.Event(e) }

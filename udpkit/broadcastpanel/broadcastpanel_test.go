@@ -63,7 +63,8 @@ func TestLog(t *testing.T) {
 	require.NotContains(t, text, "round trip 1")
 }
 
-// A person is told where the system grants a much smaller receive buffer, and nothing at the start where it does not.
+// A person is told where the system grants a much smaller receive buffer, and nothing at the start
+// where it does not.
 func TestReadBuffer(t *testing.T) {
 	client, _ := startClient(t, udpkit.ClientConfig{}, broadcastpanel.Options{})
 	text := client.end(t)
@@ -79,8 +80,8 @@ func TestReadBuffer(t *testing.T) {
 	require.Equal(t, small, strings.Contains(text, " of the 4 MiB asked for"), text)
 }
 
-// hostile datagrams must not get a raw control or invisible character onto a
-// terminal. The decoder refuses most of them; what it lets through is quoted.
+// hostile datagrams must not get a raw control or invisible character onto a terminal. The decoder
+// refuses most of them; what it lets through is quoted.
 func TestTextFromTheNetwork(t *testing.T) {
 	client, targets := startClient(t, udpkit.ClientConfig{}, broadcastpanel.Options{})
 	list, err := targets.Resolve(0)

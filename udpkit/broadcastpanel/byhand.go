@@ -56,8 +56,7 @@ func (h *byHand) lines(ctx context.Context, from console.Source) (err error) {
 	}
 }
 
-// watch takes the content of a file each time that it has changed, until ctx
-// ends.
+// watch takes the content of a file each time that it has changed, until ctx ends.
 func (h *byHand) watch(ctx context.Context, name string) {
 	if name == "" {
 		return
@@ -85,8 +84,8 @@ func (h *byHand) watch(ctx context.Context, name string) {
 	}
 }
 
-// readState returns the beginning of a file, more than any state has, or nothing
-// if there is no such file.
+// readState returns the beginning of a file, more than any state has, or nothing if there is no
+// such file.
 func readState(name string) (string, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,8 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
 )
 
-// TestStateTyped: what happens while a state is typed on a terminal, and the waiting
-// indicator above, leave what is typed as it is; and Ctrl-C, a key now, ends the server.
+// TestStateTyped: what happens while a state is typed on a terminal, and the waiting indicator
+// above, leave what is typed as it is; and Ctrl-C, a key now, ends the server.
 func TestStateTyped(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")

@@ -19,8 +19,8 @@ func tenths(d time.Duration) string {
 	return time.Time{}.Add(d).Format("5.0s")
 }
 
-// timestamp returns a server's timestamp as the time of the day if it is of the
-// same day as the receipt, and else as it was sent.
+// timestamp returns a server's timestamp as the time of the day if it is of the same day as the
+// receipt, and else as it was sent.
 func timestamp(e udpkit.MessageEvent) string {
 	sent, ok := udpkit.Message{Timestamp: e.Timestamp}.Time()
 	if ok && sent.Local().Format(time.DateOnly) == e.ReceivedAt.Local().Format(time.DateOnly) {
@@ -37,12 +37,12 @@ func data(e udpkit.MessageEvent) string {
 // percent returns a part, from 0 to 1.
 func percent(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
 
-// smallBuffer reports whether the system granted less than half of the receive
-// buffer that was asked for.
+// smallBuffer reports whether the system granted less than half of the receive buffer that was
+// asked for.
 func smallBuffer(granted int) bool { return granted > 0 && granted < udpkit.ReadBufferSize/2 }
 
-// buffer returns the size of a receive buffer, and what to do if it is small; ""
-// if the system did not tell.
+// buffer returns the size of a receive buffer, and what to do if it is small; "" if the system did
+// not tell.
 func buffer(granted int) string {
 	switch {
 	case granted == 0:

@@ -67,8 +67,8 @@ func (r *running) end(t *testing.T) string {
 	return r.out.String()
 }
 
-// startClient runs a client on a free port of the loopback interface, and returns
-// where a server reaches it.
+// startClient runs a client on a free port of the loopback interface, and returns where a server
+// reaches it.
 func startClient(t *testing.T, cfg udpkit.ClientConfig, opt broadcastpanel.Options) (*running, udpkit.Targets) {
 	t.Helper()
 	cfg.Listen = netip.AddrPortFrom(loopback, 0)

@@ -12,8 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// betweenIdle is enough for a spinner; every update is work for each browser that
-// shows the notebook, and for the notebook's file.
+// betweenIdle is enough for a spinner; every update is work for each browser that shows the
+// notebook, and for the notebook's file.
 const betweenIdle = 250 * time.Millisecond
 
 //go:embed page.html
@@ -34,8 +34,8 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"percent":   percent,
 })
 
-// Color returns the CSS colour of a state, that white text can be read on. States
-// that are not of the default cycle share a neutral one.
+// Color returns the CSS colour of a state, that white text can be read on. States that are not of
+// the default cycle share a neutral one.
 func Color(s udpkit.State) string {
 	switch s {
 	case udpkit.StateActive:
@@ -50,8 +50,8 @@ func Color(s udpkit.State) string {
 	return "#57606a"
 }
 
-// view is what a page shows: it collects what happens, and returns the name and
-// the data of a template. Calls are not concurrent.
+// view is what a page shows: it collects what happens, and returns the name and the data of a
+// template. Calls are not concurrent.
 type view interface {
 	event(udpkit.Event)
 	idle(elapsed time.Duration)

@@ -21,8 +21,9 @@ const (
 	maxClients = 10
 )
 
-// ClientPicture is the journal that a client left in the file of [Options.History]: its states and gaps over time, and the
-// distributions of the intervals and latencies of its messages. The error is a chart.Nothing if no message is in it.
+// ClientPicture is the journal that a client left in the file of [Options.History]: its states and
+// gaps over time, and the distributions of the intervals and latencies of its messages. The error
+// is a chart.Nothing if no message is in it.
 func ClientPicture(file string) (chart.Picture, error) {
 	events, err := journal(file)
 	if err != nil {
@@ -70,9 +71,9 @@ func ClientPicture(file string) (chart.Picture, error) {
 		chart.Distribution{Title: "Latency", Axis: "from server to client", Values: last(latency)}), nil
 }
 
-// ServerPicture is the journal that a server left in the file of [Options.History]: the states that it sent over time, how many
-// clients acknowledged each message, and the round-trip times of each client. The error is a chart.Nothing if no message is in
-// it.
+// ServerPicture is the journal that a server left in the file of [Options.History]: the states that
+// it sent over time, how many clients acknowledged each message, and the round-trip times of each
+// client. The error is a chart.Nothing if no message is in it.
 func ServerPicture(file string) (chart.Picture, error) {
 	events, err := journal(file)
 	if err != nil {
@@ -147,7 +148,8 @@ type stateAt struct {
 	late  bool
 }
 
-// timeline has a row for each state: a bar for as long as it was the last one heard of, a dot for each message.
+// timeline has a row for each state: a bar for as long as it was the last one heard of, a dot for
+// each message.
 func timeline(title string, messages []stateAt, end time.Duration) chart.Rows {
 	rows := chart.Rows{Title: title, Axis: "time since the start (s)", End: end}
 	if n := len(messages); n > 0 { // the last state has a bar too
@@ -182,8 +184,8 @@ func timeline(title string, messages []stateAt, end time.Duration) chart.Rows {
 	return rows
 }
 
-// roundTrips has a row for each client, with a dot for each round trip and a line at the median: those with the most
-// acknowledgements, by name among equals.
+// roundTrips has a row for each client, with a dot for each round trip and a line at the median:
+// those with the most acknowledgements, by name among equals.
 func roundTrips(all map[string][]time.Duration) chart.Rows {
 	ids := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(all[b]), len(all[a])), cmp.Compare(a, b))

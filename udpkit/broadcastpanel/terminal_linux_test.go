@@ -15,8 +15,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
 )
 
-// onTerminal runs a client on a terminal until the screen has shown all parts,
-// and returns what it showed.
+// onTerminal runs a client on a terminal until the screen has shown all parts, and returns what it
+// showed.
 func onTerminal(t *testing.T, parts ...string) string {
 	t.Helper()
 	term := paneltest.OpenTerminal(t)
@@ -67,7 +67,8 @@ func TestDumbTerminal(t *testing.T) {
 	require.NotContains(t, text, "\x1b")
 }
 
-// TestServerOnTerminal: a server's messages and acknowledgements are counts in a line that changes in place.
+// TestServerOnTerminal: a server's messages and acknowledgements are counts in a line that changes
+// in place.
 func TestServerOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1")

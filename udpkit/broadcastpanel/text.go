@@ -14,8 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// text shows one line an event, and on a terminal a status below. A server's messages and acknowledgements are counts
-// in the status instead, unless it is verbose.
+// text shows one line an event, and on a terminal a status below. A server's messages and
+// acknowledgements are counts in the status instead, unless it is verbose.
 type text struct {
 	console.Display
 	ended   func() string
@@ -99,8 +99,8 @@ func (t *text) event(e udpkit.Event) error {
 	return t.Print(line)
 }
 
-// message returns what is to be said when a server has sent one: of the clients that have vanished, and of the message
-// unless the status has it.
+// message returns what is to be said when a server has sent one: of the clients that have vanished,
+// and of the message unless the status has it.
 func (t *text) message(e udpkit.SentEvent) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,8 +136,8 @@ func (t *text) ack(e udpkit.AckEvent) string {
 	return fmt.Sprintf("%s  %s  %s at %v has come", format.Millis(e.At), t.Paint(console.Green, "client     "), panel.Printable(e.ClientID), e.Client)
 }
 
-// vanished takes the clients away that have not acknowledged the last messages, for a second at least, and returns a line
-// for each; none if the server is verbose.
+// vanished takes the clients away that have not acknowledged the last messages, for a second at
+// least, and returns a line for each; none if the server is verbose.
 func (t *text) vanished(e udpkit.SentEvent) (lines []string) {
 	const messages, least = 3, time.Second
 	if e.At.Sub(t.looked) < least {

@@ -141,8 +141,7 @@ func (p *peer) next() string {
 	return p.lines.Text()
 }
 
-// expect returns the next line that contains the part, and checks that no
-// other came but notices.
+// expect returns the next line that contains the part, and checks that no other came but notices.
 func (p *peer) expect(part string) string {
 	p.t.Helper()
 	for {

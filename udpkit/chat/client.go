@@ -16,30 +16,28 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/tcp"
 )
 
-// ErrServerClosed is what Client.Run returns when the server has ended the
-// connection in an orderly way.
+// ErrServerClosed is what Client.Run returns when the server has ended the connection in an orderly
+// way.
 var ErrServerClosed = errors.New("the server closed the connection")
 
 // ClientConfig configures a Client. The zero value works; it is copied.
 type ClientConfig struct {
 	// Server is the server's address. Default 127.0.0.1 and DefaultPort.
 	Server netip.AddrPort
-	// Name is the name to ask for, see CheckName. A server that is not ours takes
-	// the request for a message. Default: none, others see the address.
+	// Name is the name to ask for, see CheckName. A server that is not ours takes the request for a
+	// message. Default: none, others see the address.
 	Name string
 	// DialTimeout is how long connecting may take. Default 5 s.
 	DialTimeout time.Duration
-	// WriteTimeout is how long the server may take nothing of what is sent to it.
-	// Default 10 s.
+	// WriteTimeout is how long the server may take nothing of what is sent to it. Default 10 s.
 	WriteTimeout time.Duration
 	// LostTimeout is what ServerConfig.LostTimeout is, for a server that has vanished.
 	LostTimeout time.Duration
-	// Pause is what ReaderConfig.Pause is, for a server that sends no newlines. Ours
-	// does, which its first line tells. Default DefaultPause.
+	// Pause is what ReaderConfig.Pause is, for a server that sends no newlines. Ours does, which
+	// its first line tells. Default DefaultPause.
 	Pause time.Duration
-	// OnEvent is called for each event, one call at a time, on the goroutine of Run.
-	// While it runs, lines wait in the connection; if that takes too long, the
-	// server disconnects this client.
+	// OnEvent is called for each event, one call at a time, on the goroutine of Run. While it runs,
+	// lines wait in the connection; if that takes too long, the server disconnects this client.
 	OnEvent func(Event)
 }
 
@@ -79,9 +77,8 @@ type Client struct {
 	summary ClientSummary
 }
 
-// Dial connects to the server and asks for the name. An error wraps ErrConfig, or
-// is the system's, such as syscall.ECONNREFUSED, and says what to do. The caller
-// closes the client.
+// Dial connects to the server and asks for the name. An error wraps ErrConfig, or is the system's,
+// such as syscall.ECONNREFUSED, and says what to do. The caller closes the client.
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -111,9 +108,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 // Addr returns the client's own address, which the others see.
 func (c *Client) Addr() netip.AddrPort { return service.AddrOf(c.conn.LocalAddr()) }
 
-// Send sends a message to everybody else. A line that begins with / is a command
-// for the server. An error wraps ErrConfig for a text that is no line; any other
-// is final.
+// Send sends a message to everybody else. A line that begins with / is a command for the server. An
+// error wraps ErrConfig for a text that is no line; any other is final.
 func (c *Client) Send(text string) error {
 	text, err := checkLine(text)
 	if err != nil {
@@ -143,8 +139,8 @@ func (c *Client) write(line string) error {
 	return nil
 }
 
-// Leave says that nothing more will be sent. Once the server has read all that
-// was, it ends the connection, and Run returns nil.
+// Leave says that nothing more will be sent. Once the server has read all that was, it ends the
+// connection, and Run returns nil.
 func (c *Client) Leave() error {
 	c.mu.Lock()
 	c.leaving = true
@@ -155,16 +151,15 @@ func (c *Client) Leave() error {
 	return nil
 }
 
-// Close ends the connection at once, which ends a Run with net.ErrClosed. It is
-// idempotent.
+// Close ends the connection at once, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
 	_ = c.conn.CloseWrite() // so that the server sees a client that left, not a lost one
 	return service.Close(c.conn)
 }
 
-// Run receives until ctx ends, or the server after Leave, and returns nil. If the
-// server ends the connection by itself, it returns ErrServerClosed; a closed client
-// returns net.ErrClosed, a broken connection the system's error.
+// Run receives until ctx ends, or the server after Leave, and returns nil. If the server ends the
+// connection by itself, it returns ErrServerClosed; a closed client returns net.ErrClosed, a broken
+// connection the system's error.
 func (c *Client) Run(ctx context.Context) error {
 	began, err := c.life.Begin("chat client", "Client")
 	if err != nil {

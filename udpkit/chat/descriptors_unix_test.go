@@ -14,8 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 )
 
-// TestNoMoreDescriptors: who is in is served, who comes waits, and gets in when
-// there are descriptors again.
+// TestNoMoreDescriptors: who is in is served, who comes waits, and gets in when there are
+// descriptors again.
 func TestNoMoreDescriptors(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{Rate: 1000})
 	ann, bob := connect(t, s), connect(t, s)

@@ -1,8 +1,8 @@
-// Package chat is a chat over TCP: a server, any number of clients, and each
-// message goes to everybody but its sender.
+// Package chat is a chat over TCP: a server, any number of clients, and each message goes to
+// everybody but its sender.
 //
-// What goes over the wire is text, so that netcat is a client too: UTF-8, a
-// message a line, at most [MaxLine] bytes. What the server sends is one of
+// What goes over the wire is text, so that netcat is a client too: UTF-8, a message a line, at most
+// [MaxLine] bytes. What the server sends is one of
 //
 //	ann: hello                      a message; an address where there is no name
 //	server: hello                   a message of the operator
@@ -14,24 +14,22 @@
 //	/who         asks who is here
 //	exit         leaves
 //
-// There are clients that send no newline. Until a connection has sent one, what
-// came before a short pause is taken for a message; see [Reader]. Clients of Telnet,
-// such as PuTTY, negotiate options, which is left out, and never answered.
+// There are clients that send no newline. Until a connection has sent one, what came before a short
+// pause is taken for a message; see [Reader]. Clients of Telnet, such as PuTTY, negotiate options,
+// which is left out, and never answered.
 //
 // # Trust
 //
-// Everybody who reaches the port can take part, and read along: there is neither
-// a password nor encryption. What one participant can do to the others is bounded.
-// Everyone has a queue of their own, and who does not read is disconnected, never
-// waited for. Who sends much is read more slowly, which TCP tells the sender. There
-// are limits on lines, on silence, on connections in all and from one address, and
-// on new connections in a second. A name belongs to a connection, and names that
-// look alike are refused. Control characters and what else could steer a terminal
-// are replaced by U+FFFD, in the server for those who use netcat, and again in the
-// client, which has no reason to trust the server. Whatever is dropped or refused
-// is counted in [ServerSummary].
+// Everybody who reaches the port can take part, and read along: there is neither a password nor
+// encryption. What one participant can do to the others is bounded. Everyone has a queue of their
+// own, and who does not read is disconnected, never waited for. Who sends much is read more slowly,
+// which TCP tells the sender. There are limits on lines, on silence, on connections in all and from
+// one address, and on new connections in a second. A name belongs to a connection, and names that
+// look alike are refused. Control characters and what else could steer a terminal are replaced by
+// U+FFFD, in the server for those who use netcat, and again in the client, which has no reason to
+// trust the server. Whatever is dropped or refused is counted in [ServerSummary].
 //
-// Do not use it where messages must not be lost: a connection that breaks takes
-// what was under way with it. A peer that vanished without a word, as when its cable
-// is out, is noticed after about [DefaultLostTimeout], on Linux, macOS and Windows.
+// Do not use it where messages must not be lost: a connection that breaks takes what was under way
+// with it. A peer that vanished without a word, as when its cable is out, is noticed after about
+// [DefaultLostTimeout], on Linux, macOS and Windows.
 package chat

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// Event is something that a Server or a Client reports while it runs. It is one
-// of StartEvent, JoinEvent, NameEvent, MessageEvent, LeaveEvent, RefuseEvent,
-// ErrorEvent, ServerSummary and ClientSummary, by value. The texts in it are
-// clean, see Clean.
+// Event is something that a Server or a Client reports while it runs. It is one of StartEvent,
+// JoinEvent, NameEvent, MessageEvent, LeaveEvent, RefuseEvent, ErrorEvent, ServerSummary and
+// ClientSummary, by value. The texts in it are clean, see Clean.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
 	Kind() string
@@ -36,9 +35,8 @@ type NameEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// MessageEvent is a message. To a server it says who sent it: Client is not valid
-// for what the operator said. To a client it is a line of the server as it came,
-// sender and all, or a notice.
+// MessageEvent is a message. To a server it says who sent it: Client is not valid for what the
+// operator said. To a client it is a line of the server as it came, sender and all, or a notice.
 type MessageEvent struct {
 	From   string         `json:"from,omitempty"` // name, or address
 	Client netip.AddrPort `json:"client,omitzero"`
@@ -61,8 +59,8 @@ type RefuseEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends, and anew if its cause is another.
+// ErrorEvent says that something failed and the work goes on. A failure that repeats is reported
+// once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err   error     `json:"-"`
 	Text  string    `json:"error"`

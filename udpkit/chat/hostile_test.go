@@ -12,8 +12,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 )
 
-// talk lets two clients exchange messages, each within the time that a person
-// would call at once.
+// talk lets two clients exchange messages, each within the time that a person would call at once.
 func talk(t *testing.T, ann, bob *peer, rounds int) {
 	t.Helper()
 	for i := range rounds {
@@ -26,8 +25,8 @@ func talk(t *testing.T, ann, bob *peer, rounds int) {
 	}
 }
 
-// TestStoppedClient: one reads nothing. The others are not delayed; it is
-// disconnected once its queue is full, and what it did not get is counted.
+// TestStoppedClient: one reads nothing. The others are not delayed; it is disconnected once its
+// queue is full, and what it did not get is counted.
 func TestStoppedClient(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{Queue: 16, Rate: 1e6, WriteTimeout: time.Hour})
 	stopped := connectFrom(t, s, "127.0.0.1")
@@ -51,8 +50,7 @@ func TestStoppedClient(t *testing.T) {
 	assert.EqualValues(t, 1, s.Stats().Left[chat.ReasonSlow])
 }
 
-// TestWriteTimeout: one that reads nothing is disconnected although its queue
-// never fills.
+// TestWriteTimeout: one that reads nothing is disconnected although its queue never fills.
 func TestWriteTimeout(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{Queue: 1 << 16, Rate: 1e6, WriteTimeout: 200 * time.Millisecond})
 	stopped := connectFrom(t, s, "127.0.0.1")
@@ -68,8 +66,8 @@ func TestWriteTimeout(t *testing.T) {
 	assert.Equal(t, chat.ReasonSlow, leave.Reason)
 }
 
-// TestFlood: who sends as much as the connection takes is read at the allowed
-// rate, and the others go on.
+// TestFlood: who sends as much as the connection takes is read at the allowed rate, and the others
+// go on.
 func TestFlood(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{Rate: 50})
 	flooder, ann, bob := connect(t, s), connect(t, s), connect(t, s)
@@ -146,8 +144,8 @@ func TestConnectionCaps(t *testing.T) {
 	}, patience, 10*time.Millisecond, "there is room again")
 }
 
-// TestNothingSteersATerminal: what a client sends reaches others as text, and
-// cannot look like somebody else's line or a notice.
+// TestNothingSteersATerminal: what a client sends reaches others as text, and cannot look like
+// somebody else's line or a notice.
 func TestNothingSteersATerminal(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{Rate: 1000})
 	ann, eve := connect(t, s), connect(t, s)

@@ -127,8 +127,8 @@ func (s *Server) rename(m *member, name string) {
 	s.toAll(fmt.Sprintf("* %s is now %s", before, name), nil)
 }
 
-// listTo tells a client who is here, with mu held, in few lines that are short
-// enough for clients that read 1,024 bytes at a time.
+// listTo tells a client who is here, with mu held, in few lines that are short enough for clients
+// that read 1,024 bytes at a time.
 func (s *Server) listTo(to *member) {
 	line := fmt.Sprintf("* %d here:", len(s.members))
 	for i, m := range s.members {
@@ -163,8 +163,8 @@ func (s *Server) remove(m *member, reason Reason) {
 	s.removeLocked(m, reason)
 }
 
-// removeLocked takes a client out of the chat, with mu held. One that left, or
-// broke a rule, still gets what is queued for it.
+// removeLocked takes a client out of the chat, with mu held. One that left, or broke a rule, still
+// gets what is queued for it.
 func (s *Server) removeLocked(m *member, reason Reason) {
 	if m.gone {
 		return
@@ -196,15 +196,15 @@ func (s *Server) removeLocked(m *member, reason Reason) {
 	}
 }
 
-// abort closes a connection at once and lets the system forget what it has not
-// sent, which it would keep for minutes.
+// abort closes a connection at once and lets the system forget what it has not sent, which it would
+// keep for minutes.
 func (m *member) abort() {
 	_ = m.conn.SetLinger(0)
 	_ = m.conn.Close()
 }
 
-// write sends a client what is queued for it, several lines at once if they wait,
-// and closes the connection.
+// write sends a client what is queued for it, several lines at once if they wait, and closes the
+// connection.
 func (s *Server) write(m *member) {
 	var batch []byte
 	for line := range m.queue {
@@ -233,8 +233,8 @@ func (s *Server) write(m *member) {
 		}
 		s.mu.Unlock()
 	}
-	// The peer then reads to the end, even where Close resets the connection since
-	// something came that was not read.
+	// The peer then reads to the end, even where Close resets the connection since something came
+	// that was not read.
 	_ = m.conn.CloseWrite()
 	_ = m.conn.Close()
 	s.mu.Lock()

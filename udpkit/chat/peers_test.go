@@ -154,8 +154,8 @@ func TestPythonClients(t *testing.T) {
 	wait(t, l, says("* ann (", ") left"))
 }
 
-// TestPythonServer lets our client chat through a server as the seed describes it,
-// with one of the seed's clients: messages without newlines, in both directions.
+// TestPythonServer lets our client chat through a server as the seed describes it, with one of the
+// seed's clients: messages without newlines, in both directions.
 func TestPythonServer(t *testing.T) {
 	s := startProgram(t, "python3", "-u", "testdata/server2.py", "127.0.0.1", 0)
 	s.shows("listening on port ")

@@ -18,25 +18,23 @@ var (
 	ErrIdle = errors.New("no message for too long")
 )
 
-// DefaultPause is how long a Reader waits for the rest of a message without a
-// newline: longer than what was sent at once is on its way, shorter than two
-// messages of a person are apart.
+// DefaultPause is how long a Reader waits for the rest of a message without a newline: longer than
+// what was sent at once is on its way, shorter than two messages of a person are apart.
 const DefaultPause = 200 * time.Millisecond
 
 // ReaderConfig configures a Reader. The zero value works; it is copied.
 type ReaderConfig struct {
 	// MaxLine is the longest message in bytes, without its newline. Default MaxLine.
 	MaxLine int
-	// Pause is the silence after which what has come is a message although it has
-	// no newline. Default DefaultPause; negative for never.
+	// Pause is the silence after which what has come is a message although it has no newline.
+	// Default DefaultPause; negative for never.
 	Pause time.Duration
-	// KeepPause is for a connection that carries messages of several senders, as
-	// from a server that relays what it gets: a newline of one says nothing of the
-	// next. Without it the first newline ends the pauses, so that no slow network
-	// cuts a line in two.
+	// KeepPause is for a connection that carries messages of several senders, as from a server that
+	// relays what it gets: a newline of one says nothing of the next. Without it the first newline
+	// ends the pauses, so that no slow network cuts a line in two.
 	KeepPause bool
-	// Idle is how long the next whole message may take. Bytes of a message
-	// that does not end do not count as a sign of life. 0 means no limit.
+	// Idle is how long the next whole message may take. Bytes of a message that does not end do not
+	// count as a sign of life. 0 means no limit.
 	Idle time.Duration
 }
 
@@ -46,10 +44,9 @@ type DeadlineReader interface {
 	SetReadDeadline(time.Time) error
 }
 
-// Reader finds the messages in a stream of bytes, which has no boundaries of its
-// own: what was sent at once may arrive in pieces, and what was sent in pieces at
-// once. It holds at most one message and never asks for more. It is for one
-// goroutine.
+// Reader finds the messages in a stream of bytes, which has no boundaries of its own: what was sent
+// at once may arrive in pieces, and what was sent in pieces at once. It holds at most one message
+// and never asks for more. It is for one goroutine.
 type Reader struct {
 	conn DeadlineReader
 	cfg  ReaderConfig
@@ -69,11 +66,10 @@ func NewReader(conn DeadlineReader, cfg ReaderConfig) *Reader {
 	return &Reader{conn: conn, cfg: cfg, buf: make([]byte, 0, cfg.MaxLine+len("\r\n")+1)}
 }
 
-// Next returns the next message, after Clean. A message without any text is left
-// out, and so are the commands of Telnet clients (RFC 854). What came before the
-// stream's orderly end is a message too; of a connection that broke, half a line is
-// none. An error is io.EOF at the stream's end, ErrLineTooLong, ErrIdle, or the
-// connection's, and is final.
+// Next returns the next message, after Clean. A message without any text is left out, and so are
+// the commands of Telnet clients (RFC 854). What came before the stream's orderly end is a message
+// too; of a connection that broke, half a line is none. An error is io.EOF at the stream's end,
+// ErrLineTooLong, ErrIdle, or the connection's, and is final.
 func (r *Reader) Next() (string, error) {
 	begun := time.Now()
 	for looked := 0; ; {
@@ -127,8 +123,8 @@ func (r *Reader) read(begun time.Time) (pause bool, err error) {
 			waits = false
 		}
 	}
-	// A pipe whose other end is closed takes no deadline (net.Pipe); reading from it
-	// does not wait, and tells how it ended.
+	// A pipe whose other end is closed takes no deadline (net.Pipe); reading from it does not wait,
+	// and tells how it ended.
 	if err := r.conn.SetReadDeadline(deadline); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return false, fmt.Errorf("read deadline: %w", err)
 	}
@@ -151,8 +147,7 @@ func (r *Reader) read(begun time.Time) (pause bool, err error) {
 	return false, nil
 }
 
-// take removes the first n bytes and the newline after them, and returns them as
-// a message.
+// take removes the first n bytes and the newline after them, and returns them as a message.
 func (r *Reader) take(n, newline int) (string, error) {
 	line := bytes.TrimSuffix(r.buf[:n], []byte("\r"))
 	if len(line) > r.cfg.MaxLine {

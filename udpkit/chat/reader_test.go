@@ -225,8 +225,8 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// FuzzReader: whatever comes in whatever pieces, messages are clean, bounded and
-// the same, and nothing but empty lines is left out.
+// FuzzReader: whatever comes in whatever pieces, messages are clean, bounded and the same, and
+// nothing but empty lines is left out.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("hello\nworld"), uint8(3), uint8(20))
 	f.Add([]byte("a\r\n\r\n\xff\x1b[2J\n"), uint8(1), uint8(10))
@@ -291,7 +291,8 @@ func TestReaderOfClosedPipe(t *testing.T) {
 	assert.ErrorIs(t, err, io.ErrClosedPipe)
 }
 
-// TestReaderOfBrokenConnection: half a line of a connection that was reset is no message; a whole one before it is.
+// TestReaderOfBrokenConnection: half a line of a connection that was reset is no message; a whole
+// one before it is.
 func TestReaderOfBrokenConnection(t *testing.T) {
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)

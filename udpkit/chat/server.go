@@ -26,57 +26,52 @@ const (
 	// welcome begins the first line of a server; the rest is the client's address.
 	welcome = "* you are "
 
-	// closing is how long the clients have to take their last lines when the
-	// server ends.
+	// closing is how long the clients have to take their last lines when the server ends.
 	closing = time.Second
-	// refusing is how long it may take to tell a refused client why: it fits into
-	// the empty buffer of a new connection, so nobody waits in fact.
+	// refusing is how long it may take to tell a refused client why: it fits into the empty buffer
+	// of a new connection, so nobody waits in fact.
 	refusing = 100 * time.Millisecond
-	// newcomers a second are let in, after a first rush of twice as many: each
-	// makes two notices for everybody.
+	// newcomers a second are let in, after a first rush of twice as many: each makes two notices
+	// for everybody.
 	newcomers = 100
 
-	// Bounds of the pause after a failed accept, which doubles each time, as in
-	// net/http.
+	// Bounds of the pause after a failed accept, which doubles each time, as in net/http.
 	minBackoff = 5 * time.Millisecond
 	maxBackoff = time.Second
 )
 
 // ServerConfig configures a Server. The zero value works; it is copied.
 type ServerConfig struct {
-	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of
-	// this machine, and DefaultPort; port 0 takes a free one.
+	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of this machine,
+	// and DefaultPort; port 0 takes a free one.
 	Listen netip.AddrPort
 	// MaxClients is how many clients may be connected at once. Default 256.
 	MaxClients int
-	// MaxPerAddress is how many of them may come from one IP address. Default 32:
-	// a few people, or a machine with many notebooks.
+	// MaxPerAddress is how many of them may come from one IP address. Default 32: a few people, or
+	// a machine with many notebooks.
 	MaxPerAddress int
-	// Queue is how many lines wait for a client that is slow to read. One more,
-	// and it is disconnected. Default 256, at most about 1 MiB.
+	// Queue is how many lines wait for a client that is slow to read. One more, and it is
+	// disconnected. Default 256, at most about 1 MiB.
 	Queue int
-	// Rate is how many messages a second are read from a client, after a first rush
-	// of twice as many. What a client sends beyond waits in its connection. Default 20.
+	// Rate is how many messages a second are read from a client, after a first rush of twice as
+	// many. What a client sends beyond waits in its connection. Default 20.
 	Rate float64
-	// Pause is how long the rest of a message without a newline may take.
-	// Default DefaultPause. See Reader.
+	// Pause is how long the rest of a message without a newline may take. Default DefaultPause. See
+	// Reader.
 	Pause time.Duration
-	// IdleTimeout is how long a client may be silent; pressing Enter suffices.
-	// Default 1 h.
+	// IdleTimeout is how long a client may be silent; pressing Enter suffices. Default 1 h.
 	IdleTimeout time.Duration
-	// WriteTimeout is how long a client may take nothing of what is sent to it.
-	// Default 10 s.
+	// WriteTimeout is how long a client may take nothing of what is sent to it. Default 10 s.
 	WriteTimeout time.Duration
-	// LostTimeout is how long a client counts as connected that has vanished without
-	// a word, as when its cable is out or its machine asleep. Whole seconds, at least
-	// 6 s. Default DefaultLostTimeout. Systems other than Linux, macOS and Windows take
-	// minutes if something was on its way to it.
+	// LostTimeout is how long a client counts as connected that has vanished without a word, as
+	// when its cable is out or its machine asleep. Whole seconds, at least 6 s. Default
+	// DefaultLostTimeout. Systems other than Linux, macOS and Windows take minutes if something was
+	// on its way to it.
 	LostTimeout time.Duration
-	// OnEvent is called for each event, one call at a time, on a goroutine of
-	// its own: it delays nobody. Events that it is too slow for are dropped, which
-	// ServerSummary.EventsDropped counts. The StartEvent and the summary never are. When Run
-	// ends, it waits half a second for it at the most, and for the call that is under
-	// way.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own: it delays
+	// nobody. Events that it is too slow for are dropped, which ServerSummary.EventsDropped counts.
+	// The StartEvent and the summary never are. When Run ends, it waits half a second for it at the
+	// most, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -106,8 +101,7 @@ func checkLostTimeout(d time.Duration) error {
 	return nil
 }
 
-// Server relays messages between its clients. Its methods are safe for
-// concurrent use.
+// Server relays messages between its clients. Its methods are safe for concurrent use.
 type Server struct {
 	cfg      ServerConfig
 	listener net.Listener
@@ -125,9 +119,9 @@ type Server struct {
 	failing service.Failure // to accept
 }
 
-// NewServer opens the server's socket: clients can connect, and are served once
-// Run is called. An error wraps ErrConfig, or is the system's for the socket, such
-// as syscall.EADDRINUSE. The caller closes the server.
+// NewServer opens the server's socket: clients can connect, and are served once Run is called. An
+// error wraps ErrConfig, or is the system's for the socket, such as syscall.EADDRINUSE. The caller
+// closes the server.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -157,17 +151,16 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() netip.AddrPort { return service.AddrOf(s.listener.Addr()) }
 
-// Close closes the listening socket, which ends a Run with net.ErrClosed. It is
-// idempotent and does not wait.
+// Close closes the listening socket, which ends a Run with net.ErrClosed. It is idempotent and does
+// not wait.
 func (s *Server) Close() error {
 	return service.Close(s.listener)
 }
 
-// Run serves clients until ctx ends, tells them, closes their connections within a
-// second, and returns nil. A failure to accept, as when the process has no more
-// file descriptors, is reported and tried again; the clients that are there do not
-// notice. It returns an error if the server is closed or ran before; that of a
-// closed one satisfies net.ErrClosed.
+// Run serves clients until ctx ends, tells them, closes their connections within a second, and
+// returns nil. A failure to accept, as when the process has no more file descriptors, is reported
+// and tried again; the clients that are there do not notice. It returns an error if the server is
+// closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
 	began, err := s.life.Begin("chat server", "Server")
 	if err != nil {
@@ -215,8 +208,7 @@ func (s *Server) accept(ctx context.Context) error {
 	}
 }
 
-// report notes whether clients can be accepted, and emits an event when that
-// changes.
+// report notes whether clients can be accepted, and emits an event when that changes.
 func (s *Server) report(err error) {
 	if errors.Is(err, net.ErrClosed) {
 		return
@@ -269,8 +261,8 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	s.serving.Go(func() { s.write(m) })
 }
 
-// Say sends a line of the operator to everybody. An error wraps ErrConfig for a
-// text that is no line, and is net.ErrClosed once the server has ended.
+// Say sends a line of the operator to everybody. An error wraps ErrConfig for a text that is no
+// line, and is net.ErrClosed once the server has ended.
 func (s *Server) Say(text string) error {
 	text, err := checkLine(text)
 	if err != nil {
@@ -303,8 +295,8 @@ func checkLine(text string) (string, error) {
 	return text, nil
 }
 
-// toAll queues a line for everybody but one, with mu held. Nobody is waited for:
-// who has no room in the queue is disconnected, which is said to the others.
+// toAll queues a line for everybody but one, with mu held. Nobody is waited for: who has no room in
+// the queue is disconnected, which is said to the others.
 func (s *Server) toAll(line string, but *member) {
 	for _, m := range slices.Clone(s.members) {
 		if m != but {
@@ -313,8 +305,7 @@ func (s *Server) toAll(line string, but *member) {
 	}
 }
 
-// end tells everybody that the server ends, and waits until all connections are
-// closed.
+// end tells everybody that the server ends, and waits until all connections are closed.
 func (s *Server) end() {
 	_ = s.listener.Close()
 	s.mu.Lock()

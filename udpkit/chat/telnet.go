@@ -8,9 +8,9 @@ const (
 	telnetIAC  = 255 // comes before each command; twice, it is the byte 255
 )
 
-// telnet takes the commands of the Telnet protocol out of a stream, which PuTTY sends unasked, and makes a newline of
-// CR NUL, with which it ends a line. No command is answered, so everything stays off. None of these bytes is part of a
-// text in UTF-8.
+// telnet takes the commands of the Telnet protocol out of a stream, which PuTTY sends unasked, and
+// makes a newline of CR NUL, with which it ends a line. No command is answered, so everything stays
+// off. None of these bytes is part of a text in UTF-8.
 type telnet struct{ state telnetState }
 
 type telnetState uint8
@@ -24,8 +24,8 @@ const (
 	afterIACInSubnegotiation
 )
 
-// filter appends to text what is left of p, which is what came next, without its commands: at most one byte more than p
-// has.
+// filter appends to text what is left of p, which is what came next, without its commands: at most
+// one byte more than p has.
 func (t *telnet) filter(text, p []byte) []byte {
 	for _, b := range p {
 		if t.state == afterIAC && b < telnetSE { // it was no command

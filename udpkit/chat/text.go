@@ -19,19 +19,19 @@ const (
 	// DefaultLostTimeout is how long it takes to notice that a peer has vanished.
 	DefaultLostTimeout = 24 * time.Second
 
-	// maxRelayed is the longest line that a server sends: it puts a name before a
-	// message, and U+FFFD, three bytes, in the place of each byte that it replaces.
+	// maxRelayed is the longest line that a server sends: it puts a name before a message, and
+	// U+FFFD, three bytes, in the place of each byte that it replaces.
 	maxRelayed = 4 * MaxLine
 )
 
 // ErrConfig marks a configuration, name or text that cannot be used.
 var ErrConfig = service.ErrConfig
 
-// Clean returns text as it is relayed and shown: one line of valid UTF-8 without
-// anything that steers a terminal or reorders what is read. A tab becomes a space.
-// Control characters (C0, C1, DEL), line separators, bidirectional and other
-// format characters and bytes that are not UTF-8 become U+FFFD. Variation selectors
-// and joiners, which emoji are made of, are left out. It is not an escape for HTML.
+// Clean returns text as it is relayed and shown: one line of valid UTF-8 without anything that
+// steers a terminal or reorders what is read. A tab becomes a space. Control characters (C0, C1,
+// DEL), line separators, bidirectional and other format characters and bytes that are not UTF-8
+// become U+FFFD. Variation selectors and joiners, which emoji are made of, are left out. It is not
+// an escape for HTML.
 func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -46,10 +46,9 @@ func Clean(text string) string {
 	}, text)
 }
 
-// CheckName returns nil if the name can be had: a letter, then letters, digits, -
-// and _, all ASCII and at most 24 bytes, so that no name looks like an
-// address, a notice or, in another script, like somebody else's. The operator's
-// "server" is not to be had. An error wraps ErrConfig.
+// CheckName returns nil if the name can be had: a letter, then letters, digits, - and _, all ASCII
+// and at most 24 bytes, so that no name looks like an address, a notice or, in another script, like
+// somebody else's. The operator's "server" is not to be had. An error wraps ErrConfig.
 func CheckName(name string) error {
 	if err := names.Check(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)

@@ -14,7 +14,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestVanished: a cable is out. Both ends are told, whether something was on its way or not, and the name is free again.
+// TestVanished: a cable is out. Both ends are told, whether something was on its way or not, and
+// the name is free again.
 func TestVanished(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

@@ -10,7 +10,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 )
 
-// loopbacks are the loopback addresses of this system: Linux and Windows have a whole network of them.
+// loopbacks are the loopback addresses of this system: Linux and Windows have a whole network of
+// them.
 func loopbacks(t *testing.T) []netip.Addr {
 	t.Helper()
 	list := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
@@ -22,8 +23,8 @@ func loopbacks(t *testing.T) []netip.Addr {
 	return list
 }
 
-// A server on all addresses answers from the one that was asked: the clients' sockets are connected and take nothing
-// else.
+// A server on all addresses answers from the one that was asked: the clients' sockets are connected
+// and take nothing else.
 func TestAnswersFromTheAddressAsked(t *testing.T) {
 	everywhere := netip.MustParseAddrPort("0.0.0.0:0")
 	server, err := echo.NewServer(echo.ServerConfig{Listen: everywhere})

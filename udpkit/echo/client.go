@@ -32,14 +32,13 @@ var (
 	ErrTooLarge = errors.New("too large for a datagram")
 )
 
-// maxLine is the longest line that Lines reads, in bytes; of these it can send
-// MaxPayload.
+// maxLine is the longest line that Lines reads, in bytes; of these it can send MaxPayload.
 const maxLine = 1 << 20
 
 // Reply is the answer to a datagram.
 type Reply struct {
-	// Payload is what came back, as it came. It is not escaped: display it through
-	// panel.Printable. It is the caller's.
+	// Payload is what came back, as it came. It is not escaped: display it through panel.Printable.
+	// It is the caller's.
 	Payload []byte
 	// Sent is when the datagram was sent, RTT the time until the reply was here.
 	Sent time.Time
@@ -54,20 +53,19 @@ type ClientConfig struct {
 	Timeout time.Duration
 }
 
-// ClientStats is what a Client has counted. Sent is the sum of the others when
-// no Send is running.
+// ClientStats is what a Client has counted. Sent is the sum of the others when no Send is running.
 type ClientStats struct {
 	Sent     uint64 `json:"sent"` // calls of Send
 	Answered uint64 `json:"answered"`
 	TimedOut uint64 `json:"timed_out"`
 	Errors   uint64 `json:"errors"` // all others, such as ErrNoServer
-	// Altered counts those of Answered whose reply was not what had been sent:
-	// the server is no echo server, or cuts long datagrams.
+	// Altered counts those of Answered whose reply was not what had been sent: the server is no
+	// echo server, or cuts long datagrams.
 	Altered uint64 `json:"altered"`
 }
 
-// Client sends datagrams to a server and waits for the reply to each. Its methods
-// are safe for concurrent use.
+// Client sends datagrams to a server and waits for the reply to each. Its methods are safe for
+// concurrent use.
 type Client struct {
 	cfg    ClientConfig
 	closed context.Context
@@ -77,8 +75,7 @@ type Client struct {
 	stats ClientStats
 }
 
-// NewClient returns a client. An error wraps ErrConfig. The caller closes the
-// client.
+// NewClient returns a client. An error wraps ErrConfig. The caller closes the client.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	cfg.Server = orLoopback(cfg.Server, DefaultPort)
 	if err := check(cfg.Server, cfg.Timeout); err != nil {
@@ -92,8 +89,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 // Server returns the server's address.
 func (c *Client) Server() netip.AddrPort { return c.cfg.Server }
 
-// Close ends all calls of Send, which return net.ErrClosed as later ones do. It
-// is idempotent.
+// Close ends all calls of Send, which return net.ErrClosed as later ones do. It is idempotent.
 func (c *Client) Close() error {
 	c.close()
 	return nil
@@ -106,13 +102,13 @@ func (c *Client) Stats() ClientStats {
 	return c.stats
 }
 
-// Send sends a datagram and waits for the reply, at most for the timeout. The
-// payload may be empty, and have up to MaxPayload bytes. An error is ErrTimeout,
-// ErrNoServer, ErrTooLarge, net.ErrClosed, the cause of the end of ctx, or the
-// system's; after each of them the client can go on, but for net.ErrClosed.
+// Send sends a datagram and waits for the reply, at most for the timeout. The payload may be empty,
+// and have up to MaxPayload bytes. An error is ErrTimeout, ErrNoServer, ErrTooLarge, net.ErrClosed,
+// the cause of the end of ctx, or the system's; after each of them the client can go on, but for
+// net.ErrClosed.
 //
-// A reply to this datagram that comes after the timeout is not taken for the
-// reply to another, see the package's documentation.
+// A reply to this datagram that comes after the timeout is not taken for the reply to another, see
+// the package's documentation.
 func (c *Client) Send(ctx context.Context, payload []byte) (Reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -139,11 +135,10 @@ func (c *Client) Send(ctx context.Context, payload []byte) (Reply, error) {
 	return r, err
 }
 
-// Lines sends each line of in, without its end, and calls report with the reply
-// or the error, after which it goes on. It returns nil when ctx ends, at the line
-// "exit" in whatever case, and at the end of in; else the error of reading in
-// (bufio.ErrTooLong for a line of more than a mebibyte), that of report, or
-// net.ErrClosed if the client is closed.
+// Lines sends each line of in, without its end, and calls report with the reply or the error, after
+// which it goes on. It returns nil when ctx ends, at the line "exit" in whatever case, and at the
+// end of in; else the error of reading in (bufio.ErrTooLong for a line of more than a mebibyte),
+// that of report, or net.ErrClosed if the client is closed.
 //
 // A read of in that is waiting when ctx ends is left waiting.
 func (c *Client) Lines(ctx context.Context, in io.Reader, report func(line string, r Reply, err error) error) error {
@@ -177,9 +172,8 @@ func (c *Client) Lines(ctx context.Context, in io.Reader, report func(line strin
 	}
 }
 
-// Send sends one datagram and waits for the reply, at most for the timeout; 0
-// means DefaultTimeout. For the errors see [Client.Send]; one about an argument
-// wraps ErrConfig.
+// Send sends one datagram and waits for the reply, at most for the timeout; 0 means DefaultTimeout.
+// For the errors see [Client.Send]; one about an argument wraps ErrConfig.
 func Send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.Duration) (Reply, error) {
 	if err := check(to, timeout); err != nil {
 		return Reply{}, err
@@ -259,8 +253,8 @@ func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.D
 	return Reply{}, fmt.Errorf("no exchange with %v: %w", to, err)
 }
 
-// isRefused reports whether the other host has said by ICMP that the port is closed.
-// Windows calls that a reset connection, WSAECONNRESET.
+// isRefused reports whether the other host has said by ICMP that the port is closed. Windows calls
+// that a reset connection, WSAECONNRESET.
 func isRefused(err error) bool {
 	var errno syscall.Errno
 	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.As(err, &errno) && errno == 10054

@@ -48,8 +48,8 @@ func write(t testing.TB, conn *net.UDPConn, text string, to netip.AddrPort) {
 	require.NoError(t, err)
 }
 
-// A reply that comes too late, or twice, is not taken for the reply to another
-// datagram, even if that is equal; nor is what another program sends.
+// A reply that comes too late, or twice, is not taken for the reply to another datagram, even if
+// that is equal; nor is what another program sends.
 func TestLateReply(t *testing.T) {
 	server, stranger := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
 	c := newClient(t, addr(server), 50*time.Millisecond)
@@ -88,8 +88,8 @@ func TestLateReply(t *testing.T) {
 	assert.Equal(t, echo.ClientStats{Sent: 3, Answered: 3, Altered: 3}, c.Stats())
 }
 
-// What fails is reported, and the client goes on: a server that is absent, a lost
-// reply, a line that is too long.
+// What fails is reported, and the client goes on: a server that is absent, a lost reply, a line
+// that is too long.
 func TestLinesGoOn(t *testing.T) {
 	server := listen(t, "127.0.0.1:0")
 	at := addr(server)

@@ -70,8 +70,8 @@ func ExampleSend() {
 	// true
 }
 
-// Five clients at once, each of which makes 20 ms of work: the last one waits
-// for 100 ms if the server takes one after the other, and else for 20.
+// Five clients at once, each of which makes 20 ms of work: the last one waits for 100 ms if the
+// server takes one after the other, and else for 20.
 func ExampleLoad() {
 	for _, mode := range echo.Modes() {
 		responder, err := echo.NewResponder(echo.ResponderConfig{

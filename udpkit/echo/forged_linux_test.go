@@ -63,8 +63,8 @@ func TestForgedSources(t *testing.T) {
 	complete(t, s.Stats())
 }
 
-// A million forged sources take no memory, and each client among them is answered
-// at its first datagram.
+// A million forged sources take no memory, and each client among them is answered at its first
+// datagram.
 func TestMillionSources(t *testing.T) {
 	if !testenv.Alone(t) { // where a firewall keeps track of connections, its table is full before the end
 		return

@@ -14,25 +14,24 @@ import (
 const (
 	// DefaultLimit is how many answers one source gets without a pause.
 	DefaultLimit = 1000
-	// pause is what counts as one: longer than a round of a loop between two
-	// servers takes, wherever they are.
+	// pause is what counts as one: longer than a round of a loop between two servers takes,
+	// wherever they are.
 	pause = time.Second
-	// buckets is the size of the table of sources. A flood of a million forged
-	// sources a second uses up DefaultLimit in none of them within 8 seconds, and
-	// then each source is refused for one.
+	// buckets is the size of the table of sources. A flood of a million forged sources a second
+	// uses up DefaultLimit in none of them within 8 seconds, and then each source is refused for
+	// one.
 	buckets = 8192
 )
 
-// The reasons to refuse a datagram. They are made once: a flood must not cost
-// memory.
+// The reasons to refuse a datagram. They are made once: a flood must not cost memory.
 var (
 	errOwnPort = errors.New("its source has the server's own port: two servers would answer each other forever")
 	errOwnText = errors.New("it is an answer itself")
 	errNonstop = fmt.Errorf("its source has had its share of answers without a pause of %v", pause)
 )
 
-// guard decides who is answered, so that no two servers answer each other for
-// ever. It is for one goroutine.
+// guard decides who is answered, so that no two servers answer each other for ever. It is for one
+// goroutine.
 type guard struct {
 	port  uint16 // the server's own
 	limit int

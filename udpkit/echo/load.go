@@ -29,11 +29,11 @@ func (e Exchange) RTT() time.Duration {
 	return e.Answered.Sub(e.Sent)
 }
 
-// Load sends one datagram from each of this many clients, 1 to MaxLoad, at the same
-// moment, each from a socket of its own, and waits for the replies, at most for
-// the timeout; 0 means DefaultTimeout. It returns an exchange for each client, in
-// their order. A lost reply is no error of Load but of its exchange: the error
-// wraps ErrConfig, is the system's for the sockets, or the cause of the end of ctx.
+// Load sends one datagram from each of this many clients, 1 to MaxLoad, at the same moment, each
+// from a socket of its own, and waits for the replies, at most for the timeout; 0 means
+// DefaultTimeout. It returns an exchange for each client, in their order. A lost reply is no error
+// of Load but of its exchange: the error wraps ErrConfig, is the system's for the sockets, or the
+// cause of the end of ctx.
 func Load(ctx context.Context, to netip.AddrPort, clients int, timeout time.Duration) ([]Exchange, error) {
 	if err := check(to, timeout); err != nil {
 		return nil, err

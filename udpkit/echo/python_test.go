@@ -18,8 +18,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// python runs a program of the original documents as it stands there but for its
-// port. It ends with the test.
+// python runs a program of the original documents as it stands there but for its port. It ends with
+// the test.
 func python(t *testing.T, program string, port, ourPort uint16, stdin io.Reader) *bufio.Scanner {
 	t.Helper()
 	interpreter, err := exec.LookPath("python3")

@@ -14,8 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// badReader is a socket that is read in vain: it holds what one read after the other
-// returns.
+// badReader is a socket that is read in vain: it holds what one read after the other returns.
 type badReader []error
 
 func (*badReader) Next() *udp.Datagram     { return nil }

@@ -29,20 +29,19 @@ const (
 type Mode string
 
 const (
-	// Concurrent: several, each on one of a bounded number of goroutines. When all
-	// are busy datagrams wait in a bounded queue; what finds it full is dropped and
-	// counted.
+	// Concurrent: several, each on one of a bounded number of goroutines. When all are busy
+	// datagrams wait in a bounded queue; what finds it full is dropped and counted.
 	Concurrent Mode = "concurrent"
-	// Sequential: one. The others wait in the socket's buffer, and the system drops
-	// what finds that full.
+	// Sequential: one. The others wait in the socket's buffer, and the system drops what finds that
+	// full.
 	Sequential Mode = "sequential"
 )
 
 // Modes returns all modes.
 func Modes() []Mode { return []Mode{Sequential, Concurrent} }
 
-// ParseMode returns the mode of that name, whatever its case. The error lists the
-// names and wraps ErrConfig.
+// ParseMode returns the mode of that name, whatever its case. The error lists the names and wraps
+// ErrConfig.
 func ParseMode(s string) (Mode, error) {
 	for _, m := range Modes() {
 		if strings.EqualFold(s, string(m)) {
@@ -54,34 +53,31 @@ func ParseMode(s string) (Mode, error) {
 
 // ResponderConfig configures a Responder. The zero value works; it is copied.
 type ResponderConfig struct {
-	// Listen is the address to listen on, as in [ServerConfig]. Default 127.0.0.1
-	// and DefaultResponderPort.
+	// Listen is the address to listen on, as in [ServerConfig]. Default 127.0.0.1 and
+	// DefaultResponderPort.
 	Listen netip.AddrPort
 	// Mode is Sequential or Concurrent. Default Concurrent.
 	Mode Mode
-	// Workers is how many datagrams are worked on at once in the mode Concurrent,
-	// 1 to 1,024. Default DefaultWorkers.
+	// Workers is how many datagrams are worked on at once in the mode Concurrent, 1 to 1,024.
+	// Default DefaultWorkers.
 	Workers int
 	// Queue is how many more may wait for that, 1 to 4,096. Default DefaultQueue.
 	Queue int
-	// Work is how long each takes before it is answered: time spent waiting, as
-	// for a disk or a database, not computing. Default 0.
+	// Work is how long each takes before it is answered: time spent waiting, as for a disk or a
+	// database, not computing. Default 0.
 	Work time.Duration
-	// Limit is how many answers one source gets without a pause of a second, see
-	// the package's documentation. Default DefaultLimit.
+	// Limit is how many answers one source gets without a pause of a second, see the package's
+	// documentation. Default DefaultLimit.
 	Limit int
-	// OnEvent is called for each event, one call at a time: all goroutines wait
-	// while it runs.
+	// OnEvent is called for each event, one call at a time: all goroutines wait while it runs.
 	OnEvent func(Event)
 }
 
-// Responder answers each datagram with Acknowledgement. Its methods are safe for
-// concurrent use.
+// Responder answers each datagram with Acknowledgement. Its methods are safe for concurrent use.
 type Responder struct{ *answerer }
 
-// NewResponder opens the responder's socket. An error wraps ErrConfig, or is the
-// system's for the socket, such as syscall.EADDRINUSE. The caller closes the
-// responder.
+// NewResponder opens the responder's socket. An error wraps ErrConfig, or is the system's for the
+// socket, such as syscall.EADDRINUSE. The caller closes the responder.
 func NewResponder(cfg ResponderConfig) (*Responder, error) {
 	if cfg.Workers < 0 || cfg.Workers > maxWorkers || cfg.Queue < 0 || cfg.Queue > maxQueue {
 		return nil, fmt.Errorf("%w: %d workers and a queue of %d: there can be 1 to %d workers and a queue of 1 to %d",

@@ -91,8 +91,8 @@ func TestPortTaken(t *testing.T) {
 	assert.ErrorContains(t, err, "choose another")
 }
 
-// Twenty clients at once. Whether the server works on them one after the other is
-// seen by what begins while nothing can end.
+// Twenty clients at once. Whether the server works on them one after the other is seen by what
+// begins while nothing can end.
 func TestOneOrManyAtATime(t *testing.T) {
 	const clients = 20
 	for mode, want := range map[echo.Mode]int{echo.Sequential: 1, echo.Concurrent: clients} {
@@ -192,8 +192,8 @@ func TestQueueOverflow(t *testing.T) {
 	assert.ElementsMatch(t, []string{"0", "1", "2"}, []string{<-dropped, <-dropped, <-dropped}, "each its own text")
 }
 
-// forge opens a server at, having sent it a datagram in the name of from, where
-// the server to be opened next can stand.
+// forge opens a server at, having sent it a datagram in the name of from, where the server to be
+// opened next can stand.
 func forge(t *testing.T, from string, to netip.AddrPort, text string) netip.AddrPort {
 	t.Helper()
 	conn := listen(t, from)
@@ -202,8 +202,8 @@ func forge(t *testing.T, from string, to netip.AddrPort, text string) netip.Addr
 	return addr(conn)
 }
 
-// Two echo servers that one forged datagram makes talk to each other (CVE-2024-2169)
-// come to an end.
+// Two echo servers that one forged datagram makes talk to each other (CVE-2024-2169) come to an
+// end.
 func TestLoopEnds(t *testing.T) {
 	a, err := echo.NewServer(echo.ServerConfig{Listen: anyPort})
 	require.NoError(t, err)
@@ -240,8 +240,7 @@ func TestLoopOfEqualPorts(t *testing.T) {
 	assert.Equal(t, echo.ServerStats{Received: 1, Refused: 1}, a.Stats())
 }
 
-// A responder does not answer an answer, whether from another responder or from
-// an echo server.
+// A responder does not answer an answer, whether from another responder or from an echo server.
 func TestResponderLoopEnds(t *testing.T) {
 	for _, mode := range echo.Modes() {
 		a, err := echo.NewResponder(echo.ResponderConfig{Listen: anyPort, Mode: mode})

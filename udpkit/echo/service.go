@@ -18,15 +18,13 @@ import (
 var ErrConfig = service.ErrConfig
 
 const (
-	// MaxPayload is the longest payload of a datagram in bytes: 65,535 that the
-	// length fields of IPv4 and UDP can say, less their headers of 20 and 8 (RFC
-	// 791, RFC 768).
+	// MaxPayload is the longest payload of a datagram in bytes: 65,535 that the length fields of
+	// IPv4 and UDP can say, less their headers of 20 and 8 (RFC 791, RFC 768).
 	MaxPayload = 65507
-	// readBuffer is what a server asks the system to hold while it is busy, in
-	// bytes.
+	// readBuffer is what a server asks the system to hold while it is busy, in bytes.
 	readBuffer = 4 << 20
-	// writeBuffer has room for the longest datagram on systems whose default has
-	// not (macOS: 9,216 bytes).
+	// writeBuffer has room for the longest datagram on systems whose default has not (macOS: 9,216
+	// bytes).
 	writeBuffer = 128 << 10
 )
 
@@ -109,9 +107,9 @@ func (s *answerer) Close() error {
 	return service.Close(s.conn)
 }
 
-// Run answers until ctx ends, and returns nil. A failure to receive that passes by
-// itself is reported and counted. Run returns an error if receiving fails for good, or
-// if the server is closed or ran before; that of a closed one satisfies net.ErrClosed.
+// Run answers until ctx ends, and returns nil. A failure to receive that passes by itself is
+// reported and counted. Run returns an error if receiving fails for good, or if the server is
+// closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (s *answerer) Run(ctx context.Context) error {
 	if _, err := s.life.Begin("server", "server"); err != nil {
 		return err

@@ -25,12 +25,14 @@ var redirect = template.Must(template.New("redirect").Parse(`<!DOCTYPE html>
 </html>
 `))
 
-// openBrowser shows the address in the user's browser if it can, and returns what to call at the end. It need not: the
-// address is printed too. Every user of the machine can read a program's arguments, and whoever knows the token can run
-// programs here; so the browser is given a file, which only this user can read and which leads to the address.
+// openBrowser shows the address in the user's browser if it can, and returns what to call at the
+// end. It need not: the address is printed too. Every user of the machine can read a program's
+// arguments, and whoever knows the token can run programs here; so the browser is given a file,
+// which only this user can read and which leads to the address.
 //
-// The file is in a directory of its own in dir. The checkout is a good place: a browser that is confined, as Ubuntu's
-// are, reads neither the system's temporary directory nor what is hidden in the user's home, as the cache is.
+// The file is in a directory of its own in dir. The checkout is a good place: a browser that is
+// confined, as Ubuntu's are, reads neither the system's temporary directory nor what is hidden in
+// the user's home, as the cache is.
 func openBrowser(dir, address string) (remove func()) {
 	dir, err := os.MkdirTemp(dir, ".udpkit-open-") // mode 0700
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 )
 
-// TestChatBrowser lets two people chat, each in a notebook of their own: they type
-// into the input box, read in the panel, one is interrupted while the box is open,
-// and works on in the same notebook.
+// TestChatBrowser lets two people chat, each in a notebook of their own: they type into the input
+// box, read in the panel, one is interrupted while the box is open, and works on in the same
+// notebook.
 func TestChatBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -127,8 +127,9 @@ func TestChatBrowser(t *testing.T) {
 	server.screenshot("chat-server-ended")
 }
 
-// box waits for the input box of a notebook's running cell, which takes the focus when it comes. The one that the last line
-// was typed into stays for half a second, hidden; one that an earlier cell has left behind is dead.
+// box waits for the input box of a notebook's running cell, which takes the focus when it comes.
+// The one that the last line was typed into stays for half a second, hidden; one that an earlier
+// cell has left behind is dead.
 func (p *labPage) box(notebook string) string {
 	p.t.Helper()
 	cell := `[...` + panelOf(notebook) + `.querySelectorAll('.jp-CodeCell')].filter(c => c.querySelector('.jp-InputPrompt').textContent.includes('*') && c.querySelector('.jp-Stdin-input')).pop()`

@@ -24,8 +24,8 @@ const (
 	chatClientNotebook = "chat_client.ipynb"
 )
 
-// TestChatWithNetcat executes the server's notebook while netcat and the client's
-// notebook talk with it: the notebooks answer one line for each that comes.
+// TestChatWithNetcat executes the server's notebook while netcat and the client's notebook talk
+// with it: the notebooks answer one line for each that comes.
 func TestChatWithNetcat(t *testing.T) {
 	env := realSetup(t)
 	server, client := executeChat(t, env, t.TempDir())
@@ -38,8 +38,7 @@ func TestChatWithNetcat(t *testing.T) {
 	assert.Contains(t, server, ">ready\\\\n</span>", "what the stream's cell shows")
 }
 
-// executeChat returns the notebooks with their outputs, which it also writes into
-// the directory.
+// executeChat returns the notebooks with their outputs, which it also writes into the directory.
 func executeChat(t *testing.T, env *Env, dir string) (server, client string) {
 	t.Helper()
 	nc, err := exec.LookPath("nc")
@@ -132,8 +131,7 @@ func startNetcat(ctx context.Context, t *testing.T, nc string, port int, failed 
 	}
 }
 
-// TestUpdateChat writes the chat's notebooks with the outputs of a chat, with
-// -update only.
+// TestUpdateChat writes the chat's notebooks with the outputs of a chat, with -update only.
 func TestUpdateChat(t *testing.T) {
 	if !*update {
 		t.Skip("writes into the checkout: go test ./udpkit/lab -run TestUpdate -update")

@@ -25,9 +25,10 @@ const (
 	checkRuntime  = 2 * time.Minute // of a client that does not get all messages; the server's kernel may take long to start
 )
 
-// Check sets up what is missing and runs server.ipynb and three times client.ipynb headless, each in a kernel of its own,
-// over loopback. It prints what each client received and acknowledged. It returns nil only if every client got every
-// message and acknowledged it; else ErrIncomplete with what is missing.
+// Check sets up what is missing and runs server.ipynb and three times client.ipynb headless, each
+// in a kernel of its own, over loopback. It prints what each client received and acknowledged. It
+// returns nil only if every client got every message and acknowledged it; else ErrIncomplete with
+// what is missing.
 func Check(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

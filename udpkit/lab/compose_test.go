@@ -19,8 +19,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestCompose builds docker-compose.yml for real and starts it. That takes minutes and gigabytes, so that it needs to be
-// asked for.
+// TestCompose builds docker-compose.yml for real and starts it. That takes minutes and gigabytes,
+// so that it needs to be asked for.
 func TestCompose(t *testing.T) {
 	if os.Getenv("UDPKIT_REQUIRE") == "" && os.Getenv("UDPKIT_COMPOSE") == "" {
 		t.Skip("builds a container image for minutes: set UDPKIT_COMPOSE=1 to run it")
@@ -87,7 +87,8 @@ func TestCompose(t *testing.T) {
 	_, err = os.Stat(filepath.Join(dir, notebooksDir, "client-2.ipynb"))
 	assert.NoError(t, err, "the copy is in the mounted directory")
 
-	// A checkout that has changed, as by a git pull, is built anew by the next start; one that has not costs a moment.
+	// A checkout that has changed, as by a git pull, is built anew by the next start; one that has
+	// not costs a moment.
 	out, err = compose(t.Context(), "config", "--images")
 	require.NoError(t, err, out)
 	image := strings.TrimSpace(out)
@@ -152,8 +153,8 @@ func composeCheckout(t *testing.T, repository string) string {
 	return dir
 }
 
-// writeOverride writes what this machine needs and the committed file must not have: another port, the host's network for
-// the build, and how pip reaches its index.
+// writeOverride writes what this machine needs and the committed file must not have: another port,
+// the host's network for the build, and how pip reaches its index.
 func writeOverride(t *testing.T, dir string, port int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "docker", "compose", "-f", "docker-compose.yml", "config", "--format", "json")

@@ -13,7 +13,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
-// run runs a program to its end and returns what it printed; if it fails, the end of that is in the error.
+// run runs a program to its end and returns what it printed; if it fails, the end of that is in the
+// error.
 func run(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, env
@@ -43,7 +44,8 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// without returns the environment without the named variables. A name that ends with * stands for all that begin so.
+// without returns the environment without the named variables. A name that ends with * stands for
+// all that begin so.
 func without(env []string, names ...string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")

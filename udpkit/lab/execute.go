@@ -18,7 +18,8 @@ import (
 //go:embed execute.py
 var executeScript string
 
-// ErrNotebook is what Execute's error wraps if a cell failed; the notebook's own error output follows it.
+// ErrNotebook is what Execute's error wraps if a cell failed; the notebook's own error output
+// follows it.
 var ErrNotebook = errors.New("lab: the notebook failed")
 
 const (
@@ -26,9 +27,10 @@ const (
 	executeGrace   = 2 * time.Second
 )
 
-// Execute runs all cells of the notebook in a kernel of its own, in the notebooks' directory, and writes it with its
-// outputs to the output file, and the kernel's log beside it to output.log. The variables, NAME=VALUE, are added to the
-// kernel's environment. It ends with ctx, or after 5 minutes if ctx has no deadline; nothing that it started is left then.
+// Execute runs all cells of the notebook in a kernel of its own, in the notebooks' directory, and
+// writes it with its outputs to the output file, and the kernel's log beside it to output.log. The
+// variables, NAME=VALUE, are added to the kernel's environment. It ends with ctx, or after 5
+// minutes if ctx has no deadline; nothing that it started is left then.
 func (e *Env) Execute(ctx context.Context, notebook, output string, variables ...string) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -60,7 +62,8 @@ func (e *Env) Execute(ctx context.Context, notebook, output string, variables ..
 	case <-p.done:
 	case <-ctx.Done():
 	}
-	// Also after a good end, when nothing should be left: a cell may have started something in the background.
+	// Also after a good end, when nothing should be left: a cell may have started something in the
+	// background.
 	p.stop(func() { terminate(cmd.Process) }, executeGrace)
 	name := filepath.Base(notebook)
 	if ctx.Err() != nil {
@@ -76,7 +79,8 @@ func (e *Env) Execute(ctx context.Context, notebook, output string, variables ..
 	return nil
 }
 
-// printable makes a notebook's output fit for a terminal: without control characters that would steer it.
+// printable makes a notebook's output fit for a terminal: without control characters that would
+// steer it.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsPrint(r) {

@@ -29,8 +29,8 @@ func findGo(ctx context.Context, repository string) (t toolchain, err error) {
 	return t, nil
 }
 
-// goEnviron is the environment for a go command in the repository: without settings of the user's that would change
-// which modules it builds with, or what for.
+// goEnviron is the environment for a go command in the repository: without settings of the user's
+// that would change which modules it builds with, or what for.
 func goEnviron(flags string, more ...string) []string {
 	env := without(os.Environ(), "GOWORK", "GOBIN", "GOOS", "GOARCH")
 	env = append(env, "GOWORK=off")

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// goplsVersion is the newest that builds with Go 1.26. It is not in go.mod, where it would raise the requirements of
-// everything else.
+// goplsVersion is the newest that builds with Go 1.26. It is not in go.mod, where it would raise
+// the requirements of everything else.
 const goplsVersion = "v0.23.0"
 
 func (s *setup) goplsDir() string { return filepath.Join(filepath.Dir(s.env.Bin), "gopls") }
@@ -21,8 +21,9 @@ func (s *setup) goplsMissing(again bool) bool {
 	return err != nil && (again || !stamped(s.goplsDir()))
 }
 
-// gopls adds completion and contextual help, and so may be missing. One that could not be built, or that the user has
-// deleted, is built again only by a set-up that was asked for: later starts neither try nor complain.
+// gopls adds completion and contextual help, and so may be missing. One that could not be built, or
+// that the user has deleted, is built again only by a set-up that was asked for: later starts
+// neither try nor complain.
 func (s *setup) gopls(again bool) error {
 	// Not in Bin, where the kernel looks for it: there is what starts it.
 	dir, wrapper := s.goplsDir(), filepath.Join(s.env.Bin, "gopls")
@@ -30,7 +31,8 @@ func (s *setup) gopls(again bool) error {
 	_, missing := os.Stat(program)
 	if s.goplsMissing(again) {
 		err := s.step("Building gopls, for completion", goplsTakes, func() error {
-			// From its own module, not from the repository's, so that its requirements stay its own.
+			// From its own module, not from the repository's, so that its requirements stay its
+			// own.
 			_, err := run(s.ctx, s.env.Bin, goEnviron(kernelFlags(s.golang.GOFLAGS), "GOBIN="+dir), "go", "install",
 				"golang.org/x/tools/gopls@"+goplsVersion)
 			return err
@@ -54,19 +56,22 @@ func (s *setup) gopls(again bool) error {
 	return s.wrapGopls(dir, program, wrapper)
 }
 
-// wrapGopls puts into Bin what starts gopls. The kernel starts one for each notebook, and keeps it. Left to itself each
-// takes 200 MB and more, and has a second process beside it for Go's telemetry. So it gets settings of its own in which
-// telemetry is off, and a limit to its memory, which costs no time that one would notice. Neither reaches a cell.
+// wrapGopls puts into Bin what starts gopls. The kernel starts one for each notebook, and keeps it.
+// Left to itself each takes 200 MB and more, and has a second process beside it for Go's telemetry.
+// So it gets settings of its own in which telemetry is off, and a limit to its memory, which costs
+// no time that one would notice. Neither reaches a cell.
 //
-// A part of that limit are the 95 MB that gopls allocates when it starts, never uses, and so does not cost anybody, unless
-// what they are cut from was in use before: GOGC is that high so that nothing has been collected by then.
+// A part of that limit are the 95 MB that gopls allocates when it starts, never uses, and so does
+// not cost anybody, unless what they are cut from was in use before: GOGC is that high so that
+// nothing has been collected by then.
 func (s *setup) wrapGopls(dir, program, wrapper string) error {
 	home := filepath.Join(dir, "home")
 	settings := "XDG_CONFIG_HOME=" + home
 	if runtime.GOOS == "darwin" {
 		settings = "HOME=" + home
 	}
-	// Replaced by gopls, so that the kernel, which kills at its end what it has started, kills gopls.
+	// Replaced by gopls, so that the kernel, which kills at its end what it has started, kills
+	// gopls.
 	script := "#!/bin/sh\nexec env GOMEMLIMIT=240MiB GOGC=400"
 	for _, word := range []string{settings, program} {
 		script += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -24,11 +24,13 @@ import (
 const (
 	startWorkspace = "start"  // the index by itself
 	workspaceName  = "udpkit" // the server's notebook beside its clients'
-	// sideBySide is a file beside the notebooks that JupyterLab opens as the workspace workspaceName: the index links to it.
+	// sideBySide is a file beside the notebooks that JupyterLab opens as the workspace
+	// workspaceName: the index links to it.
 	sideBySide   = "side-by-side.jupyterlab-workspace"
 	startTimeout = time.Minute
-	// Ending: cells get cellGrace to end by interrupt, with their summaries; JupyterLab has ended its kernels, or all are
-	// killed, when serverGrace is over too. Together with the killing that makes less than 3 s.
+	// Ending: cells get cellGrace to end by interrupt, with their summaries; JupyterLab has ended
+	// its kernels, or all are killed, when serverGrace is over too. Together with the killing that
+	// makes less than 3 s.
 	cellGrace   = 1000 * time.Millisecond
 	serverGrace = 1000 * time.Millisecond
 )
@@ -64,7 +66,8 @@ func freePort(address string, port int) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// jupyterAt returns the address of the JupyterLab that has the port, or "" if something else has it.
+// jupyterAt returns the address of the JupyterLab that has the port, or "" if something else has
+// it.
 func jupyterAt(address string, port int) string {
 	at := &url.URL{Scheme: "http", Host: net.JoinHostPort(address, strconv.Itoa(port)), Path: "/api"}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
@@ -192,8 +195,8 @@ func (j *jupyter) call(ctx context.Context, method, path string, body, result an
 	return json.Unmarshal(answer, result)
 }
 
-// layOut stores the workspaces: the one that opens the notebooks side by side, and, if there is an index, the one to start
-// with. It returns the address of the latter.
+// layOut stores the workspaces: the one that opens the notebooks side by side, and, if there is an
+// index, the one to start with. It returns the address of the latter.
 func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (start string, err error) {
 	side := workspace(workspaceName, notebooks)
 	// Where it cannot be written, the index has a dead link, and the address that is printed works.
@@ -214,8 +217,8 @@ func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (sta
 	return j.url("/lab/workspaces/" + start), nil
 }
 
-// workspace lays out the first notebook at the left and the others at the right one above the other, in at most three rows:
-// more of them share the rows as tabs.
+// workspace lays out the first notebook at the left and the others at the right one above the
+// other, in at most three rows: more of them share the rows as tabs.
 func workspace(name string, notebooks []string) map[string]any {
 	type object = map[string]any
 	data := object{"file-browser-filebrowser:cwd": object{"path": notebooksDir}}
@@ -271,7 +274,8 @@ func (j *jupyter) stop() {
 	j.client.CloseIdleConnections()
 }
 
-// interrupt presses the interrupt button of every notebook whose cell runs, and waits until they have ended or ctx has.
+// interrupt presses the interrupt button of every notebook whose cell runs, and waits until they
+// have ended or ctx has.
 func (j *jupyter) interrupt(ctx context.Context) {
 	type kernel struct {
 		ID    string

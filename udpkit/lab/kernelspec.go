@@ -47,7 +47,8 @@ func (s *setup) jupyter() error {
 	}
 	server := map[string]any{
 		"ServerApp": map[string]any{
-			// The whole repository, so that a notebook's links to the package's source work; notebooks/ shows first.
+			// The whole repository, so that a notebook's links to the package's source work;
+			// notebooks/ shows first.
 			"root_dir":            s.env.Repository,
 			"open_browser":        false,
 			"port_retries":        0,
@@ -102,9 +103,10 @@ func jupyterEscaped(vars map[string]string) map[string]string {
 	return escaped
 }
 
-// kernelFlags is the user's GOFLAGS without -mod and -modfile, which break a workspace, and with two that make cells start
-// sooner. Linking is most of what Run takes, and a third of that is debugging information, which nothing reads: stack traces
-// do not need it. And a cell's program has no version control to ask.
+// kernelFlags is the user's GOFLAGS without -mod and -modfile, which break a workspace, and with
+// two that make cells start sooner. Linking is most of what Run takes, and a third of that is
+// debugging information, which nothing reads: stack traces do not need it. And a cell's program has
+// no version control to ask.
 func kernelFlags(flags string) string {
 	fields := slices.DeleteFunc(strings.Fields(flags), func(f string) bool {
 		f = strings.TrimLeft(f, "-")

@@ -44,14 +44,17 @@ const (
 type Config struct {
 	// Dir is a directory inside the repository. Default: the working directory.
 	Dir string
-	// CacheDir holds all that is built and downloaded. Default: "udpkit" in the user's cache directory.
+	// CacheDir holds all that is built and downloaded. Default: "udpkit" in the user's cache
+	// directory.
 	CacheDir string
 	// Port is JupyterLab's TCP port, AnyPort for a free one. Default: 8888.
 	Port int
-	// Address is the IP address that JupyterLab listens on. Anything but a loopback address is accepted inside a
-	// container only, where the port is published to 127.0.0.1 of the host. Default: 127.0.0.1.
+	// Address is the IP address that JupyterLab listens on. Anything but a loopback address is
+	// accepted inside a container only, where the port is published to 127.0.0.1 of the host.
+	// Default: 127.0.0.1.
 	Address string
-	// Token is the password in JupyterLab's addresses, of printable ASCII without spaces. Default: a new random one.
+	// Token is the password in JupyterLab's addresses, of printable ASCII without spaces. Default:
+	// a new random one.
 	Token string
 	// Clients is how many client notebooks are opened, at most 32. Default: 2.
 	Clients int
@@ -59,7 +62,8 @@ type Config struct {
 	NoBrowser bool
 	// Stdout gets progress, addresses and results. Default: os.Stdout.
 	Stdout io.Writer
-	// Ready is called with JupyterLab's address, token included, once it answers. Default: nothing is called.
+	// Ready is called with JupyterLab's address, token included, once it answers. Default: nothing
+	// is called.
 	Ready func(url string)
 }
 
@@ -105,8 +109,9 @@ func inContainer() bool {
 	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 }
 
-// Run sets up what is missing, starts JupyterLab, opens the index, which leads to the other notebooks, and returns nil when
-// ctx ends. By then JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s later.
+// Run sets up what is missing, starts JupyterLab, opens the index, which leads to the other
+// notebooks, and returns nil when ctx ends. By then JupyterLab, its kernels and the programs in
+// their cells have ended too, at most 3 s later.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -155,7 +160,8 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 }
 
-// stopped turns the error of something that ctx's end cut short into nil: being told to end is no failure.
+// stopped turns the error of something that ctx's end cut short into nil: being told to end is no
+// failure.
 func stopped(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil

@@ -136,7 +136,8 @@ func TestBrowserGetsNoToken(t *testing.T) {
 	assert.Empty(t, entries)
 }
 
-// fakeBrowser puts in front on PATH what openBrowser looks for: it writes its arguments into the file.
+// fakeBrowser puts in front on PATH what openBrowser looks for: it writes its arguments into the
+// file.
 func fakeBrowser(t *testing.T, arguments string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -19,7 +19,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 )
 
-// complete asks every kernel for a completion, as Tab does, again until it has it: gopls starts beside the kernel.
+// complete asks every kernel for a completion, as Tab does, again until it has it: gopls starts
+// beside the kernel.
 const complete = `
 window.completed = {}
 for (const k of await (await fetch('/api/kernels')).json()) {
@@ -40,8 +41,8 @@ for (const k of await (await fetch('/api/kernels')).json()) {
 	}
 }`
 
-// TestBrowserMemory: a server and three clients, each of which has completed something and runs, and the index fit into the
-// memory of a small machine.
+// TestBrowserMemory: a server and three clients, each of which has completed something and runs,
+// and the index fit into the memory of a small machine.
 func TestBrowserMemory(t *testing.T) {
 	page := openLab(t, func(c *lab.Config) { c.Clients = 3 })
 	page.openRoles()
@@ -65,8 +66,8 @@ func TestBrowserMemory(t *testing.T) {
 	used := page.memory()
 	t.Logf("kB: %v", used)
 	require.NotZero(t, used["gopls"])
-	// It comes to rest at 1.1 GB after a minute: gopls has not seen this copy of the checkout before. The bound leaves room for
-	// its first look.
+	// It comes to rest at 1.1 GB after a minute: gopls has not seen this copy of the checkout
+	// before. The bound leaves room for its first look.
 	assert.Less(t, used["all"], 2<<20)
 }
 

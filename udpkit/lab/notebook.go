@@ -16,15 +16,17 @@ const (
 	indexNotebook  = "index.ipynb"
 	serverNotebook = "server.ipynb"
 	clientNotebook = "client.ipynb"
-	// copyMark is a field of a notebook's metadata: who carries it was made here and may be made anew or removed.
+	// copyMark is a field of a notebook's metadata: who carries it was made here and may be made
+	// anew or removed.
 	copyMark = "udpkit_copy_of"
 )
 
 var copyName = regexp.MustCompile(`^client-([0-9]+)\.ipynb$`)
 
-// makeCopies makes client-2.ipynb to client-<clients>.ipynb beside client.ipynb anew, removes copies of an earlier start
-// that are no longer wanted, and returns the names of all notebooks to open, the server's first. A file with such a name
-// that was not made here is the user's: it is neither overwritten nor removed.
+// makeCopies makes client-2.ipynb to client-<clients>.ipynb beside client.ipynb anew, removes
+// copies of an earlier start that are no longer wanted, and returns the names of all notebooks to
+// open, the server's first. A file with such a name that was not made here is the user's: it is
+// neither overwritten nor removed.
 func makeCopies(dir string, clients int) ([]string, error) {
 	for _, name := range []string{serverNotebook, clientNotebook} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {

@@ -20,9 +20,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lab"
 )
 
-// TestBrowser does what a person does: starts the lab, sees the index, opens with
-// one click the server's notebook beside two clients', runs all three, watches the
-// states arrive, interrupts, and reads the summaries.
+// TestBrowser does what a person does: starts the lab, sees the index, opens with one click the
+// server's notebook beside two clients', runs all three, watches the states arrive, interrupts, and
+// reads the summaries.
 func TestBrowser(t *testing.T) {
 	page := openLab(t)
 	page.until("the index is open with its kernel", panelOf("index.ipynb")+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
@@ -65,8 +65,8 @@ func TestBrowser(t *testing.T) {
 	page.screenshot("ended")
 }
 
-// TestBrowserView runs all cells of each role's notebook, alone and as the lab lays them out, on screens of two sizes: the
-// live panel is in view, and nobody has scrolled.
+// TestBrowserView runs all cells of each role's notebook, alone and as the lab lays them out, on
+// screens of two sizes: the live panel is in view, and nobody has scrolled.
 func TestBrowserView(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
 	page := openLab(t)
@@ -125,8 +125,8 @@ func TestBrowserView(t *testing.T) {
 // screens are a school's laptop and a larger one.
 var screens = []struct{ width, height int64 }{{1366, 768}, {1600, 900}}
 
-// TestBrowserWalkthrough runs the walkthrough in a browser, stops it in the middle
-// of a receiver's run, and reads that it was stopped.
+// TestBrowserWalkthrough runs the walkthrough in a browser, stops it in the middle of a receiver's
+// run, and reads that it was stopped.
 func TestBrowserWalkthrough(t *testing.T) {
 	const notebook = "nonblocking.ipynb"
 	page := openLab(t)
@@ -140,9 +140,8 @@ func TestBrowserWalkthrough(t *testing.T) {
 	page.screenshot("walkthrough")
 }
 
-// TestBrowserSockets follows the way of a beginner: the index and its check, the
-// link to the notebook on sockets, all of its cells, and the stop button while the
-// beacon runs.
+// TestBrowserSockets follows the way of a beginner: the index and its check, the link to the
+// notebook on sockets, all of its cells, and the stop button while the beacon runs.
 func TestBrowserSockets(t *testing.T) {
 	const index, sockets = "index.ipynb", "sockets.ipynb"
 	t.Setenv("UDPKIT_BEACON_PORT", fmt.Sprint(freeUDPPort(t)))
@@ -161,7 +160,8 @@ func TestBrowserSockets(t *testing.T) {
 	page.runAll(sockets)
 	// innerText would leave out what is not in view.
 	page.until("a neighbour has come", `[...`+panelOf(sockets)+`.querySelectorAll('.jp-RenderedHTML')].some(h => h.textContent.includes('appeared'))`)
-	// The cells above it get their heights only as they are scrolled through, so that it moves once more.
+	// The cells above it get their heights only as they are scrolled through, so that it moves once
+	// more.
 	page.until("the table is in view", `(h => h && (h.getBoundingClientRect().top > 0 && h.getBoundingClientRect().bottom < innerHeight || (h.scrollIntoView({block: 'center'}), false)))([...`+panelOf(sockets)+`.querySelectorAll('.jp-RenderedHTML')].find(h => h.textContent.includes('appeared')))`)
 	page.screenshot("beacon")
 	page.interrupt(sockets)
@@ -170,8 +170,8 @@ func TestBrowserSockets(t *testing.T) {
 	require.Less(t, time.Since(began), 4*time.Second, "3 s, and one for a busy machine")
 }
 
-// openLab starts the lab and opens in a browser what the lab would have opened in
-// the user's. It works on a copy of the checkout, since JupyterLab saves what it shows.
+// openLab starts the lab and opens in a browser what the lab would have opened in the user's. It
+// works on a copy of the checkout, since JupyterLab saves what it shows.
 func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	t.Helper()
 	if testing.Short() {
@@ -233,8 +233,8 @@ func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	return page
 }
 
-// fakeOpener stands in for what opens the user's browser, and returns the address
-// that it was given.
+// fakeOpener stands in for what opens the user's browser, and returns the address that it was
+// given.
 func fakeOpener(t *testing.T) (given func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -264,8 +264,8 @@ func (p *labPage) openRoles() {
 	p.until("the server's notebook is open", tabOf("server.ipynb"))
 }
 
-// tabOf and panelOf are JavaScript for the label of a notebook's tab and for the
-// panel that shows it.
+// tabOf and panelOf are JavaScript for the label of a notebook's tab and for the panel that shows
+// it.
 func tabOf(name string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel')].find(l => l.textContent === %q)`, name)
 }
@@ -296,8 +296,8 @@ func (p *labPage) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// until waits for a JavaScript condition. Each look is a call of its own, so that a
-// page that loads anew in between does no harm.
+// until waits for a JavaScript condition. Each look is a call of its own, so that a page that loads
+// anew in between does no harm.
 func (p *labPage) until(what, condition string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 90*time.Second)
@@ -329,7 +329,8 @@ func (p *labPage) runAll(notebook string) {
 // runAllCells chooses Run All Cells in the menu Run, as the notebooks tell.
 func (p *labPage) runAllCells(notebook string) {
 	p.t.Helper()
-	// JupyterLab forgets cells that are run while it has no kernel yet, and shows its name all the same.
+	// JupyterLab forgets cells that are run while it has no kernel yet, and shows its name all the
+	// same.
 	p.until("the kernel of "+notebook+" is connected", fmt.Sprintf(`(fetch('/api/sessions').then(r => r.json()).then(s => window.udpkitSessions = s),
 		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "notebooks/"+notebook))
 	p.do("choose the tab of "+notebook, chromedp.Click(chromedp.JSPath(tabOf(notebook))))
@@ -340,8 +341,8 @@ func (p *labPage) runAllCells(notebook string) {
 	p.until("the menu has closed", `!`+item)
 }
 
-// panelInView waits for the panel of a notebook's last cell, which runs: its top is in view, without scrolling, and so is
-// as much of it as fits into 60 % of the view.
+// panelInView waits for the panel of a notebook's last cell, which runs: its top is in view,
+// without scrolling, and so is as much of it as fits into 60 % of the view.
 func (p *labPage) panelInView(notebook string) {
 	p.t.Helper()
 	p.until("the panel of "+notebook+" is in view", fmt.Sprintf(`((cell, view) => { const panel = cell.querySelector('.jp-RenderedHTML')?.getBoundingClientRect();
@@ -358,7 +359,8 @@ func cellWith(notebook, code string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-CodeCell')].find(c => c.querySelector('.cm-content')?.textContent.includes(%q))`, panelOf(notebook), code)
 }
 
-// runCell writes flags, if there are any, to the first line of the cell that has the code, which is %% then, and runs it.
+// runCell writes flags, if there are any, to the first line of the cell that has the code, which is
+// %% then, and runs it.
 func (p *labPage) runCell(notebook, code, flags string) {
 	p.t.Helper()
 	cell := cellWith(notebook, code)

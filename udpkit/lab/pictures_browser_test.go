@@ -8,8 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestBrowserPictures opens notebooks on a school's laptop, in the light and in the dark theme: each picture that is a file is
-// shown, and not wider than its column.
+// TestBrowserPictures opens notebooks on a school's laptop, in the light and in the dark theme:
+// each picture that is a file is shown, and not wider than its column.
 func TestBrowserPictures(t *testing.T) {
 	page := openLab(t)
 	page.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))

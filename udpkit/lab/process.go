@@ -10,9 +10,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
-// markVariable is set, to a random value, in the environment of a process that is started here, and is inherited by all
-// that come from it: kernels run in sessions of their own and outlive their parent, so that neither a process group nor
-// the parent's id finds them all.
+// markVariable is set, to a random value, in the environment of a process that is started here, and
+// is inherited by all that come from it: kernels run in sessions of their own and outlive their
+// parent, so that neither a process group nor the parent's id finds them all.
 const markVariable = "UDPKIT_LAB_PROCESS"
 
 // process is a program that was started here, with everything that it starts.
@@ -24,7 +24,8 @@ type process struct {
 	err  error // how it ended; valid once done is closed
 }
 
-// startProcess starts cmd. Its output must go to files: a pipe would be held open by whoever inherits it.
+// startProcess starts cmd. Its output must go to files: a pipe would be held open by whoever
+// inherits it.
 func startProcess(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, mark: rand.Text(), done: make(chan struct{})}
 	if cmd.Env == nil {
@@ -43,7 +44,8 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// stop asks the process to end, gives it the grace, and then kills what is left of it and of all that came from it.
+// stop asks the process to end, gives it the grace, and then kills what is left of it and of all
+// that came from it.
 func (p *process) stop(ask func(), grace time.Duration) {
 	family := p.family()
 	deadline := time.NewTimer(grace)
@@ -60,7 +62,8 @@ func (p *process) stop(ask func(), grace time.Duration) {
 // family returns the ids of the process and of all that came from it.
 func (p *process) family() []int { return members(p.cmd.Process.Pid, p.mark) }
 
-// kill ends the family: as it is now, and where the mark cannot be read, also as it was. It may be called while stop is at it.
+// kill ends the family: as it is now, and where the mark cannot be read, also as it was. It may be
+// called while stop is at it.
 func (p *process) kill(family []int) {
 	// Again and again for a moment, since what is being killed may just have started another.
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {

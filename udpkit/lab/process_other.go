@@ -7,8 +7,8 @@ import (
 	"os/exec"
 )
 
-// The GoNB kernel does not exist for these systems and Setup says so, so that nothing here is ever reached; it lets the
-// command line with all its other commands compile.
+// The GoNB kernel does not exist for these systems and Setup says so, so that nothing here is ever
+// reached; it lets the command line with all its other commands compile.
 
 const membersByMark = false
 

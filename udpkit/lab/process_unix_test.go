@@ -18,8 +18,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// A program that ignores the polite signal, and its child in a process group of its own that does so too, both end, and
-// nothing else does.
+// A program that ignores the polite signal, and its child in a process group of its own that does
+// so too, both end, and nothing else does.
 func TestStopLeavesNothingBehind(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
 	bystander, err := startProcess(exec.Command("sleep", "60"))
@@ -44,7 +44,8 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 
 const asLab = "UDPKIT_TEST_AS_LAB"
 
-// TestAsLab is no test but the program of TestNothingIsLeft: it has started a stubborn family, and takes its time to end.
+// TestAsLab is no test but the program of TestNothingIsLeft: it has started a stubborn family, and
+// takes its time to end.
 func TestAsLab(t *testing.T) {
 	if os.Getenv(asLab) == "" {
 		return
@@ -58,8 +59,8 @@ func TestAsLab(t *testing.T) {
 	fmt.Println("ended in good order")
 }
 
-// TestNothingIsLeft: two signals at once are one. Another one, later, and SIGQUIT, end the program at once, and its family
-// with it.
+// TestNothingIsLeft: two signals at once are one. Another one, later, and SIGQUIT, end the program
+// at once, and its family with it.
 func TestNothingIsLeft(t *testing.T) {
 	for _, last := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAsLab$", "-test.v")

@@ -60,8 +60,8 @@ func findPython(ctx context.Context) (interpreter, error) {
 	}
 }
 
-// pythonEnviron is the environment without what would make a Python, pip or Jupyter use the user's own packages and
-// settings. How pip reaches the network (index, proxy, certificates) stays.
+// pythonEnviron is the environment without what would make a Python, pip or Jupyter use the user's
+// own packages and settings. How pip reaches the network (index, proxy, certificates) stays.
 func pythonEnviron() []string {
 	return without(os.Environ(), "PYTHON*", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "JUPYTER*", "IPYTHON*",
 		"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_PYTHON")

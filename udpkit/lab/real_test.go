@@ -27,7 +27,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// These tests set up the lab for real, in the user's cache: the first time downloads and takes minutes.
+// These tests set up the lab for real, in the user's cache: the first time downloads and takes
+// minutes.
 
 func realSetup(t testing.TB) *Env {
 	t.Helper()
@@ -59,7 +60,8 @@ func TestSecondSetupDoesNothing(t *testing.T) {
 	}
 }
 
-// TestGopls: gopls gets its limits from what starts it, and a lab that is without it stays so until it is asked.
+// TestGopls: gopls gets its limits from what starts it, and a lab that is without it stays so until
+// it is asked.
 func TestGopls(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the lab does not run on Windows")
@@ -137,8 +139,9 @@ func TestExecute(t *testing.T) {
 		err := env.Execute(t.Context(), in, out)
 		assert.ErrorIs(t, err, ErrNotebook)
 		assert.ErrorContains(t, err, "the reason")
-		// The kernel reads a stack trace as it comes, in pieces: within it, it may leave a line of its own main.go as it
-		// is. It says the lines of the cells once more when the cell has ended.
+		// The kernel reads a stack trace as it comes, in pieces: within it, it may leave a line of
+		// its own main.go as it is. It says the lines of the cells once more when the cell has
+		// ended.
 		data, err := os.ReadFile(out)
 		require.NoError(t, err)
 		assert.Regexp(t, `Cell\[1\]: Line 2\b`, string(data), "the stack trace needs no debugging information")
@@ -409,8 +412,9 @@ func executeNotebook(t *testing.T, env *Env, name, output string, variables ...s
 	return data
 }
 
-// lookBack does what a person does who has stopped the live cell, which is the last one: it runs the cell look-back again,
-// in a notebook that was executed, with the history that the live cell has left.
+// lookBack does what a person does who has stopped the live cell, which is the last one: it runs
+// the cell look-back again, in a notebook that was executed, with the history that the live cell
+// has left.
 func lookBack(t *testing.T, env *Env, file, history string) {
 	t.Helper()
 	type object = map[string]any
@@ -451,8 +455,8 @@ func lookBack(t *testing.T, env *Env, file, history string) {
 
 var update = flag.Bool("update", false, "write the outputs of the committed notebooks into the checkout")
 
-// TestUpdate runs the notebooks as they are committed, with -update only; one of them
-// with -run TestUpdate/sockets.
+// TestUpdate runs the notebooks as they are committed, with -update only; one of them with -run
+// TestUpdate/sockets.
 func TestUpdate(t *testing.T) {
 	if !*update {
 		t.Skip("writes into the checkout: go test ./udpkit/lab -run TestUpdate -update")

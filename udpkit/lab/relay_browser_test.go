@@ -23,9 +23,8 @@ const (
 	relayWriter = "relay_writer.ipynb"
 )
 
-// TestRelayBrowser opens the relay's notebooks side by side: what is typed into the
-// writer's box appears in the reader's panel, also when the server was killed and
-// started again in between.
+// TestRelayBrowser opens the relay's notebooks side by side: what is typed into the writer's box
+// appears in the reader's panel, also when the server was killed and started again in between.
 func TestRelayBrowser(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1") // nothing leaves this machine
 	page := openLab(t)
@@ -116,8 +115,8 @@ func shows(notebook, text string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes(%q))`, panelOf(notebook), text)
 }
 
-// sideBySide opens one notebook left and two right, as the lab does with the server
-// and the clients.
+// sideBySide opens one notebook left and two right, as the lab does with the server and the
+// clients.
 func (p *labPage) sideBySide(left, above, below string) {
 	p.t.Helper()
 	address, err := url.Parse(p.url)

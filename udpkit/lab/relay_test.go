@@ -30,8 +30,8 @@ type relayRun struct {
 	many         int
 }
 
-// TestRelayNotebooks executes server, writer and two readers together: every message
-// arrives in each reader once, and in order.
+// TestRelayNotebooks executes server, writer and two readers together: every message arrives in
+// each reader once, and in order.
 func TestRelayNotebooks(t *testing.T) {
 	env, dir := realSetup(t), t.TempDir()
 	run := relayRun{say: []string{"one", "<b>two</b>", "three"}, many: 2, joinSay: []string{"six", "seven"}}
@@ -110,8 +110,7 @@ func executeRelay(t *testing.T, env *Env, dir string, run relayRun) {
 	}
 }
 
-// TestUpdateRelay writes the relay's notebooks with the outputs of a run, with
-// -update only.
+// TestUpdateRelay writes the relay's notebooks with the outputs of a run, with -update only.
 func TestUpdateRelay(t *testing.T) {
 	if !*update {
 		t.Skip("writes into the checkout: go test ./udpkit/lab -run TestUpdate -update")

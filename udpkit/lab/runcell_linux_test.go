@@ -17,11 +17,13 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 )
 
-// BenchmarkRunCell measures in the real kernel how long it takes from Run to the end of a hello-world cell, to the client
-// notebook's first datagram, and to the server notebook's first message; and, for what can be hoped for at best, to the
-// end of cells that show HTML with gonbui, that also open a socket, and that do both without gonbui's own imports, by
-// the kernel's pipe. Every cell is new to the compiler, as it is in a notebook that was just opened, and what it imports
-// is not. The ratios are medians of those within one round. On Linux only, since it asks date for nanoseconds.
+// BenchmarkRunCell measures in the real kernel how long it takes from Run to the end of a
+// hello-world cell, to the client notebook's first datagram, and to the server notebook's first
+// message; and, for what can be hoped for at best, to the end of cells that show HTML with gonbui,
+// that also open a socket, and that do both without gonbui's own imports, by the kernel's pipe.
+// Every cell is new to the compiler, as it is in a notebook that was just opened, and what it
+// imports is not. The ratios are medians of those within one round. On Linux only, since it asks
+// date for nanoseconds.
 //
 //	go test ./udpkit/lab -run '^$' -bench RunCell -benchtime 1x
 func BenchmarkRunCell(b *testing.B) {

@@ -35,14 +35,16 @@ type Env struct {
 	Python string
 	// Jupyter is a directory that this checkout's Jupyter configuration, data and logs are in.
 	Jupyter string
-	// Environ is the environment for every Jupyter process: with it, and only with it, Jupyter finds the kernel named
-	// by the constant Kernel, and leaves the user's own Jupyter settings alone.
+	// Environ is the environment for every Jupyter process: with it, and only with it, Jupyter
+	// finds the kernel named by the constant Kernel, and leaves the user's own Jupyter settings
+	// alone.
 	Environ []string
 }
 
-// Setup builds and downloads what is missing, and returns quickly when nothing is. What was finished before an
-// interruption is kept. Several may set up at the same time: they wait for each other. Setup, but neither Run nor Check,
-// also builds a gopls that could not be built before, or that was deleted.
+// Setup builds and downloads what is missing, and returns quickly when nothing is. What was
+// finished before an interruption is kept. Several may set up at the same time: they wait for each
+// other. Setup, but neither Run nor Check, also builds a gopls that could not be built before, or
+// that was deleted.
 func Setup(ctx context.Context, cfg Config) (*Env, error) { return setUp(ctx, cfg, true) }
 
 func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
@@ -152,7 +154,8 @@ func (s *setup) plan(python interpreter, again bool) error {
 	return nil
 }
 
-// tools builds the kernel and goimports at the versions in go.mod, which together with Go determines them.
+// tools builds the kernel and goimports at the versions in go.mod, which together with Go
+// determines them.
 func (s *setup) tools() error {
 	if stamped(s.toolsDir) {
 		return nil
@@ -199,8 +202,9 @@ func (s *setup) python(python interpreter) error {
 	})
 }
 
-// warm compiles, the way the kernel does, a program that imports the package, so that modules are downloaded and the
-// first Run in a notebook is quick. A package that does not compile is its author's to mend, with the lab running.
+// warm compiles, the way the kernel does, a program that imports the package, so that modules are
+// downloaded and the first Run in a notebook is quick. A package that does not compile is its
+// author's to mend, with the lab running.
 func (s *setup) warm() error {
 	err := s.step("Compiling a cell", warmTakes, func() error {
 		list, err := run(s.ctx, s.env.Repository, goEnviron(kernelFlags(s.golang.GOFLAGS)), "go", "list", "-find",

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// waysOut put something on a page that html/template has not seen: gonbui's functions, and the types by which it is told
-// not to escape.
+// waysOut put something on a page that html/template has not seen: gonbui's functions, and the
+// types by which it is told not to escape.
 var waysOut = regexp.MustCompile(`^(Display|Update)(HTML|Html|Markdown|SVG|Svg|Javascript|JavaScript)|^(SendData|ScriptJavascript|LoadScript.*)$|^(HTML|HTMLAttr|CSS|JS|JSStr|URL|Srcset)$`)
 
 type notebookCell struct {
@@ -56,8 +56,8 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 	}
 }
 
-// TestShape: in the notebooks that are read prose leads, and code comes in small
-// pieces. Those of sockets are larger: what it teaches are the bare calls.
+// TestShape: in the notebooks that are read prose leads, and code comes in small pieces. Those of
+// sockets are larger: what it teaches are the bare calls.
 func TestShape(t *testing.T) {
 	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 16} {
 		t.Run(name, func(t *testing.T) {
@@ -80,8 +80,9 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// TestRoles: JupyterLab shows the last cell when all are run, so that the live one is the last, and short enough to leave
-// the view to its panel. No other cell runs until somebody stops it, or writes into a log that others read, before it is told to.
+// TestRoles: JupyterLab shows the last cell when all are run, so that the live one is the last, and
+// short enough to leave the view to its panel. No other cell runs until somebody stops it, or
+// writes into a log that others read, before it is told to.
 func TestRoles(t *testing.T) {
 	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client"} {
 		t.Run(name, func(t *testing.T) {
@@ -107,8 +108,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// notebooks returns the names of the committed notebooks, without those that the
-// lab made as copies of the client's.
+// notebooks returns the names of the committed notebooks, without those that the lab made as copies
+// of the client's.
 func notebooks(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "notebooks", "*.ipynb"))
@@ -126,8 +127,7 @@ func notebooks(t *testing.T) []string {
 
 var notebookLink = regexp.MustCompile(`\]\(([^)#]*\.ipynb)[^)]*\)`)
 
-// TestLinks: the index leads to every notebook, and every link between notebooks
-// leads somewhere.
+// TestLinks: the index leads to every notebook, and every link between notebooks leads somewhere.
 func TestLinks(t *testing.T) {
 	all := notebooks(t)
 	for _, name := range all {

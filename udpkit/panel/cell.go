@@ -20,9 +20,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
-// Main is what a notebook's cell does: it applies the environment to the flags
-// (see [FlagsFromEnv]), gives run a context that an interrupt ends, and if there
-// is an error prints it and ends the program with status 1.
+// Main is what a notebook's cell does: it applies the environment to the flags (see
+// [FlagsFromEnv]), gives run a context that an interrupt ends, and if there is an error prints it
+// and ends the program with status 1.
 func Main(run func(ctx context.Context) error) {
 	ctx, _ := Interrupt() // until the end: a signal that comes twice is no failure
 	err := FlagsFromEnv()
@@ -35,16 +35,15 @@ func Main(run func(ctx context.Context) error) {
 	}
 }
 
-// oneKeyPress is how long after the first signal others are taken for the same one: the
-// terminal sends Ctrl-C to all programs in it, and "go tool", timeout and others send on
-// what they get.
+// oneKeyPress is how long after the first signal others are taken for the same one: the terminal
+// sends Ctrl-C to all programs in it, and "go tool", timeout and others send on what they get.
 const oneKeyPress = 500 * time.Millisecond
 
-// Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C), SIGTERM or
-// SIGHUP (the terminal is closed) ends. An interrupt or SIGTERM that comes later than half
-// a second after it ends the program, whatever it is doing, and so does SIGQUIT (Ctrl-\) at
-// any time; programs that it has started end before it. SIGHUP does not: a terminal and its
-// shell both send it. If it is ignored, as nohup has it, that is left so.
+// Interrupt returns a context that an interrupt (the notebook's ■, Ctrl-C), SIGTERM or SIGHUP (the
+// terminal is closed) ends. An interrupt or SIGTERM that comes later than half a second after it
+// ends the program, whatever it is doing, and so does SIGQUIT (Ctrl-\) at any time; programs that
+// it has started end before it. SIGHUP does not: a terminal and its shell both send it. If it is
+// ignored, as nohup has it, that is left so.
 func Interrupt() (context.Context, context.CancelFunc) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -90,18 +89,18 @@ func endAtOnce(s os.Signal) {
 	os.Exit(1) // there are no such signals on Windows
 }
 
-// Output returns a writer to out, such as os.Stdout, for a program that ends with ctx,
-// or after limit if that is not 0. Until then a write waits for as long as nobody takes
-// what is written; after it for 1.5 s in all, and what is left is lost, which the error
-// says: a pipe that nobody reads holds up no end. Each role does that with its output.
+// Output returns a writer to out, such as os.Stdout, for a program that ends with ctx, or after
+// limit if that is not 0. Until then a write waits for as long as nobody takes what is written;
+// after it for 1.5 s in all, and what is left is lost, which the error says: a pipe that nobody
+// reads holds up no end. Each role does that with its output.
 func Output(ctx context.Context, limit time.Duration, out io.Writer) io.Writer {
 	return console.NewOutput(ctx, limit, out)
 }
 
-// FlagsFromEnv sets each flag of flag.CommandLine whose environment variable is
-// set: for max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a
-// parameter to a Go notebook that runs unattended. Call it after flag.Parse,
-// which a cell's %% does. The error names the variable and its value.
+// FlagsFromEnv sets each flag of flag.CommandLine whose environment variable is set: for
+// max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a parameter to a Go notebook that
+// runs unattended. Call it after flag.Parse, which a cell's %% does. The error names the variable
+// and its value.
 func FlagsFromEnv() (failure error) {
 	flag.VisitAll(func(f *flag.Flag) {
 		if failure == nil {
@@ -111,8 +110,8 @@ func FlagsFromEnv() (failure error) {
 	return failure
 }
 
-// FlagFromEnv calls set with the value of a flag's environment variable, as FlagsFromEnv
-// does it, and returns the variable's name, "" if it is not set.
+// FlagFromEnv calls set with the value of a flag's environment variable, as FlagsFromEnv does it,
+// and returns the variable's name, "" if it is not set.
 func FlagFromEnv(name, usage string, set func(value string) error) (variable string, err error) {
 	variable = "UDPKIT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 	value, ok := os.LookupEnv(variable)
@@ -125,9 +124,9 @@ func FlagFromEnv(name, usage string, set func(value string) error) (variable str
 	return variable, nil
 }
 
-// Flag defines a flag of any type that has a parser, such as udpkit.ParseTargets.
-// If the default itself cannot be parsed, it says so and ends the program with
-// status 2, as flag.Parse does with a bad argument.
+// Flag defines a flag of any type that has a parser, such as udpkit.ParseTargets. If the default
+// itself cannot be parsed, it says so and ends the program with status 2, as flag.Parse does with a
+// bad argument.
 func Flag[T any](name, value, usage string, parse func(string) (T, error)) *T {
 	v := &parsed[T]{parse: parse}
 	if err := v.Set(value); err != nil {
@@ -164,8 +163,8 @@ func ParsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// ParseLines reads the lines of a text, as an environment variable holds them, for
-// what a role says where nobody types. There is no error; Flag wants one.
+// ParseLines reads the lines of a text, as an environment variable holds them, for what a role says
+// where nobody types. There is no error; Flag wants one.
 func ParseLines(text string) ([]string, error) {
 	if text == "" {
 		return nil, nil
@@ -173,9 +172,8 @@ func ParseLines(text string) ([]string, error) {
 	return strings.Split(text, "\n"), nil
 }
 
-// SessionFile returns the path of a file that all cells of a notebook share and
-// no other notebook does; it is gone when the kernel ends or starts again.
-// Outside of GoNB it is in os.TempDir.
+// SessionFile returns the path of a file that all cells of a notebook share and no other notebook
+// does; it is gone when the kernel ends or starts again. Outside of GoNB it is in os.TempDir.
 func SessionFile(name string) string {
 	dir := os.Getenv(protocol.GONB_TMP_DIR_ENV)
 	if dir == "" {

@@ -13,14 +13,13 @@ import (
 const (
 	// betweenUpdates bounds the updates to ten a second.
 	betweenUpdates = 100 * time.Millisecond
-	// lastUpdate is how long the last panel may take to reach the notebook. An
-	// interrupted cell is killed after 5 s.
+	// lastUpdate is how long the last panel may take to reach the notebook. An interrupted cell is
+	// killed after 5 s.
 	lastUpdate = 2 * time.Second
 )
 
-// Live is one piece of a notebook's page that changes in place. A goroutine of its
-// own draws: a browser that is slow, or gone, delays nothing. Its last state is
-// what the notebook keeps.
+// Live is one piece of a notebook's page that changes in place. A goroutine of its own draws: a
+// browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps.
 type Live struct {
 	id       string
 	snapshot func(final bool) (*template.Template, any)
@@ -30,9 +29,8 @@ type Live struct {
 	done  chan error
 }
 
-// NewLive returns a Live that shows what snapshot returns each time that there is
-// News: a template and its data. snapshot is called by one goroutine at a time.
-// End it.
+// NewLive returns a Live that shows what snapshot returns each time that there is News: a template
+// and its data. snapshot is called by one goroutine at a time. End it.
 func NewLive(snapshot func(final bool) (*template.Template, any)) *Live {
 	l := &Live{
 		id: gonbui.UniqueId(), snapshot: snapshot,
@@ -87,8 +85,8 @@ func (l *Live) End() error {
 	}
 }
 
-// show sends one picture. This is the only place from which HTML goes to the
-// notebook, and it has come out of html/template.
+// show sends one picture. This is the only place from which HTML goes to the notebook, and it has
+// come out of html/template.
 func show(id string, snapshot func(final bool) (*template.Template, any), final bool) error {
 	t, data := snapshot(final)
 	var html strings.Builder

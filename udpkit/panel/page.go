@@ -10,9 +10,9 @@ import (
 //go:embed styles.html
 var stylesHTML string
 
-// Templates parses what a package shows with NewLive; it panics if that cannot be
-// parsed. The styles that all panels have in common are defined in it: frame, faint,
-// table, th, td, num, name, address, big, bad and tile. The function text is Printable.
+// Templates parses what a package shows with NewLive; it panics if that cannot be parsed. The
+// styles that all panels have in common are defined in it: frame, faint, table, th, td, num, name,
+// address, big, bad and tile. The function text is Printable.
 func Templates(html string, functions template.FuncMap) *template.Template {
 	common := template.New("page").Funcs(template.FuncMap{"text": func(s any) string { return Printable(fmt.Sprint(s)) }})
 	return template.Must(template.Must(common.Parse(stylesHTML)).Funcs(functions).Parse(html))

@@ -9,7 +9,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// TestCells: in a narrow pane a number stays in one line, and a name that somebody has made long does not widen the table.
+// TestCells: in a narrow pane a number stays in one line, and a name that somebody has made long
+// does not widen the table.
 func TestCells(t *testing.T) {
 	page := panel.Templates(`{{define "cells"}}<td style="{{template "num"}}">1.55m/s</td>|<td style="{{template "name"}}">{{text .}}</td>|<td style="{{template "td"}}"></td>{{end}}`, nil)
 	var html strings.Builder

@@ -10,7 +10,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// beyond is the room for notes at the outer sides, and first the place of the first moment below the top.
+// beyond is the room for notes at the outer sides, and first the place of the first moment below
+// the top.
 const beyond, first = 118, 78
 
 // sequence draws a chart.Dialogue. Places are in points from the left and from the top.

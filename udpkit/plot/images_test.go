@@ -22,8 +22,8 @@ const notebooks = "../../../notebooks"
 
 var imageLink = regexp.MustCompile(`!\[([^\]]*)\]\(([^)]*)\)`)
 
-// TestImages: every picture that a notebook shows is there and says in words what it shows, and every picture that is there is
-// shown.
+// TestImages: every picture that a notebook shows is there and says in words what it shows, and
+// every picture that is there is shown.
 func TestImages(t *testing.T) {
 	names, err := filepath.Glob(notebooks + "/*.ipynb")
 	require.NoError(t, err)
@@ -54,8 +54,9 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// checkImage: a picture has a title and a description, can do nothing but show something, brings its own light background,
-// which suits a light and a dark page, and its texts can be read on that, in a notebook of 650 pixels.
+// checkImage: a picture has a title and a description, can do nothing but show something, brings
+// its own light background, which suits a light and a dark page, and its texts can be read on that,
+// in a notebook of 650 pixels.
 func checkImage(t *testing.T, file string) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -37,8 +37,7 @@ const (
 	shownWidth = 760
 )
 
-// png returns the picture with half as many pixels again as it is shown with, for
-// sharp screens.
+// png returns the picture with half as many pixels again as it is shown with, for sharp screens.
 func png(p chart.Picture) ([]byte, error) {
 	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height(p)), vgimg.UseDPI(120))}
 	if err := paint(canvas, p); err != nil {
@@ -60,8 +59,7 @@ func height(p chart.Picture) vg.Length {
 	return high
 }
 
-// paint draws a picture. The background is white in every theme, for the axes are
-// black.
+// paint draws a picture. The background is white in every theme, for the axes are black.
 func paint(on vg.CanvasSizer, p chart.Picture) error {
 	c := draw.New(on)
 	c.SetColor(color.White)

@@ -92,8 +92,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// texts returns the text elements of an SVG, and fails if it is not well-formed
-// or has an element or attribute that could do more than draw.
+// texts returns the text elements of an SVG, and fails if it is not well-formed or has an element
+// or attribute that could do more than draw.
 func texts(t *testing.T, svg []byte) []string {
 	t.Helper()
 	var found []string
@@ -276,8 +276,7 @@ func TestLong(t *testing.T) {
 	require.Less(t, len(svg), 2<<20)
 }
 
-// TestLesson: what package lesson wrote is drawn, and nothing is read into what is
-// not there.
+// TestLesson: what package lesson wrote is drawn, and nothing is read into what is not there.
 func TestLesson(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none")

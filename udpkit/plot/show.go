@@ -10,10 +10,11 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// Show shows a picture in the notebook, unless err says that there is none. A [chart.Nothing] is printed and is no error.
+// Show shows a picture in the notebook, unless err says that there is none. A [chart.Nothing] is
+// printed and is no error.
 //
-// The picture is a PNG: it is shown by a page that does not trust the notebook too, looks the same everywhere, fits into a
-// narrow column, and cannot hold a program.
+// The picture is a PNG: it is shown by a page that does not trust the notebook too, looks the same
+// everywhere, fits into a narrow column, and cannot hold a program.
 func Show(p chart.Picture, err error) error {
 	if errors.As(err, new(chart.Nothing)) {
 		fmt.Println(err)

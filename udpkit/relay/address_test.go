@@ -12,8 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// A relay on all addresses serves its clients from the one that each has asked, and tells them its end from there: their
-// sockets are connected and take nothing else.
+// A relay on all addresses serves its clients from the one that each has asked, and tells them its
+// end from there: their sockets are connected and take nothing else.
 func TestServesFromTheAddressAsked(t *testing.T) {
 	const messages = 300
 	s := serve(t, relay.ServerConfig{Listen: netip.MustParseAddrPort("0.0.0.0:0")})

@@ -7,8 +7,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
-// item is what one datagram carries to readers: messages, or the news of a gap. It
-// is the same for all of them, and never changed.
+// item is what one datagram carries to readers: messages, or the news of a gap. It is the same for
+// all of them, and never changed.
 type item struct {
 	first, end uint64 // numbers, end not included
 	gap        bool
@@ -26,9 +26,8 @@ const slabSize = 64 * relaywire.MaxBody
 // packer makes items of messages.
 type packer struct{ slab []byte }
 
-// pack appends items with the messages, as few as possible. All but the last are
-// filled with zeros to the same length: the kernel takes equal datagrams to one
-// address in one piece (UDP_SEGMENT).
+// pack appends items with the messages, as few as possible. All but the last are filled with zeros
+// to the same length: the kernel takes equal datagrams to one address in one piece (UDP_SEGMENT).
 func (p *packer) pack(items []item, messages []Message) []item {
 	for len(messages) > 0 {
 		if cap(p.slab)-len(p.slab) < relaywire.MaxBody {
@@ -66,8 +65,8 @@ type cache struct {
 	end   uint64 // the number of the next message
 }
 
-// add appends messages; those that it has already are left out, and where some are
-// missing it begins anew.
+// add appends messages; those that it has already are left out, and where some are missing it
+// begins anew.
 func (c *cache) add(messages []Message) {
 	for len(messages) > 0 && messages[0].Seq < c.end {
 		messages = messages[1:]

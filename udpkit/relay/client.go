@@ -20,16 +20,16 @@ const (
 	// Bounds of the pause between two attempts to register, which doubles each time.
 	minRetry = 50 * time.Millisecond
 	maxRetry = time.Second
-	// leaving is how long a client waits for the answer when it takes leave, and
-	// insisting how often it says so.
+	// leaving is how long a client waits for the answer when it takes leave, and insisting how
+	// often it says so.
 	leaving   = time.Second
 	insisting = 100 * time.Millisecond
 	// usualExpire is taken for ServerConfig.Expire until a server has told it.
 	usualExpire = 15 * time.Second
 )
 
-// client is what readers and writers have in common: a socket, a registration, and
-// events that are told one by one on a goroutine of their own.
+// client is what readers and writers have in common: a socket, a registration, and events that are
+// told one by one on a goroutine of their own.
 type client struct {
 	hello  relaywire.Frame // as it is sent; the cookie is the last that came
 	role   Role
@@ -92,8 +92,7 @@ func (c *client) open() error {
 	_ = conn.SetReadBuffer(readBuffer) // the system may grant less, which costs datagrams and no messages
 	c.conn = conn
 	c.send = func(b []byte) {
-		// What is not sent is not answered, and sent again; see receive for what an
-		// error can tell.
+		// What is not sent is not answered, and sent again; see receive for what an error can tell.
 		_, _ = conn.Write(b)
 	}
 	return nil
@@ -107,15 +106,14 @@ func (c *client) Close() error {
 	return service.Close(c.conn)
 }
 
-// actor is what differs between a reader and a writer. All but deliver are called
-// with mu held.
+// actor is what differs between a reader and a writer. All but deliver are called with mu held.
 type actor interface {
 	// welcomed takes the confirmation of a registration.
 	welcomed(f *relaywire.Frame, now time.Time)
 	// take takes another datagram of the server that the client is registered with.
 	take(f *relaywire.Frame, now time.Time)
-	// settle acknowledges what has come, when no more datagrams are waiting, and always
-	// as a sign of life.
+	// settle acknowledges what has come, when no more datagrams are waiting, and always as a sign
+	// of life.
 	settle(always bool)
 	// act does what is due and returns how long it can wait then.
 	act(now time.Time) time.Duration
@@ -225,8 +223,8 @@ func (c *client) refusedNow() {
 	c.poke()
 }
 
-// failing says why nothing can be received. While the client is registered it waits for
-// the silence that follows, which may be short enough to do no harm.
+// failing says why nothing can be received. While the client is registered it waits for the silence
+// that follows, which may be short enough to do no harm.
 func (c *client) failing(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -74,8 +74,7 @@ func (r *Reader) deliver(done <-chan struct{}) {
 	}
 }
 
-// flush counts events that were told, if they are safe. It returns false if Run has to
-// end then.
+// flush counts events that were told, if they are safe. It returns false if Run has to end then.
 func (r *Reader) flush(events []Event) bool {
 	if len(events) == 0 {
 		return true
@@ -122,8 +121,8 @@ func (r *Reader) flush(events []Event) bool {
 
 func isMessage(e Event) bool { _, ok := e.(MessageEvent); return ok }
 
-// hurry takes what does not wait for a batch out of the queue, with mu held: what is
-// neither a message nor a gap, which have their order.
+// hurry takes what does not wait for a batch out of the queue, with mu held: what is neither a
+// message nor a gap, which have their order.
 func (r *Reader) hurry(batch []Event) []Event {
 	r.queue = slices.DeleteFunc(r.queue, func(e Event) bool {
 		switch e.(type) {

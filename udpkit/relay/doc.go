@@ -1,21 +1,21 @@
-// Package relay carries messages from writers to readers over UDP, through a server
-// that stores them.
+// Package relay carries messages from writers to readers over UDP, through a server that stores
+// them.
 //
-// A [Writer]'s message counts as sent when the [Server] says that its [Log] has
-// stored it, and not before. A [Reader] gets every message of the log, in one order
-// that is the same for all readers, each message once, or a [GapEvent] for those that
-// are not kept any more: **never silence**. Server, readers and writers come and go
-// in any order; a client whose server is away keeps trying and says so.
+// A [Writer]'s message counts as sent when the [Server] says that its [Log] has stored it, and not
+// before. A [Reader] gets every message of the log, in one order that is the same for all readers,
+// each message once, or a [GapEvent] for those that are not kept any more: **never silence**.
+// Server, readers and writers come and go in any order; a client whose server is away keeps trying
+// and says so.
 //
-// [NewMemory] keeps the log in memory, for experiments. Package store, below this one,
-// keeps it on disk, and lets any number of servers share one.
+// [NewMemory] keeps the log in memory, for experiments. Package store, below this one, keeps it on
+// disk, and lets any number of servers share one.
 //
 // # Datagrams
 //
-// Each is at most [MaxDatagram] bytes and has a header of 12: "ur", the version (1),
-// the kind, and the client's [ID], which it has chosen itself and which every datagram
-// from and to it carries. Numbers are big-endian. What is not precisely as described
-// is counted as malformed and has no other effect.
+// Each is at most [MaxDatagram] bytes and has a header of 12: "ur", the version (1), the kind, and
+// the client's [ID], which it has chosen itself and which every datagram from and to it carries.
+// Numbers are big-endian. What is not precisely as described is counted as malformed and has no
+// other effect.
 //
 //	kind          from    after the header
 //	 1 hello      client  try 4, role 1, from 1, at 8, log 8, cookie 20, name 1+n, zeros up to 96 bytes
@@ -34,18 +34,17 @@
 //	14 gap        server  first 8, last 8
 //	15 ack        reader  next 8, delivered 8, highest 8, window 4, count 1, count times: offset 4, messages 4
 //
-// Messages go as many in a datagram as fit; one is never cut in two. A text is at
-// most [MaxText] bytes, and a longer one is refused where it is written: parts would
-// have to be put together again by everybody, for lines that hardly anybody types.
+// Messages go as many in a datagram as fit; one is never cut in two. A text is at most [MaxText]
+// bytes, and a longer one is refused where it is written: parts would have to be put together again
+// by everybody, for lines that hardly anybody types.
 //
 // # Registration
 //
-// A hello costs its sender nothing, and anybody can put somebody else's address on
-// it. So the server answers with a challenge, and keeps nothing: its cookie is a MAC
-// (HMAC-SHA256 cut to 128 bits, RFC 2104; under a secret of this run and a period of
-// 30 s) of the client's address, ID, role and name. Only a hello that brings it back,
-// in this or the next period, is looked at: its sender gets what is sent to that
-// address. Until then no answer is longer than what it answers.
+// A hello costs its sender nothing, and anybody can put somebody else's address on it. So the
+// server answers with a challenge, and keeps nothing: its cookie is a MAC (HMAC-SHA256 cut to 128
+// bits, RFC 2104; under a secret of this run and a period of 30 s) of the client's address, ID,
+// role and name. Only a hello that brings it back, in this or the next period, is looked at: its
+// sender gets what is sent to that address. Until then no answer is longer than what it answers.
 //
 //	client                          server
 //	  | hello (96 bytes) ------------> |
@@ -54,10 +53,10 @@
 //	  | <------------ welcome (52)     |  asks the log, registers
 //	  | or <----------- refuse (17)    |  name taken, too many, the store fails
 //
-// A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name
-// belongs to one live client in each role, and names that look alike are one name.
-// While it is refused as taken the client goes on for half as long again as a dead
-// owner would keep it. The log arbitrates between servers that share it.
+// A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name belongs to one
+// live client in each role, and names that look alike are one name. While it is refused as taken
+// the client goes on for half as long again as a dead owner would keep it. The log arbitrates
+// between servers that share it.
 //
 //	         hello, every 50 ms to 1 s
 //	            .--------.
@@ -67,54 +66,48 @@
 //	            |   reset, bye, port unreachable,          |   '-' ping every expire/5
 //	            '---or no word for 3/5 of expire ----------'
 //
-// To the server a client is registered from the welcome until it leaves or was not
-// heard for expire ([ServerConfig].Expire, 15 s). It answers a reset to what comes
-// from anybody else: after its restart, or when a client's address has changed, that
-// makes the client register again at once, with its ID and its place in the log, and
-// nothing is lost or comes twice. What a name has read is saved in the log every 5 s,
-// when it leaves, and when the server ends: a reader that begins with [FromLast] goes
-// on there. A reader that is killed may get again what was delivered in the tenth of a
-// second before, or since its last Flush; if its server is killed too, what was
-// delivered in the last seconds.
+// To the server a client is registered from the welcome until it leaves or was not heard for expire
+// ([ServerConfig].Expire, 15 s). It answers a reset to what comes from anybody else: after its
+// restart, or when a client's address has changed, that makes the client register again at once,
+// with its ID and its place in the log, and nothing is lost or comes twice. What a name has read is
+// saved in the log every 5 s, when it leaves, and when the server ends: a reader that begins with
+// [FromLast] goes on there. A reader that is killed may get again what was delivered in the tenth
+// of a second before, or since its last Flush; if its server is killed too, what was delivered in
+// the last seconds.
 //
 // # Writing
 //
-// A writer numbers its messages 1, 2, 3 and sends up to 512 ahead of what is stored;
-// the window begins at 32 and grows with every answer. The server takes them in order
-// only, appends what has come in the meantime to the log in one go, and answers with
-// their sequence numbers when the log has them. What is not answered is sent again,
-// from the first on, after the round-trip time and four deviations (RFC 6298), 20 ms
-// to 2 s, doubling each time. The log knows a message by the writer's ID and number,
-// so that it is stored once however often it comes, also to another server and after
-// a restart. If the log cannot store, the writer is told why (failed) and goes on
-// trying.
+// A writer numbers its messages 1, 2, 3 and sends up to 512 ahead of what is stored; the window
+// begins at 32 and grows with every answer. The server takes them in order only, appends what has
+// come in the meantime to the log in one go, and answers with their sequence numbers when the log
+// has them. What is not answered is sent again, from the first on, after the round-trip time and
+// four deviations (RFC 6298), 20 ms to 2 s, doubling each time. The log knows a message by the
+// writer's ID and number, so that it is stored once however often it comes, also to another server
+// and after a restart. If the log cannot store, the writer is told why (failed) and goes on trying.
 //
 // # Reading
 //
-// The sequence number of the log is every reader's too. A reader acknowledges every
-// eighth datagram, or 5 ms after the first of fewer; and each batch at once for a while
-// after its registration and after a loss: the next message that it misses, which
-// ranges are missing before the highest that it has, how many it has delivered, and
-// for how many it has room; and again 100 ms later if more were delivered since. The
-// server has at most 256 datagrams under way to a reader. That window
-// begins at 10, grows and shrinks as TCP's does (RFC 5681), so that a slow network
-// is not flooded; a datagram is lost when one that was sent well after it has
-// arrived (RFC 8985), or after a timeout as above. Each reader has its own window,
-// pace and place: a slow one delays nobody. What is no longer in the cache of newest
-// messages is read from the log. If the log does not keep it any more the reader
-// gets a gap datagram in its place, which is acknowledged and sent again in the same way.
+// The sequence number of the log is every reader's too. A reader acknowledges every eighth
+// datagram, or 5 ms after the first of fewer; and each batch at once for a while after its
+// registration and after a loss: the next message that it misses, which ranges are missing before
+// the highest that it has, how many it has delivered, and for how many it has room; and again 100
+// ms later if more were delivered since. The server has at most 256 datagrams under way to a
+// reader. That window begins at 10, grows and shrinks as TCP's does (RFC 5681), so that a slow
+// network is not flooded; a datagram is lost when one that was sent well after it has arrived (RFC
+// 8985), or after a timeout as above. Each reader has its own window, pace and place: a slow one
+// delays nobody. What is no longer in the cache of newest messages is read from the log. If the log
+// does not keep it any more the reader gets a gap datagram in its place, which is acknowledged and
+// sent again in the same way.
 //
 // # Trust
 //
-// The cookie keeps a server from being used against others, as does that nothing is
-// ever sent to a broadcast, multicast or unspecified address or to port 0, whatever
-// comes from there: that counts as malformed or, where only the system knows that an
-// address is a broadcast one, as an error of sending. A client's ID, 64
-// random bits, keeps those who cannot read the traffic from sending in its name. Who
-// can read it can do that, and reads all messages: there is no encryption and no
-// password, everybody who reaches the port can read and write. Use it on a network
-// that you trust, or inside a VPN. Names are ASCII; texts are valid UTF-8 and
-// otherwise what somebody wrote: a program that shows them decides what is safe to
-// show. All tables and queues are bounded; what is dropped or refused is counted in
-// [ServerStats], [ReaderStats] and [WriterStats].
+// The cookie keeps a server from being used against others, as does that nothing is ever sent to a
+// broadcast, multicast or unspecified address or to port 0, whatever comes from there: that counts
+// as malformed or, where only the system knows that an address is a broadcast one, as an error of
+// sending. A client's ID, 64 random bits, keeps those who cannot read the traffic from sending in
+// its name. Who can read it can do that, and reads all messages: there is no encryption and no
+// password, everybody who reaches the port can read and write. Use it on a network that you trust,
+// or inside a VPN. Names are ASCII; texts are valid UTF-8 and otherwise what somebody wrote: a
+// program that shows them decides what is safe to show. All tables and queues are bounded; what is
+// dropped or refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
 package relay

@@ -19,8 +19,8 @@ func (silentLog) Client(ctx context.Context, _ Role, _ string) (ClientRecord, er
 	return ClientRecord{}, ctx.Err()
 }
 
-// TestServerEnds: neither a log that does not answer, while clients leave and others stay,
-// nor an OnEvent that is slow can hold a server's end up for 3 s.
+// TestServerEnds: neither a log that does not answer, while clients leave and others stay, nor an
+// OnEvent that is slow can hold a server's end up for 3 s.
 func TestServerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const clients = 20

@@ -7,9 +7,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
-// Event is something that a Server, a Reader or a Writer reports while it runs. It
-// is one of the types below, by value. Names are checked; the texts of messages are
-// as they were written: UTF-8, and whatever else one can put into a line.
+// Event is something that a Server, a Reader or a Writer reports while it runs. It is one of the
+// types below, by value. Names are checked; the texts of messages are as they were written: UTF-8,
+// and whatever else one can put into a line.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
 	Kind() string
@@ -24,8 +24,8 @@ type StartEvent struct {
 	Username string         `json:"username,omitempty"` // a client's
 }
 
-// LinkEvent says whether a server serves the client. There is one whenever that
-// changes, or the reason why not.
+// LinkEvent says whether a server serves the client. There is one whenever that changes, or the
+// reason why not.
 type LinkEvent struct {
 	Up bool `json:"up"`
 	// Text says why not, and what happens next.
@@ -42,8 +42,8 @@ type MessageEvent struct {
 	Last bool `json:"-"`
 }
 
-// GapEvent tells a reader that messages From to To, both included, are not kept
-// any more and will not come.
+// GapEvent tells a reader that messages From to To, both included, are not kept any more and will
+// not come.
 type GapEvent struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
@@ -52,8 +52,8 @@ type GapEvent struct {
 // Messages returns how many messages are missing.
 func (e GapEvent) Messages() uint64 { return e.To - e.From + 1 }
 
-// LogEvent tells a reader that the server has another log than before: its
-// sequence numbers begin anew, and what was not read of the old one is lost.
+// LogEvent tells a reader that the server has another log than before: its sequence numbers begin
+// anew, and what was not read of the old one is lost.
 type LogEvent struct {
 	Next uint64    `json:"next"` // the message that comes next
 	At   time.Time `json:"at"`
@@ -87,9 +87,9 @@ type LeaveEvent struct {
 	At       time.Time      `json:"at"`
 }
 
-// RefusedEvent says that a server has refused datagrams of one source for one reason. It is told at once, and then once a
-// minute and in the end with the count since. Of more than 64 sources and reasons a minute those of a reason are told
-// together. ServerStats.Malformed counts all.
+// RefusedEvent says that a server has refused datagrams of one source for one reason. It is told at
+// once, and then once a minute and in the end with the count since. Of more than 64 sources and
+// reasons a minute those of a reason are told together. ServerStats.Malformed counts all.
 type RefusedEvent struct {
 	From   netip.AddrPort `json:"from,omitzero"` // not valid if there are too many to be told apart
 	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
@@ -98,8 +98,8 @@ type RefusedEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// ErrorEvent says that something failed and the work goes on. A failure that
-// repeats is reported once, until it ends, and anew if its cause is another.
+// ErrorEvent says that something failed and the work goes on. A failure that repeats is reported
+// once, until it ends, and anew if its cause is another.
 type ErrorEvent struct {
 	Err   error     `json:"-"`
 	Text  string    `json:"error"`
@@ -179,8 +179,7 @@ type ClientInfo struct {
 	Addr     netip.AddrPort `json:"addr"`
 	Since    time.Time      `json:"since"`
 	Heard    time.Time      `json:"heard"`
-	// Messages are those delivered to a reader, or stored of a writer, since it is
-	// registered here.
+	// Messages are those delivered to a reader, or stored of a writer, since it is registered here.
 	Messages uint64 `json:"messages"`
 	// Lag is how many messages of the log a reader has not acknowledged.
 	Lag    uint64        `json:"lag,omitempty"`

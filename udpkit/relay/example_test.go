@@ -99,8 +99,8 @@ func ExampleParseFrom() {
 	// invalid configuration: a reader cannot begin at "yesterday", choose last, start, now
 }
 
-// A log that keeps three messages. Servers that are given the same log are one relay;
-// here it is used without any.
+// A log that keeps three messages. Servers that are given the same log are one relay; here it is
+// used without any.
 func ExampleNewMemory() {
 	log := relay.NewMemory(3)
 	ctx := context.Background()
@@ -180,8 +180,8 @@ func ExampleWriter_Flush() {
 	// not stored: 1
 }
 
-// A reader that begins with the oldest message, and gets what comes within a tenth
-// of a second together.
+// A reader that begins with the oldest message, and gets what comes within a tenth of a second
+// together.
 func ExampleNewReader() {
 	log := relay.NewMemory(0)
 	server, err := relay.NewServer(relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: log})

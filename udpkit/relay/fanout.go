@@ -62,8 +62,8 @@ func (s *Server) makeReady(c *session) {
 	}
 }
 
-// pump sends to readers what is due, in turns. Whoever calls it while another does
-// returns at once, and the other looks again.
+// pump sends to readers what is due, in turns. Whoever calls it while another does returns at once,
+// and the other looks again.
 func (s *Server) pump() {
 	s.wanted.Store(true)
 	for s.wanted.Load() && s.sending.TryLock() {
@@ -164,8 +164,8 @@ func (s *Server) fetch(c *session) {
 	})
 }
 
-// backlog makes items of what was read, with mu held: a gap where messages are
-// missing, and nothing of what the cache has.
+// backlog makes items of what was read, with mu held: a gap where messages are missing, and nothing
+// of what the cache has.
 func (s *Server) backlog(from uint64, messages []Message) (items []item) {
 	cached := s.cache.first()
 	for i, m := range messages {

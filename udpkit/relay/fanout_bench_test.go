@@ -13,9 +13,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// BenchmarkFanout measures a delivery of a message of 120 bytes from a writer through a server to readers, all in this
-// process and with all that they do: a number of messages is under way, and the next when all readers have them.
-// "udpkit bench" measures a server alone.
+// BenchmarkFanout measures a delivery of a message of 120 bytes from a writer through a server to
+// readers, all in this process and with all that they do: a number of messages is under way, and
+// the next when all readers have them. "udpkit bench" measures a server alone.
 func BenchmarkFanout(b *testing.B) {
 	for _, readers := range []int{8, 64} {
 		for _, inFlight := range []int{1, 8, 64, 256} {

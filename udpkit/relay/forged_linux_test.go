@@ -106,9 +106,9 @@ func (f *flood) send() {
 	}
 }
 
-// A million forged registrations take no memory, and a hundred clients among them
-// are served, also such as come while it goes on. On a host of its own: where a firewall
-// keeps track of connections, its table is full before the end.
+// A million forged registrations take no memory, and a hundred clients among them are served, also
+// such as come while it goes on. On a host of its own: where a firewall keeps track of connections,
+// its table is full before the end.
 func TestMillionForgedRegistrations(t *testing.T) {
 	if !testenv.Alone(t) {
 		return
@@ -190,8 +190,7 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestForgedSources: nothing goes out to an address that no host has, whatever is
-// said in its name.
+// TestForgedSources: nothing goes out to an address that no host has, whatever is said in its name.
 func TestForgedSources(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

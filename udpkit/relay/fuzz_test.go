@@ -106,8 +106,8 @@ func FuzzHostileClients(f *testing.F) {
 	})
 }
 
-// An acknowledgement of what is far ahead, of which a log with a large gap has
-// something under way, is understood.
+// An acknowledgement of what is far ahead, of which a log with a large gap has something under way,
+// is understood.
 func TestAcknowledgementFarAhead(t *testing.T) {
 	now := time.Now()
 	s := newReaderSession(1, now)

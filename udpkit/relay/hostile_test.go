@@ -92,8 +92,8 @@ func (s *target) empty(t *testing.T) {
 
 var stranger = netip.MustParseAddrPort("192.0.2.1:4000")
 
-// An address that is not proved gets no more bytes than are sent in its name, no
-// matter what that is, and nothing is kept of it.
+// An address that is not proved gets no more bytes than are sent in its name, no matter what that
+// is, and nothing is kept of it.
 func TestNoAmplification(t *testing.T) {
 	s := newTarget(t, ServerConfig{})
 	defer s.stop()
@@ -164,8 +164,8 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A cookie is worth something for one address, run, role and name, for one server,
-// and for a minute at most.
+// A cookie is worth something for one address, run, role and name, for one server, and for a minute
+// at most.
 func TestCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTarget(t, ServerConfig{})
@@ -178,7 +178,8 @@ func TestCookie(t *testing.T) {
 			require.Equal(t, relaywire.Challenge, answer.Kind)
 			hello.Cookie = answer.Cookie
 		}
-		// refused reports whether a hello is asked for a cookie again. A taken one is answered later.
+		// refused reports whether a hello is asked for a cookie again. A taken one is answered
+		// later.
 		refused := func(s *target, f relaywire.Frame, from netip.AddrPort) bool {
 			_, answer := s.give(f.Append(nil), from)
 			return answer.Kind == relaywire.Challenge

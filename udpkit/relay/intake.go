@@ -62,8 +62,8 @@ func (l *storedList) add(number, seq uint64) {
 	}
 }
 
-// frame returns the datagram, with mu held, and empties the list. It says that all to the
-// last of the list are stored, or all that are if the list is empty.
+// frame returns the datagram, with mu held, and empties the list. It says that all to the last of
+// the list are stored, or all that are if the list is empty.
 func (l *storedList) frame(c *session) []byte {
 	f := relaywire.Frame{Kind: relaywire.Stored, ID: uint64(c.id), Last: c.stored, Count: l.n}
 	for _, run := range l.runs[:l.n] {
@@ -123,9 +123,8 @@ type answer struct {
 	to udp.Path
 }
 
-// stored tells writers what has become of their messages: those with a number are
-// stored. To readers they go at once, if none of another server's is before them; else
-// follow finds them.
+// stored tells writers what has become of their messages: those with a number are stored. To
+// readers they go at once, if none of another server's is before them; else follow finds them.
 func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 	lists := make(map[*session]*storedList)
 	var messages []Message

@@ -9,40 +9,36 @@ import (
 	"time"
 )
 
-// Log keeps the messages, in one order for all readers, and what is known of the
-// clients. Servers that are given the same log, on one machine or several, are one
-// relay. Package store has one on disk; [NewMemory] returns one in memory. All
-// methods are safe for concurrent use.
+// Log keeps the messages, in one order for all readers, and what is known of the clients. Servers
+// that are given the same log, on one machine or several, are one relay. Package store has one on
+// disk; [NewMemory] returns one in memory. All methods are safe for concurrent use.
 type Log interface {
-	// ID names the log: a random number, made with it, that outlives the servers. A
-	// sequence number means nothing in another log.
+	// ID names the log: a random number, made with it, that outlives the servers. A sequence number
+	// means nothing in another log.
 	ID() uint64
-	// Bounds returns the sequence numbers of the oldest message that is kept and of
-	// the newest; last is first-1 if there is none. They may be some moments old.
+	// Bounds returns the sequence numbers of the oldest message that is kept and of the newest;
+	// last is first-1 if there is none. They may be some moments old.
 	Bounds() (first, last uint64)
-	// Append stores records in this order, after all that were appended before, and
-	// returns their sequence numbers once they are stored. A record that the log has
-	// already (same Run and Number) is not stored again and keeps its sequence number. If
-	// err is not nil, seqs are those of the first records, which are stored; the rest may
-	// be stored or not: append it again.
+	// Append stores records in this order, after all that were appended before, and returns their
+	// sequence numbers once they are stored. A record that the log has already (same Run and
+	// Number) is not stored again and keeps its sequence number. If err is not nil, seqs are those
+	// of the first records, which are stored; the rest may be stored or not: append it again.
 	Append(ctx context.Context, records []Record) (seqs []uint64, err error)
-	// Stored returns the highest Number that the log has of a run, 0 if none, and the
-	// sequence numbers of those from from on: seqs[i] is that of from+i, 0 if it is
-	// not kept any more.
+	// Stored returns the highest Number that the log has of a run, 0 if none, and the sequence
+	// numbers of those from from on: seqs[i] is that of from+i, 0 if it is not kept any more.
 	Stored(ctx context.Context, run ID, from uint64) (last uint64, seqs []uint64, err error)
-	// Read returns messages in order and without holes, at most max and at least one
-	// unless there is none yet. The first is that with number from, or the oldest that
-	// is kept if that is later.
+	// Read returns messages in order and without holes, at most max and at least one unless there
+	// is none yet. The first is that with number from, or the oldest that is kept if that is later.
 	Read(ctx context.Context, from uint64, max int) ([]Message, error)
-	// Follow calls deliver, one call at a time, with the messages after the number that
-	// have returns, in order and without holes except for those that are not kept any more,
-	// and then with new ones as they are stored, whichever server stores them, until ctx
-	// ends, when it returns nil. It calls have each time before it reads, between calls
-	// of deliver: what the caller has stored itself need not be delivered to it. Any other end is an
-	// error; call it again. What is delivered belongs to the callee.
+	// Follow calls deliver, one call at a time, with the messages after the number that have
+	// returns, in order and without holes except for those that are not kept any more, and then
+	// with new ones as they are stored, whichever server stores them, until ctx ends, when it
+	// returns nil. It calls have each time before it reads, between calls of deliver: what the
+	// caller has stored itself need not be delivered to it. Any other end is an error; call it
+	// again. What is delivered belongs to the callee.
 	Follow(ctx context.Context, have func() uint64, deliver func([]Message)) error
-	// Claim gives a name to the owner for the time of ttl, or goes on doing so. The
-	// error wraps ErrNameTaken if another owner has it.
+	// Claim gives a name to the owner for the time of ttl, or goes on doing so. The error wraps
+	// ErrNameTaken if another owner has it.
 	Claim(ctx context.Context, name string, owner ID, ttl time.Duration) error
 	// Release gives back a name that the owner has; it is no error if the owner does not have it.
 	Release(ctx context.Context, name string, owner ID) error
@@ -78,10 +74,10 @@ const DefaultMemory = 100_000
 // maxKnown is how many clients, and how many writers' runs, a log in memory remembers.
 const maxKnown = 1 << 14
 
-// NewMemory returns a log that keeps the newest messages in memory and nothing
-// beyond the end of the process; 0 means DefaultMemory. It is for experiments and
-// tests: "stored" means little there. Of clients it remembers the newest 8,192 at
-// least: beyond that, one that was away for long is as good as new.
+// NewMemory returns a log that keeps the newest messages in memory and nothing beyond the end of
+// the process; 0 means DefaultMemory. It is for experiments and tests: "stored" means little there.
+// Of clients it remembers the newest 8,192 at least: beyond that, one that was away for long is as
+// good as new.
 func NewMemory(messages int) Log {
 	if messages <= 0 {
 		messages = DefaultMemory

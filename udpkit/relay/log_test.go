@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Clients that come and go forever do not fill the memory, and those that are
-// there are not forgotten.
+// Clients that come and go forever do not fill the memory, and those that are there are not
+// forgotten.
 func TestMemoryForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(100).(*memory)

@@ -19,12 +19,11 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// TestAnyOrder has server, readers and writers start, stop, die and move at any
-// time, over a bad network and with a log that is slow or fails. A message that a
-// writer was told is stored is in the log, where it was told; none is there twice;
-// each writer's are in their order. What a reader gets is without holes, and when
-// it comes back it misses nothing. When all is well again, everything is delivered
-// soon.
+// TestAnyOrder has server, readers and writers start, stop, die and move at any time, over a bad
+// network and with a log that is slow or fails. A message that a writer was told is stored is in
+// the log, where it was told; none is there twice; each writer's are in their order. What a reader
+// gets is without holes, and when it comes back it misses nothing. When all is well again,
+// everything is delivered soon.
 func TestAnyOrder(t *testing.T) {
 	begin, err := strconv.ParseUint(os.Getenv("UDPKIT_SEED"), 10, 64) // of a failure
 	if err != nil {
@@ -480,8 +479,8 @@ func (c *chaos) run() {
 	c.Logf("%d messages, %d of them told, %d datagrams; all was well in %v", len(all), len(c.stored), c.n.Carried(), c.longest)
 }
 
-// A writer that comes back while its messages are being stored, for its old
-// registration, goes on after them.
+// A writer that comes back while its messages are being stored, for its old registration, goes on
+// after them.
 func TestComesBackWhileStoring(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(1)

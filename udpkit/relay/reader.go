@@ -16,13 +16,13 @@ import (
 const (
 	// maxWaiting is how many messages a reader holds for a slow OnEvent, or out of order.
 	maxWaiting = 1 << 14
-	// reporting is how long after an acknowledgement another one says what was
-	// delivered since: messages are acknowledged when they come, which is before.
+	// reporting is how long after an acknowledgement another one says what was delivered since:
+	// messages are acknowledged when they come, which is before.
 	reporting = 100 * time.Millisecond
-	// An acknowledgement is for ackEvery datagrams, or comes ackDelay after the first
-	// of them, long before the server would send it again. It comes at once for the
-	// first ackQuick datagrams, and for as many after something was lost or came twice:
-	// the server's window may be small then, and grows with each of them.
+	// An acknowledgement is for ackEvery datagrams, or comes ackDelay after the first of them, long
+	// before the server would send it again. It comes at once for the first ackQuick datagrams, and
+	// for as many after something was lost or came twice: the server's window may be small then,
+	// and grows with each of them.
 	ackEvery = 8
 	ackDelay = minTimeout / 4
 	ackQuick = 64
@@ -33,8 +33,8 @@ type From uint8
 
 // The beginnings. A reader that loses its server goes on where it was in any case.
 const (
-	// FromLast goes on where a reader of this name has stopped, if that is still
-	// kept; a new name begins with the oldest message.
+	// FromLast goes on where a reader of this name has stopped, if that is still kept; a new name
+	// begins with the oldest message.
 	FromLast From = iota
 	// FromStart begins with the oldest message.
 	FromStart
@@ -68,27 +68,26 @@ type ReaderConfig struct {
 	Username string
 	// From is where in the log to begin. Default FromLast.
 	From From
-	// Delay collects messages for this time and delivers them together, or sooner
-	// if there are more than 8,192. Default 0: each as it comes.
+	// Delay collects messages for this time and delivers them together, or sooner if there are more
+	// than 8,192. Default 0: each as it comes.
 	Delay time.Duration
 	// MaxMessages ends Run after this number of messages. 0 means no limit.
 	MaxMessages uint64
-	// OnEvent is called for each event, one call at a time, on a goroutine of its
-	// own. While it does not return, up to 16,384 further messages wait, and then the
-	// server does. Without Flush, what it was called for counts as delivered when it
-	// returns.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own. While it
+	// does not return, up to 16,384 further messages wait, and then the server does. Without Flush,
+	// what it was called for counts as delivered when it returns.
 	OnEvent func(Event)
-	// Flush, if set, makes sure of what OnEvent has only collected. It is called on the
-	// same goroutine after a message that is the Last, after 8 KiB of them, after each
-	// GapEvent and LogEvent, and before Run ends. It returns how many of the
-	// MessageEvents, GapEvents and LogEvents since the last call are safe: those count as
-	// delivered. If that is not all of them, Run ends, with the error of Flush, and the
-	// next reader of the name gets the others again. Default: none.
+	// Flush, if set, makes sure of what OnEvent has only collected. It is called on the same
+	// goroutine after a message that is the Last, after 8 KiB of them, after each GapEvent and
+	// LogEvent, and before Run ends. It returns how many of the MessageEvents, GapEvents and
+	// LogEvents since the last call are safe: those count as delivered. If that is not all of them,
+	// Run ends, with the error of Flush, and the next reader of the name gets the others again.
+	// Default: none.
 	Flush func() (safe int, err error)
 }
 
-// Reader gets every message of a relay's log, in order, each once, or a GapEvent
-// for those that are not kept any more. Its methods are safe for concurrent use.
+// Reader gets every message of a relay's log, in order, each once, or a GapEvent for those that are
+// not kept any more. Its methods are safe for concurrent use.
 type Reader struct {
 	*client
 	cfg ReaderConfig
@@ -120,8 +119,8 @@ type span struct {
 
 func (s *span) end() uint64 { return s.first + uint64(len(s.messages)) }
 
-// NewReader opens a reader's socket. An error wraps ErrConfig, or is the system's.
-// The caller closes the reader.
+// NewReader opens a reader's socket. An error wraps ErrConfig, or is the system's. The caller
+// closes the reader.
 func NewReader(cfg ReaderConfig) (*Reader, error) {
 	r, err := newReader(cfg)
 	if err != nil {
@@ -143,10 +142,10 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	return &Reader{client: c, cfg: cfg, names: make(map[string]string), granted: maxWaiting}, nil
 }
 
-// Run registers and delivers messages until ctx ends or MaxMessages are delivered,
-// takes leave of the server and returns nil. A server that is away is waited for,
-// which a LinkEvent tells. The error wraps ErrNameTaken if another reader had the
-// name for longer than a dead one could, or net.ErrClosed.
+// Run registers and delivers messages until ctx ends or MaxMessages are delivered, takes leave of
+// the server and returns nil. A server that is away is waited for, which a LinkEvent tells. The
+// error wraps ErrNameTaken if another reader had the name for longer than a dead one could, or
+// net.ErrClosed.
 func (r *Reader) Run(ctx context.Context) error {
 	if _, err := r.life.Begin("reader", "Reader"); err != nil {
 		return err
@@ -181,8 +180,8 @@ func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
 	r.stats.Last = f.Last
 	switch {
 	case r.log == f.Log && (f.Next >= r.next || f.Last+1 >= r.next):
-		// It goes on. The server may not have heard yet how far the reader is, or know
-		// only older messages for now.
+		// It goes on. The server may not have heard yet how far the reader is, or know only older
+		// messages for now.
 	default:
 		if r.log != 0 {
 			r.emit(LogEvent{Next: f.Next, At: now})
@@ -259,8 +258,7 @@ func (r *Reader) data(f *relaywire.Frame) {
 	}
 }
 
-// message takes a message of a data datagram. Its name is most often one that came
-// before.
+// message takes a message of a data datagram. Its name is most often one that came before.
 func (r *Reader) message(e relaywire.Entry) Message {
 	username, ok := r.names[string(e.Name)]
 	if !ok {

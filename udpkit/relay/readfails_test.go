@@ -20,8 +20,8 @@ type badReader struct{ *testenv.FailingReads }
 func (badReader) Next() *udp.Datagram { return nil }
 func (badReader) Back() udp.Path      { return udp.Path{} }
 
-// TestReadFails: reads that fail for a while are told when that begins and when it ends,
-// and are no reason to spin; an error that stays is the end.
+// TestReadFails: reads that fail for a while are told when that begins and when it ends, and are no
+// reason to spin; an error that stays is the end.
 func TestReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

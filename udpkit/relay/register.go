@@ -286,8 +286,7 @@ func (s *Server) remove(c *session, reason Reason) {
 	}
 }
 
-// keep saves what is known of a client if that has changed, and at its end gives
-// back its name.
+// keep saves what is known of a client if that has changed, and at its end gives back its name.
 func (s *Server) keep(ctx context.Context, c *session, end bool) {
 	s.mu.Lock()
 	record := c.record
@@ -375,8 +374,7 @@ func (s *Server) all() (sessions []*session) {
 	return sessions
 }
 
-// farewell saves what is known of clients, until ctx ends, and tells them that the
-// server ends.
+// farewell saves what is known of clients, until ctx ends, and tells them that the server ends.
 func (s *Server) farewell(ctx context.Context) {
 	for _, c := range s.all() {
 		s.keep(ctx, c, true)

@@ -15,11 +15,11 @@ import (
 const (
 	// DefaultPort is the UDP port of a server.
 	DefaultPort = 12345
-	// MaxDatagram is the longest datagram of the protocol in bytes: it fits through
-	// every link of the Internet that carries IPv6 (RFC 8200, section 5).
+	// MaxDatagram is the longest datagram of the protocol in bytes: it fits through every link of
+	// the Internet that carries IPv6 (RFC 8200, section 5).
 	MaxDatagram = relaywire.MaxDatagram // 1200
-	// MaxText is the longest text of a message in bytes. With its name, its time
-	// and the header it fits into one datagram.
+	// MaxText is the longest text of a message in bytes. With its name, its time and the header it
+	// fits into one datagram.
 	MaxText = relaywire.MaxText // 1000
 	// MaxNameLen is the longest username in bytes.
 	MaxNameLen = names.MaxLen
@@ -57,9 +57,9 @@ func (r Role) String() string {
 // MarshalText makes it the role's name in JSON.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// ID is the number that a client's run has chosen for itself at random. It names
-// the run to the server, which answers to nothing else, and so is the client's
-// secret: who knows it and can send in the client's name can act for it.
+// ID is the number that a client's run has chosen for itself at random. It names the run to the
+// server, which answers to nothing else, and so is the client's secret: who knows it and can send
+// in the client's name can act for it.
 type ID uint64
 
 // NewID returns a random ID. It is never 0.
@@ -80,13 +80,12 @@ type Message struct {
 	Seq      uint64 `json:"seq"`
 	Username string `json:"username"`
 	Text     string `json:"text"`
-	// At is when the server got it, by that server's wall clock: for display, never
-	// for order.
+	// At is when the server got it, by that server's wall clock: for display, never for order.
 	At time.Time `json:"at"`
 }
 
-// CheckUsername returns nil if the username can be had: a letter, then letters,
-// digits, - and _, all ASCII and at most MaxNameLen bytes. An error wraps ErrConfig.
+// CheckUsername returns nil if the username can be had: a letter, then letters, digits, - and _,
+// all ASCII and at most MaxNameLen bytes. An error wraps ErrConfig.
 func CheckUsername(name string) error {
 	if err := names.Check(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
@@ -94,9 +93,8 @@ func CheckUsername(name string) error {
 	return nil
 }
 
-// CheckText returns nil if the text can be sent: UTF-8 of at most MaxText bytes;
-// an empty one is a message too. An error wraps ErrConfig, ErrTextTooLong if that is
-// the reason.
+// CheckText returns nil if the text can be sent: UTF-8 of at most MaxText bytes; an empty one is a
+// message too. An error wraps ErrConfig, ErrTextTooLong if that is the reason.
 func CheckText(text string) error {
 	if len(text) > MaxText {
 		return fmt.Errorf("%w: %d bytes, a message has at most %d", ErrTextTooLong, len(text), MaxText)

@@ -56,8 +56,8 @@ func TestManyReaders(t *testing.T) {
 	t.Logf("%+v", stats)
 }
 
-// All readers get the same order, which has each writer's own in it; and what a
-// writer is told is what the log has.
+// All readers get the same order, which has each writer's own in it; and what a writer is told is
+// what the log has.
 func TestManyWriters(t *testing.T) {
 	const writers, readers, each = 20, 20, 200
 	s := serve(t, relay.ServerConfig{})
@@ -139,8 +139,8 @@ func TestFrom(t *testing.T) {
 	}
 }
 
-// A reader that comes back goes on where it stopped, also through another server
-// and when the last one did not hear from it again.
+// A reader that comes back goes on where it stopped, also through another server and when the last
+// one did not hear from it again.
 func TestComesBack(t *testing.T) {
 	t.Parallel()
 	log := relay.NewMemory(0)
@@ -244,8 +244,8 @@ func TestDelay(t *testing.T) {
 	assert.Equal(t, []int{5, 1}, batches[:2])
 }
 
-// TestFlush: what Flush does not call safe is not delivered, and the next reader of the
-// name gets it again.
+// TestFlush: what Flush does not call safe is not delivered, and the next reader of the name gets
+// it again.
 func TestFlush(t *testing.T) {
 	s := serve(t, relay.ServerConfig{})
 	newWriter(t, s.Addr(), "ann").write(t, 1, 10)
@@ -309,8 +309,7 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// What a log does not keep any more is reported with its size, and nothing else is
-// missing.
+// What a log does not keep any more is reported with its size, and nothing else is missing.
 func TestGap(t *testing.T) {
 	const kept, last = 10, 100
 	for _, singles := range []int{0, 2 * kept} { // the cache has the end of it, or the last only
@@ -831,8 +830,8 @@ func TestStats(t *testing.T) {
 	assert.Len(t, all[relay.StartEvent](s.journal), 1)
 }
 
-// While a log cannot store, nothing is said to be stored, and when it can again
-// nothing is lost or there twice, also of what it had stored when it failed.
+// While a log cannot store, nothing is said to be stored, and when it can again nothing is lost or
+// there twice, also of what it had stored when it failed.
 func TestStoreFails(t *testing.T) {
 	const messages = 300
 	log := newFaultyLog()
@@ -919,8 +918,8 @@ func TestLogFails(t *testing.T) {
 	}
 }
 
-// Garbage, and datagrams that are damaged or repeated, disturb neither server nor
-// clients, and are counted.
+// Garbage, and datagrams that are damaged or repeated, disturb neither server nor clients, and are
+// counted.
 func TestGarbage(t *testing.T) {
 	const messages = 2000
 	s := serve(t, relay.ServerConfig{})

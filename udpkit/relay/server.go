@@ -27,18 +27,18 @@ const (
 	cookiePeriod = 30 * time.Second
 	// maxRegistering is how many registrations ask the log at the same time.
 	maxRegistering = 64
-	// maxFetching is how many readers' older messages are read at the same time, and
-	// fetchMessages how many of them at once.
+	// maxFetching is how many readers' older messages are read at the same time, and fetchMessages
+	// how many of them at once.
 	maxFetching   = 16
 	fetchMessages = 1024
-	// maxPending is how many messages wait to be stored, maxAppend how many of them
-	// are stored at once.
+	// maxPending is how many messages wait to be stored, maxAppend how many of them are stored at
+	// once.
 	maxPending = 1 << 15
 	maxAppend  = 1024
 	// logPatience is how long the log may take for one answer.
 	logPatience = 10 * time.Second
-	// burst is how many datagrams go to one reader before it is another's turn: what
-	// the kernel takes in one piece.
+	// burst is how many datagrams go to one reader before it is another's turn: what the kernel
+	// takes in one piece.
 	burst = 54
 	// tick is how often timeouts are looked for while something is under way.
 	tick = 5 * time.Millisecond
@@ -52,26 +52,26 @@ const (
 
 // ServerConfig configures a Server. The zero value works; it is copied.
 type ServerConfig struct {
-	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of
-	// this machine, and DefaultPort; port 0 takes a free one. A client is served
-	// from the address that it has asked.
+	// Listen is the local address. Default 0.0.0.0, which is every IPv4 address of this machine,
+	// and DefaultPort; port 0 takes a free one. A client is served from the address that it has
+	// asked.
 	Listen netip.AddrPort
 	// Log keeps the messages. It stays the caller's. Default NewMemory(0).
 	Log Log
 	// MaxClients is how many clients may be registered at once. Default 1024.
 	MaxClients int
-	// Expire is how long a client may be silent until it is taken for gone, 1 s to
-	// 1 h. Clients show a sign of life five times in it. Default 15 s.
+	// Expire is how long a client may be silent until it is taken for gone, 1 s to 1 h. Clients
+	// show a sign of life five times in it. Default 15 s.
 	Expire time.Duration
 	// Pace is how many bytes a second go to one reader at most. Default 64 MiB.
 	Pace int
-	// Cache is how many bytes of the newest messages are kept in memory. Older ones
-	// are read from the log. Default 16 MiB.
+	// Cache is how many bytes of the newest messages are kept in memory. Older ones are read from
+	// the log. Default 16 MiB.
 	Cache int
-	// OnEvent is called for each event, one call at a time, on a goroutine of
-	// its own: it delays nobody. Events that it is too slow for are dropped, which
-	// ServerStats.EventsDropped counts. The StartEvent and the summary never are. When
-	// Run ends, it waits at most half a second for it, and for the call that is under way.
+	// OnEvent is called for each event, one call at a time, on a goroutine of its own: it delays
+	// nobody. Events that it is too slow for are dropped, which ServerStats.EventsDropped counts.
+	// The StartEvent and the summary never are. When Run ends, it waits at most half a second for
+	// it, and for the call that is under way.
 	OnEvent func(Event)
 }
 
@@ -96,8 +96,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	return c, nil
 }
 
-// Server takes messages from writers, has them stored and delivers them to readers.
-// Its methods are safe for concurrent use.
+// Server takes messages from writers, has them stored and delivers them to readers. Its methods are
+// safe for concurrent use.
 type Server struct {
 	cfg    ServerConfig
 	life   service.Life
@@ -136,8 +136,8 @@ type Server struct {
 	refusals    service.Refusals
 }
 
-// NewServer opens the server's socket. An error wraps ErrConfig, or is the system's
-// for the socket, such as syscall.EADDRINUSE. The caller closes the server.
+// NewServer opens the server's socket. An error wraps ErrConfig, or is the system's for the socket,
+// such as syscall.EADDRINUSE. The caller closes the server.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -185,10 +185,10 @@ func (s *Server) Close() error {
 	return service.Close(s.conn)
 }
 
-// Run serves clients until ctx ends, tells them so, and returns nil. A log that
-// fails is reported by an ErrorEvent and tried again, and so is receiving that fails for
-// a while. It returns an error if receiving fails for good, or if the server is closed
-// or ran before; that of a closed one satisfies net.ErrClosed.
+// Run serves clients until ctx ends, tells them so, and returns nil. A log that fails is reported
+// by an ErrorEvent and tried again, and so is receiving that fails for a while. It returns an error
+// if receiving fails for good, or if the server is closed or ran before; that of a closed one
+// satisfies net.ErrClosed.
 func (s *Server) Run(ctx context.Context) error {
 	began, err := s.life.Begin("relay", "Server")
 	if err != nil {
@@ -317,8 +317,8 @@ func (s *Server) Stats() ServerStats {
 	return stats
 }
 
-// bounds returns the sequence numbers of the oldest and the newest message, with mu
-// held. The cache may have newer ones than the log knows of yet.
+// bounds returns the sequence numbers of the oldest and the newest message, with mu held. The cache
+// may have newer ones than the log knows of yet.
 func (s *Server) bounds() (first, last uint64) {
 	first, last = s.log.Bounds()
 	return first, max(last, s.cache.end-min(1, s.cache.end))

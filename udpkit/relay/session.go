@@ -13,8 +13,8 @@ const (
 	// firstWindow is how many it is at first (RFC 6928), minWindow after losses.
 	firstWindow = 10
 	minWindow   = 2
-	// Bounds of the time after which a datagram that is not acknowledged is sent
-	// again, and its first value (RFC 6298, but for the bounds: these are for LANs).
+	// Bounds of the time after which a datagram that is not acknowledged is sent again, and its
+	// first value (RFC 6298, but for the bounds: these are for LANs).
 	minTimeout   = 20 * time.Millisecond
 	firstTimeout = 250 * time.Millisecond
 	maxTimeout   = 2 * time.Second
@@ -116,9 +116,8 @@ func newReaderSession(next uint64, now time.Time) session {
 	}
 }
 
-// acked takes what a reader says it has: all before next, and all to highest but
-// what is missing. It returns how many messages it has now that it had not, and how
-// many it knows to be gone.
+// acked takes what a reader says it has: all before next, and all to highest but what is missing.
+// It returns how many messages it has now that it had not, and how many it knows to be gone.
 func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint64) {
 	progress := 0
 	var newest time.Time // when the last of what has arrived was sent
@@ -208,8 +207,8 @@ func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint
 	return delivered, gone
 }
 
-// lose notes that a datagram is lost, and slows down once for all that were sent
-// before that was known.
+// lose notes that a datagram is lost, and slows down once for all that were sent before that was
+// known.
 func (s *session) lose(f *flying) {
 	f.state = lost
 	s.pipe--
@@ -221,8 +220,8 @@ func (s *session) lose(f *flying) {
 	}
 }
 
-// timedOut takes for lost all that should have been acknowledged by now, and
-// reports whether that was something.
+// timedOut takes for lost all that should have been acknowledged by now, and reports whether that
+// was something.
 func (s *session) timedOut(now time.Time) bool {
 	if s.pipe == 0 {
 		return false
@@ -248,9 +247,8 @@ func (s *session) fill(pace int, now time.Time) {
 	s.filled = now
 }
 
-// send sends what is due to the reader by add, at most limit datagrams, and
-// reports whether more could go now. Those that must be fetched first are asked for
-// by fetch.
+// send sends what is due to the reader by add, at most limit datagrams, and reports whether more
+// could go now. Those that must be fetched first are asked for by fetch.
 func (s *session) send(c *cache, limit int, now time.Time, add func(head, body []byte, path udp.Path), fetch func(*session)) (n, again int, more bool) {
 	put := func(f *flying) {
 		head := s.data[:]

@@ -146,9 +146,9 @@ func clientAddr(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1 + byte(i>>8), byte(i)}), uint16(20000+i))
 }
 
-// TestDelivery writes and reads over networks of all kinds, with partitions and a
-// restarted server: every message that a writer was told is stored is in the log
-// once, in the order of its writer, and reaches every reader once, in order.
+// TestDelivery writes and reads over networks of all kinds, with partitions and a restarted server:
+// every message that a writer was told is stored is in the log once, in the order of its writer,
+// and reaches every reader once, in order.
 func TestDelivery(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	for name, set := range map[string]func(*network){
@@ -215,8 +215,8 @@ func simulate(t *testing.T, n *network, each int) {
 			assert.NoError(t, r.run(ctx, r, idle))
 		})
 	}
-	// One reader is cut off for half a minute, so that its registration expires, and
-	// all are for two seconds; the server ends and another begins.
+	// One reader is cut off for half a minute, so that its registration expires, and all are for
+	// two seconds; the server ends and another begins.
 	time.Sleep(1500 * time.Millisecond)
 	n.Cut(clientAddr(0), true)
 	time.Sleep(time.Second)
@@ -272,8 +272,8 @@ func simulate(t *testing.T, n *network, each int) {
 	t.Logf("%d datagrams for %d messages to %d readers", n.Carried(), last, readers)
 }
 
-// A reader that loses nothing does not acknowledge every datagram, and the server
-// neither sends anything twice for that nor waits for long to know.
+// A reader that loses nothing does not acknowledge every datagram, and the server neither sends
+// anything twice for that nor waits for long to know.
 func TestAcknowledgements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 1000

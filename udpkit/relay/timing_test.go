@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is delivered to a reader its server knows soon, long before the next sign of
-// life: if they end in whatever order, the reader goes on there.
+// What is delivered to a reader its server knows soon, long before the next sign of life: if they
+// end in whatever order, the reader goes on there.
 func TestPlaceIsKnownSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(1)
@@ -63,9 +63,8 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 	})
 }
 
-// A message that is lost on the way to a reader is sent again when a later one has
-// arrived (RFC 8985), or else after the timeout of RFC 6298, and not when the server
-// happens to look.
+// A message that is lost on the way to a reader is sent again when a later one has arrived (RFC
+// 8985), or else after the timeout of RFC 6298, and not when the server happens to look.
 func TestLossIsFoundSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(uint64(time.Now().UnixNano()))
@@ -161,8 +160,8 @@ func TestBlockedForLong(t *testing.T) {
 	}
 }
 
-// A reader gets a number of bytes a second at most, after what it could save up,
-// and another one is not held up by that.
+// A reader gets a number of bytes a second at most, after what it could save up, and another one is
+// not held up by that.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pace, messages = 1 << 20, 3000

@@ -29,8 +29,8 @@ type WriterConfig struct {
 	OnEvent func(Event)
 }
 
-// Writer writes messages into a relay's log. Send and Flush may be called before
-// Run. Its methods are safe for concurrent use.
+// Writer writes messages into a relay's log. Send and Flush may be called before Run. Its methods
+// are safe for concurrent use.
 type Writer struct {
 	*client
 
@@ -56,8 +56,8 @@ type written struct {
 	given time.Time
 }
 
-// NewWriter opens a writer's socket. An error wraps ErrConfig, or is the system's.
-// The caller closes the writer.
+// NewWriter opens a writer's socket. An error wraps ErrConfig, or is the system's. The caller
+// closes the writer.
 func NewWriter(cfg WriterConfig) (*Writer, error) {
 	w, err := newWriter(cfg)
 	if err != nil {
@@ -76,10 +76,9 @@ func newWriter(cfg WriterConfig) (*Writer, error) {
 	return &Writer{client: c, base: 1, window: firstUnstored, changed: make(chan struct{})}, nil
 }
 
-// Send gives a message to the writer, which sends it until the server has stored
-// it: then a StoredEvent tells. It waits while 512 messages are on their way. It
-// returns an error that wraps ErrConfig for a text that cannot be sent, the cause of
-// the end of ctx, or what has ended Run.
+// Send gives a message to the writer, which sends it until the server has stored it: then a
+// StoredEvent tells. It waits while 512 messages are on their way. It returns an error that wraps
+// ErrConfig for a text that cannot be sent, the cause of the end of ctx, or what has ended Run.
 func (w *Writer) Send(ctx context.Context, text string) error {
 	if err := CheckText(text); err != nil {
 		return err
@@ -101,9 +100,8 @@ func (w *Writer) Send(ctx context.Context, text string) error {
 	})
 }
 
-// Flush waits until everything that was given to Send is stored, and told. An error
-// is the cause of the end of ctx, or what has ended Run: then Stats tells how much
-// is not.
+// Flush waits until everything that was given to Send is stored, and told. An error is the cause of
+// the end of ctx, or what has ended Run: then Stats tells how much is not.
 func (w *Writer) Flush(ctx context.Context) error {
 	return w.until(ctx, func() bool { return len(w.messages)+w.untold == 0 })
 }
@@ -138,10 +136,10 @@ func (w *Writer) until(ctx context.Context, try func() bool) error {
 	}
 }
 
-// Run registers and sends until ctx ends, takes leave of the server and returns
-// nil. What is not stored then is lost: call Flush before. A server that is away is
-// waited for, which a LinkEvent tells. The error wraps ErrNameTaken if another
-// writer had the name for longer than a dead one could, or net.ErrClosed.
+// Run registers and sends until ctx ends, takes leave of the server and returns nil. What is not
+// stored then is lost: call Flush before. A server that is away is waited for, which a LinkEvent
+// tells. The error wraps ErrNameTaken if another writer had the name for longer than a dead one
+// could, or net.ErrClosed.
 func (w *Writer) Run(ctx context.Context) error {
 	if _, err := w.life.Begin("writer", "Writer"); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package beaconpanel shows a beacon's table of peers while it runs: in a notebook, in
-// a terminal, or as lines.
+// Package beaconpanel shows a beacon's table of peers while it runs: in a notebook, in a terminal,
+// or as lines.
 //
 //	panel.Main(func(ctx context.Context) error {
 //		return beaconpanel.Show(ctx, beacon.Config{Name: "ann", MaxRuntime: 10 * time.Second})
@@ -33,11 +33,10 @@ const (
 	changesShown = 6
 )
 
-// Show runs a beacon and shows its table until ctx or cfg.MaxRuntime ends it: as
-// one live panel in a notebook, elsewhere as Text does on os.Stdout. It returns an
-// error if the beacon cannot start or go on, and if the display cannot be
-// written, which ends the beacon too. The OnEvent of cfg, if set, is called as
-// well.
+// Show runs a beacon and shows its table until ctx or cfg.MaxRuntime ends it: as one live panel in
+// a notebook, elsewhere as Text does on os.Stdout. It returns an error if the beacon cannot start
+// or go on, and if the display cannot be written, which ends the beacon too. The OnEvent of cfg, if
+// set, is called as well.
 func Show(ctx context.Context, cfg beacon.Config) error {
 	if gonbui.IsNotebook {
 		return run(ctx, cfg, func() screen { return newPage() })
@@ -76,8 +75,7 @@ type picture struct {
 	Ended    string // why, once it has
 }
 
-// run runs a beacon and shows it on a screen, which is made once the beacon's
-// socket is open.
+// run runs a beacon and shows it on a screen, which is made once the beacon's socket is open.
 func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error {
 	st, running := stage.New(ctx)
 	defer st.End()

@@ -25,8 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = netip.MustParseAddr("127.255.255.255")
 
-// radarConfig is a beacon on a port of its own, and say is a peer that sends it
-// datagrams.
+// radarConfig is a beacon on a port of its own, and say is a peer that sends it datagrams.
 func radarConfig(t *testing.T) (cfg beacon.Config, say func(string)) {
 	t.Helper()
 	held, err := udp.Listen(t.Context(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
@@ -107,8 +106,7 @@ func TestCannotStart(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-// TestTerminal: each table is drawn over the last one, and never taller than the
-// screen.
+// TestTerminal: each table is drawn over the last one, and never taller than the screen.
 func TestTerminal(t *testing.T) {
 	out := new(buffer)
 	screen := &text{out: out, size: func() (int, int) { return 40, 10 }}
@@ -150,8 +148,8 @@ func TestTerminal(t *testing.T) {
 	assert.Contains(t, out.String(), "Ended: interrupted")
 }
 
-// TestWideNames: names with wide characters leave the columns in line, and are cut to what
-// the window has room for.
+// TestWideNames: names with wide characters leave the columns in line, and are cut to what the
+// window has room for.
 func TestWideNames(t *testing.T) {
 	p := somePicture(3)
 	p.Peers[1].Name, p.Peers[2].Name = "Bø日本", strings.Repeat("日本", 20)

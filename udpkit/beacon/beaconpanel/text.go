@@ -18,8 +18,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// Text is Show with text: on a terminal the table in place, elsewhere a line for
-// each change; and a summary in the end.
+// Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
+// summary in the end.
 func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
 	t := new(text)
 	// The console that Windows had before its Terminal shows escapes as they are.
@@ -100,9 +100,9 @@ func (t *text) tick(p picture) error {
 	if t.drawn > 0 {
 		fmt.Fprintf(&screen, "\r\x1b[%dA", t.drawn)
 	}
-	// Each line is cleared on its own, since some terminals keep what is cleared at
-	// once. A line that went on in the next would upset the count: it is cut, and
-	// where the terminal has wider characters than we know, turning DECAWM off holds it.
+	// Each line is cleared on its own, since some terminals keep what is cleared at once. A line
+	// that went on in the next would upset the count: it is cut, and where the terminal has wider
+	// characters than we know, turning DECAWM off holds it.
 	screen.WriteString("\x1b[?7l")
 	for line := range strings.Lines(table) {
 		screen.WriteString("\x1b[2K" + console.Cut(strings.TrimSuffix(line, "\n"), width) + "\n")

@@ -20,24 +20,22 @@ import (
 // leaving is how long a client waits for the server's goodbye after exit.
 const leaving = time.Second
 
-// Options says how a role is shown and what feeds it. The zero value suits a
-// notebook.
+// Options says how a role is shown and what feeds it. The zero value suits a notebook.
 type Options struct {
-	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
-	// os.Stdout. Nobody has to read it for the role to end, see panel.Output.
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else os.Stdout.
+	// Nobody has to read it for the role to end, see panel.Output.
 	Out io.Writer
 	// JSON writes the events as JSON lines instead of text or a live panel.
 	JSON bool
-	// In is read for lines to say; exit, or the end of In, ends the role. If In and
-	// Out are terminals, then with an editor for the line. A read that is waiting
-	// when the role ends is left waiting. Default: the input box of the notebook
-	// inside GoNB, if neither Headless nor Say nor Out nor JSON is set; else nothing.
+	// In is read for lines to say; exit, or the end of In, ends the role. If In and Out are
+	// terminals, then with an editor for the line. A read that is waiting when the role ends is
+	// left waiting. Default: the input box of the notebook inside GoNB, if neither Headless nor Say
+	// nor Out nor JSON is set; else nothing.
 	In io.Reader
 	// Headless asks for no input: without a browser nobody could answer.
 	Headless bool
-	// Say are lines to say without anybody who types, as a person takes turns: each
-	// when a message has come. A client begins with the first one. An "exit" ends
-	// the role.
+	// Say are lines to say without anybody who types, as a person takes turns: each when a message
+	// has come. A client begins with the first one. An "exit" ends the role.
 	Say []string
 	// MaxRuntime ends the role after this time. 0 means no limit.
 	MaxRuntime time.Duration
@@ -51,8 +49,7 @@ type display interface {
 	said(text string) error
 	// note shows a remark of the program itself, such as a refused line.
 	note(text string) error
-	// end shows the last picture: why the role has ended. No other method is called
-	// any more.
+	// end shows the last picture: why the role has ended. No other method is called any more.
 	end(why string) error
 }
 
@@ -69,9 +66,9 @@ type session struct {
 	turns []string // Options.Say that are left
 }
 
-// Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is
-// over. It returns an error if the server cannot start or go on, and if the
-// display fails, which ends the server too. The OnEvent of cfg is called as well.
+// Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is over. It returns
+// an error if the server cannot start or go on, and if the display fails, which ends the server
+// too. The OnEvent of cfg is called as well.
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
@@ -92,8 +89,8 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	return finish(server.Run(ctx))
 }
 
-// Client connects to a server and shows what it sends, as Server does. It returns
-// nil too when the server ends the connection.
+// Client connects to a server and shows what it sends, as Server does. It returns nil too when the
+// server ends the connection.
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
 	defer cancel()
@@ -140,8 +137,8 @@ func (s *session) operator(server *chat.Server) func(string) error {
 	}
 }
 
-// begin opens the display and starts to read. The function that it returns ends
-// both, given what the role ended with.
+// begin opens the display and starts to read. The function that it returns ends both, given what
+// the role ended with.
 func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(error) error, err error) {
 	out := opt.Out
 	box := out == nil && !opt.JSON && gonbui.IsNotebook

@@ -101,8 +101,7 @@ func (p *page) event(e chat.Event) error {
 	return nil
 }
 
-// sender takes a line of a server apart, if it says who sent it: a name has no
-// space in it.
+// sender takes a line of a server apart, if it says who sent it: a name has no space in it.
 func sender(line string) (who, text string) {
 	who, text, ok := strings.Cut(line, ": ")
 	if !ok || strings.Contains(who, " ") {

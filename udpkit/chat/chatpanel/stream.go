@@ -24,9 +24,8 @@ type streamRow struct {
 	Pieces []string // each what one call returned
 }
 
-// Stream sends the same messages with UDP and with TCP, over 127.0.0.1, and shows
-// what each read returns: datagrams keep what was sent apart, a stream does not, and
-// a newline finds it again.
+// Stream sends the same messages with UDP and with TCP, over 127.0.0.1, and shows what each read
+// returns: datagrams keep what was sent apart, a stream does not, and a newline finds it again.
 func Stream(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -88,8 +87,8 @@ func overUDP(ctx context.Context) (pieces []string, err error) {
 	return pieces, nil
 }
 
-// overTCP returns what each read of size bytes of a connection returned, or with 0
-// what a chat.Reader made of it.
+// overTCP returns what each read of size bytes of a connection returned, or with 0 what a
+// chat.Reader made of it.
 func overTCP(ctx context.Context, size int) (pieces []string, err error) {
 	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback()})
 	if err != nil {

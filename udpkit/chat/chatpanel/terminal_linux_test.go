@@ -16,8 +16,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
 )
 
-// TestEditor: messages that come while a line is typed, also one that is longer
-// than the window is wide, leave it as it is, cursor and all.
+// TestEditor: messages that come while a line is typed, also one that is longer than the window is
+// wide, leave it as it is, cursor and all.
 func TestEditor(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	server := startRole(t, netip.AddrPort{}, chatpanel.Options{})

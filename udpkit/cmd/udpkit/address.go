@@ -17,7 +17,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// address is a host and a port as they are typed: --address HOST --port PORT, or --address HOST:PORT.
+// address is a host and a port as they are typed: --address HOST --port PORT, or --address
+// HOST:PORT.
 type address struct {
 	host string
 	port uint16
@@ -109,8 +110,8 @@ const lookUpTime = 5 * time.Second
 // resolver is for tests to replace.
 var resolver = net.DefaultResolver
 
-// lookUp returns the address of a host: of a name the first IPv4 one, if there is any. All names that a person types are
-// looked up here; that there is no address is an error of the command line.
+// lookUp returns the address of a host: of a name the first IPv4 one, if there is any. All names
+// that a person types are looked up here; that there is no address is an error of the command line.
 func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip, nil
@@ -146,7 +147,8 @@ func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	return found.Unmap(), nil
 }
 
-// warn tells on standard error who can reach a server that listens on all addresses, and how to keep it here.
+// warn tells on standard error who can reach a server that listens on all addresses, and how to
+// keep it here.
 func warn(ctx context.Context, listen netip.AddrPort) {
 	if !listen.Addr().IsUnspecified() {
 		return

@@ -150,8 +150,7 @@ func commandWithInput(t *testing.T, input string, args ...string) *process {
 	return p
 }
 
-// interrupt ends a command as Ctrl-C does, which may take 3 s, and returns the rest
-// of its output.
+// interrupt ends a command as Ctrl-C does, which may take 3 s, and returns the rest of its output.
 func interrupt(t *testing.T, p *process) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {

@@ -44,8 +44,8 @@ func complete(cmd *cobra.Command) {
 	}
 }
 
-// choose is what a command does that only has others: it says which there are, as any command does that needs more than
-// was typed. udpkit by itself shows its help.
+// choose is what a command does that only has others: it says which there are, as any command does
+// that needs more than was typed. udpkit by itself shows its help.
 func choose(cmd *cobra.Command, _ []string) error {
 	if !cmd.HasParent() {
 		return cmd.Help()
@@ -60,8 +60,8 @@ func choose(cmd *cobra.Command, _ []string) error {
 	return usageError{fmt.Errorf("choose one of the commands %s and %s", strings.Join(names[:last], ", "), names[last])}
 }
 
-// settle sets the flags that are not given from the environment, and refuses those that are given as nothing: it would
-// pass for not given. Where 0 has a meaning the help says it: "(0: no limit)".
+// settle sets the flags that are not given from the environment, and refuses those that are given
+// as nothing: it would pass for not given. Where 0 has a meaning the help says it: "(0: no limit)".
 func settle(cmd *cobra.Command) (failure error) {
 	_, others := cmd.Annotations[notebooks]
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {

@@ -8,7 +8,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestNothingGoesOut: a server whose every send fails has not done what was asked. The host has no route to its target.
+// TestNothingGoesOut: a server whose every send fails has not done what was asked. The host has no
+// route to its target.
 func TestNothingGoesOut(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

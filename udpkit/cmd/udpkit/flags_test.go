@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestExitCodes: 1 where what was asked was not done. Those of bad command lines are in TestRefused.
+// TestExitCodes: 1 where what was asked was not done. Those of bad command lines are in
+// TestRefused.
 func TestExitCodes(t *testing.T) {
 	port := freePort(t)
 	for _, test := range []struct {
@@ -44,7 +45,8 @@ func TestExitCodes(t *testing.T) {
 	assert.NoError(t, help.Wait())
 }
 
-// TestRefused: what cannot be meant is refused with a sentence, by exit code 2, before anything begins.
+// TestRefused: what cannot be meant is refused with a sentence, by exit code 2, before anything
+// begins.
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
 		{"server --port 0", "--port 0: it cannot be 0"},
@@ -131,7 +133,8 @@ func TestEnvironment(t *testing.T) {
 	assert.Contains(t, lab.stderr.String(), "exclude each other", "its environment is for the notebooks")
 }
 
-// TestAddresses: each command takes HOST:PORT as well as both by themselves, and 0 is any free port, which is told.
+// TestAddresses: each command takes HOST:PORT as well as both by themselves, and 0 is any free
+// port, which is told.
 func TestAddresses(t *testing.T) {
 	for _, args := range []string{
 		"echo server --address 127.0.0.1:0",
@@ -230,7 +233,8 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// TestWhoCanReach: a server that listens on all addresses says which networks that are, and how to keep it here.
+// TestWhoCanReach: a server that listens on all addresses says which networks that are, and how to
+// keep it here.
 func TestWhoCanReach(t *testing.T) {
 	for args, said := range map[string]bool{
 		"chat server --port 0 --max-runtime 50ms":                                     true,

@@ -72,7 +72,8 @@ func TestOneKeyPress(t *testing.T) {
 	}
 }
 
-// TestSecondInterrupt: half a second later it ends a command that still waits for somebody to read its output.
+// TestSecondInterrupt: half a second later it ends a command that still waits for somebody to read
+// its output.
 func TestSecondInterrupt(t *testing.T) {
 	r, w, fill := unread(t)
 	p := prepare(t, "client", "--port", freePort(t))

@@ -154,8 +154,8 @@ func TestServerInBackground(t *testing.T) {
 	s.until("Ended: interrupted")
 }
 
-// TestEditorInBackground: the same for those that edit the line which is typed. The
-// terminal is the shell's whenever that is in the foreground.
+// TestEditorInBackground: the same for those that edit the line which is typed. The terminal is the
+// shell's whenever that is in the foreground.
 func TestEditorInBackground(t *testing.T) {
 	_, port := relayServer(t, "0", t.TempDir())
 	for _, test := range []struct{ command, begins, end, ended string }{
@@ -214,7 +214,8 @@ func TestEditorInBackground(t *testing.T) {
 	}
 }
 
-// TestReaderInBackground: who can do nothing but read the keyboard is stopped in the background, as any such program is.
+// TestReaderInBackground: who can do nothing but read the keyboard is stopped in the background, as
+// any such program is.
 func TestReaderInBackground(t *testing.T) {
 	server := command(t, "echo", "server", "--port", "0", "--json")
 	s := openShell(t)

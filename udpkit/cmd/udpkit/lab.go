@@ -37,7 +37,8 @@ func labCommand() *cobra.Command {
 				return err
 			}
 			cfg.Address, cfg.Port = listen.Addr().String(), cmp.Or(int(listen.Port()), lab.AnyPort)
-			// Whoever reads the output may go: what is running here must not be left alone because of that.
+			// Whoever reads the output may go: what is running here must not be left alone because
+			// of that.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			for _, name := range []string{"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"} {
 				if dir := os.Getenv(name); dir != "" && !filepath.IsAbs(dir) {

@@ -1,6 +1,6 @@
-// Command udpkit runs the systems of this module from a terminal: broadcasting,
-// echo, the beacon, the chat, the relay, the lab, which is JupyterLab with the
-// notebooks, and a benchmark of the receivers.
+// Command udpkit runs the systems of this module from a terminal: broadcasting, echo, the beacon,
+// the chat, the relay, the lab, which is JupyterLab with the notebooks, and a benchmark of the
+// receivers.
 package main
 
 import (
@@ -34,10 +34,12 @@ const (
 	exitUsage  = 2
 )
 
-// stdout is where the commands print, and progress where they say how far they are; both are nowhere with --quiet.
+// stdout is where the commands print, and progress where they say how far they are; both are
+// nowhere with --quiet.
 var stdout, progress io.Writer = os.Stdout, os.Stderr
 
-// run returns the exit code, which is decided here for all commands: by the error that a command returns.
+// run returns the exit code, which is decided here for all commands: by the error that a command
+// returns.
 func run(ctx context.Context, args []string) int {
 	quiet := false
 	root := &cobra.Command{

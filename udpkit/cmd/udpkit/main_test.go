@@ -61,7 +61,8 @@ func prepare(t *testing.T, args ...string) *process {
 	return p
 }
 
-// event returns the next JSON line whose kind it is. A command that does not say it is ended, so that the test fails and says why.
+// event returns the next JSON line whose kind it is. A command that does not say it is ended, so
+// that the test fails and says why.
 func (p *process) event(kind string) map[string]any {
 	p.t.Helper()
 	defer time.AfterFunc(time.Minute, func() { _ = p.Process.Kill() }).Stop()

@@ -48,8 +48,8 @@ func unread(t *testing.T) (r, w *os.File, fill func()) {
 	}
 }
 
-// TestEndsUnread: whoever ends a command does not wait for a reader of its output, and is
-// told what became of it.
+// TestEndsUnread: whoever ends a command does not wait for a reader of its output, and is told what
+// became of it.
 func TestEndsUnread(t *testing.T) {
 	type running struct {
 		*process
@@ -129,8 +129,8 @@ func TestEndsUnread(t *testing.T) {
 	assert.Equal(t, 1, p.ProcessState.ExitCode())
 }
 
-// TestSlowOutput: as long as nobody ends the command, it waits for the reader of its
-// output, which gets everything.
+// TestSlowOutput: as long as nobody ends the command, it waits for the reader of its output, which
+// gets everything.
 func TestSlowOutput(t *testing.T) {
 	r, w, fill := unread(t)
 	fill()
@@ -144,8 +144,8 @@ func TestSlowOutput(t *testing.T) {
 	assert.NoError(t, p.Wait(), &p.stderr)
 }
 
-// TestKilledUnread: a reader whose output nobody reads is killed. The next one of its name
-// gets everything that the first had not written whole.
+// TestKilledUnread: a reader whose output nobody reads is killed. The next one of its name gets
+// everything that the first had not written whole.
 func TestKilledUnread(t *testing.T) {
 	const many = 2000
 	started := make(chan netip.AddrPort, 1)

@@ -92,8 +92,8 @@ func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, o
 	return errors.Join(err, opened.Close())
 }
 
-// defaultData returns where the log of a port's server is: where programs keep what
-// the user would miss.
+// defaultData returns where the log of a port's server is: where programs keep what the user would
+// miss.
 func defaultData(port uint16) (string, error) {
 	dir, home := os.Getenv("XDG_DATA_HOME"), []string{".local", "share"}
 	switch runtime.GOOS {

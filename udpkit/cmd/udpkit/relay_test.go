@@ -35,8 +35,8 @@ func (p *process) interrupted(signal os.Signal) map[string]any {
 	return sum
 }
 
-// TestRelay is the main job in terminals: readers and writers around a server that
-// is killed in between.
+// TestRelay is the main job in terminals: readers and writers around a server that is killed in
+// between.
 func TestRelay(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals to a single process there")

@@ -20,8 +20,8 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version describes this build, from what the Go command has written into it. Without the commit where it wrote none, as
-// for "go run" and "go tool".
+// version describes this build, from what the Go command has written into it. Without the commit
+// where it wrote none, as for "go run" and "go tool".
 func version() string {
 	module, commit := "(unknown)", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -1,5 +1,5 @@
-// Package echopanel shows the echo server, the responder and their clients as text or as
-// JSON lines. What comes from the network is shown, never interpreted.
+// Package echopanel shows the echo server, the responder and their clients as text or as JSON
+// lines. What comes from the network is shown, never interpreted.
 package echopanel
 
 import (
@@ -27,19 +27,19 @@ var ErrNoAnswer = errors.New("not a single line was answered")
 
 // Options says how a role is shown and what feeds it.
 type Options struct {
-	// Out gets text, or JSON. Default: os.Stdout. Nobody has to read it for the role to
-	// end, see panel.Output.
+	// Out gets text, or JSON. Default: os.Stdout. Nobody has to read it for the role to end, see
+	// panel.Output.
 	Out io.Writer
 	// JSON writes JSON lines instead of text.
 	JSON bool
-	// In has the lines that a client sends. A read that is waiting when the client ends is
-	// left waiting. Default: os.Stdin.
+	// In has the lines that a client sends. A read that is waiting when the client ends is left
+	// waiting. Default: os.Stdin.
 	In io.Reader
 }
 
-// Server runs an echo server and shows it until ctx ends. It returns an error if the
-// server cannot start or go on, and if it cannot be shown, which ends it too. The OnEvent
-// of cfg is called as well.
+// Server runs an echo server and shows it until ctx ends. It returns an error if the server cannot
+// start or go on, and if it cannot be shown, which ends it too. The OnEvent of cfg is called as
+// well.
 func Server(ctx context.Context, cfg echo.ServerConfig, opt Options) error {
 	s, ctx := open(ctx, opt, "message")
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
@@ -61,9 +61,9 @@ func Responder(ctx context.Context, cfg echo.ResponderConfig, opt Options) error
 	return s.serve(ctx, responder, fmt.Sprintf("Server started, listening on %v, %s. Ctrl-C ends it.", responder.Addr(), cfg.Mode), cfg.Mode)
 }
 
-// Client sends each line of opt.In and shows the replies, until the line exit, the end of
-// the lines or that of ctx. Its errors are those of echo.NewClient and
-// [echo.Client.Lines], ErrNoAnswer, and a failure to show.
+// Client sends each line of opt.In and shows the replies, until the line exit, the end of the lines
+// or that of ctx. Its errors are those of echo.NewClient and [echo.Client.Lines], ErrNoAnswer, and
+// a failure to show.
 func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	client, err := echo.NewClient(cfg)
 	if err != nil {
@@ -194,8 +194,8 @@ func shown(payload []byte) string {
 	return fmt.Sprintf("%s... (%d bytes)", panel.Printable(string(payload[:most])), len(payload))
 }
 
-// content is a payload in JSON: text if it is UTF-8, else base64, so that
-// nothing is changed in silence.
+// content is a payload in JSON: text if it is UTF-8, else base64, so that nothing is changed in
+// silence.
 type content struct {
 	Text   *string `json:"text,omitempty"`
 	Base64 []byte  `json:"base64,omitempty"`
@@ -212,8 +212,8 @@ func contentOf(payload []byte) content {
 	return content{Text: &text}
 }
 
-// event shows what a server reports. That it has answered is not worth a line of
-// text, as the original programs have none.
+// event shows what a server reports. That it has answered is not worth a line of text, as the
+// original programs have none.
 func (s *session) event(e echo.Event) error {
 	if e.Kind == echo.Answered && s.json == nil {
 		return nil

@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { paneltest.Main(m, nil) }
 
-// TestClientOnTerminal: wide characters can be taken away again, and what stands there is
-// what is sent. The terminal is as it was in the end.
+// TestClientOnTerminal: wide characters can be taken away again, and what stands there is what is
+// sent. The terminal is as it was in the end.
 func TestClientOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	server, err := echo.NewServer(echo.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})

@@ -107,8 +107,8 @@ func TestScreen(t *testing.T) {
 	assert.ErrorIs(t, console.NewScreen(failing{broken}).Print("x"), broken)
 }
 
-// TestOutput: a write waits for as long as the program runs, and after that for a second
-// and a half in all.
+// TestOutput: a write waits for as long as the program runs, and after that for a second and a half
+// in all.
 func TestOutput(t *testing.T) {
 	for _, how := range []string{"ended", "limit"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -200,8 +200,8 @@ func TestWidths(t *testing.T) {
 	assert.Equal(t, "NAME    LAST\nBø日本  1\n👍      22\n", console.Table([][]string{{"NAME", "LAST"}, {"Bø日本", "1"}, {"👍", "22"}}))
 }
 
-// TestProgress: what is no terminal gets a line for each step, with the share that is done and the time left at the pace
-// that it went until then.
+// TestProgress: what is no terminal gets a line for each step, with the share that is done and the
+// time left at the pace that it went until then.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -11,13 +11,12 @@ import (
 	"golang.org/x/term"
 )
 
-// Editor is a terminal: a line is typed at the bottom while others, which are
-// written to it, appear above. It is a Source, and a Display whose status stands above
-// the line. In the background of a shell it leaves the keyboard alone, and only shows
-// lines.
+// Editor is a terminal: a line is typed at the bottom while others, which are written to it, appear
+// above. It is a Source, and a Display whose status stands above the line. In the background of a
+// shell it leaves the keyboard alone, and only shows lines.
 //
-// Each change draws the line again as a whole: what stands there is what is sent, however
-// wide its characters are and whatever has become of the window.
+// Each change draws the line again as a whole: what stands there is what is sent, however wide its
+// characters are and whatever has become of the window.
 type Editor struct {
 	*Screen
 	in *os.File
@@ -40,9 +39,8 @@ type Editor struct {
 	before   string // what was drawn from there to the cursor
 }
 
-// NewEditor takes the keyboard from the system's own line editor: Ctrl-C then is a
-// key as others are. It returns nil if in and out are not both a terminal that can
-// be steered. Restore it.
+// NewEditor takes the keyboard from the system's own line editor: Ctrl-C then is a key as others
+// are. It returns nil if in and out are not both a terminal that can be steered. Restore it.
 func NewEditor(in io.Reader, out io.Writer) (*Editor, error) {
 	input, _ := in.(*os.File)
 	output := fileOf(out)
@@ -167,8 +165,8 @@ func (e *Editor) redraw() {
 	}
 }
 
-// erase returns what takes away what was drawn; the caller holds mu: the cursor goes back to
-// where that began. A window that has become narrower has wrapped it anew.
+// erase returns what takes away what was drawn; the caller holds mu: the cursor goes back to where
+// that began. A window that has become narrower has wrapped it anew.
 func (e *Editor) erase() string {
 	if e.above+e.before == "" {
 		return ""
@@ -213,8 +211,8 @@ func (e *Editor) draw() string {
 		b.WriteString(" \r\x1b[K") // terminals go to the next row with the next character only
 	}
 	if after != "" {
-		// Written again rather than moved over, the cursor stands right even where the
-		// terminal is of another opinion about a width.
+		// Written again rather than moved over, the cursor stands right even where the terminal is
+		// of another opinion about a width.
 		b.WriteString(up(end) + "\r" + e.before)
 		if row, column := place(e.before, width); column == 0 && row > 0 {
 			b.WriteString("\r\n")
@@ -394,8 +392,8 @@ func (e *Editor) word() int {
 	return strings.LastIndexByte(strings.TrimRight(e.line[:e.at], " "), ' ') + 1
 }
 
-// recall puts another line of the history in the place of this one; behind the newest is an
-// empty one.
+// recall puts another line of the history in the place of this one; behind the newest is an empty
+// one.
 func (e *Editor) recall(recent *int, which int) {
 	if which < 0 || which > len(e.history) {
 		return

@@ -80,8 +80,8 @@ func (ty *typing) enters(want string) {
 	}
 }
 
-// TestWideCharacters: what is typed stands there, and lines that come appear above it, however
-// wide its characters are and the window is.
+// TestWideCharacters: what is typed stands there, and lines that come appear above it, however wide
+// its characters are and the window is.
 func TestWideCharacters(t *testing.T) {
 	ty := startTyping(t)
 	const wide = "日本語日本語日本語日本語" // 24 columns

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// understandsEscapes asks the console to take escapes for what they are. Those of
-// before Windows 10 cannot.
+// understandsEscapes asks the console to take escapes for what they are. Those of before Windows 10
+// cannot.
 func understandsEscapes(out *os.File) bool {
 	var mode uint32
 	console := windows.Handle(out.Fd())

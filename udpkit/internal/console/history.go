@@ -13,8 +13,8 @@ type History struct {
 	file *os.File
 }
 
-// OpenHistory opens a history, which a new file's owner alone can read. What it has from an
-// earlier run is there until Begin. For ctx and limit see NewOutput.
+// OpenHistory opens a history, which a new file's owner alone can read. What it has from an earlier
+// run is there until Begin. For ctx and limit see NewOutput.
 func OpenHistory(ctx context.Context, limit time.Duration, name string) (*History, error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/term"
 )
 
-// lookAgain is how often a program in the background looks whether it is in the
-// foreground. No signal tells it.
+// lookAgain is how often a program in the background looks whether it is in the foreground. No
+// signal tells it.
 const lookAgain = 200 * time.Millisecond
 
-// InForeground reports whether a terminal is this program's to draw on and to read from.
-// It is not after the shell's & or bg.
+// InForeground reports whether a terminal is this program's to draw on and to read from. It is not
+// after the shell's & or bg.
 func InForeground(terminal *os.File) bool {
 	raw, err := terminal.SyscallConn()
 	if err != nil {
@@ -32,8 +32,8 @@ func InForeground(terminal *os.File) bool {
 	return failed != nil || group == unix.Getpgrp() // it fails if no shell has divided the terminal among jobs
 }
 
-// awaitForeground returns when a terminal is this program's. The system stops a program
-// that reads from a terminal in the background, unless it ignores that.
+// awaitForeground returns when a terminal is this program's. The system stops a program that reads
+// from a terminal in the background, unless it ignores that.
 func awaitForeground(terminal *os.File) {
 	signal.Ignore(unix.SIGTTIN)
 	for !InForeground(terminal) {
@@ -41,8 +41,8 @@ func awaitForeground(terminal *os.File) {
 	}
 }
 
-// leftForeground reports whether a read from a terminal has failed because the program is
-// in the background.
+// leftForeground reports whether a read from a terminal has failed because the program is in the
+// background.
 func leftForeground(terminal *os.File, err error) bool {
 	return errors.Is(err, unix.EIO) && !InForeground(terminal)
 }
@@ -60,8 +60,8 @@ func (k keys) Read(p []byte) (int, error) {
 	}
 }
 
-// Keys returns a reader of in that waits while in is a terminal and the program in its
-// background, rather than to be stopped.
+// Keys returns a reader of in that waits while in is a terminal and the program in its background,
+// rather than to be stopped.
 func Keys(in io.Reader) io.Reader {
 	file, ok := in.(*os.File)
 	if !ok {
@@ -82,16 +82,17 @@ func Keys(in io.Reader) io.Reader {
 // suspend stops the program as the terminal does it for Ctrl-Z.
 func suspend() { stop(unix.SIGTSTP) }
 
-// StopInBackground stops a program that is in the background of the terminal in, as the system does when it reads from
-// there, and returns when it goes on. It is for those that can do nothing before somebody has typed.
+// StopInBackground stops a program that is in the background of the terminal in, as the system does
+// when it reads from there, and returns when it goes on. It is for those that can do nothing before
+// somebody has typed.
 func StopInBackground(in io.Reader) {
 	if keys, ok := Keys(in).(keys); ok && !InForeground(keys.File) {
 		stop(unix.SIGTTIN)
 	}
 }
 
-// stop stops the program with a signal, with all that the shell has started together with
-// it, and returns when it goes on.
+// stop stops the program with a signal, with all that the shell has started together with it, and
+// returns when it goes on.
 func stop(with unix.Signal) {
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, unix.SIGCONT)

@@ -30,9 +30,8 @@ type noteEvent struct {
 
 func (noteEvent) Kind() string { return "note" }
 
-// escaper writes what is not ASCII and not printable as \u escapes, which mean the
-// same in JSON: encoding/json leaves such characters as they are, and they are in
-// strings only.
+// escaper writes what is not ASCII and not printable as \u escapes, which mean the same in JSON:
+// encoding/json leaves such characters as they are, and they are in strings only.
 type escaper struct{ out io.Writer }
 
 func (e escaper) Write(line []byte) (int, error) {

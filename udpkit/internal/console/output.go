@@ -13,13 +13,12 @@ import (
 // ErrLost marks output that nobody has taken although the program had to end.
 var ErrLost = errors.New("nobody reads the output, and the end of it is lost")
 
-// giveUp is how long a program that ends waits for its output to be taken, in all. A
-// relay's client needs another second to take leave, and all must be over within three.
+// giveUp is how long a program that ends waits for its output to be taken, in all. A relay's client
+// needs another second to take leave, and all must be over within three.
 const giveUp = 1500 * time.Millisecond
 
-// Output is an io.Writer that can be waited for in vain, such as a pipe that nobody
-// reads. As long as the program runs a Write waits, so that nothing is lost. It is safe
-// for concurrent use.
+// Output is an io.Writer that can be waited for in vain, such as a pipe that nobody reads. As long
+// as the program runs a Write waits, so that nothing is lost. It is safe for concurrent use.
 type Output struct {
 	out   io.Writer
 	ended <-chan struct{} // closed: the program has to end
@@ -30,9 +29,9 @@ type Output struct {
 	lost bool
 }
 
-// NewOutput returns an Output that writes to out. After the end of ctx, or after limit if
-// that is not 0, it waits no longer than 1.5 s in all; what is written then is lost, each
-// Write returns ErrLost, and one that waits is left waiting.
+// NewOutput returns an Output that writes to out. After the end of ctx, or after limit if that is
+// not 0, it waits no longer than 1.5 s in all; what is written then is lost, each Write returns
+// ErrLost, and one that waits is left waiting.
 func NewOutput(ctx context.Context, limit time.Duration, out io.Writer) *Output {
 	o := &Output{out: out, ended: ctx.Done(), left: giveUp}
 	if limit > 0 {
@@ -43,8 +42,8 @@ func NewOutput(ctx context.Context, limit time.Duration, out io.Writer) *Output 
 	return o
 }
 
-// Write writes to the output. When it fails with ErrLost some of p may have been taken,
-// or may be later.
+// Write writes to the output. When it fails with ErrLost some of p may have been taken, or may be
+// later.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
-// Progress shows how far long work is. On a terminal that is one line, which changes in place: the share that is done, the
-// time left, and the step. Elsewhere each step is a line.
+// Progress shows how far long work is. On a terminal that is one line, which changes in place: the
+// share that is done, the time left, and the step. Elsewhere each step is a line.
 type Progress struct {
 	*Screen
 	begun time.Time
@@ -45,8 +45,8 @@ func NewProgress(out io.Writer) *Progress {
 	return p
 }
 
-// Step begins a step. Of all the time that the work was expected to take, done is behind it; 0 for both if nothing is known
-// of that.
+// Step begins a step. Of all the time that the work was expected to take, done is behind it; 0 for
+// both if nothing is known of that.
 func (p *Progress) Step(what string, done, all time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

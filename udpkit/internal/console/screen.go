@@ -26,9 +26,8 @@ type Display interface {
 	Paint(color, text string) string
 }
 
-// Open returns what shows lines on out, where the lines of in come from (nil if in is
-// nil), and what sets the terminal back in the end. If both are a terminal, all is one
-// Editor.
+// Open returns what shows lines on out, where the lines of in come from (nil if in is nil), and
+// what sets the terminal back in the end. If both are a terminal, all is one Editor.
 func Open(in io.Reader, out io.Writer) (show Display, lines Source, restore func() error, err error) {
 	restore = func() error { return nil }
 	if in == nil {
@@ -41,8 +40,8 @@ func Open(in io.Reader, out io.Writer) (show Display, lines Source, restore func
 	return e, e, e.Restore, err
 }
 
-// Screen takes lines. If it is a terminal, there can be a status below them, which
-// changes in place. It is safe for concurrent use.
+// Screen takes lines. If it is a terminal, there can be a status below them, which changes in
+// place. It is safe for concurrent use.
 type Screen struct {
 	out      io.Writer
 	terminal *os.File // nil if it is none
@@ -52,8 +51,8 @@ type Screen struct {
 	drawn int // columns that the status takes at the moment
 }
 
-// NewScreen returns a Screen that writes to out. Colours appear if it is a terminal;
-// NO_COLOR turns them off.
+// NewScreen returns a Screen that writes to out. Colours appear if it is a terminal; NO_COLOR turns
+// them off.
 func NewScreen(out io.Writer) *Screen {
 	s := &Screen{out: out}
 	if file := fileOf(out); file != nil && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
@@ -82,8 +81,8 @@ func (s *Screen) Paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// HasStatus reports whether Status shows anything. In the background of a shell it would
-// be in the way of what is typed there.
+// HasStatus reports whether Status shows anything. In the background of a shell it would be in the
+// way of what is typed there.
 func (s *Screen) HasStatus() bool { return s.terminal != nil && InForeground(s.terminal) }
 
 // Print writes lines, and a newline behind them, where the status was.
@@ -145,8 +144,8 @@ func (s *Screen) Clear() error {
 	return err
 }
 
-// erase returns what clears the line of the status, with what was typed behind it, such as
-// the ^C of an interrupt. It has nothing but spaces: any terminal understands them.
+// erase returns what clears the line of the status, with what was typed behind it, such as the ^C
+// of an interrupt. It has nothing but spaces: any terminal understands them.
 func (s *Screen) erase() string {
 	if s.drawn == 0 || !InForeground(s.terminal) { // then the last line is the shell's
 		s.drawn = 0

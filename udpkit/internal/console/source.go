@@ -13,16 +13,15 @@ import (
 
 // Source is where lines come from. Calls are not concurrent.
 type Source interface {
-	// Next returns a line without its newline. After an ErrLineTooLong the next
-	// line follows; any other error ends the source: io.EOF, ErrInterrupted, or a failure.
+	// Next returns a line without its newline. After an ErrLineTooLong the next line follows; any
+	// other error ends the source: io.EOF, ErrInterrupted, or a failure.
 	Next() (string, error)
-	// Patient reports whether all that was said before the end must be delivered
-	// however long it takes, as with a file. A person rather leaves.
+	// Patient reports whether all that was said before the end must be delivered however long it
+	// takes, as with a file. A person rather leaves.
 	Patient() bool
 }
 
-// MaxLine is the longest line in bytes that a source returns, far above what any
-// role takes.
+// MaxLine is the longest line in bytes that a source returns, far above what any role takes.
 const MaxLine = 64 << 10
 
 // ErrLineTooLong marks a line that was read and thrown away.
@@ -45,8 +44,8 @@ type reader struct{ in *bufio.Reader }
 // NewReader returns a source of what in has, see Input. A last line needs no newline.
 func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(Input(in), MaxLine+2)} }
 
-// Input returns a reader of the text in, see Keys, without the mark that some programs
-// begin a text with, the BOM.
+// Input returns a reader of the text in, see Keys, without the mark that some programs begin a text
+// with, the BOM.
 func Input(in io.Reader) io.Reader { return &input{in: Keys(in)} }
 
 type input struct {
@@ -128,8 +127,8 @@ type inputBox struct {
 	stdin  *bufio.Reader
 }
 
-// NewInputBox returns the input box of the cell in which the program runs. There
-// must be a browser: nobody else could answer.
+// NewInputBox returns the input box of the cell in which the program runs. There must be a browser:
+// nobody else could answer.
 func NewInputBox(prompt string) Source { return &inputBox{prompt, bufio.NewReader(os.Stdin)} }
 
 func (b *inputBox) Next() (string, error) {

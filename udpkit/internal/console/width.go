@@ -7,8 +7,8 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// Width returns how many columns of a terminal text takes: 日 and 👍 take two, and a
-// combining accent none.
+// Width returns how many columns of a terminal text takes: 日 and 👍 take two, and a combining accent
+// none.
 func Width(text string) int { return uniseg.StringWidth(text) }
 
 // Cut shortens text to that many columns, at least one.
@@ -62,8 +62,8 @@ func split(text string, columns int) (head, tail string) {
 	return text[:len(text)-len(tail)], tail
 }
 
-// place returns where the cursor stands in a window of that width after text, which has
-// begun in the first column. What does not fit at the end of a row goes to the next.
+// place returns where the cursor stands in a window of that width after text, which has begun in
+// the first column. What does not fit at the end of a row goes to the next.
 func place(text string, width int) (row, column int) {
 	for text != "" {
 		_, rest, w, _ := uniseg.FirstGraphemeClusterInString(text, -1)
@@ -79,8 +79,8 @@ func place(text string, width int) (row, column int) {
 	return row, column
 }
 
-// typed returns what is taken of a character that is typed: "" for what would steer the
-// terminal, or be invisible. All kinds of spaces are one.
+// typed returns what is taken of a character that is typed: "" for what would steer the terminal,
+// or be invisible. All kinds of spaces are one.
 func typed(r rune) string {
 	switch {
 	case r == '\t' || unicode.Is(unicode.Zs, r):
@@ -91,12 +91,12 @@ func typed(r rune) string {
 	return ""
 }
 
-// joins reports whether a character makes one sign of those around it, of which terminals
-// disagree how wide it is.
+// joins reports whether a character makes one sign of those around it, of which terminals disagree
+// how wide it is.
 func joins(r rune) bool { return r == '\u200d' || unicode.Is(unicode.Variation_Selector, r) }
 
-// drawn returns text without what joins characters: each then has the width that all
-// terminals give it.
+// drawn returns text without what joins characters: each then has the width that all terminals give
+// it.
 func drawn(text string) string {
 	return strings.Map(func(r rune) rune {
 		if joins(r) {

@@ -16,8 +16,8 @@ import (
 // Frames are the pictures of a waiting indicator, in turn.
 var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-// Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute
-// on in seconds.
+// Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute on in
+// seconds.
 func Short(d time.Duration) string {
 	unit := time.Duration(1)
 	for ; d/unit >= 1000 || d/unit <= -1000; unit *= 10 {
@@ -94,8 +94,8 @@ func Reasons[R ~string](counts map[R]uint64, label string) string {
 	return label + strings.Join(list, ", ")
 }
 
-// Reason returns what an error says to a person: of what the net package has to say only the reason, without the names of
-// system calls and the sockets' addresses.
+// Reason returns what an error says to a person: of what the net package has to say only the
+// reason, without the names of system calls and the sockets' addresses.
 func Reason(err error) string {
 	text := err.Error()
 	if op := new(net.OpError); errors.As(err, &op) && op.Err != nil {

@@ -8,8 +8,8 @@ var (
 	ends = map[*byte]func(){}
 )
 
-// Start calls start, and has End call end from then on, until over is called. If start fails so does it, and there is
-// nothing to end.
+// Start calls start, and has End call end from then on, until over is called. If start fails so
+// does it, and there is nothing to end.
 func Start(start func() error, end func()) (over func(), err error) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -25,7 +25,8 @@ func Start(start func() error, end func()) (over func(), err error) {
 	}, nil
 }
 
-// End ends everything that was started, at the same time. From then on nothing is started any more: the program ends.
+// End ends everything that was started, at the same time. From then on nothing is started any more:
+// the program ends.
 func End() {
 	mu.Lock()
 	var all sync.WaitGroup

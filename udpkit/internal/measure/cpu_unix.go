@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// CPU returns the processor time that this process has used so far, in its own
-// code and in the system's on its behalf. ok is false where it cannot be told.
+// CPU returns the processor time that this process has used so far, in its own code and in the
+// system's on its behalf. ok is false where it cannot be told.
 func CPU() (used time.Duration, ok bool) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {

@@ -19,8 +19,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Quantile returns the value that this share of the values, 0 to 1, does not
-// exceed; 0 for none.
+// Quantile returns the value that this share of the values, 0 to 1, does not exceed; 0 for none.
 func Quantile[T float64 | time.Duration](values []T, share float64) T {
 	if len(values) == 0 {
 		return 0

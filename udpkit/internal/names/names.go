@@ -1,4 +1,5 @@
-// Package names decides which names participants of a chat or a relay can have, and which of them look alike.
+// Package names decides which names participants of a chat or a relay can have, and which of them
+// look alike.
 package names
 
 import (
@@ -10,8 +11,9 @@ import (
 // MaxLen is the longest name in bytes.
 const MaxLen = 24
 
-// Check returns nil for a name that can be had: a letter, then letters, digits, - and _, all ASCII and at most MaxLen
-// bytes, so that no name looks like an address, a notice or, in another script, like somebody else's.
+// Check returns nil for a name that can be had: a letter, then letters, digits, - and _, all ASCII
+// and at most MaxLen bytes, so that no name looks like an address, a notice or, in another script,
+// like somebody else's.
 func Check(name string) error {
 	for i, r := range name {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
@@ -36,7 +38,8 @@ func Cut(name string) string {
 	return name
 }
 
-// lookAlike are the characters of a name that are taken for each other, in the sense of Unicode's confusables (UTS 39).
+// lookAlike are the characters of a name that are taken for each other, in the sense of Unicode's
+// confusables (UTS 39).
 var lookAlike = strings.NewReplacer("0", "o", "1", "l", "i", "l", "5", "s", "rn", "m", "vv", "w", "-", "", "_", "")
 
 // Skeleton is equal for names that look alike.

@@ -29,8 +29,8 @@ type Cell struct {
 	panels chan string
 }
 
-// StartCell stands for GoNB: it starts this test's program as a cell, takes what the
-// cell shows, and lets it ask for input.
+// StartCell stands for GoNB: it starts this test's program as a cell, takes what the cell shows,
+// and lets it ask for input.
 func StartCell(t *testing.T, env ...string) *Cell {
 	t.Helper()
 	return start(t, true, env)
@@ -160,8 +160,8 @@ var Hostile = []string{
 	`&lt;script&gt;&#60;b&#62;`,
 }
 
-// requireInert checks that a panel holds nothing but our own elements, each with
-// no attribute but our own.
+// requireInert checks that a panel holds nothing but our own elements, each with no attribute but
+// our own.
 func requireInert(t *testing.T, panel string) {
 	t.Helper()
 	decoder := html.NewTokenizer(strings.NewReader(panel))

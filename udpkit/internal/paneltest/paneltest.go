@@ -1,5 +1,5 @@
-// Package paneltest has what the tests of panels share: a terminal with its screen,
-// and a stand-in for GoNB that runs the test's program as a notebook's cell.
+// Package paneltest has what the tests of panels share: a terminal with its screen, and a stand-in
+// for GoNB that runs the test's program as a notebook's cell.
 package paneltest
 
 import (
@@ -19,8 +19,8 @@ import (
 // Patience is how long a test waits for something that must come.
 const Patience = 20 * time.Second
 
-// Main is what TestMain does: as a cell, see StartCell, the program runs cell and
-// nothing else. It returns only in a cell that has ended well.
+// Main is what TestMain does: as a cell, see StartCell, the program runs cell and nothing else. It
+// returns only in a cell that has ended well.
 func Main(m *testing.M, cell func() error) {
 	if !gonbui.IsNotebook || cell == nil {
 		goleak.VerifyTestMain(m)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Terminal is a pseudo terminal of 40 columns: the person's end, which is typed
-// into, and the program's.
+// Terminal is a pseudo terminal of 40 columns: the person's end, which is typed into, and the
+// program's.
 type Terminal struct {
 	*os.File
 	Program *os.File
@@ -65,8 +65,8 @@ func OpenTerminal(t *testing.T) *Terminal {
 	return term
 }
 
-// Screen is what a person sees: as much of a terminal as the editor uses. It knows which
-// characters are wide, and wraps what stands there anew when its width changes.
+// Screen is what a person sees: as much of a terminal as the editor uses. It knows which characters
+// are wide, and wraps what stands there anew when its width changes.
 type Screen struct{ Buffer }
 
 var control = regexp.MustCompile(`^\x1b\[([0-9;]*)([A-DHJKmt])`)

@@ -1,6 +1,6 @@
-// Package relaywire encodes and decodes the datagrams of package relay, whose
-// documentation describes them. The relay uses it, and so do the benchmark's clients,
-// which must cost less than the relay's own.
+// Package relaywire encodes and decodes the datagrams of package relay, whose documentation
+// describes them. The relay uses it, and so do the benchmark's clients, which must cost less than
+// the relay's own.
 package relaywire
 
 import (
@@ -65,8 +65,7 @@ const (
 	RoleWriter
 )
 
-// FromAt is Frame.From of a reader that knows where it was. Those before it are
-// relay.From.
+// FromAt is Frame.From of a reader that knows where it was. Those before it are relay.From.
 const FromAt uint8 = 3
 
 // Values of Frame.Reason.
@@ -86,8 +85,8 @@ func malformed(format string, args ...any) error {
 // Cookie proves that its client gets what is sent to an address.
 type Cookie [CookieSize]byte
 
-// Frame is a decoded datagram: those of the fields that its kind has. Entries
-// is a part of the datagram.
+// Frame is a decoded datagram: those of the fields that its kind has. Entries is a part of the
+// datagram.
 type Frame struct {
 	Kind Kind
 	ID   uint64
@@ -118,8 +117,8 @@ func Begin(b []byte, k Kind, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 'u', 'r', version, byte(k)), id)
 }
 
-// Append appends the datagram of the frame. It is the inverse of Parse, but for
-// data, which may have zeros at its end to make all that are full equally long.
+// Append appends the datagram of the frame. It is the inverse of Parse, but for data, which may
+// have zeros at its end to make all that are full equally long.
 func (f *Frame) Append(b []byte) []byte {
 	be := binary.BigEndian
 	begun := len(b)
@@ -164,8 +163,8 @@ func (f *Frame) Append(b []byte) []byte {
 	return b
 }
 
-// Parse decodes a datagram. It takes nothing that Append would not have made. The
-// error wraps ErrFrame.
+// Parse decodes a datagram. It takes nothing that Append would not have made. The error wraps
+// ErrFrame.
 func Parse(b []byte) (f Frame, err error) {
 	if len(b) < HeaderSize || len(b) > MaxDatagram || b[0] != 'u' || b[1] != 'r' {
 		return f, malformed("%d bytes that do not begin as one", len(b))
@@ -276,8 +275,8 @@ func Parse(b []byte) (f Frame, err error) {
 	return f, nil
 }
 
-// DataRange returns the numbers of the messages in a data datagram, end not included,
-// without checking the messages, and 0, 0 for any other datagram.
+// DataRange returns the numbers of the messages in a data datagram, end not included, without
+// checking the messages, and 0, 0 for any other datagram.
 func DataRange(b []byte) (first, end uint64) {
 	if len(b) < HeaderSize+BodyStart || Kind(b[3]) != Data {
 		return 0, 0
@@ -286,8 +285,8 @@ func DataRange(b []byte) (first, end uint64) {
 	return first, first + uint64(binary.BigEndian.Uint16(b[HeaderSize+8:]))
 }
 
-// rest is what is left of a datagram. Once something is wrong with it, short is set and
-// all that follows is zero.
+// rest is what is left of a datagram. Once something is wrong with it, short is set and all that
+// follows is zero.
 type rest struct {
 	b     []byte
 	short bool
@@ -335,8 +334,8 @@ func (r *rest) checkText() {
 	}
 }
 
-// Texts returns the messages of a write datagram with their numbers. What Parse has
-// checked is not checked again.
+// Texts returns the messages of a write datagram with their numbers. What Parse has checked is not
+// checked again.
 func (f *Frame) Texts() iter.Seq2[uint64, []byte] {
 	return func(yield func(uint64, []byte) bool) {
 		r := rest{b: f.Entries}
@@ -355,8 +354,7 @@ type Entry struct {
 	Name, Text []byte
 }
 
-// Messages returns the messages of a data datagram. What Parse has checked is not
-// checked again.
+// Messages returns the messages of a data datagram. What Parse has checked is not checked again.
 func (f *Frame) Messages() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		r := rest{b: f.Entries}
@@ -392,8 +390,7 @@ func (r *rest) zeros() {
 	r.b = nil
 }
 
-// AppendMessage appends a message as a data datagram has it; at is Unix time in
-// nanoseconds.
+// AppendMessage appends a message as a data datagram has it; at is Unix time in nanoseconds.
 func AppendMessage(b []byte, at int64, name, text string) []byte {
 	b = append(binary.BigEndian.AppendUint64(b, uint64(at)), byte(len(name)))
 	return AppendText(append(b, name...), text)
@@ -407,8 +404,8 @@ func AppendText(b []byte, text string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
 }
 
-// Run says that Count messages of a writer from Number on have the sequence numbers
-// from Seq on; Seq 0: they are not kept any more.
+// Run says that Count messages of a writer from Number on have the sequence numbers from Seq on;
+// Seq 0: they are not kept any more.
 type Run struct {
 	Number uint64
 	Count  uint16
@@ -428,8 +425,8 @@ func (f *Frame) Run(i int) Run {
 	return Run{r.uint64(), r.uint16(), r.uint64()}
 }
 
-// Missing is a range of messages that a reader has not got: Count of them, Offset
-// after the first that it has not got.
+// Missing is a range of messages that a reader has not got: Count of them, Offset after the first
+// that it has not got.
 type Missing struct{ Offset, Count uint32 }
 
 // Append appends the range as an ack has it.

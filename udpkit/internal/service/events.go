@@ -12,8 +12,9 @@ const (
 	patience = 500 * time.Millisecond
 )
 
-// Events tells the events of a role to a callback, one call at a time and in order, on a goroutine of its own, so that
-// a slow one delays nothing. Its methods are safe for concurrent use, but Begin and End are called once each.
+// Events tells the events of a role to a callback, one call at a time and in order, on a goroutine
+// of its own, so that a slow one delays nothing. Its methods are safe for concurrent use, but Begin
+// and End are called once each.
 type Events[E any] struct {
 	tell    func(E) // nil: nobody listens
 	queue   chan E
@@ -52,8 +53,9 @@ func (e *Events[E]) Emit(event E) {
 	}
 }
 
-// End waits until what was emitted is told, or for half a second: then the rest is dropped. It tells the last event, made
-// when nothing more is dropped, and returns. A call that does not return holds it up.
+// End waits until what was emitted is told, or for half a second: then the rest is dropped. It
+// tells the last event, made when nothing more is dropped, and returns. A call that does not return
+// holds it up.
 func (e *Events[E]) End(last func() E) {
 	if e.tell == nil {
 		return

@@ -1,11 +1,12 @@
 package service
 
-// Failure is the state of something that may fail again and again: each failure is to be told when it begins, when its
-// cause is another, and when it is over. The zero value works. It is for one goroutine at a time.
+// Failure is the state of something that may fail again and again: each failure is to be told when
+// it begins, when its cause is another, and when it is over. The zero value works. It is for one
+// goroutine at a time.
 type Failure struct{ told error }
 
-// Note takes how it went this time: err is nil if it works. It returns the failure that is to be told, which has begun or
-// is over, or nil if there is nothing new.
+// Note takes how it went this time: err is nil if it works. It returns the failure that is to be
+// told, which has begun or is over, or nil if there is nothing new.
 func (f *Failure) Note(err error) (failure error, over bool) {
 	was := f.told
 	if err == nil {
@@ -19,8 +20,8 @@ func (f *Failure) Note(err error) (failure error, over bool) {
 	return err, false
 }
 
-// cause returns the innermost error, the last one if there are several: what is around it may say which of many things
-// has failed this time.
+// cause returns the innermost error, the last one if there are several: what is around it may say
+// which of many things has failed this time.
 func cause(err error) error {
 	for {
 		inner := error(nil)
@@ -39,7 +40,8 @@ func cause(err error) error {
 	}
 }
 
-// Failures are those that go on, by what fails, as they were told. It is for one goroutine at a time.
+// Failures are those that go on, by what fails, as they were told. It is for one goroutine at a
+// time.
 type Failures[K comparable] map[K]error
 
 // Note is [Failure.Note] for one of several things.

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Journal writes events as JSON lines: one object a line whose first field,
-// "event", is the kind. It is safe for concurrent use.
+// Journal writes events as JSON lines: one object a line whose first field, "event", is the kind.
+// It is safe for concurrent use.
 type Journal struct {
 	mu  sync.Mutex
 	w   io.Writer
@@ -18,8 +18,7 @@ type Journal struct {
 // NewJournal returns a journal that writes each event to w at once.
 func NewJournal(w io.Writer) *Journal { return &Journal{w: w} }
 
-// Write appends one event. After an error it writes no more and returns the same
-// error.
+// Write appends one event. After an error it writes no more and returns the same error.
 func (j *Journal) Write(e interface{ Kind() string }) error {
 	fields, err := json.Marshal(e)
 	if err != nil {

@@ -16,8 +16,8 @@ var (
 	begun    = time.Unix(1_800_000_000, 0)
 )
 
-// TestRefusals: a reason of a source is told at once, then once a minute with how many came since, and
-// what is left in the end.
+// TestRefusals: a reason of a source is told at once, then once a minute with how many came since,
+// and what is left in the end.
 func TestRefusals(t *testing.T) {
 	const bad, worse = Malformed("not a JSON object"), Malformed("not valid UTF-8")
 	assert.ErrorIs(t, bad, ErrMalformed)
@@ -57,8 +57,8 @@ func TestRefusalsByHost(t *testing.T) {
 	assert.Equal(t, []Refused{{From: other, Reason: "not a greeting", Count: 2, Err: bad, At: begun}}, r.Rest(begun))
 }
 
-// TestRefusalsAreBounded: however many sources are forged, at most 64 and one for each reason are told
-// a minute, nothing is lost of the count, and what is not told costs no memory.
+// TestRefusalsAreBounded: however many sources are forged, at most 64 and one for each reason are
+// told a minute, nothing is lost of the count, and what is not told costs no memory.
 func TestRefusalsAreBounded(t *testing.T) {
 	reasons := []error{Malformed("one"), Malformed("two"), errors.New("three")}
 	var r Refusals

@@ -24,9 +24,9 @@ type role interface {
 	Close() error
 }
 
-// TestRoles: each role of the module runs once, and says what to make for a new run. A
-// second one tells nothing, the summary least of all. All of them mark a configuration
-// that cannot be used by the same error.
+// TestRoles: each role of the module runs once, and says what to make for a new run. A second one
+// tells nothing, the summary least of all. All of them mark a configuration that cannot be used by
+// the same error.
 func TestRoles(t *testing.T) {
 	here := netip.MustParseAddrPort("127.0.0.1:0")
 	somebody := netip.MustParseAddrPort("127.0.0.1:9")

@@ -1,5 +1,6 @@
-// Package service is what the lives of all roles (servers, clients, beacons) have in common: each runs once, tells its
-// events in order and counts those it had to drop, tells a failure when it begins and when it ends, and ends soon.
+// Package service is what the lives of all roles (servers, clients, beacons) have in common: each
+// runs once, tells its events in order and counts those it had to drop, tells a failure when it
+// begins and when it ends, and ends soon.
 package service
 
 import (
@@ -14,17 +15,19 @@ import (
 )
 
 var (
-	// ErrConfig marks what a caller has set or given that cannot be used. It is the ErrConfig of all packages.
+	// ErrConfig marks what a caller has set or given that cannot be used. It is the ErrConfig of
+	// all packages.
 	ErrConfig = errors.New("invalid configuration")
 	// ErrRan is wrapped by the error of a second run.
 	ErrRan = errors.New("has run already")
 )
 
-// Life is the one run of a role. Its methods are safe for concurrent use; the zero value has not begun.
+// Life is the one run of a role. Its methods are safe for concurrent use; the zero value has not
+// begun.
 type Life struct{ began atomic.Pointer[time.Time] }
 
-// Begin begins the run and returns when that was. The second time it returns an error that names the role, and what to
-// make for a new run.
+// Begin begins the run and returns when that was. The second time it returns an error that names
+// the role, and what to make for a new run.
 func (l *Life) Begin(role, another string) (time.Time, error) {
 	now := time.Now()
 	if !l.began.CompareAndSwap(nil, &now) {

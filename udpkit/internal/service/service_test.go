@@ -59,8 +59,8 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// TestEvents: what several goroutines emit is told one by one, that of each in its order, between the first and the last;
-// what was emitted before the beginning comes after the first.
+// TestEvents: what several goroutines emit is told one by one, that of each in its order, between
+// the first and the last; what was emitted before the beginning comes after the first.
 func TestEvents(t *testing.T) {
 	const emitters, each = 4, 500
 	type event struct{ by, n int }
@@ -93,8 +93,8 @@ func TestEvents(t *testing.T) {
 	assert.Zero(t, events.Dropped())
 }
 
-// TestEventsOverflow: a callback that is slow delays nobody, loses events but not the first and the last, and all are
-// told or counted.
+// TestEventsOverflow: a callback that is slow delays nobody, loses events but not the first and the
+// last, and all are told or counted.
 func TestEventsOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -166,7 +166,8 @@ func TestEventsUnheard(t *testing.T) {
 	assert.Zero(t, events.Dropped())
 }
 
-// TestFailures: each is told when it begins, when its cause changes, and when it is over, whatever others do.
+// TestFailures: each is told when it begins, when its cause changes, and when it is over, whatever
+// others do.
 func TestFailures(t *testing.T) {
 	numbered := func(n int) error { return fmt.Errorf("message %d: %w", n, io.ErrShortWrite) }
 	failures := make(Failures[string])

@@ -1,5 +1,5 @@
-// Package stage is what roles have in common that are shown while they run: what happens
-// is shown before anybody else hears of it, and the first failure to do so ends the role.
+// Package stage is what roles have in common that are shown while they run: what happens is shown
+// before anybody else hears of it, and the first failure to do so ends the role.
 package stage
 
 import (
@@ -19,8 +19,8 @@ type Stage struct {
 	closed bool
 }
 
-// New returns a stage of a role, and the context to run the role with. It ends with
-// ctx, and by a failure.
+// New returns a stage of a role, and the context to run the role with. It ends with ctx, and by a
+// failure.
 func New(ctx context.Context) (*Stage, context.Context) {
 	s := &Stage{callers: ctx}
 	ctx, s.cancel = context.WithCancel(ctx)
@@ -47,8 +47,8 @@ func (s *Stage) Show(show func() error) {
 	}
 }
 
-// Fail keeps the first failure and ends the role: a record with holes in it, or a panel
-// that stands still, would deceive.
+// Fail keeps the first failure and ends the role: a record with holes in it, or a panel that stands
+// still, would deceive.
 func (s *Stage) Fail(err error) {
 	if err == nil {
 		return
@@ -88,8 +88,8 @@ func (s *Stage) Close() {
 	s.cancel()
 }
 
-// Why says in a few words why the role has ended: by a failure to show, for the reason that
-// was kept, because of its context, or as otherwise says.
+// Why says in a few words why the role has ended: by a failure to show, for the reason that was
+// kept, because of its context, or as otherwise says.
 func (s *Stage) Why(otherwise string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

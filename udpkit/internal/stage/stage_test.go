@@ -12,8 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 )
 
-// TestStage: an event is shown before anybody else hears of it, the first failure to do so ends
-// the role, and nothing is shown on a stage that is closed.
+// TestStage: an event is shown before anybody else hears of it, the first failure to do so ends the
+// role, and nothing is shown on a stage that is closed.
 func TestStage(t *testing.T) {
 	s, ctx := stage.New(t.Context())
 	var heard []string

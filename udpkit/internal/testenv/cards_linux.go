@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// OneSubnet makes two hosts, each behind a card of its own of this one, "va" and "vb", which are in one subnet:
-// 169.254.10.1/16 and 169.254.20.1/16. The route to all of it is by "va". The hosts have 169.254.10.2 and 169.254.20.2.
-// The test must be alone.
+// OneSubnet makes two hosts, each behind a card of its own of this one, "va" and "vb", which are in
+// one subnet: 169.254.10.1/16 and 169.254.20.1/16. The route to all of it is by "va". The hosts
+// have 169.254.10.2 and 169.254.20.2. The test must be alone.
 func OneSubnet(t *testing.T) (left, right *Host) {
 	t.Helper()
 	hosts := [2]*Host{NewHost(t), NewHost(t)}
@@ -27,7 +27,8 @@ func OneSubnet(t *testing.T) (left, right *Host) {
 	return hosts[0], hosts[1]
 }
 
-// waitForLink waits until a card carries: until then the system drops what it is to send, and says nothing.
+// waitForLink waits until a card carries: until then the system drops what it is to send, and says
+// nothing.
 func waitForLink(t *testing.T, card string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {

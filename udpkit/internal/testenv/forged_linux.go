@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Forge gives the loopback interface 10.9.8.7/24 beside 127.0.0.1/8, and returns a function that sends a datagram from any
-// source, also one that no socket can have. The test must be alone.
+// Forge gives the loopback interface 10.9.8.7/24 beside 127.0.0.1/8, and returns a function that
+// sends a datagram from any source, also one that no socket can have. The test must be alone.
 func Forge(t *testing.T) func(source, to netip.AddrPort, payload []byte) {
 	t.Helper()
 	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
@@ -26,8 +26,8 @@ func Forge(t *testing.T) func(source, to netip.AddrPort, payload []byte) {
 	}
 }
 
-// packet returns an IPv4 packet with a UDP datagram (RFC 791, RFC 768). The system fills in the checksum of IPv4; UDP's
-// may be 0.
+// packet returns an IPv4 packet with a UDP datagram (RFC 791, RFC 768). The system fills in the
+// checksum of IPv4; UDP's may be 0.
 func packet(source, to netip.AddrPort, payload []byte) []byte {
 	b := make([]byte, 28, 28+len(payload))
 	b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_UDP

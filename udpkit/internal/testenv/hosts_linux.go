@@ -18,10 +18,10 @@ import (
 // aloneVariable marks the process that Alone starts.
 const aloneVariable = "UDPKIT_TEST_ALONE"
 
-// Alone gives a test a host of its own: it starts the test's binary again, for this test only, in a new network
-// namespace, which takes no privilege where the system allows user namespaces. There it returns true, with nothing but a
-// loopback interface that is up. In the process that has started it, Alone returns false once the test has ended there,
-// and the test has nothing left to do:
+// Alone gives a test a host of its own: it starts the test's binary again, for this test only, in a
+// new network namespace, which takes no privilege where the system allows user namespaces. There it
+// returns true, with nothing but a loopback interface that is up. In the process that has started
+// it, Alone returns false once the test has ended there, and the test has nothing left to do:
 //
 //	if !testenv.Alone(t) {
 //		return
@@ -81,7 +81,8 @@ type Host struct {
 	do        chan func()
 }
 
-// NewHost makes a namespace, with nothing but a loopback interface that is up. It ends with the test.
+// NewHost makes a namespace, with nothing but a loopback interface that is up. It ends with the
+// test.
 func NewHost(t *testing.T) *Host {
 	t.Helper()
 	h := &Host{do: make(chan func())}
@@ -113,8 +114,8 @@ func (h *Host) IP(t testing.TB, arguments string) {
 	}
 }
 
-// Do runs f on that host: the sockets that f opens, and the programs that it starts, are there and stay there. f is called
-// on another goroutine than the test's: it may not call t.FailNow.
+// Do runs f on that host: the sockets that f opens, and the programs that it starts, are there and
+// stay there. f is called on another goroutine than the test's: it may not call t.FailNow.
 func (h *Host) Do(f func()) {
 	done := make(chan struct{})
 	h.do <- func() {

@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// Network is a packet network inside a test: it loses, doubles, delays (and so reorders)
-// and damages what is sent, by chance from a seed, on a clock that testing/synctest turns
-// as fast as it can. The zero value is perfect. While datagrams are carried, change it by
-// its methods only.
+// Network is a packet network inside a test: it loses, doubles, delays (and so reorders) and
+// damages what is sent, by chance from a seed, on a clock that testing/synctest turns as fast as it
+// can. The zero value is perfect. While datagrams are carried, change it by its methods only.
 type Network struct {
 	Seed                     uint64
 	Loss, Duplicate, Corrupt float64       // chances for each datagram
@@ -27,8 +26,8 @@ type Network struct {
 	carried  int
 }
 
-// Carry takes a datagram to or from a host, and calls deliver for each copy of it that
-// arrives, on a goroutine of its own.
+// Carry takes a datagram to or from a host, and calls deliver for each copy of it that arrives, on
+// a goroutine of its own.
 func (n *Network) Carry(payload []byte, host netip.AddrPort, deliver func([]byte)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

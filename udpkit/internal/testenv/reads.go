@@ -10,8 +10,8 @@ import (
 
 // FailingReads is the Read of a socket that is read in vain.
 type FailingReads struct {
-	// Errs holds what Read fails with, again and again until the next is there; nil is a
-	// read that works, once.
+	// Errs holds what Read fails with, again and again until the next is there; nil is a read that
+	// works, once.
 	Errs  chan error
 	Reads atomic.Int32 // calls of Read
 

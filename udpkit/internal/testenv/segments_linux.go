@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SendSegments sends b over a connected socket in datagrams of size bytes with one system call (UDP_SEGMENT). It skips
-// the test where the kernel has none.
+// SendSegments sends b over a connected socket in datagrams of size bytes with one system call
+// (UDP_SEGMENT). It skips the test where the kernel has none.
 func SendSegments(t testing.TB, sender *net.UDPConn, b []byte, size int) {
 	t.Helper()
 	var control [4]uint64 // aligned for a header

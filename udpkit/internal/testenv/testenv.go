@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// Skip skips a test that needs what this machine lacks. Where UDPKIT_REQUIRE is
-// set, as it is in continuous integration, the test fails instead: nothing may be
-// left out there.
+// Skip skips a test that needs what this machine lacks. Where UDPKIT_REQUIRE is set, as it is in
+// continuous integration, the test fails instead: nothing may be left out there.
 func Skip(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("UDPKIT_REQUIRE") != "" {

@@ -19,5 +19,6 @@ func getReadBuffer(fd uintptr) (int, error) {
 	return size, os.NewSyscallError("getsockopt SO_RCVBUF", err)
 }
 
-// AddrInUse reports whether opening a socket failed since its port is taken by one that does not share it.
+// AddrInUse reports whether opening a socket failed since its port is taken by one that does not
+// share it.
 func AddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

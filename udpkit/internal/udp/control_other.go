@@ -2,7 +2,8 @@
 
 package udp
 
-// These systems are not asked how a datagram comes in, and decide from where and by which way one goes out.
+// These systems are not asked how a datagram comes in, and decide from where and by which way one
+// goes out.
 const (
 	hasControl                                     = false
 	protocolIPv4, protocolIPv6, kindIPv4, kindIPv6 = -1, -1, -1, -1

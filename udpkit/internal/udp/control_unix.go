@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Control messages that carry the local address of a datagram. Those of IPv6 are the same everywhere (RFC 3542); those of
-// IPv4 differ.
+// Control messages that carry the local address of a datagram. Those of IPv6 are the same
+// everywhere (RFC 3542); those of IPv4 differ.
 const (
 	hasControl   = true
 	protocolIPv4 = unix.IPPROTO_IP
@@ -28,7 +28,8 @@ func askArrival(fd uintptr, ipv6 bool) error {
 	return os.NewSyscallError("setsockopt IPV6_RECVPKTINFO", unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
 }
 
-// putControl writes the header of a control message with size bytes of data, and returns those and how long all of it is.
+// putControl writes the header of a control message with size bytes of data, and returns those and
+// how long all of it is.
 func putControl(b []byte, level, kind, size int) (data []byte, n int) {
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 	h.Level, h.Type = int32(level), int32(kind)

@@ -27,7 +27,8 @@ func askArrival(fd uintptr, ipv6 bool) error {
 
 const headerSize = int(unsafe.Sizeof(windows.WSACMSGHDR{})) // the next header is aligned as a pointer is
 
-// putControl writes the header of a control message with size bytes of data, and returns those and how long all of it is.
+// putControl writes the header of a control message with size bytes of data, and returns those and
+// how long all of it is.
 func putControl(b []byte, level, kind, size int) (data []byte, n int) {
 	h := (*windows.WSACMSGHDR)(unsafe.Pointer(&b[0]))
 	h.Level, h.Type, h.Len = int32(level), int32(kind), uintptr(headerSize+size)

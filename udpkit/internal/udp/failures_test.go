@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestFailures: one failure costs nothing; a row of them is slowed down until a read works; anything unknown is the end.
+// TestFailures: one failure costs nothing; a row of them is slowed down until a read works;
+// anything unknown is the end.
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Failures
@@ -68,7 +69,8 @@ func (r *scriptedReads) Read(bool) (err error) {
 	return err
 }
 
-// TestReadAll: it goes on after what passes by itself and says how each read went, but for the end of the socket.
+// TestReadAll: it goes on after what passes by itself and says how each read went, but for the end
+// of the socket.
 func TestReadAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, end := range []error{net.ErrClosed, io.ErrNoProgress} {

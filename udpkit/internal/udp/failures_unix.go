@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// transient are errors of recvmsg(2) that pass by themselves. Those about a host, a network or a protocol report, on a
-// connected socket, that an earlier datagram of ours did not arrive: they say nothing about what comes in.
+// transient are errors of recvmsg(2) that pass by themselves. Those about a host, a network or a
+// protocol report, on a connected socket, that an earlier datagram of ours did not arrive: they say
+// nothing about what comes in.
 var transient = []unix.Errno{
 	unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.EHOSTDOWN, unix.ENETUNREACH, unix.ENETDOWN,
 	unix.EACCES, unix.EPROTO, unix.ENOPROTOOPT, // ICMP's "prohibited", "parameter problem" and "protocol unreachable"

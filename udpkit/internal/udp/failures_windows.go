@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// transient are errors of WSARecvMsg that pass by themselves. Windows reports an ICMP "port unreachable" for an
-// earlier send as WSAECONNRESET, even on a socket that is not connected.
+// transient are errors of WSARecvMsg that pass by themselves. Windows reports an ICMP "port
+// unreachable" for an earlier send as WSAECONNRESET, even on a socket that is not connected.
 var transient = []windows.Errno{
 	windows.WSAECONNRESET, windows.WSAECONNREFUSED, windows.ERROR_PORT_UNREACHABLE, windows.WSAENETRESET,
 	windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAENETDOWN, windows.WSAENOBUFS, windows.WSAEMSGSIZE,

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// LoopbackBroadcast reaches the programs on this machine that listen on the wildcard address, without any network.
+// LoopbackBroadcast reaches the programs on this machine that listen on the wildcard address,
+// without any network.
 var LoopbackBroadcast = netip.AddrFrom4([4]byte{127, 255, 255, 255})
 
 // Interface is a network interface that is up, with its addresses and their networks.
@@ -18,8 +19,8 @@ type Interface struct {
 	Prefixes []netip.Prefix
 }
 
-// Up lists the interfaces that are up, of those that are named; of all if none is. It asks the system twice, however many
-// there are (on Windows and the BSDs, once for each).
+// Up lists the interfaces that are up, of those that are named; of all if none is. It asks the
+// system twice, however many there are (on Windows and the BSDs, once for each).
 func Up(names ...string) ([]Interface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -59,14 +60,15 @@ func CheckInterfaces(names []string) error {
 	return nil
 }
 
-// Target is where a broadcast goes: by one interface, if the system can be told by which (Linux, macOS, Windows).
+// Target is where a broadcast goes: by one interface, if the system can be told by which (Linux,
+// macOS, Windows).
 type Target struct {
 	Path
 	Name string // the interface's; "" where the route decides
 }
 
-// Broadcasts lists what reaches all neighbours by each interface: the subnet-directed broadcast addresses (RFC 919), and
-// LoopbackBroadcast for a loopback interface.
+// Broadcasts lists what reaches all neighbours by each interface: the subnet-directed broadcast
+// addresses (RFC 919), and LoopbackBroadcast for a loopback interface.
 func Broadcasts(interfaces []Interface, port uint16) (targets []Target) {
 	for _, nic := range interfaces {
 		if nic.Flags&net.FlagLoopback != 0 {
@@ -82,8 +84,8 @@ func Broadcasts(interfaces []Interface, port uint16) (targets []Target) {
 	return targets
 }
 
-// Limited lists the limited broadcast address 255.255.255.255 once for each interface that can broadcast IPv4: the route
-// would take one of them for all.
+// Limited lists the limited broadcast address 255.255.255.255 once for each interface that can
+// broadcast IPv4: the route would take one of them for all.
 func Limited(interfaces []Interface, port uint16) (targets []Target) {
 	for _, nic := range interfaces {
 		if nic.Flags&net.FlagBroadcast != 0 && slices.ContainsFunc(nic.Prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() }) {
@@ -104,7 +106,8 @@ func add(targets []Target, t Target) []Target {
 	return append(targets, t)
 }
 
-// subnetBroadcast returns the address with all host bits set. Subnets of one or two addresses have none (RFC 3021).
+// subnetBroadcast returns the address with all host bits set. Subnets of one or two addresses have
+// none (RFC 3021).
 func subnetBroadcast(p netip.Prefix) (netip.Addr, bool) {
 	if !p.Addr().Is4() || p.Bits() > 30 {
 		return netip.Addr{}, false
@@ -119,8 +122,8 @@ func subnetBroadcast(p netip.Prefix) (netip.Addr, bool) {
 // scanPatience is how long a Scanner has its caller wait.
 const scanPatience = 20 * time.Millisecond
 
-// Scanner looks at the interfaces again and again, and does not hold up who sends by them: what takes long is there the
-// next time. It is for one goroutine.
+// Scanner looks at the interfaces again and again, and does not hold up who sends by them: what
+// takes long is there the next time. It is for one goroutine.
 type Scanner struct {
 	Names []string // of those to look at; none: all
 
@@ -134,7 +137,8 @@ type scan struct {
 	err error
 }
 
-// Up is like the function Up, but after the first call it returns what was found before if that takes long.
+// Up is like the function Up, but after the first call it returns what was found before if that
+// takes long.
 func (s *Scanner) Up() ([]Interface, error) {
 	if s.pending == nil {
 		s.pending = make(chan scan, 1)

@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// prefixesOf returns the addresses of interfaces by their index. Package net asks for the addresses of all of them for
-// each of them, which takes seconds where there are a thousand.
+// prefixesOf returns the addresses of interfaces by their index. Package net asks for the addresses
+// of all of them for each of them, which takes seconds where there are a thousand.
 func prefixesOf([]net.Interface) (map[int][]netip.Prefix, error) {
 	dump, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)
 	if err != nil {

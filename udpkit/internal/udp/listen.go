@@ -1,6 +1,6 @@
-// Package udp is what every system of this module needs of UDP: sockets with the options that they need, reading and
-// writing in batches, one policy for reads that fail, the sources that may not be answered, and the interfaces of this
-// machine.
+// Package udp is what every system of this module needs of UDP: sockets with the options that they
+// need, reading and writing in batches, one policy for reads that fail, the sources that may not be
+// answered, and the interfaces of this machine.
 //
 // What exists, and what it means, differs from system to system; all of that is in this package.
 package udp
@@ -17,24 +17,25 @@ import (
 
 // Options are for [Listen]. The zero value opens a plain socket.
 type Options struct {
-	// Reuse shares the port with all other sockets, of this and other processes, that ask for it too: with
-	// SO_REUSEADDR and SO_REUSEPORT on Unix, with SO_REUSEADDR on Windows. A broadcast then reaches all of them, a
-	// unicast datagram only one, and which one is up to the system.
+	// Reuse shares the port with all other sockets, of this and other processes, that ask for it
+	// too: with SO_REUSEADDR and SO_REUSEPORT on Unix, with SO_REUSEADDR on Windows. A broadcast
+	// then reaches all of them, a unicast datagram only one, and which one is up to the system.
 	Reuse bool
-	// ReadBuffer is the size of the kernel's receive buffer to ask for, in bytes; 0 leaves the system's default. The
-	// system may grant less, which is no error: see [ReadBuffer].
+	// ReadBuffer is the size of the kernel's receive buffer to ask for, in bytes; 0 leaves the
+	// system's default. The system may grant less, which is no error: see [ReadBuffer].
 	ReadBuffer int
 	// IPv6Only has the address "::" mean IPv6 only.
 	IPv6Only bool
-	// NoBroadcast is for sockets that answer: the system refuses to send to a broadcast address, of whatever subnet
-	// of this host, with an error that is syscall.EACCES. Only the system knows these addresses, at any time. See
-	// [CheckPeer] for the rest.
+	// NoBroadcast is for sockets that answer: the system refuses to send to a broadcast address, of
+	// whatever subnet of this host, with an error that is syscall.EACCES. Only the system knows
+	// these addresses, at any time. See [CheckPeer] for the rest.
 	NoBroadcast bool
 }
 
-// Listen opens a UDP socket bound to addr: an IPv4 one, for the address "::" one for IPv6 and IPv4 (where the system has
-// such, which all but OpenBSD and DragonFly do), for another IPv6 address one for IPv6. Port 0 takes a free port. The
-// socket may send broadcasts (package net sets SO_BROADCAST) unless opt says otherwise. ctx is for the opening only.
+// Listen opens a UDP socket bound to addr: an IPv4 one, for the address "::" one for IPv6 and IPv4
+// (where the system has such, which all but OpenBSD and DragonFly do), for another IPv6 address one
+// for IPv6. Port 0 takes a free port. The socket may send broadcasts (package net sets
+// SO_BROADCAST) unless opt says otherwise. ctx is for the opening only.
 //
 // If the port is taken, the error says what to do, and [AddrInUse] of it is true.
 func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn, error) {
@@ -105,17 +106,18 @@ func setting(set func(fd uintptr) error) func(network, address string, c syscall
 // smallestReadBuffer is where growReadBuffer gives up, in bytes.
 const smallestReadBuffer = 4 << 10
 
-// growReadBuffer asks for a receive buffer. Linux and Windows grant what they can; the BSDs and macOS refuse what is
-// above their limit (ENOBUFS), so ask for half of it until it is granted.
+// growReadBuffer asks for a receive buffer. Linux and Windows grant what they can; the BSDs and
+// macOS refuse what is above their limit (ENOBUFS), so ask for half of it until it is granted.
 func growReadBuffer(conn *net.UDPConn, size int) {
 	for conn.SetReadBuffer(size) != nil && size >= 2*smallestReadBuffer {
 		size /= 2
 	}
 }
 
-// ReadBuffer returns the size of the socket's receive buffer in bytes, in the terms of [Options.ReadBuffer]. Linux
-// doubles what it is asked for, to have room for its own bookkeeping (socket(7)); here that is taken back. How many
-// datagrams fit is another matter: the kernel counts some hundred bytes of overhead for each.
+// ReadBuffer returns the size of the socket's receive buffer in bytes, in the terms of
+// [Options.ReadBuffer]. Linux doubles what it is asked for, to have room for its own bookkeeping
+// (socket(7)); here that is taken back. How many datagrams fit is another matter: the kernel counts
+// some hundred bytes of overhead for each.
 func ReadBuffer(conn *net.UDPConn) (int, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 type Path struct {
 	// To is the address to send to.
 	To netip.AddrPort
-	// From is the local address to send from, for a socket that is bound to all of them: peers take no answer from
-	// another address than the one they asked. If it is zero, the system chooses.
+	// From is the local address to send from, for a socket that is bound to all of them: peers take
+	// no answer from another address than the one they asked. If it is zero, the system chooses.
 	From netip.Addr
 	// Interface is the index of the interface to send by. If it is 0, the route to To decides.
 	Interface int
@@ -22,8 +22,8 @@ type Path struct {
 // plain reports whether the system decides everything but the address to send to.
 func (p Path) plain() bool { return !p.From.IsValid() && p.Interface == 0 }
 
-// control has room for the control messages of one datagram, and is aligned for them: a segment size (24 bytes), a time
-// of arrival (32), and the local address by IPv4 (32) and by IPv6 (40).
+// control has room for the control messages of one datagram, and is aligned for them: a segment
+// size (24 bytes), a time of arrival (32), and the local address by IPv4 (32) and by IPv6 (40).
 type control [16]uint64
 
 func (c *control) bytes() []byte {
@@ -34,14 +34,16 @@ var controls = sync.Pool{New: func() any { return new(control) }}
 
 // Send sends one datagram. It may be called by several goroutines.
 //
-// Where the system cannot be told the address to send from, or the interface to send by, it chooses; see [ReaderConfig.Back].
+// Where the system cannot be told the address to send from, or the interface to send by, it
+// chooses; see [ReaderConfig.Back].
 func Send(conn *net.UDPConn, b []byte, path Path) error {
 	if !path.plain() {
 		c := controls.Get().(*control)
 		defer controls.Put(c)
 		if n := putPath(c.bytes(), path); n > 0 {
 			_, _, err := conn.WriteMsgUDPAddrPort(b, c.bytes()[:n], path.To)
-			// A broadcast address that was asked is no address to answer from: Linux tells which one is, others do not.
+			// A broadcast address that was asked is no address to answer from: Linux tells which
+			// one is, others do not.
 			if err == nil || runtime.GOOS == "linux" {
 				return err
 			}
@@ -60,8 +62,8 @@ type arrival struct {
 // take takes one control message if it is about that.
 func (a *arrival) take(level, kind int, data []byte) {
 	if level == protocolIPv6 && kind == kindIPv6 && len(data) >= 20 {
-		// Of an IPv4 datagram on a socket for both families this is where it was sent to, which may be a broadcast
-		// address. What takeIPv4 takes is better.
+		// Of an IPv4 datagram on a socket for both families this is where it was sent to, which may
+		// be a broadcast address. What takeIPv4 takes is better.
 		if local := netip.AddrFrom16([16]byte(data)).Unmap(); local.Is6() || !a.local.IsValid() {
 			a.local = local
 		}
@@ -83,7 +85,8 @@ func (a *arrival) back(source netip.AddrPort) Path {
 	return p
 }
 
-// putPath writes the control messages for a path, and returns how long they are: 0 if there is nothing to say, or no way.
+// putPath writes the control messages for a path, and returns how long they are: 0 if there is
+// nothing to say, or no way.
 func putPath(b []byte, p Path) int {
 	if p.To.Addr().Unmap().Is4() {
 		return putIPv4(b, p)

@@ -44,7 +44,8 @@ func TestBackFromBroadcast(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Hosts with several addresses: aliases of a card, IPv6, and link-local addresses, which mean one link only.
+// Hosts with several addresses: aliases of a card, IPv6, and link-local addresses, which mean one
+// link only.
 func TestBackOnHosts(t *testing.T) {
 	if !testenv.Alone(t) {
 		return

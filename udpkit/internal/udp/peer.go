@@ -13,9 +13,9 @@ var (
 	limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 )
 
-// CheckPeer returns why a datagram from this source must not be answered, whatever it says, or nil: its source is forged,
-// and the answer would go to many hosts, or to none. Broadcast addresses of subnets are not known here: the answers
-// go out by a socket with [Options.NoBroadcast].
+// CheckPeer returns why a datagram from this source must not be answered, whatever it says, or nil:
+// its source is forged, and the answer would go to many hosts, or to none. Broadcast addresses of
+// subnets are not known here: the answers go out by a socket with [Options.NoBroadcast].
 func CheckPeer(source netip.AddrPort) error {
 	addr := source.Addr().Unmap()
 	switch {

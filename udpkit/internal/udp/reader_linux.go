@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reader reads the datagrams of one socket, as many in one system call (recvmmsg(2)) as there are. With UDP_GRO, where
-// it is asked for and the kernel has it, the kernel hands over equal datagrams of one sender, as one with UDP_SEGMENT
-// sends them, in one piece, and they are taken apart here. Nothing is allocated for a datagram. It is for one goroutine at
-// a time, but for Dropped.
+// Reader reads the datagrams of one socket, as many in one system call (recvmmsg(2)) as there are.
+// With UDP_GRO, where it is asked for and the kernel has it, the kernel hands over equal datagrams
+// of one sender, as one with UDP_SEGMENT sends them, in one piece, and they are taken apart here.
+// Nothing is allocated for a datagram. It is for one goroutine at a time, but for Dropped.
 type Reader struct {
 	raw  syscall.RawConn
 	size int
@@ -107,17 +107,17 @@ func (r *Reader) prepare(slots int, controls bool) {
 	r.n, r.at = slots, slots // nothing to take apart, all to reset
 }
 
-// Read reads what [Reader.Next] then gives out; call it when Next has no more. With wait it waits for a datagram,
-// through Go's poller: a read deadline or closing the socket ends that. Without, it returns ErrWouldBlock if there is
-// none.
+// Read reads what [Reader.Next] then gives out; call it when Next has no more. With wait it waits
+// for a datagram, through Go's poller: a read deadline or closing the socket ends that. Without, it
+// returns ErrWouldBlock if there is none.
 func (r *Reader) Read(wait bool) error {
 	for {
 		var err error
 		if wait {
 			err = r.raw.Read(r.recv)
 		} else {
-			// Control keeps the descriptor from being closed during the call, and unlike Read does not queue behind
-			// other readers.
+			// Control keeps the descriptor from being closed during the call, and unlike Read does
+			// not queue behind other readers.
 			err = r.raw.Control(r.try)
 		}
 		if err != nil {
@@ -136,7 +136,8 @@ func (r *Reader) Read(wait bool) error {
 	}
 }
 
-// recvmmsg makes the system call. It never waits, hence RawSyscall, which spares telling Go's scheduler.
+// recvmmsg makes the system call. It never waits, hence RawSyscall, which spares telling Go's
+// scheduler.
 func (r *Reader) recvmmsg(fd uintptr) {
 	for i := range r.n { // what the last call has overwritten
 		h := &r.messages[i].header
@@ -153,8 +154,8 @@ func (r *Reader) recvmmsg(fd uintptr) {
 	r.n, r.at = int(n), int(n)
 }
 
-// Next returns the next of the datagrams that have been read, nil if there is none left. It and its payload are valid
-// until the next call of Next or Read.
+// Next returns the next of the datagrams that have been read, nil if there is none left. It and its
+// payload are valid until the next call of Next or Read.
 func (r *Reader) Next() *Datagram {
 	if r.segment == 0 {
 		if r.at == r.n {
@@ -173,7 +174,8 @@ func (r *Reader) Next() *Datagram {
 	return d
 }
 
-// Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
+// Back returns the way back to where the datagram came from that Next has returned last, see
+// [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
 
 // Buffered reports whether Next has a datagram.
@@ -225,11 +227,12 @@ func (r *Reader) source(raw *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Dropped returns how many datagrams the kernel has dropped at the socket since it was opened, modulo 2^32, mostly for
-// want of room; false if that is not known, as for a closed socket. It may be called at any time.
+// Dropped returns how many datagrams the kernel has dropped at the socket since it was opened,
+// modulo 2^32, mostly for want of room; false if that is not known, as for a closed socket. It may
+// be called at any time.
 //
-// It asks for SO_MEMINFO: the same counter that SO_RXQ_OVFL attaches to each datagram, but it can be read when no
-// datagram follows the drops, and costs nothing while datagrams flow.
+// It asks for SO_MEMINFO: the same counter that SO_RXQ_OVFL attaches to each datagram, but it can
+// be read when no datagram follows the drops, and costs nothing while datagrams flow.
 func (r *Reader) Dropped() (count uint32, ok bool) {
 	const drops = 8 // SK_MEMINFO_DROPS
 	var info [drops + 1]uint32

@@ -11,8 +11,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// Datagrams that the sender has sent in one piece arrive as they would one by one, with and without UDP_GRO: also the
-// short last one, and the limit holds for each of them.
+// Datagrams that the sender has sent in one piece arrive as they would one by one, with and without
+// UDP_GRO: also the short last one, and the limit holds for each of them.
 func TestCoalesced(t *testing.T) {
 	payload := make([]byte, 10*120+50)
 	for i := range payload {
@@ -105,8 +105,8 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkReader reads what a sender has put into the socket before, which is not in the figure: 120 bytes each, one
-// by one or in pieces of 100. "plain" is package net.
+// BenchmarkReader reads what a sender has put into the socket before, which is not in the figure:
+// 120 bytes each, one by one or in pieces of 100. "plain" is package net.
 func BenchmarkReader(b *testing.B) {
 	const size, count = 120, 200
 	var back Path

@@ -31,8 +31,8 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 	}
 	room := cfg.Size
 	if runtime.GOOS == "windows" {
-		// Truncation is visible only with a buffer which has room for any datagram: Windows reports WSAEMSGSIZE, and
-		// Go then returns neither the beginning of the datagram nor its source.
+		// Truncation is visible only with a buffer which has room for any datagram: Windows reports
+		// WSAEMSGSIZE, and Go then returns neither the beginning of the datagram nor its source.
 		room = maxDatagram
 	}
 	r := &Reader{conn: conn, raw: raw, size: cfg.Size, buf: make([]byte, room)}
@@ -46,8 +46,9 @@ func NewReader(conn *net.UDPConn, cfg ReaderConfig) (*Reader, error) {
 	return r, nil
 }
 
-// Read reads what [Reader.Next] then gives out; call it when Next has no more. With wait it waits for a datagram: a
-// read deadline or closing the socket ends that. Without, it returns ErrWouldBlock if there is none; Windows cannot.
+// Read reads what [Reader.Next] then gives out; call it when Next has no more. With wait it waits
+// for a datagram: a read deadline or closing the socket ends that. Without, it returns
+// ErrWouldBlock if there is none; Windows cannot.
 func (r *Reader) Read(wait bool) error {
 	r.full = false
 	if !wait {
@@ -82,8 +83,8 @@ func (r *Reader) keep(n, controls, flags int, source netip.AddrPort) {
 	r.back = came.back(r.current.Source)
 }
 
-// Next returns the datagram that has been read, nil if there is none left. It and its payload are valid until the next
-// call of Next or Read.
+// Next returns the datagram that has been read, nil if there is none left. It and its payload are
+// valid until the next call of Next or Read.
 func (r *Reader) Next() *Datagram {
 	if !r.full {
 		return nil
@@ -92,7 +93,8 @@ func (r *Reader) Next() *Datagram {
 	return &r.current
 }
 
-// Back returns the way back to where the datagram came from that Next has returned last, see [ReaderConfig.Back].
+// Back returns the way back to where the datagram came from that Next has returned last, see
+// [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
 
 // Buffered reports whether Next has a datagram.

@@ -19,8 +19,8 @@ func getReadBuffer(fd uintptr) (int, error) {
 	return size, os.NewSyscallError("getsockopt SO_RCVBUF", err)
 }
 
-// AddrInUse reports whether opening a socket failed since its port is taken by one that does not share it. Windows
-// says WSAEACCES where the other socket has asked for exclusive use.
+// AddrInUse reports whether opening a socket failed since its port is taken by one that does not
+// share it. Windows says WSAEACCES where the other socket has asked for exclusive use.
 func AddrInUse(err error) bool {
 	return errors.Is(err, windows.WSAEADDRINUSE) || errors.Is(err, windows.WSAEACCES) ||
 		errors.Is(err, syscall.EADDRINUSE)

@@ -12,8 +12,9 @@ import (
 // msgTrunc is the flag of recvmsg(2) for a datagram that was longer than the buffer.
 const msgTrunc = unix.MSG_TRUNC
 
-// try reads without waiting: the descriptors of package net are in O_NONBLOCK mode. RawConn.Control keeps the
-// descriptor from being closed during the call; unlike RawConn.Read it does not queue behind other readers.
+// try reads without waiting: the descriptors of package net are in O_NONBLOCK mode. RawConn.Control
+// keeps the descriptor from being closed during the call; unlike RawConn.Read it does not queue
+// behind other readers.
 func (r *Reader) try() error {
 	for {
 		var n, controls, flags int

@@ -50,9 +50,9 @@ func (w *Writer) init() error {
 	return nil
 }
 
-// transmit makes the system call. It never waits, hence RawSyscall: the scheduler, which would have been told, takes the
-// processor away from a system call of more than 20 us, as this one is, where no other is idle, and that costs more than
-// the call of a small datagram.
+// transmit makes the system call. It never waits, hence RawSyscall: the scheduler, which would have
+// been told, takes the processor away from a system call of more than 20 us, as this one is, where
+// no other is idle, and that costs more than the call of a small datagram.
 func (s *systemWriter) transmit(fd uintptr) {
 	m := &s.messages[s.next]
 	if s.end-s.next == 1 { // the simpler calls are a little quicker
@@ -82,7 +82,8 @@ func (w *Writer) flush(done func(Path, error)) {
 	clear(w.system.vectors)
 }
 
-// sendPrepared sends the messages that prepare has made of the queue from at on, and returns what comes next in it.
+// sendPrepared sends the messages that prepare has made of the queue from at on, and returns what
+// comes next in it.
 func (w *Writer) sendPrepared(at int, done func(Path, error)) int {
 	s := &w.system
 	for s.next < s.end {
@@ -100,8 +101,9 @@ func (w *Writer) sendPrepared(at int, done func(Path, error)) int {
 			}
 			continue
 		}
-		// The first failed, and those behind it were not tried. Package net tries its datagrams again, one by one: it
-		// names the error, and a piece may be what the kernel cannot send where it can send the parts.
+		// The first failed, and those behind it were not tried. Package net tries its datagrams
+		// again, one by one: it names the error, and a piece may be what the kernel cannot send
+		// where it can send the parts.
 		if s.errno == unix.EIO || s.errno == unix.ENOPROTOOPT {
 			s.noSegment = s.noSegment || s.counts[s.next] > 1
 		}
@@ -114,7 +116,8 @@ func (w *Writer) sendPrepared(at int, done func(Path, error)) int {
 	return at
 }
 
-// prepare makes messages of the queue from at on, as many as there is room for, and returns the end of those.
+// prepare makes messages of the queue from at on, as many as there is room for, and returns the end
+// of those.
 func (w *Writer) prepare(at int) (end int) {
 	s := &w.system
 	s.next, s.end, s.vectors = 0, 0, s.vectors[:0]
@@ -159,8 +162,8 @@ func (w *Writer) prepare(at int) (end int) {
 	return at
 }
 
-// piece returns how many datagrams from at on can go in one message: to one address, of one length, the last may be
-// shorter.
+// piece returns how many datagrams from at on can go in one message: to one address, of one length,
+// the last may be shorter.
 func (w *Writer) piece(at int) int {
 	first := &w.queue[at]
 	size, total := len(first.payload), len(first.payload)
@@ -181,8 +184,8 @@ func (w *Writer) piece(at int) int {
 	return n
 }
 
-// add appends a datagram to the message whose vectors begin at first. Such as lie one behind the other in memory make
-// one vector, which is less work for the kernel.
+// add appends a datagram to the message whose vectors begin at first. Such as lie one behind the
+// other in memory make one vector, which is less work for the kernel.
 func (s *systemWriter) add(first int, payload []byte) {
 	base := unsafe.SliceData(payload)
 	if n := len(s.vectors); n > first {
@@ -197,7 +200,8 @@ func (s *systemWriter) add(first int, payload []byte) {
 	s.vectors = append(s.vectors, v)
 }
 
-// name writes the socket address of to and returns its length, or false if it cannot be written here.
+// name writes the socket address of to and returns its length, or false if it cannot be written
+// here.
 func (s *systemWriter) name(raw *unix.RawSockaddrInet6, to netip.AddrPort) (length uint32, ok bool) {
 	addr := to.Addr()
 	*raw = unix.RawSockaddrInet6{}

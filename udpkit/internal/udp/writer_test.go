@@ -27,7 +27,8 @@ func newWriter(t testing.TB, conn *net.UDPConn) *Writer {
 	return w
 }
 
-// Datagrams of all lengths, in one part or two, to several addresses arrive whole, each at its own, in order.
+// Datagrams of all lengths, in one part or two, to several addresses arrive whole, each at its own,
+// in order.
 func TestWriter(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		from := sink(t, network)
@@ -209,8 +210,9 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
-// BenchmarkWriterParts is what a relay does: the same body with a head of its own for each of many targets. "one part"
-// is the least that is possible: the same datagrams for all, in one piece already.
+// BenchmarkWriterParts is what a relay does: the same body with a head of its own for each of many
+// targets. "one part" is the least that is possible: the same datagrams for all, in one piece
+// already.
 func BenchmarkWriterParts(b *testing.B) {
 	const targets, each, size, headSize = 64, 16, 1200, 12
 	from := sink(b, "udp4")

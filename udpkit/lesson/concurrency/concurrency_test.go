@@ -221,8 +221,7 @@ func TestFile(t *testing.T) {
 	require.ErrorContains(t, concurrency.Flow(t.Context(), file), "cannot read the results")
 }
 
-// TestRows: the table has the rows of the course, and figures only of what was
-// measured.
+// TestRows: the table has the rows of the course, and figures only of what was measured.
 func TestRows(t *testing.T) {
 	rows := concurrency.Rows(concurrency.Results{})
 	require.Len(t, rows, 14)
@@ -319,7 +318,8 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return message, err
 }
 
-// writeLine and readLine mark the end of a message by a line break, and write it in letters that have none.
+// writeLine and readLine mark the end of a message by a line break, and write it in letters that
+// have none.
 func writeLine(w io.Writer, message []byte) error {
 	_, err := fmt.Fprintf(w, "%x\n", message)
 	return err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ConversationResult is one question and its answer over each protocol, on a wire
-// on which every packet takes Delay.
+// ConversationResult is one question and its answer over each protocol, on a wire on which every
+// packet takes Delay.
 type ConversationResult struct {
 	Delay time.Duration `json:"delay_ns"`
 	// TCP and UDP are nil where there is no wire to look at; NoWire says why.
@@ -36,8 +36,8 @@ func (r ConversationResult) Exchanges() []*Exchange {
 // conversationDelay is long beside all that a computer does meanwhile.
 const conversationDelay = 20 * time.Millisecond
 
-// Conversation asks one question over TCP and one over UDP, and captures every
-// packet of both. The results are added to file.
+// Conversation asks one question over TCP and one over UDP, and captures every packet of both. The
+// results are added to file.
 func Conversation(ctx context.Context, file string) error {
 	r := &ConversationResult{Delay: conversationDelay}
 	return experiment(ctx, file, "conversation", r, func(news func(any)) error {

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// Exchange is one question and its answer, between two programs that have not
-// spoken before.
+// Exchange is one question and its answer, between two programs that have not spoken before.
 type Exchange struct {
 	Protocol string `json:"protocol"`
 	// Answered is when the answer was there, since the client began.

@@ -18,7 +18,8 @@ import (
 const checkTime = 5 * time.Second
 
 // attempt calls the reader's function and returns what is missing. When the time is up, or the
-// context ends, it calls stop, which has to end the function's reads and writes, and waits no longer.
+// context ends, it calls stop, which has to end the function's reads and writes, and waits no
+// longer.
 func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
 	found := ""
 	call := exercise.Start(func() error {
@@ -37,9 +38,9 @@ func attempt(ctx context.Context, f func() (missing string), stop func()) (missi
 	return found
 }
 
-// CheckFrames checks the first exercise: write puts a message on a stream in a way
-// that lets read find its end. A read at the end of the stream returns io.EOF, and one
-// that finds only a part of a message any other error.
+// CheckFrames checks the first exercise: write puts a message on a stream in a way that lets read
+// find its end. A read at the end of the stream returns io.EOF, and one that finds only a part of a
+// message any other error.
 func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) error {
 	missing, err := checkFrames(ctx, write, read)
 	return exercise.Report(ctx, missing, err)
@@ -65,7 +66,8 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 
 // carry sends messages, and says what is wrong with what comes out.
 func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
-	// Whatever marks the end of a message may also be in one: here is what write makes of two of them.
+	// Whatever marks the end of a message may also be in one: here is what write makes of two of
+	// them.
 	var frames bytes.Buffer
 	for _, m := range messages[:2] {
 		if err := write(&frames, m); err != nil {
@@ -148,10 +150,9 @@ func (p *pieces) Read(b []byte) (int, error) {
 // wait is how long the second exercise waits for an answer before it asks again.
 const wait = 50 * time.Millisecond
 
-// CheckAsk checks the second exercise: ask sends a question over UDP and returns
-// the answer to it, on a network that loses a third of all datagrams and repeats
-// some. The answer is the question in capital letters, a colon, a space, and a number
-// that only the server knows.
+// CheckAsk checks the second exercise: ask sends a question over UDP and returns the answer to it,
+// on a network that loses a third of all datagrams and repeats some. The answer is the question in
+// capital letters, a colon, a space, and a number that only the server knows.
 func CheckAsk(ctx context.Context, ask func(conn net.Conn, question string) (string, error)) error {
 	missing, err := checkAsk(ctx, ask)
 	return exercise.Report(ctx, missing, err)

@@ -41,8 +41,8 @@ const (
 	flowPatience = 200 * time.Millisecond
 )
 
-// Flow sends to a program that does not read, as much as the system takes, and then
-// lets that program read. The results are added to file.
+// Flow sends to a program that does not read, as much as the system takes, and then lets that
+// program read. The results are added to file.
 func Flow(ctx context.Context, file string) error {
 	r := &FlowResult{Offered: flowOffered, Piece: flowPiece}
 	return experiment(ctx, file, "flow", &FlowResult{}, func(news func(any)) error {
@@ -93,9 +93,8 @@ func flow(ctx context.Context, sender, receiver net.Conn, offered, piece int) (F
 	}
 }
 
-// Pair returns two connected sockets of this machine's loopback interface: what is
-// written to the first is read from the second. The protocol is "tcp" or "udp". The
-// caller closes both.
+// Pair returns two connected sockets of this machine's loopback interface: what is written to the
+// first is read from the second. The protocol is "tcp" or "udp". The caller closes both.
 func Pair(protocol string) (sender, receiver net.Conn, err error) {
 	if protocol == "udp" {
 		sender, receiver, err := exercise.Pair()

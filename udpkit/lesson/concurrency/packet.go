@@ -13,11 +13,10 @@ type Packet struct {
 	Arrived time.Duration `json:"arrived_ns"`
 	// Answer reports whether it went from the server to the client.
 	Answer bool `json:"answer"`
-	// Flags are those of TCP: "SYN", "SYN ACK", "ACK", "FIN ACK"; none for UDP. PSH is
-	// left out.
+	// Flags are those of TCP: "SYN", "SYN ACK", "ACK", "FIN ACK"; none for UDP. PSH is left out.
 	Flags string `json:"flags,omitempty"`
-	// IP, Header and Data are the bytes of the IP header, of the TCP or UDP header,
-	// and of the data.
+	// IP, Header and Data are the bytes of the IP header, of the TCP or UDP header, and of the
+	// data.
 	IP     int `json:"ip"`
 	Header int `json:"header"`
 	Data   int `json:"data"`
@@ -40,8 +39,8 @@ var tcpFlags = []struct {
 	name string
 }{{1 << 1, "SYN"}, {1 << 0, "FIN"}, {1 << 2, "RST"}, {1 << 4, "ACK"}}
 
-// parse reads an IPv4 packet that holds TCP or UDP, whole; ok is false for anything
-// else. to is the destination port.
+// parse reads an IPv4 packet that holds TCP or UDP, whole; ok is false for anything else. to is the
+// destination port.
 func parse(b []byte) (p Packet, to uint16, ok bool) {
 	if len(b) < ipHeader || b[0]>>4 != 4 {
 		return p, 0, false
@@ -78,8 +77,8 @@ func parse(b []byte) (p Packet, to uint16, ok bool) {
 	return p, binary.BigEndian.Uint16(segment[2:]), true
 }
 
-// reflect turns a packet around: what was sent to the other end of the wire comes
-// from there. No checksum changes, as each is a sum in which both addresses occur.
+// reflect turns a packet around: what was sent to the other end of the wire comes from there. No
+// checksum changes, as each is a sum in which both addresses occur.
 func reflect(b []byte) {
 	var from [4]byte
 	copy(from[:], b[12:16])

@@ -12,8 +12,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// ServersPicture is what [Servers] measured: for each server a row for each client, which waits, is served, or gets no answer,
-// in the order in which they were served. The error wraps [exercise.ErrNothing] if it has not run.
+// ServersPicture is what [Servers] measured: for each server a row for each client, which waits, is
+// served, or gets no answer, in the order in which they were served. The error wraps
+// [exercise.ErrNothing] if it has not run.
 func ServersPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {
@@ -57,8 +58,9 @@ func ServersPicture(file string) (chart.Picture, error) {
 	return p, nil
 }
 
-// ConversationPicture is what [Conversation] captured: the packets of one question and its answer over TCP, and over UDP. The
-// error wraps [exercise.ErrNothing] if it has not run, and a chart.Nothing and ErrNoWire if no packet could be captured.
+// ConversationPicture is what [Conversation] captured: the packets of one question and its answer
+// over TCP, and over UDP. The error wraps [exercise.ErrNothing] if it has not run, and a
+// chart.Nothing and ErrNoWire if no packet could be captured.
 func ConversationPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {
@@ -120,8 +122,8 @@ func packetText(p Packet) string {
 	return fmt.Sprintf("%s, %d bytes", strings.Join(words, " + "), p.Size())
 }
 
-// WeatherPicture is what [Weather] measured: for each network how long each message took, over TCP and over UDP, and which never
-// arrived. The error wraps [exercise.ErrNothing] if it has not run.
+// WeatherPicture is what [Weather] measured: for each network how long each message took, over TCP
+// and over UDP, and which never arrived. The error wraps [exercise.ErrNothing] if it has not run.
 func WeatherPicture(file string) (chart.Picture, error) {
 	all, err := Load(file)
 	if err != nil {

@@ -2,8 +2,7 @@ package concurrency
 
 import "github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 
-// Results is what the experiments have added to a file; nil for those that have
-// not run.
+// Results is what the experiments have added to a file; nil for those that have not run.
 type Results struct {
 	Servers      *ServersResult      `json:"servers,omitempty"`
 	Conversation *ConversationResult `json:"conversation,omitempty"`

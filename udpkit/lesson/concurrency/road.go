@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// Conditions are what happens to packets on their way. The zero value is an ideal
-// network. The shares are of 1 and independent of each other.
+// Conditions are what happens to packets on their way. The zero value is an ideal network. The
+// shares are of 1 and independent of each other.
 type Conditions struct {
 	Name string `json:"name"`
 	// Delay is what every packet takes, one way.
 	Delay time.Duration `json:"delay_ns"`
-	// Loss, Damage, Detour and Twice are the shares of the packets that vanish, have
-	// one bit flipped, take Delay once more (so that later ones overtake them),
-	// and arrive twice.
+	// Loss, Damage, Detour and Twice are the shares of the packets that vanish, have one bit
+	// flipped, take Delay once more (so that later ones overtake them), and arrive twice.
 	Loss   float64 `json:"loss,omitempty"`
 	Damage float64 `json:"damage,omitempty"`
 	Detour float64 `json:"detour,omitempty"`
 	Twice  float64 `json:"twice,omitempty"`
-	// Rate is how many bytes a second get through; 0 means any number. A packet that
-	// would have to wait for longer than Queue is dropped.
+	// Rate is how many bytes a second get through; 0 means any number. A packet that would have to
+	// wait for longer than Queue is dropped.
 	Rate  int           `json:"rate,omitempty"`
 	Queue time.Duration `json:"queue_ns,omitempty"`
 }
@@ -52,8 +51,8 @@ func (c *RoadCounts) add(d RoadCounts) {
 // mostUnderWay bounds the packets that are on a road at once.
 const mostUnderWay = 10_000
 
-// road is one direction of a network. What happens to the n-th packet depends on the
-// seed and on n alone. It is safe for several goroutines.
+// road is one direction of a network. What happens to the n-th packet depends on the seed and on n
+// alone. It is safe for several goroutines.
 type road struct {
 	conditions Conditions
 	deliver    func(packet []byte)
@@ -75,8 +74,8 @@ func newRoad(c Conditions, seed uint64, damageFrom int, deliver func([]byte)) *r
 	}
 }
 
-// enter takes a packet, which belongs to the road from now on, and returns when it
-// will arrive; ok is false if it never will.
+// enter takes a packet, which belongs to the road from now on, and returns when it will arrive; ok
+// is false if it never will.
 func (r *road) enter(packet []byte, now time.Time) (arrives time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

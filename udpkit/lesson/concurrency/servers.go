@@ -24,14 +24,14 @@ type ServerRun struct {
 	Workers int            `json:"workers"` // served at once, at most
 	Queue   int            `json:"queue"`   // how many may wait; 0: in the socket's buffer
 	Clients []ServerClient `json:"clients"`
-	// Dropped is how many datagrams the server counted as dropped, and Took when the
-	// last answer was there.
+	// Dropped is how many datagrams the server counted as dropped, and Took when the last answer
+	// was there.
 	Dropped uint64        `json:"dropped"`
 	Took    time.Duration `json:"took_ns"`
 }
 
-// ServerClient is what became of one client's datagram. Times are since the first
-// was sent; 0 for what never happened.
+// ServerClient is what became of one client's datagram. Times are since the first was sent; 0 for
+// what never happened.
 type ServerClient struct {
 	Sent     time.Duration `json:"sent_ns"`
 	Began    time.Duration `json:"began_ns"` // the work on it
@@ -66,9 +66,9 @@ const (
 	serverWork    = 100 * time.Millisecond
 )
 
-// Servers lets 20 clients ask at the same moment: a sequential server, a concurrent
-// one, and a concurrent one with few workers and a short queue. Each answer takes
-// 100 ms of work. The results are added to file.
+// Servers lets 20 clients ask at the same moment: a sequential server, a concurrent one, and a
+// concurrent one with few workers and a short queue. Each answer takes 100 ms of work. The results
+// are added to file.
 func Servers(ctx context.Context, file string) error {
 	return servers(ctx, file, serverClients, serverWork)
 }

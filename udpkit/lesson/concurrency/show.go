@@ -84,8 +84,8 @@ type state struct {
 
 const measuring = "measuring …"
 
-// experiment shows what measure passes to news, at first an empty result, and then keeps the results,
-// unless they are incomplete: where measure failed, or the context ended.
+// experiment shows what measure passes to news, at first an empty result, and then keeps the
+// results, unless they are incomplete: where measure failed, or the context ended.
 func experiment(ctx context.Context, file, name string, empty any, measure func(news func(any)) error, keep func(*Results)) error {
 	now := state{empty, measuring}
 	show := exercise.NewShow(page.Lookup(name), plain, now)

@@ -22,8 +22,8 @@ type Speed struct {
 	Name     string `json:"name"`
 	Protocol string `json:"protocol"`
 	Piece    int    `json:"piece"` // bytes in each write
-	// First are the times from opening a socket to the first answer on it, and Next
-	// those from a question to its answer on one that has been used before.
+	// First are the times from opening a socket to the first answer on it, and Next those from a
+	// question to its answer on one that has been used before.
 	First []time.Duration `json:"first_ns,omitempty"`
 	Next  []time.Duration `json:"next_ns,omitempty"`
 	Full  []FullSpeed     `json:"full"` // each round
@@ -60,8 +60,8 @@ func (s Speed) Lost() float64 {
 	return measure.Median(shares)
 }
 
-// speedSizes say how much is measured: rounds, questions in each of both kinds, and
-// time at full speed.
+// speedSizes say how much is measured: rounds, questions in each of both kinds, and time at full
+// speed.
 type speedSizes struct {
 	rounds, first, next int
 	full                time.Duration
@@ -69,8 +69,8 @@ type speedSizes struct {
 
 var lessonSpeed = speedSizes{rounds: 5, first: 40, next: 400, full: 200 * time.Millisecond}
 
-// Speeds measures round trips and data rates of both protocols on the loopback
-// interface, in rounds that take turns. The results are added to file.
+// Speeds measures round trips and data rates of both protocols on the loopback interface, in rounds
+// that take turns. The results are added to file.
 func Speeds(ctx context.Context, file string) error { return speeds(ctx, file, lessonSpeed) }
 
 func speeds(ctx context.Context, file string, sizes speedSizes) error {

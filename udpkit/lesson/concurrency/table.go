@@ -24,8 +24,8 @@ const (
 	Explained How = "explained"
 )
 
-// Table shows TCP beside UDP, with the figures of this run wherever the experiments
-// have measured them, from what they added to file.
+// Table shows TCP beside UDP, with the figures of this run wherever the experiments have measured
+// them, from what they added to file.
 func Table(file string) error {
 	r, err := Load(file)
 	if err != nil {
@@ -35,8 +35,7 @@ func Table(file string) error {
 	return exercise.NewShow(page.Lookup("rows"), plain, now).End(now)
 }
 
-// Rows returns the rows of the table for these results. What was not measured is
-// explained.
+// Rows returns the rows of the table for these results. What was not measured is explained.
 func Rows(r Results) []Row {
 	return []Row{
 		connection(r.Conversation),

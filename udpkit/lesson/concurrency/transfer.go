@@ -24,13 +24,12 @@ type load struct {
 // Transfer is what became of numbered messages, all sent in one direction.
 type Transfer struct {
 	Protocol string `json:"protocol"`
-	// Sent is when the program handed over each message, and Arrived when the other
-	// program was given it for the first time; 0 for never. Both since the start.
+	// Sent is when the program handed over each message, and Arrived when the other program was
+	// given it for the first time; 0 for never. Both since the start.
 	Sent    []time.Duration `json:"sent_ns"`
 	Arrived []time.Duration `json:"arrived_ns"`
-	// Delivered is how many messages arrived, Twice how many more than once,
-	// Disorder how many after one with a higher number, and Damaged how many came
-	// with other content than was sent.
+	// Delivered is how many messages arrived, Twice how many more than once, Disorder how many
+	// after one with a higher number, and Damaged how many came with other content than was sent.
 	Delivered int `json:"delivered"`
 	Twice     int `json:"twice"`
 	Disorder  int `json:"disorder"`
@@ -95,8 +94,8 @@ func (t *Transfer) receive(b []byte, size int, at time.Duration, highest *int) {
 	t.Delivered++
 }
 
-// transfer sends a load to a server that listens at an address, through the one that
-// via returns for it, and waits until nothing more can come.
+// transfer sends a load to a server that listens at an address, through the one that via returns
+// for it, and waits until nothing more can come.
 func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(netip.AddrPort) netip.AddrPort, c Conditions, l load) (Transfer, error) {
 	t := Transfer{Protocol: protocol, Sent: make([]time.Duration, l.Messages), Arrived: make([]time.Duration, l.Messages)}
 	server, err := listen(protocol, at)
@@ -177,8 +176,8 @@ func (t *Transfer) collect(conn net.Conn, began time.Time, size int) error {
 	}
 }
 
-// byRelay does what a job on the wire does, for UDP and without a wire: through a
-// relay between two sockets of the loopback interface.
+// byRelay does what a job on the wire does, for UDP and without a wire: through a relay between two
+// sockets of the loopback interface.
 func byRelay(ctx context.Context, j job) (Transfer, error) {
 	loopback := netip.MustParseAddrPort("127.0.0.1:0")
 	entrance, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback))

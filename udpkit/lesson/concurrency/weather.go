@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// WeatherResult is the same messages over TCP and UDP, on one network after the
-// other.
+// WeatherResult is the same messages over TCP and UDP, on one network after the other.
 type WeatherResult struct {
 	Cases  []WeatherCase `json:"cases"`
 	NoWire string        `json:"no_wire,omitempty"` // why TCP is missing
@@ -17,8 +16,8 @@ type WeatherResult struct {
 // WeatherCase is one network.
 type WeatherCase struct {
 	Conditions
-	// TCP is nil where there is no wire for it; UDP then passed through a relay. UDP
-	// is nil if a relay cannot show the case either.
+	// TCP is nil where there is no wire for it; UDP then passed through a relay. UDP is nil if a
+	// relay cannot show the case either.
 	TCP *Transfer `json:"tcp,omitempty"`
 	UDP *Transfer `json:"udp,omitempty"`
 }
@@ -68,8 +67,8 @@ const (
 	narrowQueue = 30 * time.Millisecond
 )
 
-// weatherLoads are what is sent: a message every 5 ms, and on the narrow road twice
-// as much as can pass.
+// weatherLoads are what is sent: a message every 5 ms, and on the narrow road twice as much as can
+// pass.
 var (
 	weatherLoad = load{Messages: 200, Size: 100, Every: 5 * time.Millisecond}
 	narrowLoad  = load{Messages: 1000, Size: 1000, Every: time.Millisecond}
@@ -86,9 +85,9 @@ func weatherCases() []Conditions {
 	}
 }
 
-// Weather sends numbered messages over TCP and over UDP, on networks that lose,
-// damage, reorder or repeat a tenth of all packets, or let too little pass. The
-// results are added to file. It takes 20 seconds.
+// Weather sends numbered messages over TCP and over UDP, on networks that lose, damage, reorder or
+// repeat a tenth of all packets, or let too little pass. The results are added to file. It takes 20
+// seconds.
 func Weather(ctx context.Context, file string) error {
 	return weather(ctx, file, weatherCases(), func(c Conditions) load {
 		if c.Name == Narrow {
@@ -125,9 +124,8 @@ func weather(ctx context.Context, file string, cases []Conditions, loadOf func(C
 	}, func(all *Results) { all.Weather = r })
 }
 
-// send does the job on a wire, or if there is none, and the protocol is UDP, through
-// a relay. That cannot show damage: it would send on a damaged message with a
-// checksum that is right.
+// send does the job on a wire, or if there is none, and the protocol is UDP, through a relay. That
+// cannot show damage: it would send on a damaged message with a checksum that is right.
 func send(ctx context.Context, j job) (*Transfer, error) {
 	o, err := onWire(ctx, j)
 	if errors.Is(err, ErrNoWire) && j.Protocol == "udp" && j.Conditions.Damage == 0 {

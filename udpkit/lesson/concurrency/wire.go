@@ -12,12 +12,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// ErrNoWire means that this system does not let the program make a network of its
-// own, on which the system's TCP could be watched and disturbed.
+// ErrNoWire means that this system does not let the program make a network of its own, on which the
+// system's TCP could be watched and disturbed.
 var ErrNoWire = errors.New("no network of its own")
 
-// The ends of the wire. Both are this machine: what is sent to far arrives at near,
-// as if from far. The port is free, since the namespace is new.
+// The ends of the wire. Both are this machine: what is sent to far arrives at near, as if from far.
+// The port is free, since the namespace is new.
 var (
 	near = netip.MustParseAddr("10.99.0.1")
 	far  = netip.MustParseAddr("10.99.0.2")
@@ -67,8 +67,8 @@ type wire struct {
 
 const mostSeen = 1000 // packets that are remembered
 
-// start lets the packets pass. Damage spares the IP header and the ports: a network that
-// delivers to the wrong program is another subject.
+// start lets the packets pass. Damage spares the IP header and the ports: a network that delivers
+// to the wrong program is another subject.
 func (w *wire) start(j job) {
 	const spared = ipHeader + udpHeader
 	put := func(packet []byte) { _, _ = w.device.Write(packet) } // one that the system refuses is lost

@@ -42,9 +42,9 @@ func Wire() {
 // jobTime bounds a job: TCP may take its time where much is lost.
 const jobTime = 30 * time.Second
 
-// onWire starts this program again, in a network namespace of its own, to do the
-// job there. It takes no privilege where the system allows user namespaces. The
-// error wraps ErrNoWire where it does not.
+// onWire starts this program again, in a network namespace of its own, to do the job there. It
+// takes no privilege where the system allows user namespaces. The error wraps ErrNoWire where it
+// does not.
 func onWire(ctx context.Context, j job) (outcome, error) {
 	if !ready.Load() { // or the second program would do all that this one does
 		return outcome{}, errors.New("the program has to call concurrency.Wire() first")
@@ -117,8 +117,8 @@ func inside(text string) outcome {
 	return o
 }
 
-// openTUN makes a network card between near and far, on which this program is the
-// wire: https://docs.kernel.org/networking/tuntap.html.
+// openTUN makes a network card between near and far, on which this program is the wire:
+// https://docs.kernel.org/networking/tuntap.html.
 func openTUN(name string) (*os.File, error) {
 	const device = "/dev/net/tun"
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -136,8 +136,8 @@ func openTUN(name string) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("a TUN device: %w", err), unix.Close(fd))
 	}
-	// Not earlier: the poller takes no file that is not a network card yet. It is
-	// non-blocking, so that Close ends a Read.
+	// Not earlier: the poller takes no file that is not a network card yet. It is non-blocking, so
+	// that Close ends a Read.
 	return os.NewFile(uintptr(fd), device), nil
 }
 

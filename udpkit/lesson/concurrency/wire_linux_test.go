@@ -11,7 +11,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/concurrency"
 )
 
-// TestWireFirst runs this program as one that does not call Wire: it does no job of a second program, and starts none.
+// TestWireFirst runs this program as one that does not call Wire: it does no job of a second
+// program, and starts none.
 func TestWireFirst(t *testing.T) {
 	if os.Getenv(withoutWire) != "" {
 		err := concurrency.Conversation(t.Context(), filepath.Join(t.TempDir(), "results.json"))

@@ -11,8 +11,8 @@ import (
 // can read it too. A check that was cancelled has no verdict, and the line says so; what was found
 // missing before a deadline stands.
 //
-// It returns err, which is what kept the check from being made. An answer that is wrong is no error:
-// neither is an exercise that nobody has done yet.
+// It returns err, which is what kept the check from being made. An answer that is wrong is no
+// error: neither is an exercise that nobody has done yet.
 func Report(ctx context.Context, missing string, err error) error {
 	switch {
 	case err != nil:

@@ -23,16 +23,16 @@ type Comparison struct {
 // Result is what one style costs on one socket.
 type Result struct {
 	Style udpkit.Style `json:"style"`
-	// Idle is which share of a core the process used while it waited, once for each
-	// round; empty where the system does not tell.
+	// Idle is which share of a core the process used while it waited, once for each round; empty
+	// where the system does not tell.
 	Idle []float64 `json:"idle"`
-	// Cost is the CPU time of a datagram at full speed, sending included, once for
-	// each round; empty where the system does not tell.
+	// Cost is the CPU time of a datagram at full speed, sending included, once for each round;
+	// empty where the system does not tell.
 	Cost []time.Duration `json:"cost_ns"`
 	// RoundTrips are the times from a question to its answer.
 	RoundTrips []time.Duration `json:"round_trips_ns"`
-	// Lines of code of the style's loop, and of the helpers in its own files; 0 if
-	// the source is not here.
+	// Lines of code of the style's loop, and of the helpers in its own files; 0 if the source is
+	// not here.
 	Lines   int `json:"lines"`
 	Helpers int `json:"helpers"`
 }
@@ -90,8 +90,8 @@ var lessonSizes = sizes{
 	rounds: 3, idle: 500 * time.Millisecond, windows: 100, roundTrips: 60, sockets: 64, burst: 600, handler: time.Millisecond,
 }
 
-// Compare measures all styles by the same procedure, in rounds that take turns, and
-// writes the result to a file. It takes half a minute.
+// Compare measures all styles by the same procedure, in rounds that take turns, and writes the
+// result to a file. It takes half a minute.
 func Compare(ctx context.Context, file string) error {
 	c := &comparing{sizes: lessonSizes}
 	return c.run(ctx, file)

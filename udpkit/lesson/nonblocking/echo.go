@@ -17,8 +17,8 @@ import (
 // echoSockets is how many the third exercise has.
 const echoSockets = 8
 
-// CheckEcho checks the third exercise: one goroutine answers on many sockets, and sleeps
-// in a Selector until one of them has something.
+// CheckEcho checks the third exercise: one goroutine answers on many sockets, and sleeps in a
+// Selector until one of them has something.
 func CheckEcho(ctx context.Context, serve func(ctx context.Context, conns []*net.UDPConn) error) error {
 	var conns, senders []*net.UDPConn
 	for range echoSockets {

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// window is how many datagrams are under way at once at full speed: few enough
-	// for every socket's own queue.
+	// window is how many datagrams are under way at once at full speed: few enough for every
+	// socket's own queue.
 	window = 64
 	// size of a datagram at full speed, in bytes: that of a status message.
 	size = 120
-	// longestPause is the most that passes between two questions of the round-trip
-	// measurement. Random pauses meet a polling receiver at a random moment.
+	// longestPause is the most that passes between two questions of the round-trip measurement.
+	// Random pauses meet a polling receiver at a random moment.
 	longestPause = 20 * time.Millisecond
 	// patience is how long a datagram is waited for that may have been lost.
 	patience = time.Second
@@ -59,8 +59,8 @@ func (c *comparing) one(ctx context.Context, r *Result) error {
 	return errors.Join(err, run.stop())
 }
 
-// flood sends windows of datagrams, each as soon as all of the one before have been
-// handled, and returns the CPU time for each datagram.
+// flood sends windows of datagrams, each as soon as all of the one before have been handled, and
+// returns the CPU time for each datagram.
 func flood(ctx context.Context, windows int, sockets pair, handled *counter) ([]time.Duration, error) {
 	payload := make([]byte, size)
 	runtime.GC()
@@ -112,8 +112,8 @@ func ask(ctx context.Context, n int, conn *net.UDPConn) ([]time.Duration, error)
 	return trips, nil
 }
 
-// many lets a style serve many sockets at once: the selector style all of them with
-// one Selector, the others with a Receive for each.
+// many lets a style serve many sockets at once: the selector style all of them with one Selector,
+// the others with a Receive for each.
 func (c *comparing) many(ctx context.Context, style udpkit.Style) (result SocketsResult, err error) {
 	result = SocketsResult{Style: style, Sockets: c.sizes.sockets}
 	var sockets []pair

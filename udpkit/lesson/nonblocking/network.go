@@ -58,8 +58,8 @@ func (r *running) stop() error {
 	return <-r.ended
 }
 
-// goroutines returns how many there are, once those that are about to end have
-// ended: it waits a moment for the number to come down to want.
+// goroutines returns how many there are, once those that are about to end have ended: it waits a
+// moment for the number to come down to want.
 func goroutines(want int) int {
 	for range 50 {
 		if runtime.NumGoroutine() <= want {

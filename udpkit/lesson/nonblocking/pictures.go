@@ -13,8 +13,8 @@ import (
 // maxMarks bounds what is drawn of one style: no screen shows more.
 const maxMarks = 2000
 
-// RunsPicture is what [Watch] recorded, a row for each style: when the indicator moved, and when a datagram was handled. The
-// error wraps [exercise.ErrNothing] if it has not run.
+// RunsPicture is what [Watch] recorded, a row for each style: when the indicator moved, and when a
+// datagram was handled. The error wraps [exercise.ErrNothing] if it has not run.
 func RunsPicture(file string) (chart.Picture, error) {
 	runs, err := Recordings(file)
 	if err != nil {
@@ -36,8 +36,8 @@ func RunsPicture(file string) (chart.Picture, error) {
 
 func newest(times []time.Duration) []time.Duration { return times[max(0, len(times)-maxMarks):] }
 
-// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The error wraps [exercise.ErrNothing] if it
-// has not run.
+// ComparisonPicture is what [Compare] measured: six small charts with a row for each style. The
+// error wraps [exercise.ErrNothing] if it has not run.
 func ComparisonPicture(file string) (chart.Picture, error) {
 	m, err := Load(file)
 	if err != nil {

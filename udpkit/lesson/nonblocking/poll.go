@@ -26,9 +26,9 @@ type pollData struct {
 	Note string
 }
 
-// Poll shows what the pause of the non-blocking style buys and costs: for each
-// interval the CPU time of a second without datagrams, and how long datagrams that
-// come at random times wait for the next look.
+// Poll shows what the pause of the non-blocking style buys and costs: for each interval the CPU
+// time of a second without datagrams, and how long datagrams that come at random times wait for the
+// next look.
 func Poll(ctx context.Context, intervals ...time.Duration) error {
 	d := pollData{Note: "measuring"}
 	show := exercise.NewShow(page.Lookup("poll"), plain, d)
@@ -91,8 +91,8 @@ func pollOnce(ctx context.Context, every time.Duration) (pollRow, error) {
 	return row, err
 }
 
-// idle measures which share of a core this process uses while it waits; nil where
-// that cannot be told.
+// idle measures which share of a core this process uses while it waits; nil where that cannot be
+// told.
 func idle(ctx context.Context, d time.Duration) []float64 {
 	runtime.GC() // now, rather than in the middle
 	measure.Sleep(ctx, settle)

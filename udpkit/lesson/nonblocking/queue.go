@@ -14,9 +14,9 @@ import (
 // checkTime is how long the reader's function may take for anything.
 const checkTime = time.Second
 
-// CheckQueue checks the first exercise: put sends n into a queue, at its end in; if that
-// is full it drops the oldest, from the end out. It never waits, though others use the
-// queue at the same time, and returns how many it dropped.
+// CheckQueue checks the first exercise: put sends n into a queue, at its end in; if that is full it
+// drops the oldest, from the end out. It never waits, though others use the queue at the same time,
+// and returns how many it dropped.
 func CheckQueue(put func(in chan<- int, out <-chan int, n int) (dropped int)) error {
 	return exercise.Report(context.Background(), checkQueue(put), nil)
 }
@@ -103,10 +103,10 @@ func checkPace(put putFunc) (missing string) {
 	return ""
 }
 
-// checkShared plays the others who use the queue, at the very moments that matter: they
-// take the room that put has made, and then they empty the queue behind its back. For
-// that, the ends of this queue are two channels: in is full until the check says
-// otherwise, and out holds what can be dropped.
+// checkShared plays the others who use the queue, at the very moments that matter: they take the
+// room that put has made, and then they empty the queue behind its back. For that, the ends of this
+// queue are two channels: in is full until the check says otherwise, and out holds what can be
+// dropped.
 func checkShared(put putFunc) (missing string) {
 	const others, number = 3, 9
 	in, out := make(chan int, 1), make(chan int, others)

@@ -14,12 +14,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// looksPerSecond is how often an exercise may look around while nothing comes. The check
-// forgives as many again.
+// looksPerSecond is how often an exercise may look around while nothing comes. The check forgives
+// as many again.
 const looksPerSecond = 100
 
-// CheckReceive checks the second exercise: a receive loop that can be stopped. It is
-// done on the caller's goroutine, and sleeps while nothing comes.
+// CheckReceive checks the second exercise: a receive loop that can be stopped. It is done on the
+// caller's goroutine, and sleeps while nothing comes.
 func CheckReceive(ctx context.Context, receive func(ctx context.Context, conn net.Conn, handle func([]byte)) error) error {
 	missing, err := checkReceive(ctx, receive)
 	return exercise.Report(ctx, missing, err)

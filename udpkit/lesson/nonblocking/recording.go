@@ -16,20 +16,19 @@ type Recording struct {
 	// Sent and Handled are the times of the datagrams.
 	Sent    []time.Duration `json:"sent_ns"`
 	Handled []time.Duration `json:"handled_ns"`
-	// Cancelled is when the context was cancelled, and Return how long it took
-	// Receive to return after that.
+	// Cancelled is when the context was cancelled, and Return how long it took Receive to return
+	// after that.
 	Cancelled time.Duration `json:"cancelled_ns"`
 	Return    time.Duration `json:"return_ns"`
-	// Extra is how many goroutines the style ran beside the caller's, and Left how
-	// many of all those were still there after Receive had returned.
+	// Extra is how many goroutines the style ran beside the caller's, and Left how many of all
+	// those were still there after Receive had returned.
 	Extra int `json:"extra_goroutines"`
 	Left  int `json:"left_goroutines"`
 	// Ended is the text of the error that Receive returned.
 	Ended string `json:"ended"`
 }
 
-// Standstill is the longest time in which nothing moved: neither a tick nor a
-// datagram.
+// Standstill is the longest time in which nothing moved: neither a tick nor a datagram.
 func (r Recording) Standstill() time.Duration {
 	moves := slices.Concat([]time.Duration{0}, r.Ticks, r.Handled, []time.Duration{r.Cancelled})
 	slices.Sort(moves)

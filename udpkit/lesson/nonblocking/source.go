@@ -19,13 +19,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// ErrNoSource means that the program does not know where udpkit's source is, as
-// when it was built with -trimpath or on another machine.
+// ErrNoSource means that the program does not know where udpkit's source is, as when it was built
+// with -trimpath or on another machine.
 var ErrNoSource = errors.New("the source of package udpkit is not here; read it in the repository, in the directory udpkit")
 
-// Source shows functions of package udpkit as they are written there: "NewReceiver"
-// for a function, "session.blocking" for a method. They are read from the files
-// that this program was built from.
+// Source shows functions of package udpkit as they are written there: "NewReceiver" for a function,
+// "session.blocking" for a method. They are read from the files that this program was built from.
 func Source(names ...string) error {
 	var parts []excerpt
 	for _, name := range names {
@@ -155,9 +154,9 @@ var loops = map[udpkit.Style]string{
 	udpkit.Channel:       "session.channel",
 }
 
-// lines returns how many lines of code, without comments and blank lines, the loop
-// of a style has, and how many the rest of its files for this system. Files belong
-// to a style by name: selector.go, selector_linux.go.
+// lines returns how many lines of code, without comments and blank lines, the loop of a style has,
+// and how many the rest of its files for this system. Files belong to a style by name: selector.go,
+// selector_linux.go.
 func lines(style udpkit.Style) (loop, helpers int, err error) {
 	all, _, dir, err := files()
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// The timetable of a [Watch], the same for every style: two datagrams, a long
-// silence, three datagrams in a row, a silence, the end.
+// The timetable of a [Watch], the same for every style: two datagrams, a long silence, three
+// datagrams in a row, a silence, the end.
 const (
 	watchTime = 4 * time.Second
-	// tickEvery makes at least one tick fall into each square of the strip, also
-	// where a style looks up only every 20 ms.
+	// tickEvery makes at least one tick fall into each square of the strip, also where a style
+	// looks up only every 20 ms.
 	tickEvery = 60 * time.Millisecond
 	square    = 100 * time.Millisecond
 )
@@ -29,11 +29,10 @@ var sendAt = []time.Duration{
 	2800 * time.Millisecond, 2900 * time.Millisecond, 3000 * time.Millisecond,
 }
 
-// Watch lets a style receive for four seconds. A sender in the same program keeps
-// to a fixed timetable; then the context is cancelled. Meanwhile the notebook shows
-// a waiting indicator that moves only when the receiver itself calls OnIdle, and in
-// the end a strip of all that happened. The recording is kept in file as the newest
-// of its style; an empty name keeps nothing.
+// Watch lets a style receive for four seconds. A sender in the same program keeps to a fixed
+// timetable; then the context is cancelled. Meanwhile the notebook shows a waiting indicator that
+// moves only when the receiver itself calls OnIdle, and in the end a strip of all that happened.
+// The recording is kept in file as the newest of its style; an empty name keeps nothing.
 func Watch(ctx context.Context, style udpkit.Style, file string) error {
 	w := newWatch(style, nil)
 	show := exercise.NewShow(page.Lookup("watch"), plain, w.data(false))

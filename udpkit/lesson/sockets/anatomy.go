@@ -21,10 +21,10 @@ type Anatomy struct {
 	From, To netip.AddrPort
 }
 
-// Send sends a datagram from one socket of this machine to another one, and returns
-// it as it travelled. Programs are not shown the headers: the system puts them on
-// and takes them off. So they are put on again, by the same rules, around the
-// addresses and the payload that really arrived.
+// Send sends a datagram from one socket of this machine to another one, and returns it as it
+// travelled. Programs are not shown the headers: the system puts them on and takes them off. So
+// they are put on again, by the same rules, around the addresses and the payload that really
+// arrived.
 func Send(payload string) (Anatomy, error) {
 	receiver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

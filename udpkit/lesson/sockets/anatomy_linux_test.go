@@ -15,12 +15,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// inNamespace tells this test binary that it was started again, in a network
-// namespace of its own, where it takes no privilege to open a raw socket.
+// inNamespace tells this test binary that it was started again, in a network namespace of its own,
+// where it takes no privilege to open a raw socket.
 const inNamespace = "UDPKIT_TEST_ANATOMY"
 
-// TestAnatomyIsTrue compares the headers that are drawn with those that the system
-// really writes: a raw socket is shown them.
+// TestAnatomyIsTrue compares the headers that are drawn with those that the system really writes: a
+// raw socket is shown them.
 func TestAnatomyIsTrue(t *testing.T) {
 	if os.Getenv(inNamespace) != "" {
 		out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput()
@@ -66,7 +66,8 @@ func compareAnatomy(t *testing.T) {
 		// Systems may number even what is not cut, and count that into the checksum.
 		h.ID, h.Checksum, ours.Checksum = 0, 0, 0
 		require.Equal(t, h.String(), ours.String())
-		// On loopback the system leaves the UDP checksum, bytes 6 and 7, to a network card that is not there.
+		// On loopback the system leaves the UDP checksum, bytes 6 and 7, to a network card that is
+		// not there.
 		require.Equal(t, payload[:6], a.Bytes[IPHeaderLen:IPHeaderLen+6])
 		require.Equal(t, payload[8:], a.Bytes[IPHeaderLen+8:])
 		return

@@ -10,15 +10,14 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// attempts is how often the second exercise asks, and wait how long it waits for
-// each reply.
+// attempts is how often the second exercise asks, and wait how long it waits for each reply.
 const (
 	attempts = 5
 	wait     = 100 * time.Millisecond
 )
 
-// CheckAsk checks the second exercise: a client that survives lost and late
-// replies. Its socket is connected to an echo server on a bad network.
+// CheckAsk checks the second exercise: a client that survives lost and late replies. Its socket is
+// connected to an echo server on a bad network.
 func CheckAsk(ctx context.Context, ask func(socket net.Conn, question string) (string, error)) error {
 	missing, err := checkAsk(ctx, ask)
 	return exercise.Report(ctx, missing, err)

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Explain prints what became of an attempt: that it worked, or the error, what it
-// means, and what one can do.
+// Explain prints what became of an attempt: that it worked, or the error, what it means, and what
+// one can do.
 func Explain(attempt string, err error) { explain(os.Stdout, attempt, err) }
 
 func explain(out io.Writer, attempt string, err error) {

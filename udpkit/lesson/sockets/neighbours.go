@@ -49,11 +49,11 @@ const (
 	cleoCrashes = 5 * time.Second
 )
 
-// Neighbours lets show run the beacon that me configures, and meanwhile three
-// neighbours come and go on this machine, whatever the targets of me are: anna
-// stays, ben leaves with a goodbye after four seconds, and cleo, a bare socket, falls
-// silent after five. What the beacon reports about its peers is written to a file
-// that [ReadNeighbourhood] and the plots read. It returns when show does.
+// Neighbours lets show run the beacon that me configures, and meanwhile three neighbours come and
+// go on this machine, whatever the targets of me are: anna stays, ben leaves with a goodbye after
+// four seconds, and cleo, a bare socket, falls silent after five. What the beacon reports about its
+// peers is written to a file that [ReadNeighbourhood] and the plots read. It returns when show
+// does.
 func Neighbours(ctx context.Context, file string, me beacon.Config, show func(context.Context, beacon.Config) error) error {
 	start := time.Now()
 	seen := &observer{start: start}

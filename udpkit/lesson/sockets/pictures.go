@@ -20,8 +20,8 @@ type moment struct {
 	who string
 }
 
-// ExchangePicture is what [Record] recorded, as a sequence chart: everything that happened has a row of its own and the time
-// beside it. The error wraps [exercise.ErrNothing] if it has not run.
+// ExchangePicture is what [Record] recorded, as a sequence chart: everything that happened has a
+// row of its own and the time beside it. The error wraps [exercise.ErrNothing] if it has not run.
 func ExchangePicture(file string) (chart.Picture, error) {
 	tape, err := ReadTape(file)
 	if err != nil {
@@ -106,8 +106,9 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%.2f ms", ms)
 }
 
-// PeersPicture is what [Neighbours] recorded, a row for each peer: when it was heard, when it was silent and still in the table,
-// and how it went. The error wraps [exercise.ErrNothing] if it has not run, and is a chart.Nothing if nobody was heard.
+// PeersPicture is what [Neighbours] recorded, a row for each peer: when it was heard, when it was
+// silent and still in the table, and how it went. The error wraps [exercise.ErrNothing] if it has
+// not run, and is a chart.Nothing if nobody was heard.
 func PeersPicture(file string) (chart.Picture, error) {
 	seen, err := ReadNeighbourhood(file)
 	if err != nil {

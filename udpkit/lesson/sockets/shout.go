@@ -19,9 +19,8 @@ const checkTime = time.Second
 // loopback opens a socket on this machine.
 func loopback() (net.PacketConn, error) { return net.ListenPacket("udp4", "127.0.0.1:0") }
 
-// CheckShout checks the first exercise: a server that answers each datagram in
-// capital letters, returns nil when its socket is closed, and every other error of
-// its ReadFrom.
+// CheckShout checks the first exercise: a server that answers each datagram in capital letters,
+// returns nil when its socket is closed, and every other error of its ReadFrom.
 func CheckShout(ctx context.Context, shout func(socket net.PacketConn) error) error {
 	missing, err := checkShout(ctx, shout)
 	return exercise.Report(ctx, missing, err)

@@ -253,8 +253,8 @@ func freePort(t *testing.T) uint16 {
 	return uint16(socket.LocalAddr().(*net.UDPAddr).Port)
 }
 
-// TestObserver: peers without an id are told apart by name, a stay ends once, and
-// the recording is bounded.
+// TestObserver: peers without an id are told apart by name, a stay ends once, and the recording is
+// bounded.
 func TestObserver(t *testing.T) {
 	start := time.Now()
 	o := &observer{start: start}

@@ -58,8 +58,8 @@ type recorder struct {
 	tape  Tape
 }
 
-// Socket is a UDP socket that keeps a record of what is sent and received. It is
-// used as any net.PacketConn, by any number of goroutines.
+// Socket is a UDP socket that keeps a record of what is sent and received. It is used as any
+// net.PacketConn, by any number of goroutines.
 type Socket struct {
 	net.PacketConn
 	name string
@@ -69,8 +69,8 @@ type Socket struct {
 	lose bool
 }
 
-// LoseNext makes the network lose the next datagram that this socket sends: the
-// sender does not notice, as with any network.
+// LoseNext makes the network lose the next datagram that this socket sends: the sender does not
+// notice, as with any network.
 func (s *Socket) LoseNext() {
 	s.mu.Lock()
 	s.lose = true
@@ -157,10 +157,9 @@ func (r *recorder) mark(who, text string) {
 	}
 }
 
-// Record opens a socket for a server and one for a client on the loopback
-// interface, lets play use them, closes them, which ends whoever still waits, and
-// writes what happened to a file that [ReadTape] and the plots read. The end of ctx
-// closes both sockets too, and is no error.
+// Record opens a socket for a server and one for a client on the loopback interface, lets play use
+// them, closes them, which ends whoever still waits, and writes what happened to a file that
+// [ReadTape] and the plots read. The end of ctx closes both sockets too, and is no error.
 func Record(ctx context.Context, file string, play func(server, client *Socket) error) error {
 	r := &recorder{start: time.Now()}
 	server, err := r.open(Server)

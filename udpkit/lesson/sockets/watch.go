@@ -11,8 +11,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
-// CheckWatch checks the third exercise: a table of peers that say HELLO, and are
-// forgotten when they are silent.
+// CheckWatch checks the third exercise: a table of peers that say HELLO, and are forgotten when
+// they are silent.
 func CheckWatch(ctx context.Context, watch func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func(peers []string)) error) error {
 	missing, err := checkWatch(ctx, watch)
 	return exercise.Report(ctx, missing, err)

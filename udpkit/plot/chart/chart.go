@@ -1,6 +1,6 @@
-// Package chart says what is in a picture, as plain data: numbers, times, names and colours. Package
-// plot draws it. The packages that know a system fill in the data, so a cell that does not plot does
-// not pay for the drawing code.
+// Package chart says what is in a picture, as plain data: numbers, times, names and colours.
+// Package plot draws it. The packages that know a system fill in the data, so a cell that does not
+// plot does not pay for the drawing code.
 package chart
 
 import "time"
@@ -9,13 +9,15 @@ import "time"
 // cells below.
 type Nothing string
 
-// NotRun is for a cell that looks back, before the first run of the live cell, which is the notebook's last.
+// NotRun is for a cell that looks back, before the first run of the live cell, which is the
+// notebook's last.
 const NotRun Nothing = "nothing recorded yet: run this cell again when you have stopped the live cell below"
 
 // Error returns the reason.
 func (n Nothing) Error() string { return string(n) }
 
-// The colours that have one meaning in all pictures. A colour is "#" and six hexadecimal digits, as in CSS.
+// The colours that have one meaning in all pictures. A colour is "#" and six hexadecimal digits, as
+// in CSS.
 const (
 	Ink    = "#1f2328"
 	Grey   = "#57606a"
@@ -172,7 +174,8 @@ type Dot struct {
 	Color string
 }
 
-// Dialogue is a sequence chart of two, with time going down. Places are in points below the first moment.
+// Dialogue is a sequence chart of two, with time going down. Places are in points below the first
+// moment.
 type Dialogue struct {
 	Title       string
 	Left, Right Party

@@ -10,8 +10,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 )
 
-// A server, a writer with two lines to write, and a reader. Here nobody looks on; in a
-// notebook the zero value of Options shows each as a live panel.
+// A server, a writer with two lines to write, and a reader. Here nobody looks on; in a notebook the
+// zero value of Options shows each as a live panel.
 func Example() {
 	nobody := relaypanel.Options{Out: io.Discard}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -28,8 +28,8 @@ type pen struct {
 	left    string // why a person has left
 }
 
-// write runs the writer until the lines have ended and are stored, or ctx ends, and
-// returns why it ended, "" for ctx or a person.
+// write runs the writer until the lines have ended and are stored, or ctx ends, and returns why it
+// ended, "" for ctx or a person.
 func (p *pen) write(source console.Source) (why string, err error) {
 	// The writer outlives ctx, to store what was written before.
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
@@ -107,8 +107,8 @@ func (p *pen) missing(patient bool) error {
 	return fmt.Errorf("%w: %s", ErrNotStored, strings.Join(what, ", "))
 }
 
-// lines gives each line to the writer until they end, or ctx does. An error is that
-// of a source that cannot be read.
+// lines gives each line to the writer until they end, or ctx does. An error is that of a source
+// that cannot be read.
 func (p *pen) lines(source console.Source) error {
 	for number := uint64(1); ; number++ {
 		line, err := source.Next()

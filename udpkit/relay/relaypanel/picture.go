@@ -10,9 +10,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// Picture is a history, see [Options]: how many messages a second were stored and delivered, how far the readers were behind
-// or how much of what was written was not stored yet, and when a client had no server. The error is a chart.Nothing if there
-// is none, or if the run was too short.
+// Picture is a history, see [Options]: how many messages a second were stored and delivered, how
+// far the readers were behind or how much of what was written was not stored yet, and when a client
+// had no server. The error is a chart.Nothing if there is none, or if the run was too short.
 func Picture(file string) (chart.Picture, error) {
 	h, err := ReadHistory(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,8 +68,8 @@ func Picture(file string) (chart.Picture, error) {
 
 var readerColors = []string{"#1a7f37", "#8250df", "#bc4c00", "#0969da", "#bf3989", "#9a6700", "#57606a", "#1b7c83"}
 
-// thin puts samples together that no picture can tell apart: one of them stands for
-// those that came since, with the highest of the numbers that rise and fall.
+// thin puts samples together that no picture can tell apart: one of them stands for those that came
+// since, with the highest of the numbers that rise and fall.
 func thin(samples []Sample) (few []Sample) {
 	const most = 170
 	apart := samples[len(samples)-1].At / most
@@ -95,8 +95,8 @@ func thin(samples []Sample) (few []Sample) {
 	return few
 }
 
-// laggards returns the readers in the samples, in order of the names: as many as
-// have a colour, the first ones to come.
+// laggards returns the readers in the samples, in order of the names: as many as have a colour, the
+// first ones to come.
 func laggards(samples []Sample) []string {
 	var names []string
 	for _, s := range samples {

@@ -13,37 +13,33 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// ErrNotStored means that lines which a Writer or a Join had to write are not stored,
-// as far as it knows.
+// ErrNotStored means that lines which a Writer or a Join had to write are not stored, as far as it
+// knows.
 var ErrNotStored = errors.New("not everything is stored")
 
-// farewell is how long an interrupted role waits for what was written to be stored.
-// To take leave of a server that is silent takes another second, and all of it must
-// be over within three.
+// farewell is how long an interrupted role waits for what was written to be stored. To take leave
+// of a server that is silent takes another second, and all of it must be over within three.
 const farewell = 1800 * time.Millisecond
 
-// Options says how a role is shown and what feeds it. The zero value suits a
-// notebook.
+// Options says how a role is shown and what feeds it. The zero value suits a notebook.
 type Options struct {
-	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else
-	// os.Stdout. Nobody has to read it for the role to end, see panel.Output.
+	// Out gets text, or JSON. Default: the notebook's live panel inside GoNB, else os.Stdout.
+	// Nobody has to read it for the role to end, see panel.Output.
 	Out io.Writer
 	// JSON writes the events as JSON lines instead of text or a live panel.
 	JSON bool
-	// In has the lines that a Writer or a Join writes. At its end all is stored, and
-	// the role ends. If In and Out are terminals, then with an editor for the line,
-	// until Ctrl-C or Ctrl-D. A read that is waiting when the role ends is left
-	// waiting. Default: the input box of the notebook inside GoNB, if neither
-	// Headless nor Say nor Out nor JSON is set; else nothing.
+	// In has the lines that a Writer or a Join writes. At its end all is stored, and the role ends.
+	// If In and Out are terminals, then with an editor for the line, until Ctrl-C or Ctrl-D. A read
+	// that is waiting when the role ends is left waiting. Default: the input box of the notebook
+	// inside GoNB, if neither Headless nor Say nor Out nor JSON is set; else nothing.
 	In io.Reader
 	// Headless asks for no input: without a browser nobody could answer.
 	Headless bool
 	// Say, if not nil, are lines to write without anybody who types, in place of In.
 	Say []string
-	// History is a file that gets samples of what happens as JSON lines, for
-	// ReadHistory and plots. However long the role runs, it stays small. It is emptied
-	// once the role's socket is open. A new one can be read by its owner only (0600); one
-	// that exists keeps its mode. Default: none.
+	// History is a file that gets samples of what happens as JSON lines, for ReadHistory and plots.
+	// However long the role runs, it stays small. It is emptied once the role's socket is open. A
+	// new one can be read by its owner only (0600); one that exists keeps its mode. Default: none.
 	History string
 	// Place is where a server's log is, for a person. Default: nothing is said of it.
 	Place string
@@ -51,11 +47,10 @@ type Options struct {
 	MaxRuntime time.Duration
 }
 
-// Server runs a server and shows it until ctx ends or MaxRuntime is over. It returns
-// an error if the server cannot start or go on, and if the display or the history
-// cannot be written, which ends the server too. The OnEvent of cfg is called as well.
-// If the log of cfg has a method Size() (messages, bytes uint64), as that of package
-// store has, its size is shown.
+// Server runs a server and shows it until ctx ends or MaxRuntime is over. It returns an error if
+// the server cannot start or go on, and if the display or the history cannot be written, which ends
+// the server too. The OnEvent of cfg is called as well. If the log of cfg has a method Size()
+// (messages, bytes uint64), as that of package store has, its size is shown.
 func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 	s, err := begin(ctx, opt)
 	if err != nil {
@@ -74,10 +69,9 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 	return s.finish("", server.Run(s.ctx))
 }
 
-// Reader runs a reader and shows what it reads, as Server does, until ctx ends,
-// MaxRuntime is over or MaxMessages are read. Only what is written whole to Out counts
-// as delivered: the next reader of the name gets the rest. The Flush of cfg is called as
-// well.
+// Reader runs a reader and shows what it reads, as Server does, until ctx ends, MaxRuntime is over
+// or MaxMessages are read. Only what is written whole to Out counts as delivered: the next reader
+// of the name gets the rest. The Flush of cfg is called as well.
 func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 	s, err := begin(ctx, opt)
 	if err != nil {
@@ -98,11 +92,11 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 	return s.finish(why, err)
 }
 
-// Writer runs a writer, shows it as Server does, and writes lines until they end and
-// all are stored. When ctx ends or MaxRuntime is over, or a person leaves, it waits
-// for that for almost 2 s. The error wraps ErrNotStored if a line is not known to be
-// stored, or cannot be sent, which is shown with the line's number; only a person,
-// who sees that at once, may go on as if nothing had been.
+// Writer runs a writer, shows it as Server does, and writes lines until they end and all are
+// stored. When ctx ends or MaxRuntime is over, or a person leaves, it waits for that for almost 2
+// s. The error wraps ErrNotStored if a line is not known to be stored, or cannot be sent, which is
+// shown with the line's number; only a person, who sees that at once, may go on as if nothing had
+// been.
 func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
 	s, err := begin(ctx, opt)
 	if err != nil {
@@ -134,14 +128,14 @@ type JoinConfig struct {
 	Username string
 	// From is where in the log to begin to read. Default relay.FromLast.
 	From relay.From
-	// OnEvent is called for each event of reader and writer, one call at a time for
-	// each of the two.
+	// OnEvent is called for each event of reader and writer, one call at a time for each of the
+	// two.
 	OnEvent func(relay.Event)
 }
 
-// Join runs a reader and a writer of one name and shows them as Server does. What it
-// writes comes back through the reader, and is shown then, in its place in the log.
-// It ends as Writer does, and by failures of the reader.
+// Join runs a reader and a writer of one name and shows them as Server does. What it writes comes
+// back through the reader, and is shown then, in its place in the log. It ends as Writer does, and
+// by failures of the reader.
 func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	s, err := begin(ctx, opt)
 	if err != nil {
@@ -207,8 +201,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	return s.finish(why, err)
 }
 
-// ofRole marks which of a Join's two clients has reported an event, where that
-// cannot be seen.
+// ofRole marks which of a Join's two clients has reported an event, where that cannot be seen.
 func ofRole(e relay.Event, role relay.Role) relay.Event {
 	if e, ok := e.(relay.LinkEvent); ok {
 		return linkEvent{e, role}

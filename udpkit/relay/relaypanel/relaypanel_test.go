@@ -268,8 +268,8 @@ func TestJoin(t *testing.T) {
 	carl.ends(t)
 }
 
-// TestJoinWaits: what a Join has written is shown before it ends, also when it has
-// much to read before.
+// TestJoinWaits: what a Join has written is shown before it ends, also when it has much to read
+// before.
 func TestJoinWaits(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, relaypanel.Options{})
 	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), relaypanel.Options{}).ends(t)
@@ -431,8 +431,8 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestFullOutput: what is not written whole is not delivered. The next reader of the name
-// gets it, the line that was cut included, and nothing that was written.
+// TestFullOutput: what is not written whole is not delivered. The next reader of the name gets it,
+// the line that was cut included, and nothing that was written.
 func TestFullOutput(t *testing.T) {
 	const many = 40
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})

@@ -17,9 +17,9 @@ import (
 const (
 	// betweenPictures is the time between two pictures of how things are.
 	betweenPictures = 500 * time.Millisecond
-	// finest is the least time between two samples of a history, and coarser how much
-	// of the time since the start it is otherwise. So there are 1,000 in the first
-	// 20 s, and their number grows with the logarithm of the time: 13,000 in a month.
+	// finest is the least time between two samples of a history, and coarser how much of the time
+	// since the start it is otherwise. So there are 1,000 in the first 20 s, and their number grows
+	// with the logarithm of the time: 13,000 in a month.
 	finest  = 20 * time.Millisecond
 	coarser = 1000
 	// sampledReaders is how many readers of a server are in a sample.
@@ -42,8 +42,7 @@ type Sample struct {
 	At time.Duration `json:"at_ns"` // since the start
 	// Stored counts messages: those that a server has stored, or of a writer.
 	Stored uint64 `json:"stored"`
-	// Delivered counts messages: those that a reader has, or the readers of a server
-	// in sum.
+	// Delivered counts messages: those that a reader has, or the readers of a server in sum.
 	Delivered uint64 `json:"delivered"`
 	// Missing counts messages that were reported in gaps.
 	Missing uint64 `json:"missing,omitempty"`
@@ -83,8 +82,8 @@ type historyStart struct {
 
 func (historyStart) Kind() string { return "start" }
 
-// ReadHistory reads the file of Options.History. The error is the system's, such as
-// fs.ErrNotExist, or says which line cannot be read.
+// ReadHistory reads the file of Options.History. The error is the system's, such as fs.ErrNotExist,
+// or says which line cannot be read.
 func ReadHistory(file string) (h History, err error) {
 	f, err := os.Open(file)
 	if err != nil {

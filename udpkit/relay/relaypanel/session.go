@@ -17,8 +17,8 @@ import (
 
 // display shows one role. Its methods may be called at the same time.
 type display interface {
-	// event shows what has happened: an event of the relay's, or a refusedEvent. What a
-	// reader delivers may wait for flush.
+	// event shows what has happened: an event of the relay's, or a refusedEvent. What a reader
+	// delivers may wait for flush.
 	event(relay.Event) error
 	// flush is a reader's relay.ReaderConfig.Flush.
 	flush() (safe int, err error)
@@ -26,8 +26,7 @@ type display interface {
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
 	sample(Sample) error
-	// end shows the last picture: why the role has ended. No other method is called
-	// any more.
+	// end shows the last picture: why the role has ended. No other method is called any more.
 	end(why string) error
 }
 
@@ -49,8 +48,8 @@ type session struct {
 	stop    chan struct{} // closed: no more samples
 }
 
-// begin opens the history, before anything else: whoever wants one learns at once that
-// it cannot be written.
+// begin opens the history, before anything else: whoever wants one learns at once that it cannot be
+// written.
 func begin(ctx context.Context, opt Options) (*session, error) {
 	s := &session{callers: ctx, opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
 	if opt.History != "" {
@@ -139,8 +138,8 @@ func (s *session) watch() {
 	}
 }
 
-// finish ends the session, given what the role ended with, and returns that and the
-// session's own failures. why is the reason, if it is another than an interruption.
+// finish ends the session, given what the role ended with, and returns that and the session's own
+// failures. why is the reason, if it is another than an interruption.
 func (s *session) finish(why string, err error) error {
 	close(s.stop)
 	s.samples.Wait()

@@ -16,8 +16,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 )
 
-// TestJoinOnTerminal: messages that come while a line is typed, also one that is
-// longer than the window is wide, leave it as it is, cursor and all.
+// TestJoinOnTerminal: messages that come while a line is typed, also one that is longer than the
+// window is wide, leave it as it is, cursor and all.
 func TestJoinOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
@@ -66,8 +66,8 @@ func TestJoinOnTerminal(t *testing.T) {
 	assert.Equal(t, before, after, "the terminal is as it was")
 }
 
-// TestWriterOnTerminal: a person is told what has become of each line, and nothing
-// that somebody else has written steers the terminal.
+// TestWriterOnTerminal: a person is told what has become of each line, and nothing that somebody
+// else has written steers the terminal.
 func TestWriterOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})

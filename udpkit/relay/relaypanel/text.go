@@ -12,8 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// lines writes lines. Those of messages, gaps and new logs wait for flush: many come at
-// once, and what was not written whole is not delivered.
+// lines writes lines. Those of messages, gaps and new logs wait for flush: many come at once, and
+// what was not written whole is not delivered.
 type lines struct {
 	out     io.Writer
 	waiting []byte

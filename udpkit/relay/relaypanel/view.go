@@ -73,8 +73,7 @@ func (v *view) served() bool {
 	return v.server != nil || len(v.links) > 0
 }
 
-// state says how a client gets on with its server. Why it has none is told by a
-// notice.
+// state says how a client gets on with its server. Why it has none is told by a notice.
 func (v *view) state() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -114,8 +113,8 @@ func (v *view) logText(first, last uint64) string {
 	return "the log in " + printable(v.place) + ": " + kept(first, last)
 }
 
-// printable returns a text fit to be shown in one line: a tab is a space, and what
-// emoji are joined with is left out.
+// printable returns a text fit to be shown in one line: a tab is a space, and what emoji are joined
+// with is left out.
 func printable(text string) string {
 	return panel.Printable(strings.Map(func(r rune) rune {
 		switch {

@@ -12,28 +12,27 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// A record is stored once even if it comes twice: from a writer that got no answer, at
-// another server, after a restart. JetStream can refuse a message that it has already,
-// by an identifier, but remembers those for minutes only. Comparing sequence numbers has
-// no such limit: each run of a writer has a subject of its own, whose last message says
-// how far the run has got.
+// A record is stored once even if it comes twice: from a writer that got no answer, at another
+// server, after a restart. JetStream can refuse a message that it has already, by an identifier,
+// but remembers those for minutes only. Comparing sequence numbers has no such limit: each run of a
+// writer has a subject of its own, whose last message says how far the run has got.
 //
 // With an embedded server nobody else appends, so the last sequence number of the log is known. A
-// record is published on condition that it is still the same, the next on condition that
-// it is one more, and so on: none can be stored without those before it. They are sent
-// together, only the last one is acknowledged, and then the disk is synced once.
+// record is published on condition that it is still the same, the next on condition that it is one
+// more, and so on: none can be stored without those before it. They are sent together, only the
+// last one is acknowledged, and then the disk is synced once.
 //
-// With a cluster, others append at the same time. There a call is one atomic batch,
-// of which the first record of each run has the condition that the last message of
-// its subject is the one that is known.
+// With a cluster, others append at the same time. There a call is one atomic batch, of which the
+// first record of each run has the condition that the last message of its subject is the one that
+// is known.
 
 const (
 	// maxBatch is how many messages a batch may have in JetStream.
 	maxBatch = 1000
 	// maxRuns is how many runs are remembered; others are asked for.
 	maxRuns = 8192
-	// maxStored is how many records of a run are looked for: more than a writer sends
-	// before it has an answer.
+	// maxStored is how many records of a run are looked for: more than a writer sends before it has
+	// an answer.
 	maxStored = 4096
 )
 
@@ -214,9 +213,9 @@ func (s *Store) findDuplicates(ctx context.Context, records []relay.Record, seqs
 	return nil
 }
 
-// findTail finds the last sequence number of the embedded log, once everything that was
-// published before has been dealt with: an Append may have returned before it was.
-// All that is there is synced then.
+// findTail finds the last sequence number of the embedded log, once everything that was published
+// before has been dealt with: an Append may have returned before it was. All that is there is
+// synced then.
 func (s *Store) findTail(ctx context.Context) error {
 	// This is refused, when its turn comes.
 	_, err := s.js.PublishMsg(ctx, nats.NewMsg(s.runSubject(0)), jetstream.WithExpectLastSequence(1<<63))
@@ -240,8 +239,8 @@ func (s *Store) findTail(ctx context.Context) error {
 	return nil
 }
 
-// skipLost uses up the sequence numbers of messages that are lost at the end of the
-// embedded log, so that they are a gap to readers and nothing else.
+// skipLost uses up the sequence numbers of messages that are lost at the end of the embedded log,
+// so that they are a gap to readers and nothing else.
 func (s *Store) skipLost(ctx context.Context, state jetstream.StreamState) (jetstream.StreamState, error) {
 	lost := s.local.reached - min(s.local.reached, state.LastSeq)
 	switch {
@@ -340,8 +339,8 @@ func (s *Store) publishBatch(ctx context.Context, messages []*nats.Msg) (last ui
 	return ack.Sequence, nil
 }
 
-// Stored returns how far a run has got, and where the records from number from on are, 0
-// for those that are not kept or of which 4096 more came after.
+// Stored returns how far a run has got, and where the records from number from on are, 0 for those
+// that are not kept or of which 4096 more came after.
 func (s *Store) Stored(ctx context.Context, run relay.ID, from uint64) (last uint64, seqs []uint64, err error) {
 	err = s.try(ctx, "look for messages", func(ctx context.Context) error {
 		if s.local != nil { // what is being stored may not be on the disk yet
@@ -395,8 +394,8 @@ func (s *Store) stored(ctx context.Context, run relay.ID, from uint64) (uint64, 
 	return p.number, seqs, nil
 }
 
-// collect puts the sequence numbers of a run's records from number from on into
-// seqs, as far as they are between start and end. It reports whether that was all.
+// collect puts the sequence numbers of a run's records from number from on into seqs, as far as
+// they are between start and end. It reports whether that was all.
 func (s *Store) collect(ctx context.Context, run relay.ID, from, start, end uint64, seqs []uint64) (all bool, err error) {
 	for start < end {
 		messages, err := s.get(ctx, getRequest{Seq: start, NextFor: s.runSubject(run), Batch: min(len(seqs), maxRead)})

@@ -12,9 +12,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// A name that is taken is a message whose subject is the name and whose text is the
-// owner. It expires by itself. A name is taken on condition that the last
-// message is the one that was seen, so that only one of two succeeds.
+// A name that is taken is a message whose subject is the name and whose text is the owner. It
+// expires by itself. A name is taken on condition that the last message is the one that was seen,
+// so that only one of two succeeds.
 
 // Claim gives a name to the owner. The ttl is rounded up to a second.
 func (s *Store) Claim(ctx context.Context, name string, owner relay.ID, ttl time.Duration) error {

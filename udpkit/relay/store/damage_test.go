@@ -30,9 +30,8 @@ func appendLong(t testing.TB, log relay.Log, run relay.ID, n int) {
 	}
 }
 
-// TestDamage damages the files of a log. What is intact is served, what is lost is a
-// gap, and no sequence number is given twice. Where nothing is certain any more the
-// log does not open.
+// TestDamage damages the files of a log. What is intact is served, what is lost is a gap, and no
+// sequence number is given twice. Where nothing is certain any more the log does not open.
 func TestDamage(t *testing.T) {
 	const all = 6000 // messages in two files, of 4 MiB at the most for such a limit:
 	const limit = 6500
@@ -131,8 +130,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A log that was being made when its process was killed has no message and is made
-// again.
+// A log that was being made when its process was killed has no message and is made again.
 func TestUnfinished(t *testing.T) {
 	for _, missing := range []string{"meta.sum", "meta.inf"} {
 		dir := t.TempDir()

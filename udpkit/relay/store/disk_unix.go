@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the file for this process, or reports that another has it. The system
-// releases it when the file is closed, however the process ends.
+// lock takes the file for this process, or reports that another has it. The system releases it when
+// the file is closed, however the process ends.
 func lock(f *os.File) (taken bool, err error) {
 	for {
 		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {

@@ -23,8 +23,7 @@ import (
 )
 
 const (
-	// space is how much must be free on the disk for a NATS server that has failed
-	// to begin anew.
+	// space is how much must be free on the disk for a NATS server that has failed to begin anew.
 	space = 1 << 20
 	// healing is the pause between two attempts.
 	healing = 500 * time.Millisecond
@@ -32,8 +31,7 @@ const (
 	maxNames = 64 << 20
 )
 
-// embedded is a NATS server in this process, without a port, that has a directory
-// for itself.
+// embedded is a NATS server in this process, without a port, that has a directory for itself.
 type embedded struct {
 	cfg   Config
 	lock  *os.File
@@ -115,14 +113,14 @@ func (e *embedded) start(rebuild bool) error {
 		ServerName: "udpkit-relay", DontListen: true, NoLog: true, NoSigs: true,
 		JetStream: true, StoreDir: e.cfg.Dir,
 		JetStreamMaxMemory: maxNames,
-		// The limit is what the configuration keeps, and the disk. The server's
-		// default is a share of what is free when it starts.
+		// The limit is what the configuration keeps, and the disk. The server's default is a share
+		// of what is free when it starts.
 		JetStreamMaxStore: math.MaxInt64 / 2,
 		SyncInterval:      SyncInterval,
 	}
 	if e.cfg.Sync == SyncAlways {
-		// Store does it. The server would also rewrite files that are synced
-		// already, and sync them again only afterwards.
+		// Store does it. The server would also rewrite files that are synced already, and sync them
+		// again only afterwards.
 		options.SyncInterval = 10 * 365 * 24 * time.Hour
 	}
 	srv, err := server.NewServer(options)
@@ -194,9 +192,9 @@ func (e *embedded) opened(stream string, tail uint64) error {
 	return e.final(syncTree(filepath.Join(e.cfg.Dir, "jetstream")))
 }
 
-// final takes note of an error, if it is one, that ends all storing until a person
-// has seen to it. A sync that has failed is such: nobody knows what is on the disk
-// then, and the next one may succeed though it is not all there.
+// final takes note of an error, if it is one, that ends all storing until a person has seen to it.
+// A sync that has failed is such: nobody knows what is on the disk then, and the next one may
+// succeed though it is not all there.
 func (e *embedded) final(err error) error {
 	if err == nil {
 		return nil
@@ -206,16 +204,15 @@ func (e *embedded) final(err error) error {
 	return err
 }
 
-// reach writes down that the log has messages up to last, in case its end is
-// damaged: their sequence numbers must not be given to others. The file that is
-// locked has the note.
+// reach writes down that the log has messages up to last, in case its end is damaged: their
+// sequence numbers must not be given to others. The file that is locked has the note.
 func (e *embedded) reach(last uint64) {
 	if last <= e.reached {
 		return
 	}
 	e.reached = last
-	// It does no harm if this fails, or does not reach the disk, unless the end of the
-	// log is damaged too.
+	// It does no harm if this fails, or does not reach the disk, unless the end of the log is
+	// damaged too.
 	_, _ = e.lock.WriteAt(fmt.Appendf(nil, reachFormat, e.cfg.Name, last), 0)
 }
 
@@ -236,8 +233,8 @@ func (e *embedded) readReach() error {
 	return nil
 }
 
-// works returns a context that ends when the server can store nothing any more, with
-// the reason as its cause, or the reason if it cannot now.
+// works returns a context that ends when the server can store nothing any more, with the reason as
+// its cause, or the reason if it cannot now.
 func (e *embedded) works(ctx context.Context) (works context.Context, done func(), err error) {
 	e.mu.Lock()
 	healthy, err := e.healthy, e.failure
@@ -371,8 +368,8 @@ func probe(dir string) error {
 	return err
 }
 
-// heal brings the server back after the disk was full or failed: it takes no
-// messages any more from then on, until it is started again.
+// heal brings the server back after the disk was full or failed: it takes no messages any more from
+// then on, until it is started again.
 func (s *Store) heal() {
 	for {
 		select {

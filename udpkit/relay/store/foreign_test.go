@@ -40,8 +40,8 @@ func everything(t *testing.T, js jetstream.JetStream) map[string][]string {
 	return all
 }
 
-// TestForeignStreams: a log whose name others use in NATS is refused, and nothing of
-// theirs is changed, nor anything made that would be left behind.
+// TestForeignStreams: a log whose name others use in NATS is refused, and nothing of theirs is
+// changed, nor anything made that would be left behind.
 func TestForeignStreams(t *testing.T) {
 	type theirs struct {
 		jetstream.StreamConfig

@@ -28,9 +28,8 @@ const insideVariable = "UDPKIT_TEST_MOUNTS"
 // noMount is printed where it may not.
 const noMount = "cannot mount a file system"
 
-// inMountNamespace runs a test of this binary again in a mount namespace of its own.
-// It takes no privilege where the system allows user namespaces. It returns true in
-// that process.
+// inMountNamespace runs a test of this binary again in a mount namespace of its own. It takes no
+// privilege where the system allows user namespaces. It returns true in that process.
 func inMountNamespace(t *testing.T) bool {
 	if os.Getenv(insideVariable) != "" {
 		return true
@@ -187,8 +186,8 @@ func TestFullDisk(t *testing.T) {
 	require.Equal(t, want, logtest.All(t, s))
 }
 
-// TestFullDiskServer: a relay whose disk is full says so, acknowledges nothing that is
-// not stored, serves readers, and goes on when there is space.
+// TestFullDiskServer: a relay whose disk is full says so, acknowledges nothing that is not stored,
+// serves readers, and goes on when there is space.
 func TestFullDiskServer(t *testing.T) {
 	if !inMountNamespace(t) {
 		return

@@ -20,8 +20,8 @@ import (
 // The runs that the killed processes go on with.
 var killedRuns = []relay.ID{1, 2}
 
-// appendUntilKilled is a process that appends to the log in the directory that
-// UDPKIT_TEST_DIR names. It prints a line for each record that is stored.
+// appendUntilKilled is a process that appends to the log in the directory that UDPKIT_TEST_DIR
+// names. It prints a line for each record that is stored.
 func appendUntilKilled() {
 	ctx := context.Background()
 	out := bufio.NewWriter(os.Stdout)
@@ -55,8 +55,7 @@ func appendUntilKilled() {
 	}
 }
 
-// TestKill kills processes that append, 200 times: what was stored is there, once
-// and in order.
+// TestKill kills processes that append, 200 times: what was stored is there, once and in order.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	const cycles = 200

@@ -29,8 +29,8 @@ type getRequest struct {
 	MaxBytes int    `json:"max_bytes"`
 }
 
-// get returns messages of the log from a sequence number on, as any server of a
-// cluster knows them. None is no error.
+// get returns messages of the log from a sequence number on, as any server of a cluster knows them.
+// None is no error.
 func (s *Store) get(ctx context.Context, r getRequest) (messages []stored, err error) {
 	r.MaxBytes = maxReadBytes
 	question, err := json.Marshal(r)
@@ -119,8 +119,8 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 		if len(got) > 0 && got[0].Seq == from {
 			return s.messages(got)
 		}
-		// It is not kept any more, or the disk was damaged; or it is, but this server
-		// of the cluster is behind. The leader knows, if it is not behind itself.
+		// It is not kept any more, or the disk was damaged; or it is, but this server of the
+		// cluster is behind. The leader knows, if it is not behind itself.
 		next, err := s.next(ctx, from)
 		if err != nil {
 			return nil, err
@@ -145,8 +145,8 @@ func (s *Store) read(ctx context.Context, from uint64, limit int) ([]relay.Messa
 	}
 }
 
-// next returns the sequence number of the first message, at or after from, that the log's
-// leader has, 0 if it has none.
+// next returns the sequence number of the first message, at or after from, that the log's leader
+// has, 0 if it has none.
 func (s *Store) next(ctx context.Context, from uint64) (uint64, error) {
 	var answer struct {
 		Message stored `json:"message"`

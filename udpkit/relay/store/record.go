@@ -9,18 +9,18 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// recordVersion is the first byte of every stored record. A server that meets
-// another one stops with an error: it must not lose what a newer one has written.
+// recordVersion is the first byte of every stored record. A server that meets another one stops
+// with an error: it must not lose what a newer one has written.
 const recordVersion = 1
 
-// recordOverhead is the longest that comes before the text: version, number and
-// time (8 each, so that a record has one encoding), the name's length and the name.
+// recordOverhead is the longest that comes before the text: version, number and time (8 each, so
+// that a record has one encoding), the name's length and the name.
 const recordOverhead = 1 + 8 + 8 + 1 + relay.MaxNameLen
 
 var errRecord = errors.New("not a record of a relay")
 
-// appendRecord encodes what the subject does not say. Whoever appends has checked
-// the name and the text.
+// appendRecord encodes what the subject does not say. Whoever appends has checked the name and the
+// text.
 func appendRecord(b []byte, r relay.Record) []byte {
 	b = append(b, recordVersion)
 	b = binary.BigEndian.AppendUint64(b, r.Number)

@@ -138,8 +138,8 @@ func newReader(t *testing.T, server netip.AddrPort, name string) *events {
 	return e
 }
 
-// checkReader waits until a reader has all that the authors have written, and checks
-// that it has each once and in order. It returns the log as the reader knows it.
+// checkReader waits until a reader has all that the authors have written, and checks that it has
+// each once and in order. It returns the log as the reader knows it.
 func checkReader(t *testing.T, e *events, authors ...*author) map[uint64]string {
 	t.Helper()
 	total := 0
@@ -177,8 +177,8 @@ func newServer(t *testing.T, log relay.Log) (netip.AddrPort, *events) {
 	return s.Addr(), e
 }
 
-// serveUntilKilled is a process with a relay's server at UDPKIT_TEST_LISTEN, on the
-// log in UDPKIT_TEST_DIR. It prints its address when it serves.
+// serveUntilKilled is a process with a relay's server at UDPKIT_TEST_LISTEN, on the log in
+// UDPKIT_TEST_DIR. It prints its address when it serves.
 func serveUntilKilled() {
 	fail := func(err error) {
 		if err != nil {
@@ -204,8 +204,8 @@ func serveUntilKilled() {
 	fail(s.Run(ctx))
 }
 
-// TestKillServer kills a relay's server 200 times while a writer writes and a reader
-// reads: nothing that was acknowledged is lost, nothing comes twice.
+// TestKillServer kills a relay's server 200 times while a writer writes and a reader reads: nothing
+// that was acknowledged is lost, nothing comes twice.
 func TestKillServer(t *testing.T) {
 	t.Parallel()
 	const cycles = 200
@@ -261,8 +261,8 @@ func TestKillServer(t *testing.T) {
 	require.Equal(t, len(log), int(last))
 }
 
-// TestServersShareCluster: two servers are one relay, and a server of the cluster
-// below them may fail.
+// TestServersShareCluster: two servers are one relay, and a server of the cluster below them may
+// fail.
 func TestServersShareCluster(t *testing.T) {
 	c := newCluster(t, 3)
 	var servers []netip.AddrPort

@@ -29,21 +29,21 @@ const (
 	DefaultName = "relay"
 	// DefaultMaxMessages is how many messages are kept.
 	DefaultMaxMessages = 1_000_000
-	// SyncInterval is how long after it was stored a message is on the disk at the
-	// latest with SyncPeriodic.
+	// SyncInterval is how long after it was stored a message is on the disk at the latest with
+	// SyncPeriodic.
 	SyncInterval = time.Second
 
 	// maxClients is how many clients are known at most: those saved last.
 	maxClients = 100_000
-	// operation is how long a call may take if its context says nothing else. It is
-	// longer than a cluster takes to choose a new leader.
+	// operation is how long a call may take if its context says nothing else. It is longer than a
+	// cluster takes to choose a new leader.
 	operation = 8 * time.Second
-	// attempt is how long an answer may take before it is taken for lost, and
-	// maxPause how long the next attempt waits at most.
+	// attempt is how long an answer may take before it is taken for lost, and maxPause how long the
+	// next attempt waits at most.
 	attempt  = 2 * time.Second
 	maxPause = 250 * time.Millisecond
-	// polling is how often the bounds of the log are asked for. As a rule, whatever
-	// changes them says so.
+	// polling is how often the bounds of the log are asked for. As a rule, whatever changes them
+	// says so.
 	polling = time.Second
 )
 
@@ -52,12 +52,12 @@ type Sync string
 
 // The ways to sync.
 const (
-	// SyncAlways: when it is on the disk. The disk is synced once for each call of
-	// Append, however many records it has.
+	// SyncAlways: when it is on the disk. The disk is synced once for each call of Append, however
+	// many records it has.
 	SyncAlways Sync = "always"
-	// SyncPeriodic: when the operating system has it, which writes it to the disk
-	// within SyncInterval. A process that is killed loses nothing; a machine that
-	// loses its power loses what was stored in the last second.
+	// SyncPeriodic: when the operating system has it, which writes it to the disk within
+	// SyncInterval. A process that is killed loses nothing; a machine that loses its power loses
+	// what was stored in the last second.
 	SyncPeriodic Sync = "periodic"
 )
 
@@ -66,36 +66,36 @@ var (
 	ErrInUse = errors.New("the log's directory is in use")
 	// ErrDamaged means that a log is there, but not as it was left.
 	ErrDamaged = errors.New("the log is damaged")
-	// ErrForeign means that NATS has a stream with a name or a subject of the log that is
-	// not the log's, or is a later version's. Nothing has been changed; the way out is
-	// another Config.Name. An error that wraps it wraps relay.ErrConfig too.
+	// ErrForeign means that NATS has a stream with a name or a subject of the log that is not the
+	// log's, or is a later version's. Nothing has been changed; the way out is another Config.Name.
+	// An error that wraps it wraps relay.ErrConfig too.
 	ErrForeign = errors.New("the log's name is taken in NATS")
 )
 
 // Config configures a Store. It is copied. Either Dir or URLs is needed.
 type Config struct {
-	// Dir is the directory of the log, for a NATS server inside this process. It is
-	// made if need be, and belongs to one process at a time.
+	// Dir is the directory of the log, for a NATS server inside this process. It is made if need
+	// be, and belongs to one process at a time.
 	Dir string
-	// URLs are addresses of an existing NATS server or cluster with JetStream, such
-	// as nats://user:password@192.0.2.7:4222 or tls://..., version 2.12 or newer.
+	// URLs are addresses of an existing NATS server or cluster with JetStream, such as
+	// nats://user:password@192.0.2.7:4222 or tls://..., version 2.12 or newer.
 	URLs []string
 	// Credentials is a file with a NATS user's JWT and key, if the cluster wants one.
 	Credentials string
-	// Name is the log's name: letters, digits, - and _, at most 32 bytes. Logs of
-	// different names share a cluster, or a directory one after the other. Its streams
-	// in NATS are Name, Name-clients and Name-names. Default DefaultName.
+	// Name is the log's name: letters, digits, - and _, at most 32 bytes. Logs of different names
+	// share a cluster, or a directory one after the other. Its streams in NATS are Name,
+	// Name-clients and Name-names. Default DefaultName.
 	Name string
-	// MaxMessages is how many messages are kept, the newest, 1 to 2^40. Default
-	// DefaultMaxMessages, which are about 150 MB of short ones and 1.2 GB of the longest.
+	// MaxMessages is how many messages are kept, the newest, 1 to 2^40. Default DefaultMaxMessages,
+	// which are about 150 MB of short ones and 1.2 GB of the longest.
 	MaxMessages int64
 	// MaxAge is how long a message is kept, at least 1 s. Default 0: without limit.
 	MaxAge time.Duration
-	// Sync is when a message in Dir counts as stored. Default SyncAlways. A cluster
-	// has a setting of its own, sync_interval, and "always" is the safe one there.
+	// Sync is when a message in Dir counts as stored. Default SyncAlways. A cluster has a setting
+	// of its own, sync_interval, and "always" is the safe one there.
 	Sync Sync
-	// Replicas is how many servers of a cluster have each message, 1 to 5. Default:
-	// as many as it was made with, which is 3, or 1 if the server is not part of a cluster.
+	// Replicas is how many servers of a cluster have each message, 1 to 5. Default: as many as it
+	// was made with, which is 3, or 1 if the server is not part of a cluster.
 	Replicas int
 }
 
@@ -135,8 +135,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Store is a relay's log in NATS JetStream. Its methods are safe for concurrent
-// use; after Close they return an error that wraps net.ErrClosed.
+// Store is a relay's log in NATS JetStream. Its methods are safe for concurrent use; after Close
+// they return an error that wraps net.ErrClosed.
 type Store struct {
 	cfg   Config
 	where string // the log is, for errors
@@ -165,9 +165,9 @@ type Store struct {
 
 var _ relay.Log = (*Store)(nil)
 
-// Open opens the log, and makes it if it is not there. Its limits become those of
-// the configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, ErrForeign,
-// or is what the system or NATS said. The caller closes the store.
+// Open opens the log, and makes it if it is not there. Its limits become those of the
+// configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, ErrForeign, or is what the
+// system or NATS said. The caller closes the store.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -295,17 +295,17 @@ func (s *Store) Bounds() (first, last uint64) {
 	return s.first, s.last
 }
 
-// Size returns how many messages are kept and about how many bytes they take on
-// the disk, of each server that has them. It is at most a second old.
+// Size returns how many messages are kept and about how many bytes they take on the disk, of each
+// server that has them. It is at most a second old.
 func (s *Store) Size() (messages, bytes uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last + 1 - s.first, s.bytes
 }
 
-// try does something with the log, and tries again what may work later: a cluster
-// chooses another leader, the connection moves to another server. An answer may be
-// lost, so it must not matter if it has been done before.
+// try does something with the log, and tries again what may work later: a cluster chooses another
+// leader, the connection moves to another server. An answer may be lost, so it must not matter if
+// it has been done before.
 func (s *Store) try(ctx context.Context, what string, do func(context.Context) error) error {
 	working, cancel := context.WithTimeout(ctx, operation)
 	defer cancel()
@@ -405,16 +405,16 @@ func (s *Store) clientSubject(role relay.Role, username string) string {
 	return s.cfg.Name + ".c." + role.String() + "." + username
 }
 
-// Keys of the metadata of the streams: all have the format, by which they are known to
-// be ours, and the log's has its number too.
+// Keys of the metadata of the streams: all have the format, by which they are known to be ours, and
+// the log's has its number too.
 const (
 	idKey     = "udpkit-relay-id"
 	formatKey = "udpkit-relay-format"
 	format    = "1"
 )
 
-// setUp makes the streams, or sets their limits, and reads the state of the log. Until
-// all three are known to be ours, or not to be there, it only looks.
+// setUp makes the streams, or sets their limits, and reads the state of the log. Until all three
+// are known to be ours, or not to be there, it only looks.
 func (s *Store) setUp(ctx context.Context) error {
 	clients := jetstream.StreamConfig{
 		Name: s.clientsStream(), Subjects: []string{s.cfg.Name + ".c.*.*"}, Description: "clients of the relay " + s.cfg.Name,
@@ -495,8 +495,8 @@ func (s *Store) check(ctx context.Context, streams ...jetstream.StreamConfig) er
 	return nil
 }
 
-// recognise returns an error unless the settings of a stream say that a log of ours made it
-// as want.
+// recognise returns an error unless the settings of a stream say that a log of ours made it as
+// want.
 func (s *Store) recognise(have, want jetstream.StreamConfig) error {
 	switch version := have.Metadata[formatKey]; {
 	case version == "":

@@ -264,8 +264,7 @@ func TestInUse(t *testing.T) {
 	open(t, store.Config{Dir: dir})
 }
 
-// TestFiles holds what package store takes for granted of nats-server's files, see
-// its type blocks.
+// TestFiles holds what package store takes for granted of nats-server's files, see its type blocks.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, store.Config{Dir: dir})
@@ -328,8 +327,8 @@ func TestForeign(t *testing.T) {
 	_, err = store.Open(t.Context(), c.config("taken", 0))
 	require.ErrorIs(t, err, relay.ErrConfig)
 
-	// What no relay has written stops readers, who cannot know what they miss, and
-	// says how to go on.
+	// What no relay has written stops readers, who cannot know what they miss, and says how to go
+	// on.
 	s := open(t, c.config("relay", 0))
 	_, err = s.Append(t.Context(), logtest.Records(1, 1, 2))
 	require.NoError(t, err)

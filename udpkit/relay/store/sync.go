@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// blocks syncs what nats-server appends to the files of a stream's messages. The
-// server could sync each message by itself. That takes a system call and a sync
-// for each; this takes one for each call of Append, and one for the
-// directory when a file is new, which the server leaves to the file system.
+// blocks syncs what nats-server appends to the files of a stream's messages. The server could sync
+// each message by itself. That takes a system call and a sync for each; this takes one for each
+// call of Append, and one for the directory when a file is new, which the server leaves to the file
+// system.
 //
-// What a file is called, and that the highest number is the one that is written to,
-// is the server's business. A test checks that it is still so.
+// What a file is called, and that the highest number is the one that is written to, is the server's
+// business. A test checks that it is still so.
 type blocks struct {
 	dir     string
 	current int // the number of the file that was written to last, 0 if not known
@@ -28,8 +28,8 @@ func (b *blocks) name(number int) string {
 	return filepath.Join(b.dir, strconv.Itoa(number)+blockSuffix)
 }
 
-// sync returns once all that was written is on the disk. There is a current file
-// then if there are any.
+// sync returns once all that was written is on the disk. There is a current file then if there are
+// any.
 func (b *blocks) sync() error {
 	if b.current > 0 {
 		if err := syncFile(b.name(b.current)); errors.Is(err, fs.ErrNotExist) {
