@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -39,6 +40,13 @@ func TestOneWayToThePage(t *testing.T) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 		if err != nil {
 			return err
+		}
+		for _, i := range file.Imports {
+			name, _ := strconv.Unquote(i.Path.Value)
+			require.NotContains(t, []string{"text/template", "github.com/janpfeifer/gonb/gonbui/dom"}, name, path)
+			if name == "html/template" || name == "github.com/janpfeifer/gonb/gonbui" {
+				require.Nil(t, i.Name, "%s: by its own name, for what follows", path)
+			}
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			s, ok := n.(*ast.SelectorExpr)

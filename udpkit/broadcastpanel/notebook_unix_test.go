@@ -76,7 +76,7 @@ func TestNotebookClient(t *testing.T) {
 		k.Until(t, fmt.Sprintf("#%d<", i+1), template.HTMLEscapeString(text))
 	}
 	send(20, "now", "ACTIVE")
-	k.Until(t, "#12 to #19 missing", ">ACTIVE<")
+	k.Until(t, "#13 to #19 missing", ">ACTIVE<")
 	last := k.Interrupt(t)
 	require.NotContains(t, last, "waiting")
 	require.Contains(t, last, "1 gap ")

@@ -28,6 +28,7 @@ type text struct {
 	acks     uint64
 	present  map[client]heard // the clients that answer
 	looked   time.Time        // when those were last looked for that do so no more
+	lost     float64          // the share of acknowledgements, as of then
 	frame    int
 }
 
@@ -144,6 +145,7 @@ func (t *text) vanished(e udpkit.SentEvent) (lines []string) {
 		return nil
 	}
 	t.looked = e.At
+	t.lost = loss(t.server.Clients()) // not at each drawing: there may be 10,000
 	for who, last := range t.present {
 		if last.id+messages >= e.MessageID || e.At.Sub(last.at) < least {
 			continue
@@ -224,7 +226,7 @@ func (t *text) idle(elapsed time.Duration) {
 		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", tenths(max(0, t.interval-elapsed)), t.sent.MessageID,
 			panel.Printable(string(t.sent.State)), format.Plural(len(t.present), "client"), t.acks)
 		if t.acks > 0 {
-			wait += ", " + percent(loss(t.server.Clients())) + " lost"
+			wait += ", " + percent(t.lost) + " lost"
 		}
 	}
 	t.frame = (t.frame + 1) % len(format.Frames)

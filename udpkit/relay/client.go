@@ -99,7 +99,7 @@ func (c *client) open() error {
 }
 
 // Addr returns the local address.
-func (c *client) Addr() netip.AddrPort { return addrOf(c.conn.LocalAddr()) }
+func (c *client) Addr() netip.AddrPort { return service.AddrOf(c.conn.LocalAddr()) }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *client) Close() error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -173,12 +172,7 @@ func newServer(cfg ServerConfig) *Server {
 }
 
 // Addr returns the address that the server listens on.
-func (s *Server) Addr() netip.AddrPort { return addrOf(s.conn.LocalAddr()) }
-
-func addrOf(a net.Addr) netip.AddrPort {
-	addr := a.(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-}
+func (s *Server) Addr() netip.AddrPort { return service.AddrOf(s.conn.LocalAddr()) }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (s *Server) Close() error {
@@ -216,29 +210,29 @@ type reader interface {
 
 // readAll takes datagrams until ctx ends, or reading fails for good.
 func (s *Server) readAll(ctx context.Context, from reader) error {
-	var failures udp.Failures
-	for {
-		for d := from.Next(); d != nil; d = from.Next() {
-			if d.Truncated {
-				s.malformed(d.Source, errTooLong)
-				continue
-			}
+	err := udp.ReadAll(ctx, pumping{from, s}, func(d *udp.Datagram) {
+		if d.Truncated {
+			s.malformed(d.Source, errTooLong)
+		} else {
 			s.handle(d.Payload, from.Back())
 		}
-		s.pump()
-		err := from.Read(true)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !errors.Is(err, net.ErrClosed) { // Run says that
-			s.report(receiving, err)
-		}
-		if err == nil {
-			failures.Over()
-		} else if !failures.Rest(ctx, err) && ctx.Err() == nil {
-			return fmt.Errorf("the relay cannot go on: %w", err)
-		}
+	}, func(err error) { s.report(receiving, err) })
+	if ctx.Err() != nil {
+		return nil
 	}
+	return fmt.Errorf("the relay cannot go on: %w", err)
+}
+
+// pumping sends what has become due when all that was read is handled.
+type pumping struct {
+	reader
+	server *Server
+}
+
+// Read implements reader.
+func (p pumping) Read(wait bool) error {
+	p.server.pump()
+	return p.reader.Read(wait)
 }
 
 // run is Run, with the datagrams from receive.

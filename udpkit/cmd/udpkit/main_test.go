@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/bench"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
 // The tests run this binary again as the command.
@@ -87,13 +88,7 @@ func (p *process) rest() string {
 	return b.String()
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
-	require.NoError(t, err)
-	defer conn.Close()
-	return fmt.Sprint(conn.LocalAddr().(*net.UDPAddr).Port)
-}
+func freePort(t *testing.T) string { return fmt.Sprint(testenv.FreePort(t)) }
 
 // TestThreeClientsAndAServer is the main job in a terminal.
 func TestThreeClientsAndAServer(t *testing.T) {

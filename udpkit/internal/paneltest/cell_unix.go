@@ -153,6 +153,7 @@ var Hostile = []string{
 	`' onmouseover='alert(1)`,
 	`</div></table><iframe src=//x>`,
 	`{{.Sum}}{{template "server"}}`,
+	`{{.Server}}{{template "server"}}`,
 	`<!--`,
 	`]]><svg onload=alert(1)>: x`,
 	`javascript:alert(1)`,

@@ -127,8 +127,7 @@ func (w *watch) send(ctx context.Context, cancel context.CancelFunc, sockets pai
 		return nil
 	}
 	// On a busy machine the last datagram may still be on its way.
-	for late := time.Now(); time.Since(late) < time.Second && !w.all(len(timetable)); {
-		measure.Sleep(ctx, settle)
+	for late := time.Now(); time.Since(late) < time.Second && !w.all(len(timetable)) && measure.Sleep(ctx, settle); {
 	}
 	w.mu.Lock()
 	w.record.Cancelled = time.Since(w.start)

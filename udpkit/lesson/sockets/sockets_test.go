@@ -21,6 +21,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -187,7 +188,7 @@ func TestNeighbours(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seven seconds")
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	file := filepath.Join(t.TempDir(), "seen.json")
 	_, err := ReadNeighbourhood(file)
 	require.ErrorIs(t, err, exercise.ErrNothing)
@@ -217,7 +218,7 @@ func TestNeighboursInterrupted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "seen.json")
 	ctx, cancel := context.WithCancel(t.Context())
 	me := beacon.Config{
-		Port: freePort(t), Targets: []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}, Interval: 100 * time.Millisecond,
+		Port: testenv.FreePort(t), Targets: []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}, Interval: 100 * time.Millisecond,
 		OnEvent: func(e beacon.Event) {
 			if e.Kind() == string(beacon.Appeared) {
 				cancel()
@@ -243,14 +244,6 @@ func runBeacon(ctx context.Context, cfg beacon.Config) error {
 		return err
 	}
 	return errors.Join(b.Run(ctx), b.Close())
-}
-
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	socket, err := loopback()
-	require.NoError(t, err)
-	defer socket.Close()
-	return uint16(socket.LocalAddr().(*net.UDPAddr).Port)
 }
 
 // TestObserver: peers without an id are told apart by name, a stay ends once, and the recording is

@@ -147,9 +147,6 @@ func (s *session) finish(why string, err error) error {
 		s.Fail(s.history.Event(s.view.sample()))
 		s.Fail(s.history.Close())
 	}
-	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
-		err = s.view.missed()
-	}
 	if why == "" && err != nil && !errors.Is(err, ErrNotStored) && !errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		why = "by a failure"
 	}
@@ -159,6 +156,9 @@ func (s *session) finish(why string, err error) error {
 	s.release()
 	s.Fail(s.show.end(why))
 	failed := s.Failure()
+	if err == nil && failed == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
+		err = s.view.missed()
+	}
 	if failed != nil && errors.Is(err, failed) {
 		failed = nil
 	}
