@@ -10,15 +10,26 @@ import (
 )
 
 // Log keeps the messages, in one order for all readers, and what is known of the clients. Servers
-// that are given the same log, on one machine or several, are one relay. Package store has one on
-// disk; [NewMemory] returns one in memory. All methods are safe for concurrent use.
+// that are given the same log, on one machine or several, are one relay. The packages below store
+// keep one on a disk or in a cluster; [NewMemory] returns one in memory. All methods are safe for
+// concurrent use.
 type Log interface {
+	Messages
+	Names
+	Clients
+}
+
+// Messages is the part of a [Log] that keeps the messages.
+type Messages interface {
 	// ID names the log: a random number, made with it, that outlives the servers. A sequence number
 	// means nothing in another log.
 	ID() uint64
 	// Bounds returns the sequence numbers of the oldest message that is kept and of the newest;
-	// last is first-1 if there is none. They may be some moments old.
+	// last is first-1 if there is none. They may be a second old.
 	Bounds() (first, last uint64)
+	// Deletions returns a number that changes when messages other than the oldest were deleted, at
+	// most a second after that: what was read of the log before may be gone.
+	Deletions() uint64
 	// Append stores records in this order, after all that were appended before, and returns their
 	// sequence numbers once they are stored. A record that the log has already (same Run and
 	// Number) is not stored again and keeps its sequence number. If err is not nil, seqs are those
@@ -28,7 +39,7 @@ type Log interface {
 	// numbers of those from from on: seqs[i] is that of from+i, 0 if it is not kept any more.
 	Stored(ctx context.Context, run ID, from uint64) (last uint64, seqs []uint64, err error)
 	// Read returns messages in order and without holes, at most max and at least one unless there
-	// is none yet. The first is that with number from, or the oldest that is kept if that is later.
+	// is none yet. The first is that with number from, or the oldest after it that is kept.
 	Read(ctx context.Context, from uint64, max int) ([]Message, error)
 	// Follow calls deliver, one call at a time, with the messages after the number that have
 	// returns, in order and without holes except for those that are not kept any more, and then
@@ -37,11 +48,19 @@ type Log interface {
 	// caller has stored itself need not be delivered to it. Any other end is an error; call it
 	// again. What is delivered belongs to the callee.
 	Follow(ctx context.Context, have func() uint64, deliver func([]Message)) error
+}
+
+// Names is the part of a [Log] that says who has which name.
+type Names interface {
 	// Claim gives a name to the owner for the time of ttl, or goes on doing so. The error wraps
 	// ErrNameTaken if another owner has it.
 	Claim(ctx context.Context, name string, owner ID, ttl time.Duration) error
 	// Release gives back a name that the owner has; it is no error if the owner does not have it.
 	Release(ctx context.Context, name string, owner ID) error
+}
+
+// Clients is the part of a [Log] that keeps what is known of the clients.
+type Clients interface {
 	// Client returns what was saved of a client, the zero value if nothing was.
 	Client(ctx context.Context, role Role, username string) (ClientRecord, error)
 	// SaveClient keeps what is known of a client, in place of what was saved before.
@@ -128,6 +147,8 @@ func (m *memory) Bounds() (first, last uint64) {
 	defer m.mu.Unlock()
 	return m.bounds()
 }
+
+func (m *memory) Deletions() uint64 { return 0 }
 
 func (m *memory) bounds() (first, last uint64) {
 	last = m.first + uint64(len(m.messages)) - 1

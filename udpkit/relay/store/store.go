@@ -295,6 +295,9 @@ func (s *Store) Bounds() (first, last uint64) {
 	return s.first, s.last
 }
 
+// Deletions is not watched yet.
+func (s *Store) Deletions() uint64 { return 0 }
+
 // Size returns how many messages are kept and about how many bytes they take on the disk, of each
 // server that has them. It is at most a second old.
 func (s *Store) Size() (messages, bytes uint64) {
