@@ -84,6 +84,7 @@ type Client struct {
 
 	life   service.Life
 	events sync.Mutex // held while OnEvent runs; taken before mu
+	taken  taken      // what handle works with; guarded by events
 
 	mu       sync.Mutex
 	last     time.Time // of the last message, or the start
@@ -274,8 +275,9 @@ func (c *Client) tell(e Event) {
 func (c *Client) handle(d Datagram) {
 	c.events.Lock()
 	defer c.events.Unlock()
-	var r taken
-	c.take(d, &r)
+	r := &c.taken
+	r.ok, r.done, r.gaps, r.ackErr, r.refused = false, false, nil, nil, nil
+	c.take(d, r)
 	for _, refused := range r.refused {
 		c.tell(RefusedEvent(refused))
 	}
@@ -435,7 +437,7 @@ func (c *Client) remember() *remembered {
 // acknowledge answers a message, with mu held. Only a server that sent its epoch gets it back: the
 // answer to any other is exactly the text of the original documents. It returns an error only if
 // the answer before was sent.
-func (c *Client) acknowledge(m rawMessage, to netip.AddrPort) (err error) {
+func (c *Client) acknowledge(m *rawMessage, to netip.AddrPort) (err error) {
 	if c.cfg.NoAck {
 		return nil
 	}

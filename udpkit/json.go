@@ -28,6 +28,7 @@ type decoder struct {
 	at      int      // what is before has been read
 	unknown [][]byte // keys read that are not ours
 	scratch []byte   // strings that had escapes
+	message rawMessage
 }
 
 // errTooLong is the reason for a longer datagram than a message can be.
@@ -74,28 +75,30 @@ func (d *decoder) key(n int) (key []byte, bit uint, err error) {
 }
 
 // decode reads b, with the rules of DecodeMessage.
-func (d *decoder) decode(b []byte) (m rawMessage, err error) {
+func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 	if len(b) > MaxMessageSize {
-		return m, errTooLong
+		return nil, errTooLong
 	}
 	if !utf8.Valid(b) {
-		return m, malformed("not valid UTF-8")
+		return nil, malformed("not valid UTF-8")
 	}
 	d.text, d.at, d.unknown, d.scratch = b, 0, d.unknown[:0], d.scratch[:0]
+	m = &d.message
+	*m = rawMessage{}
 	if !d.take('{') {
-		return m, malformed("not a JSON object")
+		return nil, malformed("not a JSON object")
 	}
 	var seen uint
 	for n, more := 0, !d.take('}'); more; n++ {
 		if n == maxJSONKeys {
-			return m, malformed("more than 32 keys")
+			return nil, malformed("more than 32 keys")
 		}
 		key, bit, err := d.key(n)
 		if err != nil {
-			return m, err
+			return nil, err
 		}
 		if seen&bit != 0 || bit == 0 && !d.isNew(key) {
-			return m, malformed("a key is there twice")
+			return nil, malformed("a key is there twice")
 		}
 		seen |= bit
 		switch bit {
@@ -109,26 +112,25 @@ func (d *decoder) decode(b []byte) (m rawMessage, err error) {
 			m.epoch, err = d.epoch()
 		case keyInterval:
 			m.interval, err = d.interval()
-		case keyData:
+		default:
 			d.space()
 			start := d.at
-			err = d.skip(1)
-			m.data = d.text[start:d.at]
-		default:
-			err = d.skip(1)
+			if err = d.skip(1); bit == keyData {
+				m.data = d.text[start:d.at]
+			}
 		}
 		if err != nil {
-			return m, err
+			return nil, err
 		}
 		if more = d.take(','); !more && !d.take('}') {
-			return m, malformed("no comma between two fields")
+			return nil, malformed("no comma between two fields")
 		}
 	}
 	if d.space(); d.at < len(d.text) {
-		return m, malformed("something follows the JSON object")
+		return nil, malformed("something follows the JSON object")
 	}
 	if seen&keysRequired != keysRequired {
-		return m, malformed("no timestamp, state or message_id")
+		return nil, malformed("no timestamp, state or message_id")
 	}
 	return m, nil
 }
@@ -327,10 +329,14 @@ func (d *decoder) integer() (uint64, error) {
 
 // parseInteger is parseID for a number of JSON, where 1.0 is an integer too.
 func parseInteger(b []byte) (uint64, bool) {
-	if whole, fraction, ok := bytes.Cut(b, []byte(".")); ok && len(fraction) > 0 && len(bytes.Trim(fraction, "0")) == 0 {
-		b = whole
+	n, ok := parseID(b)
+	if ok {
+		return n, true
 	}
-	return parseID(b)
+	if whole, fraction, ok := bytes.Cut(b, []byte(".")); ok && len(fraction) > 0 && len(bytes.Trim(fraction, "0")) == 0 {
+		return parseID(whole)
+	}
+	return 0, false
 }
 
 // scalar takes what could be a number, true, false or null.
