@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"net"
 	"time"
@@ -50,7 +49,7 @@ func Stream(ctx context.Context) error {
 		}
 		return nil
 	}
-	return panel.NewLive(func(bool) (*template.Template, any) { return pageTemplate.Lookup("stream"), rows }).End()
+	return panel.NewLive(pageTemplate.Lookup("stream"), func() any { return rows }).End()
 }
 
 func loopback() net.IP { return net.IPv4(127, 0, 0, 1) }

@@ -107,3 +107,16 @@ func Reason(err error) string {
 	}
 	return text
 }
+
+// Newest returns the last elements of a list, the newest, as many as there is room for.
+func Newest[T any](list []T, most int) []T { return list[max(0, len(list)-most):] }
+
+// Ongoing returns a list of failures that go on, one for each thing that fails, after one more was
+// told: the newest is the last one. It is a new list.
+func Ongoing[E any](list []E, e E, ended bool, same func(was E) bool) []E {
+	list = slices.DeleteFunc(slices.Clone(list), same)
+	if !ended {
+		list = append(list, e)
+	}
+	return list
+}
