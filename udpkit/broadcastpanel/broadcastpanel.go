@@ -72,7 +72,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	}
 	s.ended = func() string { return s.ending(server.Stats().Sent, cfg.MaxMessages) }
 	if opt.notebook() {
-		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
+		s.show = newPage("server", &serverView{shown: shown{ended: s.ended}, server: server, File: opt.StateFile})
 	} else if err = s.open(ctx, cfg.MaxRuntime, opt, server); err != nil {
 		return errors.Join(s.abandon(err), server.Close())
 	}
@@ -114,7 +114,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	}
 	s.ended = func() string { return s.ending(client.Stats().Received, cfg.MaxMessages) }
 	if opt.notebook() {
-		s.show = newPage(&clientView{client: client, ended: s.ended})
+		s.show = newPage("client", &clientView{shown: shown{ended: s.ended}, client: client})
 	} else {
 		opt.Input = nil // that is a server's
 		if err = s.open(ctx, cfg.MaxRuntime, opt, nil); err != nil {

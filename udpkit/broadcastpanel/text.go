@@ -29,7 +29,6 @@ type text struct {
 	present  map[client]heard // the clients that answer
 	looked   time.Time        // when those were last looked for that do so no more
 	lost     float64          // the share of acknowledgements, as of then
-	frame    int
 }
 
 // client names one: another host's of the same name is another client.
@@ -229,8 +228,7 @@ func (t *text) idle(elapsed time.Duration) {
 			wait += ", " + percent(t.lost) + " lost"
 		}
 	}
-	t.frame = (t.frame + 1) % len(format.Frames)
-	t.Status(format.Frames[t.frame], wait)
+	t.Status(format.Frame(), wait)
 }
 
 func (t *text) end() error { return t.Clear() }

@@ -16,6 +16,9 @@ import (
 // Frames are the pictures of a waiting indicator, in turn.
 var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
+// Frame returns the picture for now: it turns around once a second.
+func Frame() string { return Frames[time.Now().UnixMilli()/100%int64(len(Frames))] }
+
 // Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute on in
 // seconds.
 func Short(d time.Duration) string {
