@@ -39,7 +39,7 @@ const (
 // set, is called as well.
 func Show(ctx context.Context, cfg beacon.Config) error {
 	if gonbui.IsNotebook {
-		return run(ctx, cfg, func() screen { return newPage() })
+		return run(ctx, cfg, newPage)
 	}
 	return Text(ctx, cfg, os.Stdout)
 }
@@ -133,23 +133,18 @@ func (p *picture) note(e beacon.Event) {
 	case beacon.StartEvent:
 		p.Start = e
 	case beacon.PeerEvent:
-		p.Changes = append(slices.Clone(p.Changes), e)
-		p.Changes = p.Changes[max(0, len(p.Changes)-changesShown):]
+		p.Changes = format.Newest(append(slices.Clone(p.Changes), e), changesShown)
 	case beacon.RefusedEvent:
 		p.Refused.Take(e.From, e.Reason, e.Count)
 	case beacon.ErrorEvent:
-		p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(f beacon.ErrorEvent) bool {
-			return f.Target == e.Target && f.Interface == e.Interface
-		})
-		if !e.Ended {
-			p.Failures = append(p.Failures, e)
-			p.Failures = p.Failures[max(0, len(p.Failures)-changesShown):]
-		}
+		p.Failures = format.Newest(format.Ongoing(p.Failures, e, e.Ended, func(was beacon.ErrorEvent) bool {
+			return was.Target == e.Target && was.Interface == e.Interface
+		}), changesShown)
 	}
 }
 
-// where says where the HELLOs go.
-func (p picture) where() string {
+// Where says where the HELLOs go.
+func (p picture) Where() string {
 	list := make([]string, len(p.Start.Targets))
 	for i, a := range p.Start.Targets {
 		list[i] = a.String()

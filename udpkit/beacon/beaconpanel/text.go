@@ -4,13 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -21,42 +17,17 @@ import (
 // Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
 // summary in the end.
 func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	t := new(text)
-	// The console that Windows had before its Terminal shows escapes as they are.
-	file, ok := out.(*os.File)
-	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
-		if fd := int(file.Fd()); term.IsTerminal(fd) {
-			t.terminal = file
-			t.size = func() (width, height int) {
-				width, height, err := term.GetSize(fd)
-				if err != nil || width < 1 || height < 1 {
-					return 80, 24
-				}
-				return width, height
-			}
-		}
-	}
-	t.out = console.NewOutput(ctx, cfg.MaxRuntime, out)
-	return run(ctx, cfg, func() screen { return t })
+	window := console.NewScreen(console.NewOutput(ctx, cfg.MaxRuntime, out))
+	return run(ctx, cfg, func() screen { return &text{out: window, size: window.Window} })
 }
 
 // nameColumns is how much of a name the table shows.
 const nameColumns = 32
 
 type text struct {
-	out      io.Writer
-	terminal *os.File
-	size     func() (width, height int) // of the terminal; nil if it is none
-	drawn    int                        // lines of the table that stand there
-}
-
-// shared reports whether there is no terminal to draw on, or a shell is in its foreground.
-func (t *text) shared() bool {
-	if t.size != nil && (t.terminal == nil || console.InForeground(t.terminal)) {
-		return false
-	}
-	t.drawn = 0 // what stands above is not ours
-	return true
+	out   io.Writer
+	size  func() (width, height int) // of the terminal; 0 if there is none to draw on
+	drawn int                        // lines of the table that stand there
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
@@ -66,7 +37,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
-		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
+		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)
 	case beacon.RefusedEvent:
@@ -78,11 +49,9 @@ func (t *text) event(e beacon.Event, p picture) error {
 		}
 		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
 	}
-	if t.shared() {
-		return t.write(line + "\n")
-	}
-	if _, first := e.(beacon.StartEvent); first {
-		if err := t.write(line + "\n"); err != nil {
+	_, first := e.(beacon.StartEvent)
+	if _, height := t.size(); height == 0 || first {
+		if err := console.Print(t.out, line); err != nil {
 			return err
 		}
 	}
@@ -91,10 +60,11 @@ func (t *text) event(e beacon.Event, p picture) error {
 
 // tick draws the table over the last one.
 func (t *text) tick(p picture) error {
-	if t.shared() {
+	width, height := t.size()
+	if height == 0 {
+		t.drawn = 0 // what stands above is not ours
 		return nil
 	}
-	width, height := t.size()
 	table := t.table(p, height-1)
 	var screen strings.Builder
 	if t.drawn > 0 {
@@ -109,7 +79,7 @@ func (t *text) tick(p picture) error {
 	}
 	screen.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = strings.Count(table, "\n")
-	return t.write(screen.String())
+	return console.Write(t.out, screen.String())
 }
 
 // table returns the peers and the last changes in at most that many lines.
@@ -156,14 +126,7 @@ func (t *text) end(p picture) error {
 	if s.KernelDropped > 0 || s.EventsDropped > 0 {
 		fmt.Fprintf(&b, "  dropped    %d datagrams, %d events\n", s.KernelDropped, s.EventsDropped)
 	}
-	return t.write(b.String())
-}
-
-func (t *text) write(s string) error {
-	if _, err := io.WriteString(t.out, s); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
+	return console.Write(t.out, b.String())
 }
 
 func name(p beacon.Peer) string {

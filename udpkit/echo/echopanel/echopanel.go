@@ -179,10 +179,7 @@ func (s *session) print(text, kind string, fields any) error {
 	if s.json != nil {
 		return s.json.Event(record{kind, fields})
 	}
-	if _, err := io.WriteString(s.out, text+"\n"); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
+	return console.Print(s.out, text)
 }
 
 // shown returns the beginning of a payload so that it can be displayed.

@@ -252,8 +252,7 @@ func (v *view) name(username string) string {
 // recent appends a sample to those over which rates are taken.
 func recent(samples []Sample, s Sample) []Sample {
 	const few = 5
-	samples = append(samples, s)
-	return samples[max(0, len(samples)-few):]
+	return format.Newest(append(samples, s), few)
 }
 
 // jsonLines shows events as JSON lines.
