@@ -78,7 +78,7 @@ func (p *page) idle(elapsed time.Duration) {
 	}
 }
 
-func (p *page) end() error {
-	p.Change(p.view.end)
+func (p *page) end(why string) error {
+	p.Change(func() { p.view.end(why) })
 	return p.End()
 }

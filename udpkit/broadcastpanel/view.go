@@ -17,7 +17,7 @@ type view interface {
 	event(udpkit.Event)
 	idle(elapsed time.Duration)
 	note(text string)
-	end()
+	end(why string)
 	// picture brings what has to be asked for up to date, and returns the view, for its template.
 	picture() any
 }
@@ -29,8 +29,7 @@ type shown struct {
 	Failures failures
 	Refused  format.Refused
 	Remark   string
-	Ended    string        // why, "" while it runs
-	ended    func() string // returns it
+	Ended    string // why, "" while it runs
 }
 
 func (v *shown) event(e udpkit.Event) {
@@ -46,7 +45,7 @@ func (v *shown) event(e udpkit.Event) {
 
 func (v *shown) idle(elapsed time.Duration) { v.Elapsed = elapsed }
 func (v *shown) note(text string)           { v.Remark = text }
-func (v *shown) end()                       { v.Ended = v.ended() }
+func (v *shown) end(why string)             { v.Ended = why }
 
 // serverView is a server's panel.
 type serverView struct {

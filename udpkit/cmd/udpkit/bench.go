@@ -34,14 +34,14 @@ func benchCommand() *cobra.Command {
 				return fmt.Errorf("bench: %w", err)
 			}
 			cfg.Self = []string{self, "bench", "subject", "--"}
-			far := console.NewProgress(panel.Output(cmd.Context(), 0, progress))
+			far := console.NewProgress(panel.Output(cmd.Context(), progress))
 			cfg.Progress = far.Step
 			report, err := bench.Run(cmd.Context(), cfg)
 			far.End()
 			if report == nil {
 				return err
 			}
-			out := panel.Output(cmd.Context(), 0, stdout)
+			out := panel.Output(cmd.Context(), stdout)
 			if asJSON {
 				return errors.Join(err, json.NewEncoder(out).Encode(report))
 			}

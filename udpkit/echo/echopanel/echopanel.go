@@ -127,11 +127,7 @@ type session struct {
 }
 
 func open(ctx context.Context, opt Options, noun string) (*session, context.Context) {
-	s := &session{out: opt.Out, noun: noun}
-	if s.out == nil {
-		s.out = os.Stdout
-	}
-	s.out = console.NewOutput(ctx, 0, s.out)
+	s := &session{out: console.NewOutput(ctx, opt.Out), noun: noun}
 	if opt.JSON {
 		s.json = console.NewJSON(s.out)
 	}

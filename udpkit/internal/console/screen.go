@@ -22,6 +22,9 @@ type Display interface {
 	Status(sign, text string)
 	// Clear takes away what stands below the lines.
 	Clear() error
+	// Window returns how large the terminal is, 0 if escapes cannot draw on it: there is none, or it
+	// is in the hands of a shell.
+	Window() (width, height int)
 	// Paint returns text in a colour where there are colours.
 	Paint(color, text string) string
 }
@@ -85,8 +88,7 @@ func (s *Screen) Paint(color, text string) string {
 // way of what is typed there.
 func (s *Screen) HasStatus() bool { return s.terminal != nil && InForeground(s.terminal) }
 
-// Window returns how large the terminal is, 0 if escapes cannot draw on it: there is none, or it is
-// in the hands of a shell.
+// Window returns how large the terminal is, 0 if escapes cannot draw on it.
 func (s *Screen) Window() (width, height int) {
 	if !s.escapes || !s.HasStatus() {
 		return 0, 0
