@@ -85,6 +85,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		}()
 	}
 	if opt.StateFile != "" {
+		hand.look(opt.StateFile)
 		s.Every(lookAgain, func(time.Time) { hand.look(opt.StateFile) })
 	}
 	s.Every(tick, func(now time.Time) { // the rhythm that a client gets from OnIdle

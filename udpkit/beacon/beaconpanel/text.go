@@ -1,7 +1,6 @@
 package beaconpanel
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -13,13 +12,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
-
-// Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
-// summary in the end.
-func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	window := console.NewScreen(console.NewOutput(ctx, cfg.MaxRuntime, out))
-	return run(ctx, cfg, func() screen { return &text{out: window, size: window.Window} })
-}
 
 // nameColumns is how much of a name the table shows.
 const nameColumns = 32

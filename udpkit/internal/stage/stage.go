@@ -95,18 +95,17 @@ func Show[D any](s *Stage, page func() D, json func(*console.JSON) D, text func(
 	return show, lines, nil
 }
 
-// Every calls do at once, and again with a pause between, until the role ends. Finish waits for
-// that.
+// Every calls do again and again, after each pause, until the role ends. Finish waits for that.
 func (s *Stage) Every(pause time.Duration, do func(now time.Time)) {
 	s.background.Go(func() {
 		ticker := time.NewTicker(pause)
 		defer ticker.Stop()
-		for now := time.Now(); ; {
-			do(now)
+		for {
 			select {
 			case <-s.running.Done():
 				return
-			case now = <-ticker.C:
+			case now := <-ticker.C:
+				do(now)
 			}
 		}
 	})
