@@ -143,7 +143,7 @@ func open(ctx context.Context, limit time.Duration, opt Options) (s *session, er
 func (s *session) display(opt Options, name string, v view, server *udpkit.Server) (lines console.Source, err error) {
 	s.show, lines, err = stage.Show(s.Stage,
 		func() display { return newPage(name, v) },
-		func(out *console.JSON) display { return jsonLines{out} },
+		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) display {
 			return &text{Display: out, ended: func() string { return s.Why(s.reached()) }, server: server, verbose: opt.Verbose, present: make(map[client]heard)}
 		})

@@ -101,7 +101,7 @@ func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
 		return err
 	}
 	s, _, err = stage.Show(st, newPage,
-		func(out *console.JSON) screen { return jsonLines{out} },
+		func(out io.Writer) screen { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) screen { return &text{out: out, size: out.Window} })
 	if err != nil {
 		return errors.Join(err, b.Close())

@@ -137,7 +137,7 @@ func (s *session) run(role interface{ Run(context.Context) error }, v *view) (er
 	var source console.Source
 	s.show, source, err = stage.Show(s.Stage,
 		func() display { s.echo = s.client; return newPage(v) },
-		func(out *console.JSON) display { return jsonLines{out} },
+		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) display { return &text{out, v.summary} })
 	if err != nil {
 		return err

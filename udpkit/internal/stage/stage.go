@@ -72,11 +72,11 @@ func (s *Stage) Context() context.Context { return s.running }
 
 // Show opens what a role is shown on, with the function for it, and returns where lines come from,
 // nil for nowhere.
-func Show[D any](s *Stage, page func() D, json func(*console.JSON) D, text func(console.Display) D) (show D, lines console.Source, err error) {
+func Show[D any](s *Stage, page func() D, json func(io.Writer) D, text func(console.Display) D) (show D, lines console.Source, err error) {
 	out := console.NewOutput(s.callers, s.setup.Out)
 	switch {
 	case s.setup.JSON:
-		show = json(console.NewJSON(out))
+		show = json(out)
 	case s.setup.Out == nil && gonbui.IsNotebook:
 		show = page()
 		if s.setup.In == nil && s.setup.Prompt != "" {

@@ -3,7 +3,6 @@ package relaypanel
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -117,11 +116,6 @@ func ReadHistory(file string) (h History, err error) {
 type history struct {
 	*console.History
 	next time.Duration // when the next sample is due
-}
-
-func openHistory(ctx context.Context, opt Options) (*history, error) {
-	file, err := console.OpenHistory(ctx, opt.MaxRuntime, opt.History)
-	return &history{History: file}, err
 }
 
 func (h *history) begin(v *view) error {

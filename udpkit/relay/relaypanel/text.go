@@ -15,7 +15,9 @@ import (
 // lines writes lines. Those of messages, gaps and new logs wait for flush: many come at once, and
 // what was not written whole is not delivered.
 type lines struct {
-	out     io.Writer
+	out io.Writer
+
+	mu      sync.Mutex
 	waiting []byte
 	ends    []int // in waiting, where each line ends that flush has to account for
 	safe    int   // lines that are written since the last flush
@@ -24,6 +26,8 @@ type lines struct {
 
 // add takes the lines of an event, each with its newline.
 func (l *lines) add(e relay.Event, lines string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, lines...)
 	switch e.(type) {
 	case relay.MessageEvent, relay.GapEvent, relay.LogEvent:
@@ -52,6 +56,8 @@ func (l *lines) write() error {
 
 // flush is what relay.ReaderConfig.Flush wants.
 func (l *lines) flush() (safe int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	err = l.write()
 	safe, l.safe = l.safe, 0
 	return safe, err
@@ -59,18 +65,16 @@ func (l *lines) flush() (safe int, err error) {
 
 // text shows a line an event. What comes at once is shown at once.
 type text struct {
-	out    console.Display
+	lines
+	show   console.Display // that the lines are written to
 	view   *view
-	person bool // somebody types, and wants to know what has become of it
-
-	mu     sync.Mutex
-	lines  lines
+	person bool     // somebody types, and wants to know what has become of it
 	recent []Sample // a server's, for its status
 }
 
-func newText(v *view, out console.Display) *text {
-	_, person := out.(*console.Editor)
-	return &text{view: v, out: out, person: person, lines: lines{out: out}}
+func newText(v *view, show console.Display) *text {
+	_, person := show.(*console.Editor)
+	return &text{lines: lines{out: show}, show: show, view: v, person: person}
 }
 
 func (t *text) event(e relay.Event) error {
@@ -78,26 +82,16 @@ func (t *text) event(e relay.Event) error {
 	if line == "" {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lines.add(e, line+"\n")
-}
-
-func (t *text) flush() (safe int, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lines.flush()
+	return t.add(e, line+"\n")
 }
 
 func (t *text) wrote(uint64, string) {}
 
 // sample draws a server's status.
 func (t *text) sample(s Sample) error {
-	if t.view.server == nil || !t.out.HasStatus() {
+	if t.view.server == nil || !t.show.HasStatus() {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.recent = recent(t.recent, s)
 	stored, delivered := rates(t.recent)
 	stats := t.view.server.Stats()
@@ -109,15 +103,15 @@ func (t *text) sample(s Sample) error {
 	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
 		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, format.Number(s.Lags[0].Messages))
 	}
-	t.out.Status("*", status)
+	t.show.Status("*", status)
 	return nil
 }
 
 func (t *text) end(why string) error {
-	if err := t.out.Clear(); err != nil {
+	if err := t.show.Clear(); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
-	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
+	return t.show.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
 }
 
 // summary is the end of the text that a role leaves behind.
@@ -256,33 +250,14 @@ func recent(samples []Sample, s Sample) []Sample {
 }
 
 // jsonLines shows events as JSON lines.
-type jsonLines struct {
-	mu    sync.Mutex
-	json  *console.JSON
-	line  strings.Builder // that json has written
-	lines lines
-}
-
-func newJSON(out io.Writer) *jsonLines {
-	j := &jsonLines{lines: lines{out: out}}
-	j.json = console.NewJSON(&j.line)
-	return j
-}
+type jsonLines struct{ lines }
 
 func (j *jsonLines) event(e relay.Event) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.line.Reset()
-	if err := j.json.Event(e); err != nil {
+	var line strings.Builder
+	if err := console.NewJSON(&line).Event(e); err != nil {
 		return err
 	}
-	return j.lines.add(e, j.line.String())
-}
-
-func (j *jsonLines) flush() (safe int, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lines.flush()
+	return j.add(e, line.String())
 }
 
 func (*jsonLines) wrote(uint64, string) {}
