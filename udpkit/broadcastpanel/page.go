@@ -21,9 +21,9 @@ var pageHTML string
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"short":     format.Short,
 	"buffer":    buffer,
-	"tenths":    tenths,
+	"tenths":    format.Tenths,
 	"clock":     format.Millis,
-	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },
+	"ago":       format.Ago,
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"data":      func(e *udpkit.MessageEvent) string { return data(*e) },
 	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },

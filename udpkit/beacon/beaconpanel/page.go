@@ -14,7 +14,7 @@ import (
 var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
-	"ago": ago, "clock": format.Millis, "short": format.Short, "name": name, "id": id,
+	"ago": format.Ago, "clock": format.Millis, "short": format.Short, "name": name, "id": id,
 	"change": changeText, "failure": failureText,
 })
 

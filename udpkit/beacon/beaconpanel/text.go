@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -79,7 +78,7 @@ func (t *text) table(p picture, lines int) string {
 	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
 	for _, peer := range p.Peers {
 		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
-			ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), ago(p.Now, peer.LastSeen) + " ago"})
+			format.Ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), format.Ago(p.Now, peer.LastSeen) + " ago"})
 	}
 	if len(p.Peers) == 0 {
 		peers = append(peers, []string{"Nobody yet."})
@@ -107,18 +106,12 @@ func (t *text) end(p picture) error {
 		return err
 	}
 	s := p.Stats
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, format.Short(s.Runtime))
-	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
-	if s.ReadErrors > 0 {
-		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
-	}
-	fmt.Fprintf(&b, "  peers      %d there, %d came, %d left, %d expired, %d refused\n", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused)
-	fmt.Fprintf(&b, "  heard      %d, and %d of its own, %d malformed, %d ignored\n", s.Heard, s.Own, s.Malformed, s.Ignored)
-	if s.KernelDropped > 0 || s.EventsDropped > 0 {
-		fmt.Fprintf(&b, "  dropped    %d datagrams, %d events\n", s.KernelDropped, s.EventsDropped)
-	}
-	return console.Write(t.out, b.String())
+	return console.Print(t.out, fmt.Sprintf("\nEnded: %s, %s", p.Ended, format.Short(s.Runtime))+format.Summary(13,
+		"sent", fmt.Sprintf("%d, %d failed to go out", s.Sent, s.SendErrors),
+		"failed", format.NotZero(s.ReadErrors, fmt.Sprintf("%d reads", s.ReadErrors)),
+		"peers", fmt.Sprintf("%d there, %d came, %d left, %d expired, %d refused", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused),
+		"heard", fmt.Sprintf("%d, and %d of its own, %d malformed, %d ignored", s.Heard, s.Own, s.Malformed, s.Ignored),
+		"dropped", format.NotZero(s.KernelDropped+s.EventsDropped, fmt.Sprintf("%d datagrams, %d events", s.KernelDropped, s.EventsDropped))))
 }
 
 func name(p beacon.Peer) string {
@@ -149,13 +142,4 @@ func failureText(e beacon.ErrorEvent) string {
 		text = e.Interface + ": " + text
 	}
 	return text
-}
-
-// ago returns how long ago something was, with a tenth of a second below a minute.
-func ago(now, then time.Time) string {
-	d := max(0, now.Sub(then))
-	if d < time.Minute {
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return d.Truncate(time.Second).String()
 }

@@ -32,17 +32,17 @@ type view struct {
 
 // summary is the end of the text that a role leaves behind.
 func (v *view) summary() string {
+	after := func(runtime time.Duration) string { return fmt.Sprintf(", after %v", runtime.Round(time.Millisecond)) }
 	if v.client != nil {
 		sum := v.client.Stats()
-		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), format.Plural(sum.Sent, "message"), format.Plural(sum.Received, "line"))
+		return after(sum.Runtime) + format.Summary(13, "sent", format.Plural(sum.Sent, "message"), "received", format.Plural(sum.Received, "line"))
 	}
 	sum := v.server.Stats()
-	text := fmt.Sprintf(", after %v\n  clients    %d%s\n  messages   %d, and %d of the operator\n  sent       %s",
-		sum.Runtime.Round(time.Millisecond), sum.Accepted, format.Reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, format.Plural(sum.Lines, "line"))
-	if sum.Dropped > 0 {
-		text += fmt.Sprintf(", %d dropped", sum.Dropped)
-	}
-	return text + format.Reasons(sum.Left, "\n  left       ")
+	return after(sum.Runtime) + format.Summary(13,
+		"clients", fmt.Sprintf("%d%s", sum.Accepted, format.Reasons(sum.Refused, ", refused: ")),
+		"messages", fmt.Sprintf("%d, and %d of the operator", sum.Messages, sum.Said),
+		"sent", format.Plural(sum.Lines, "line")+format.NotZero(sum.Dropped, fmt.Sprintf(", %d dropped", sum.Dropped)),
+		"left", format.Reasons(sum.Left, ""))
 }
 
 // page shows a role as one live panel in the notebook.

@@ -28,7 +28,7 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"clock":  format.Clock,
 	"short":  format.Short,
 	"number": format.Number[uint64],
-	"ago":    func(now, then time.Time) string { return max(0, now.Sub(then)).Round(100 * time.Millisecond).String() },
+	"ago":    format.Ago,
 	"reads":  func(c relay.ClientInfo) bool { return c.Role == relay.RoleReader },
 })
 
@@ -227,14 +227,8 @@ func (p *page) server() {
 	p.Clients = v.server.Clients()
 	p.Small = fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", format.Plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
 		fmt.Sprintf(" · of writers: %d came twice, %d too early · %d malformed, %d of unknown clients", s.Duplicates, s.OutOfOrder, s.Malformed, s.Unknown) +
-		format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ")
-	if s.Gone > 0 {
-		p.Small += fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))
-	}
-	if s.KernelDropped > 0 {
-		p.Small += fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)
-	}
-	if s.EventsDropped > 0 {
-		p.Small += fmt.Sprintf(" · %d events not shown", s.EventsDropped)
-	}
+		format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ") +
+		format.NotZero(s.Gone, fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))) +
+		format.NotZero(s.KernelDropped, fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)) +
+		format.NotZero(s.EventsDropped, fmt.Sprintf(" · %d events not shown", s.EventsDropped))
 }

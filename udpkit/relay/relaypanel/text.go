@@ -116,39 +116,32 @@ func (t *text) end(why string) error {
 
 // summary is the end of the text that a role leaves behind.
 func (t *text) summary() string {
-	var lines []string
-	add := func(label, format string, args ...any) {
-		lines = append(lines, fmt.Sprintf("\n  %-10s ", label)+fmt.Sprintf(format, args...))
-	}
+	var pairs []string
 	if v := t.view.server; v != nil {
-		s := v.Stats()
-		add("clients", "%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: "))
-		add("stored", "%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates)
-		add("delivered", "%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram"))
-		size := t.view.logSize()
+		s, size := v.Stats(), t.view.logSize()
 		if size != "" {
 			size = ", " + size
 		}
-		add("log", "%s%s", kept(s.First, s.Last), size)
+		pairs = append(pairs,
+			"clients", fmt.Sprintf("%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: ")),
+			"stored", fmt.Sprintf("%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates),
+			"delivered", fmt.Sprintf("%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram")),
+			"log", kept(s.First, s.Last)+size)
 	}
 	if r := t.view.reader; r != nil {
 		s := r.Stats()
-		add("delivered", "%s", format.Plural(s.Delivered, "message"))
-		if s.Missing > 0 {
-			add("missing", "%s", format.Plural(s.Missing, "message"))
-		}
-		if s.Next > 0 {
-			add("next", "#%d", s.Next)
-		}
+		pairs = append(pairs,
+			"delivered", format.Plural(s.Delivered, "message"),
+			"missing", format.NotZero(s.Missing, format.Plural(s.Missing, "message")),
+			"next", format.NotZero(s.Next, fmt.Sprintf("#%d", s.Next)))
 	}
 	if w := t.view.writer; w != nil {
 		s := w.Stats()
-		add("stored", "%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message"))
-		if s.Resent > 0 {
-			add("sent again", "%s", format.Plural(s.Resent, "message"))
-		}
+		pairs = append(pairs,
+			"stored", fmt.Sprintf("%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message")),
+			"sent again", format.NotZero(s.Resent, format.Plural(s.Resent, "message")))
 	}
-	return strings.Join(lines, "")
+	return format.Summary(13, pairs...)
 }
 
 // describe returns an event as a line, "" for one that is not shown.
@@ -161,7 +154,7 @@ func (t *text) describe(e relay.Event) string {
 		if !t.person || t.view.reader != nil { // then it comes back
 			return ""
 		}
-		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), format.Short(e.Took))
+		return fmt.Sprintf("%s  stored%s after %s", now, format.NotZero(e.Seq, fmt.Sprintf(" as #%d", e.Seq)), format.Short(e.Took))
 	case relay.StartEvent:
 		return t.begin(e)
 	case refusedEvent:
@@ -202,7 +195,7 @@ func notice(e relay.Event) string {
 		}
 		return "served"
 	case relay.GapEvent:
-		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), format.Plural(e.Messages(), "message"))
+		return fmt.Sprintf("%s missing: %s no longer kept", format.Range(e.From, e.To), format.Plural(e.Messages(), "message"))
 	case relay.LogEvent:
 		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
 	case relay.JoinEvent:
@@ -225,14 +218,6 @@ func notice(e relay.Event) string {
 		return printable(e.Text)
 	}
 	return ""
-}
-
-// numbered says which message of the log it is, if it is in it.
-func numbered(seq uint64) string {
-	if seq == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" as #%d", seq)
 }
 
 // name returns a username, and whether it is this session's.
