@@ -54,7 +54,7 @@ func benchCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Time, "time", bench.DefaultTime, "how long a receiver is measured at a time")
 	flags.DurationVar(&cfg.Idle, "idle", bench.DefaultIdle, "how long idle receivers are watched")
 	flags.StringSliceVar(&cfg.Only, "only", nil, "measure only the receivers whose `names` contain one of these")
-	_ = cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Names(), cobra.ShellCompDirectiveNoFileComp))
+	completeWith(cmd, "only", bench.Names()...)
 	cmd.AddCommand(&cobra.Command{
 		Use:    "subject",
 		Hidden: true,

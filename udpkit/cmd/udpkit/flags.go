@@ -201,6 +201,30 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text + "s")
 }
 
+// addRunFlags adds the flags of commands that run and show something until they are ended.
+func addRunFlags(cmd *cobra.Command, asJSON *bool, maxRuntime *time.Duration) {
+	addJSONFlag(cmd, asJSON)
+	cmd.Flags().DurationVar(maxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
+}
+
+func addJSONFlag(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print one JSON object a line")
+}
+
+// completeWith has the shell complete a flag with these values.
+func completeWith[S ~string](cmd *cobra.Command, flag string, values ...S) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(texts(values), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// texts returns values of a type of strings.
+func texts[S ~string](values []S) []string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = string(v)
+	}
+	return list
+}
+
 // interfaces returns the names of those of this machine.
 func interfaces() []string {
 	all, _ := net.Interfaces()
