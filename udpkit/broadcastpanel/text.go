@@ -229,11 +229,10 @@ func (t *text) end(string) error { return t.Clear() }
 
 // missing says which ids a gap left out.
 func missing(e udpkit.GapEvent) string {
-	text := format.Range(e.From, e.To) + " missing"
-	if e.From < e.To {
-		text += fmt.Sprintf(", %d messages", e.To-e.From+1)
+	if e.From == e.To {
+		return fmt.Sprintf("#%d missing", e.From)
 	}
-	return text
+	return fmt.Sprintf("#%d to #%d missing, %d messages", e.From, e.To, e.To-e.From+1)
 }
 
 // failureText says what failed, by which interface, and to whom unless the text names it already.

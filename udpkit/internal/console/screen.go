@@ -22,8 +22,8 @@ type Display interface {
 	Status(sign, text string)
 	// Clear takes away what stands below the lines.
 	Clear() error
-	// Window returns how large the terminal is, 0 if escapes cannot draw on it: there is none, or it
-	// is in the hands of a shell.
+	// Window returns how large the terminal is, 0 if escapes cannot draw on it: there is none, or
+	// it is in the hands of a shell.
 	Window() (width, height int)
 	// Paint returns text in a colour where there are colours.
 	Paint(color, text string) string

@@ -79,14 +79,6 @@ func NotZero(n uint64, text string) string {
 	return text
 }
 
-// Range returns the numbers of messages: #1 to #7.
-func Range(from, to uint64) string {
-	if from == to {
-		return fmt.Sprintf("#%d", from)
-	}
-	return fmt.Sprintf("#%d to #%d", from, to)
-}
-
 // Summary returns labels and values in turn as lines, each after a newline, with the values from
 // that column on. An empty value is left out.
 func Summary(column int, pairs ...string) string {

@@ -195,7 +195,7 @@ func notice(e relay.Event) string {
 		}
 		return "served"
 	case relay.GapEvent:
-		return fmt.Sprintf("%s missing: %s no longer kept", format.Range(e.From, e.To), format.Plural(e.Messages(), "message"))
+		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), format.Plural(e.Messages(), "message"))
 	case relay.LogEvent:
 		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
 	case relay.JoinEvent:

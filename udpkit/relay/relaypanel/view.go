@@ -135,10 +135,18 @@ func rate(r float64) string {
 	return format.Number(uint64(r + 0.5))
 }
 
+// ranged returns the numbers of messages: #1 to #7.
+func ranged(from, to uint64) string {
+	if from == to {
+		return fmt.Sprintf("#%d", from)
+	}
+	return fmt.Sprintf("#%d to #%d", from, to)
+}
+
 // kept says which messages a log has.
 func kept(first, last uint64) string {
 	if last < first {
 		return "empty"
 	}
-	return format.Range(first, last)
+	return ranged(first, last)
 }

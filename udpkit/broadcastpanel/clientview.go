@@ -1,0 +1,55 @@
+package broadcastpanel
+
+import (
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+)
+
+// maxMessageRows is how many of the last messages and gaps are shown.
+const maxMessageRows = 8
+
+// clientView is a client's panel.
+type clientView struct {
+	shown
+	client *udpkit.Client
+	Rows   []clientRow // newest first
+	State  udpkit.State
+	Silent bool
+
+	// As of the last picture.
+	Sum   udpkit.ClientSummary
+	Frame string
+}
+
+// clientRow is a message or a gap.
+type clientRow struct {
+	Message *udpkit.MessageEvent
+	Gap     *udpkit.GapEvent
+}
+
+func (v *clientView) event(e udpkit.Event) {
+	switch e := e.(type) {
+	case udpkit.MessageEvent:
+		e.Datagram = nil // the receiver's
+		if !e.Late {
+			v.State = e.State
+		}
+		v.Elapsed, v.Silent = 0, false
+		v.row(clientRow{Message: &e})
+	case udpkit.GapEvent:
+		v.row(clientRow{Gap: &e})
+	case udpkit.TimeoutEvent:
+		v.Elapsed, v.Silent = e.Elapsed, true
+	default:
+		v.shown.event(e)
+	}
+}
+
+func (v *clientView) row(r clientRow) {
+	v.Rows = append([]clientRow{r}, v.Rows[:min(len(v.Rows), maxMessageRows-1)]...)
+}
+
+func (v *clientView) picture() any {
+	v.Sum, v.Frame = v.client.Stats(), format.Frame()
+	return v
+}

@@ -1,0 +1,45 @@
+package broadcastpanel
+
+import (
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+)
+
+// serverView is a server's panel.
+type serverView struct {
+	shown
+	server *udpkit.Server
+	File   string // the state file
+	Sent   udpkit.SentEvent
+
+	// As of the last picture.
+	Next    time.Duration // until the next message
+	Sum     udpkit.ServerSummary
+	Clients []udpkit.ClientInfo
+	Loss    float64
+	Now     time.Time
+}
+
+func (v *serverView) event(e udpkit.Event) {
+	if e, ok := e.(udpkit.SentEvent); ok {
+		v.Sent, v.Elapsed = e, 0
+	}
+	v.shown.event(e)
+}
+
+func (v *serverView) picture() any {
+	v.Next, v.Sum, v.Clients, v.Now = max(0, v.Start.Interval-v.Elapsed), v.server.Stats(), v.server.Clients(), time.Now()
+	v.Loss = loss(v.Clients)
+	return v
+}
+
+// loss is the part of all expected acknowledgements that has not come.
+func loss(clients []udpkit.ClientInfo) float64 {
+	var all udpkit.ClientInfo
+	for _, c := range clients {
+		all.Acks += c.Acks
+		all.Expected += c.Expected
+	}
+	return all.Loss()
+}
