@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -53,53 +50,60 @@ type display interface {
 	idle(elapsed time.Duration)
 	// note shows a remark of the panel itself, such as a refused state.
 	note(text string) error
-	// end shows the last picture. No other method is called any more.
-	end() error
+	// end shows the last picture, and why the role has ended. No other method is called any more.
+	end(why string) error
 }
 
 // Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends it. It returns an
 // error if the server cannot start or go on, and if the display or the history cannot be written,
 // which ends the server too. The OnEvent of cfg, if set, is called as well.
 func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
-	s, err := begin(ctx, cfg.MaxRuntime, opt)
+	s, err := open(ctx, cfg.MaxRuntime, opt)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
 	server, err := udpkit.NewServer(cfg)
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
-	s.ended = func() string { return s.ending(server.Stats().Sent, cfg.MaxMessages) }
-	if opt.notebook() {
-		s.show = newPage(&serverView{server: server, file: opt.StateFile, ended: s.ended})
-	} else if err = s.open(ctx, cfg.MaxRuntime, opt, server); err != nil {
-		return errors.Join(s.abandon(err), server.Close())
-	}
-	if s.lines == nil && opt.Input != nil {
-		s.lines = console.NewReader(opt.Input)
+	defer server.Close()
+	s.reached = func() string { return reached(server.Stats().Sent, cfg.MaxMessages) }
+	lines, err := s.display(opt, "server", &serverView{server: server, File: opt.StateFile}, server)
+	if err != nil {
+		return err
 	}
 	hand := &byHand{set: server.SetState, note: func(text string) { s.Show(func() error { return s.show.note(text) }) }}
-	if s.lines != nil {
+	if lines != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
 		go func() {
-			if err := hand.lines(s.ctx, s.lines); err != nil && !s.lines.Patient() {
+			if err := hand.lines(s.Context(), lines); err != nil && !lines.Patient() {
 				s.Because(console.Farewell(err))
 				s.End()
 			}
 		}()
 	}
-	s.background.Go(func() { hand.watch(s.ctx, opt.StateFile) })
-	s.background.Go(s.ticks)
+	if opt.StateFile != "" {
+		hand.look(opt.StateFile)
+		s.Every(lookAgain, func(time.Time) { hand.look(opt.StateFile) })
+	}
+	s.Every(tick, func(now time.Time) { // the rhythm that a client gets from OnIdle
+		if sent := s.sent.Load(); sent != nil {
+			s.show.idle(max(0, now.Sub(*sent)))
+		}
+	})
 	return s.run(server)
 }
 
 // Client is what Server is, for a client. It also chains cfg's OnIdle.
 func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
-	s, err := begin(ctx, cfg.MaxRuntime, opt)
+	opt.Input = nil // that is a server's
+	s, err := open(ctx, cfg.MaxRuntime, opt)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
 	callers := cfg.OnIdle
 	cfg.OnIdle = func(elapsed time.Duration) {
@@ -110,118 +114,60 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	}
 	client, err := udpkit.NewClient(cfg)
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
-	s.ended = func() string { return s.ending(client.Stats().Received, cfg.MaxMessages) }
-	if opt.notebook() {
-		s.show = newPage(&clientView{client: client, ended: s.ended})
-	} else {
-		opt.Input = nil // that is a server's
-		if err = s.open(ctx, cfg.MaxRuntime, opt, nil); err != nil {
-			return errors.Join(s.abandon(err), client.Close())
-		}
+	defer client.Close()
+	s.reached = func() string { return reached(client.Stats().Received, cfg.MaxMessages) }
+	if _, err = s.display(opt, "client", &clientView{client: client}, nil); err != nil {
+		return err
 	}
 	return s.run(client)
 }
 
-// notebook reports whether the live panel is wanted.
-func (o Options) notebook() bool { return o.Out == nil && !o.JSON && gonbui.IsNotebook }
-
-// open opens what shows a role that ends with ctx, or after limit, without a notebook. The server
-// is nil for a client.
-func (s *session) open(ctx context.Context, limit time.Duration, opt Options, server *udpkit.Server) (err error) {
-	out := opt.Out
-	if out == nil {
-		out = os.Stdout
-	}
-	out = console.NewOutput(ctx, limit, out)
-	if opt.JSON {
-		s.show = jsonLines{console.NewJSON(out)}
-		return nil
-	}
-	show, lines, restore, err := console.Open(opt.Input, out)
-	s.show, s.lines, s.restore = &text{Display: show, ended: s.ended, server: server, verbose: opt.Verbose, present: make(map[client]heard)}, lines, restore
-	return err
-}
-
-// session is one run of a role: its display, its history and its first failure.
+// session is one run of a role.
 type session struct {
 	*stage.Stage
-	ctx        context.Context
-	show       display
-	lines      console.Source // a server's states by hand; nil for none
-	restore    func() error   // the terminal
-	ended      func() string
-	background sync.WaitGroup
-
-	history *console.History // nil for none
-
-	mu   sync.Mutex
-	sent time.Time // the server's last message
+	show    display
+	reached func() string             // why the role has ended by itself
+	sent    atomic.Pointer[time.Time] // a server's last message
 }
 
-// begin opens the history, before anything else: whoever wants one learns at once that it cannot be
-// written.
-func begin(ctx context.Context, limit time.Duration, opt Options) (*session, error) {
-	s := &session{restore: func() error { return nil }}
-	if opt.History != "" {
-		var err error
-		if s.history, err = console.OpenHistory(ctx, limit, opt.History); err != nil {
-			return nil, err
-		}
-	}
-	s.Stage, s.ctx = stage.New(ctx)
-	return s, nil
+func open(ctx context.Context, limit time.Duration, opt Options) (s *session, err error) {
+	s = new(session)
+	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Limit: limit})
+	return s, err
 }
 
-// abandon ends a session whose role could not start.
-func (s *session) abandon(err error) error {
-	s.End()
-	if s.history != nil {
-		err = errors.Join(err, s.history.Close())
-	}
-	return err
+// display opens what shows the role: the view with the template of that name in a notebook. The
+// server is nil for a client.
+func (s *session) display(opt Options, name string, v view, server *udpkit.Server) (lines console.Source, err error) {
+	s.show, lines, err = stage.Show(s.Stage,
+		func() display { return newPage(name, v) },
+		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
+		func(out console.Display) display {
+			return &text{Display: out, ended: func() string { return s.Why(s.reached()) }, server: server, verbose: opt.Verbose, present: make(map[client]heard)}
+		})
+	return lines, err
 }
 
 // event records and shows an event.
 func (s *session) event(e udpkit.Event) error {
-	if s.history != nil {
-		s.Fail(s.history.Event(e))
+	if s.History != nil {
+		s.Fail(s.History.Event(e))
 	}
 	if _, ok := e.(udpkit.SentEvent); ok {
-		s.mu.Lock()
-		s.sent = time.Now()
-		s.mu.Unlock()
+		now := time.Now()
+		s.sent.Store(&now)
 	}
 	return s.show.event(e)
 }
 
-// ticks gives a server's display the rhythm that a client's gets from OnIdle.
-func (s *session) ticks() {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case now := <-ticker.C:
-			s.mu.Lock()
-			sent := s.sent
-			s.mu.Unlock()
-			if !sent.IsZero() {
-				s.show.idle(now.Sub(sent))
-			}
-		}
-	}
-}
-
-// ending says in a few words why the role has ended.
-func (s *session) ending(count, limit uint64) string {
-	why := "time is up"
+// reached says in a few words why a role has ended by itself, after that many messages.
+func reached(count, limit uint64) string {
 	if limit > 0 && count >= limit {
-		why = "after " + format.Plural(count, "message")
+		return "after " + format.Plural(count, "message")
 	}
-	return s.Why(why)
+	return "time is up"
 }
 
 // run runs the role to its end, closes everything and returns the failures.
@@ -229,18 +175,11 @@ func (s *session) run(role interface {
 	Run(context.Context) error
 	Close() error
 }) error {
-	if s.history != nil {
-		s.Fail(s.history.Begin())
+	if s.History != nil {
+		s.Fail(s.History.Begin())
 	}
-	err := role.Run(s.ctx)
-	s.Close()
-	s.background.Wait()
-	closed := role.Close()
-	s.Fail(s.show.end())
-	if s.history != nil {
-		closed = errors.Join(closed, s.history.Close())
-	}
-	return errors.Join(err, s.Failure(), closed, s.restore())
+	err := role.Run(s.Context())
+	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.end(why)) })
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by udpkit.ReadJournal.
@@ -249,4 +188,4 @@ type jsonLines struct{ *console.JSON }
 func (j jsonLines) event(e udpkit.Event) error { return j.Event(e) }
 func (j jsonLines) note(text string) error     { return j.Note(text) }
 func (jsonLines) idle(time.Duration)           {}
-func (jsonLines) end() error                   { return nil }
+func (jsonLines) end(string) error             { return nil }

@@ -21,6 +21,7 @@ const lookAgain = time.Second
 type byHand struct {
 	set  func(udpkit.State) error
 	note func(text string)
+	seen string // in the file, or why it could not be read
 }
 
 // take sets the state that the text names.
@@ -56,31 +57,19 @@ func (h *byHand) lines(ctx context.Context, from console.Source) (err error) {
 	}
 }
 
-// watch takes the content of a file each time that it has changed, until ctx ends.
-func (h *byHand) watch(ctx context.Context, name string) {
-	if name == "" {
+// look takes the content of a file if it has changed.
+func (h *byHand) look(name string) {
+	text, err := readState(name)
+	if err != nil {
+		text = err.Error()
+	}
+	if text == h.seen {
 		return
 	}
-	ticker := time.NewTicker(lookAgain)
-	defer ticker.Stop()
-	last := ""
-	for {
-		text, err := readState(name)
-		if err != nil {
-			text = err.Error()
-		}
-		if text != last {
-			if last = text; err != nil {
-				h.note(text)
-			} else {
-				h.take(text)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	if h.seen = text; err != nil {
+		h.note(text)
+	} else {
+		h.take(text)
 	}
 }
 

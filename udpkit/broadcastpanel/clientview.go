@@ -1,8 +1,6 @@
 package broadcastpanel
 
 import (
-	"time"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
@@ -12,17 +10,15 @@ const maxMessageRows = 8
 
 // clientView is a client's panel.
 type clientView struct {
+	shown
 	client *udpkit.Client
-	ended  func() string
+	Rows   []clientRow // newest first
+	State  udpkit.State
+	Silent bool
 
-	start    udpkit.StartEvent
-	rows     []clientRow // newest first
-	state    udpkit.State
-	elapsed  time.Duration // since the last message
-	frame    int
-	silent   bool
-	failures failures
-	refused  format.Refused
+	// As of the last picture.
+	Sum   udpkit.ClientSummary
+	Frame string
 }
 
 // clientRow is a message or a gap.
@@ -33,66 +29,27 @@ type clientRow struct {
 
 func (v *clientView) event(e udpkit.Event) {
 	switch e := e.(type) {
-	case udpkit.StartEvent:
-		v.start = e
 	case udpkit.MessageEvent:
 		e.Datagram = nil // the receiver's
 		if !e.Late {
-			v.state = e.State
+			v.State = e.State
 		}
-		v.elapsed, v.silent = 0, false
+		v.Elapsed, v.Silent = 0, false
 		v.row(clientRow{Message: &e})
 	case udpkit.GapEvent:
 		v.row(clientRow{Gap: &e})
 	case udpkit.TimeoutEvent:
-		v.elapsed, v.silent = e.Elapsed, true
-	case udpkit.RefusedEvent:
-		v.refused.Take(e.From, e.Reason, e.Count)
-	case udpkit.ErrorEvent:
-		v.failures.take(e)
+		v.Elapsed, v.Silent = e.Elapsed, true
+	default:
+		v.shown.event(e)
 	}
 }
 
 func (v *clientView) row(r clientRow) {
-	v.rows = append([]clientRow{r}, v.rows[:min(len(v.rows), maxMessageRows-1)]...)
+	v.Rows = append([]clientRow{r}, v.Rows[:min(len(v.Rows), maxMessageRows-1)]...)
 }
 
-func (v *clientView) idle(elapsed time.Duration) {
-	v.elapsed = elapsed
-	v.frame = (v.frame + 1) % len(format.Frames)
-}
-
-// note is for remarks about states by hand, which a client has not.
-func (v *clientView) note(string) {}
-
-// clientData is what the template shows of a client.
-type clientData struct {
-	Start    udpkit.StartEvent
-	State    udpkit.State
-	Rows     []clientRow
-	Sum      udpkit.ClientSummary
-	Elapsed  time.Duration
-	Frame    string
-	Silent   bool
-	Failures []udpkit.ErrorEvent
-	Refused  format.Refused
-	Ended    string
-}
-
-func (v *clientView) data(final bool) (string, any) {
-	d := clientData{
-		Start:    v.start,
-		State:    v.state,
-		Rows:     v.rows,
-		Sum:      v.client.Stats(),
-		Elapsed:  v.elapsed,
-		Frame:    format.Frames[v.frame],
-		Silent:   v.silent,
-		Failures: v.failures.list,
-		Refused:  v.refused,
-	}
-	if final {
-		d.Ended = v.ended()
-	}
-	return "client", d
+func (v *clientView) picture() any {
+	v.Sum, v.Frame = v.client.Stats(), format.Frame()
+	return v
 }

@@ -18,11 +18,11 @@ func TestFailuresOfInterfaces(t *testing.T) {
 	for _, card := range []string{"va", "vb", "va"} {
 		f.take(udpkit.ErrorEvent{Text: "sendmsg: operation not permitted", Peer: to, Interface: card})
 	}
-	require.Len(t, f.list, 2)
-	require.Equal(t, "va: 169.254.255.255:37020: sendmsg: operation not permitted", failureText(f.list[1]))
+	require.Len(t, f, 2)
+	require.Equal(t, "va: 169.254.255.255:37020: sendmsg: operation not permitted", failureText(f[1]))
 	f.take(udpkit.ErrorEvent{Peer: to, Interface: "va", Ended: true})
-	require.Len(t, f.list, 1)
-	require.Equal(t, "vb", f.list[0].Interface)
+	require.Len(t, f, 1)
+	require.Equal(t, "vb", f[0].Interface)
 }
 
 // TestClientPage: what senders put into their messages is shown, never interpreted.
@@ -33,13 +33,12 @@ func TestClientPage(t *testing.T) {
 	require.NoError(t, err)
 	defer v.client.Close()
 	v.event(udpkit.MessageEvent{State: "A", Data: json.RawMessage(`{"<b>":1}`), Datagram: []byte("x")})
-	require.Nil(t, v.rows[0].Message.Datagram, "it is the receiver's")
+	require.Nil(t, v.Rows[0].Message.Datagram, "it is the receiver's")
 	for range 2 {
 		v.event(udpkit.RefusedEvent{From: netip.MustParseAddrPort("10.0.0.7:5000"), Reason: "not a JSON object", Count: 5})
 	}
 	var page strings.Builder
-	name, data := v.data(false)
-	require.NoError(t, pageTemplate.ExecuteTemplate(&page, name, data))
+	require.NoError(t, pageTemplate.ExecuteTemplate(&page, "client", v.picture()))
 	require.Contains(t, page.String(), "{&#34;&lt;b&gt;&#34;:1}")
 	require.Contains(t, page.String(), "refused 10 datagrams from 10.0.0.7:5000: not a JSON object")
 	require.NotContains(t, page.String(), "<b>\"")

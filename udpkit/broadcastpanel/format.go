@@ -11,14 +11,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// tenths returns a waiting time that does not jitter in width while it counts.
-func tenths(d time.Duration) string {
-	if d = d.Round(100 * time.Millisecond); d >= time.Minute {
-		return d.Truncate(time.Second).String()
-	}
-	return time.Time{}.Add(d).Format("5.0s")
-}
-
 // timestamp returns a server's timestamp as the time of the day if it is of the same day as the
 // receipt, and else as it was sent.
 func timestamp(e udpkit.MessageEvent) string {

@@ -2,7 +2,6 @@ package broadcastpanel
 
 import (
 	"html/template"
-	"sync"
 	"time"
 
 	_ "embed"
@@ -22,9 +21,9 @@ var pageHTML string
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"short":     format.Short,
 	"buffer":    buffer,
-	"tenths":    tenths,
+	"tenths":    format.Tenths,
 	"clock":     format.Millis,
-	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },
+	"ago":       format.Ago,
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"data":      func(e *udpkit.MessageEvent) string { return data(*e) },
 	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },
@@ -50,61 +49,36 @@ func Color(s udpkit.State) string {
 	return "#57606a"
 }
 
-// view is what a page shows: it collects what happens, and returns the name and the data of a
-// template. Calls are not concurrent.
-type view interface {
-	event(udpkit.Event)
-	idle(elapsed time.Duration)
-	note(text string)
-	data(final bool) (name string, data any)
-}
-
 // page shows a view as one live panel in the notebook.
 type page struct {
 	*panel.Live
-	mu   sync.Mutex
-	view view
-	drew time.Time // when the last panel was begun
+	view  view
+	idled time.Time // when idle last asked for a picture
 }
 
-func newPage(v view) *page {
-	p := &page{view: v}
-	p.Live = panel.NewLive(p.snapshot)
-	return p
+// newPage shows a view with the template of that name.
+func newPage(name string, v view) *page {
+	return &page{Live: panel.NewLive(pageTemplate.Lookup(name), v.picture), view: v}
 }
 
 func (p *page) event(e udpkit.Event) error {
-	p.mu.Lock()
-	p.view.event(e)
-	p.mu.Unlock()
-	p.News()
+	p.Change(func() { p.view.event(e) })
 	return nil
 }
 
 func (p *page) note(text string) error {
-	p.mu.Lock()
-	p.view.note(text)
-	p.mu.Unlock()
-	p.News()
+	p.Change(func() { p.view.note(text) })
 	return nil
 }
 
 func (p *page) idle(elapsed time.Duration) {
-	p.mu.Lock()
-	p.view.idle(elapsed)
-	stale := time.Since(p.drew) >= betweenIdle
-	p.mu.Unlock()
-	if stale {
-		p.News()
+	if now := time.Now(); now.Sub(p.idled) >= betweenIdle {
+		p.idled = now
+		p.Change(func() { p.view.idle(elapsed) })
 	}
 }
 
-func (p *page) snapshot(final bool) (*template.Template, any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drew = time.Now()
-	name, data := p.view.data(final)
-	return pageTemplate.Lookup(name), data
+func (p *page) end(why string) error {
+	p.Change(func() { p.view.end(why) })
+	return p.End()
 }
-
-func (p *page) end() error { return p.End() }

@@ -29,7 +29,6 @@ type text struct {
 	present  map[client]heard // the clients that answer
 	looked   time.Time        // when those were last looked for that do so no more
 	lost     float64          // the share of acknowledgements, as of then
-	frame    int
 }
 
 // client names one: another host's of the same name is another client.
@@ -180,13 +179,14 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),
-		"dropped", notZero(s.KernelDropped, "datagram"),
+		"dropped", format.NotZero(s.KernelDropped, format.Plural(s.KernelDropped, "datagram")),
 		"buffer", buffer(s.ReadBuffer),
-		"not shown", notZero(s.EventsDropped, "event"),
+		"not shown", format.NotZero(s.EventsDropped, format.Plural(s.EventsDropped, "event")),
 	)
 }
 
 func (t *text) clientSummary(s udpkit.ClientSummary) string {
+	dropped := s.Dropped + s.KernelDropped
 	return t.summary(s.Runtime,
 		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
 		"missed", fmt.Sprintf("%d, %s", s.Missed, format.Plural(s.Gaps, "gap")),
@@ -194,21 +194,14 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),
 		"interval", distribution(s.Interval),
 		"latency", distribution(s.Latency),
-		"dropped", notZero(s.Dropped+s.KernelDropped, "datagram"),
+		"dropped", format.NotZero(dropped, format.Plural(dropped, "datagram")),
 		"buffer", buffer(s.ReadBuffer),
 	)
 }
 
 // summary is a block of labels and values; an empty value is left out.
 func (t *text) summary(runtime time.Duration, lines ...string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %s", t.Paint(console.Bold, "Ended: "+t.ended()), format.Short(runtime))
-	for i := 0; i < len(lines); i += 2 {
-		if lines[i+1] != "" {
-			fmt.Fprintf(&b, "\n  %-13s %s", lines[i], lines[i+1])
-		}
-	}
-	return b.String()
+	return "\n" + t.Paint(console.Bold, "Ended: "+t.ended()) + ", " + format.Short(runtime) + format.Summary(16, lines...)
 }
 
 func (t *text) note(remark string) error {
@@ -221,19 +214,18 @@ func (t *text) idle(elapsed time.Duration) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wait := "waiting for a message, " + tenths(elapsed)
+	wait := "waiting for a message, " + format.Tenths(elapsed)
 	if t.server != nil {
-		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", tenths(max(0, t.interval-elapsed)), t.sent.MessageID,
+		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", format.Tenths(max(0, t.interval-elapsed)), t.sent.MessageID,
 			panel.Printable(string(t.sent.State)), format.Plural(len(t.present), "client"), t.acks)
 		if t.acks > 0 {
 			wait += ", " + percent(t.lost) + " lost"
 		}
 	}
-	t.frame = (t.frame + 1) % len(format.Frames)
-	t.Status(format.Frames[t.frame], wait)
+	t.Status(format.Frame(), wait)
 }
 
-func (t *text) end() error { return t.Clear() }
+func (t *text) end(string) error { return t.Clear() }
 
 // missing says which ids a gap left out.
 func missing(e udpkit.GapEvent) string {
@@ -260,11 +252,4 @@ func distribution(d udpkit.Distribution) string {
 		return ""
 	}
 	return fmt.Sprintf("median %s, p99 %s, %s to %s", format.Short(d.P50), format.Short(d.P99), format.Short(d.Min), format.Short(d.Max))
-}
-
-func notZero(n uint64, noun string) string {
-	if n == 0 {
-		return ""
-	}
-	return format.Plural(n, noun)
 }

@@ -89,13 +89,11 @@ func endAtOnce(s os.Signal) {
 	os.Exit(1) // there are no such signals on Windows
 }
 
-// Output returns a writer to out, such as os.Stdout, for a program that ends with ctx, or after
-// limit if that is not 0. Until then a write waits for as long as nobody takes what is written;
-// after it for 1.5 s in all, and what is left is lost, which the error says: a pipe that nobody
-// reads holds up no end. Each role does that with its output.
-func Output(ctx context.Context, limit time.Duration, out io.Writer) io.Writer {
-	return console.NewOutput(ctx, limit, out)
-}
+// Output returns a writer to out, such as os.Stdout, for a program that ends with ctx. Until then a
+// write waits for as long as nobody takes what is written; after it for 1.5 s in all, and what is
+// left is lost, which the error says: a pipe that nobody reads holds up no end. Each role does that
+// with its output.
+func Output(ctx context.Context, out io.Writer) io.Writer { return console.NewOutput(ctx, out) }
 
 // FlagsFromEnv sets each flag of flag.CommandLine whose environment variable is set: for
 // max-messages that is UDPKIT_MAX_MESSAGES. Nothing else can hand a parameter to a Go notebook that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -22,22 +23,34 @@ const (
 // browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps.
 type Live struct {
 	id       string
-	snapshot func(final bool) (*template.Template, any)
+	template *template.Template
+
+	mu   sync.Mutex // held while what is shown changes, or is read
+	data func() any
 
 	dirty chan struct{} // holds one element if there is news
 	last  chan struct{} // closed: draw the last state
 	done  chan error
 }
 
-// NewLive returns a Live that shows what snapshot returns each time that there is News: a template
-// and its data. snapshot is called by one goroutine at a time. End it.
-func NewLive(snapshot func(final bool) (*template.Template, any)) *Live {
+// NewLive returns a Live that shows with the template what data returns, each time that there is
+// News. Neither data nor the template runs while a Change does, so that data may return what Change
+// changes. End it.
+func NewLive(t *template.Template, data func() any) *Live {
 	l := &Live{
-		id: gonbui.UniqueId(), snapshot: snapshot,
+		id: gonbui.UniqueId(), template: t, data: data,
 		dirty: make(chan struct{}, 1), last: make(chan struct{}), done: make(chan error, 1),
 	}
 	go l.loop()
 	return l
+}
+
+// Change has change alter what is shown, and asks for a new picture.
+func (l *Live) Change(change func()) {
+	l.mu.Lock()
+	change()
+	l.mu.Unlock()
+	l.News()
 }
 
 // News asks for a new picture and does not wait for it.
@@ -55,13 +68,13 @@ func (l *Live) loop() {
 	for {
 		select {
 		case <-l.last:
-			err := show(l.id, l.snapshot, true)
+			err := l.show()
 			gonbui.Sync()
 			l.done <- errors.Join(err, gonbui.Error())
 			return
 		case <-l.dirty:
 		}
-		if err := show(l.id, l.snapshot, false); err != nil {
+		if err := l.show(); err != nil {
 			l.done <- err
 			return
 		}
@@ -87,12 +100,14 @@ func (l *Live) End() error {
 
 // show sends one picture. This is the only place from which HTML goes to the notebook, and it has
 // come out of html/template.
-func show(id string, snapshot func(final bool) (*template.Template, any), final bool) error {
-	t, data := snapshot(final)
+func (l *Live) show() error {
 	var html strings.Builder
-	if err := t.Execute(&html, data); err != nil {
+	l.mu.Lock()
+	err := l.template.Execute(&html, l.data())
+	l.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("cannot draw the panel: %w", err)
 	}
-	gonbui.UpdateHTML(id, html.String())
+	gonbui.UpdateHTML(l.id, html.String())
 	return gonbui.Error()
 }

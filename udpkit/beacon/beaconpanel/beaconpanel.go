@@ -12,13 +12,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -37,17 +34,17 @@ const (
 // a notebook, elsewhere as Text does on os.Stdout. It returns an error if the beacon cannot start
 // or go on, and if the display cannot be written, which ends the beacon too. The OnEvent of cfg, if
 // set, is called as well.
-func Show(ctx context.Context, cfg beacon.Config) error {
-	if gonbui.IsNotebook {
-		return run(ctx, cfg, func() screen { return newPage() })
-	}
-	return Text(ctx, cfg, os.Stdout)
+func Show(ctx context.Context, cfg beacon.Config) error { return run(ctx, cfg, stage.Setup{}) }
+
+// Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
+// summary in the end.
+func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
+	return run(ctx, cfg, stage.Setup{Out: out})
 }
 
 // JSON is Show with each event as a line of JSON.
 func JSON(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	lines := jsonLines{console.NewJSON(console.NewOutput(ctx, cfg.MaxRuntime, out))}
-	return run(ctx, cfg, func() screen { return lines })
+	return run(ctx, cfg, stage.Setup{Out: out, JSON: true})
 }
 
 type jsonLines struct{ *console.JSON }
@@ -76,55 +73,47 @@ type picture struct {
 }
 
 // run runs a beacon and shows it on a screen, which is made once the beacon's socket is open.
-func run(ctx context.Context, cfg beacon.Config, newScreen func() screen) error {
-	st, running := stage.New(ctx)
-	defer st.End()
+func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
+	setup.Limit = cfg.MaxRuntime
+	st, _ := stage.Open(ctx, setup) // only a history can fail
+	defer st.Release()
 	var (
 		mu  sync.Mutex
 		b   *beacon.Beacon
 		s   screen
 		pic picture
 	)
-	// show draws. The caller holds mu.
+	// show draws.
 	show := func(draw func(picture) error) error {
+		mu.Lock()
+		defer mu.Unlock()
 		pic.Now, pic.Peers, pic.Stats = time.Now(), b.Peers(), b.Stats()
 		return draw(pic) // the screen may draw it later: what it refers to is replaced, never changed
 	}
 	cfg.OnEvent = stage.Chain(st, func(e beacon.Event) error {
 		mu.Lock()
-		defer mu.Unlock()
 		pic.note(e)
+		mu.Unlock()
 		return show(func(p picture) error { return s.event(e, p) })
 	}, cfg.OnEvent)
 	b, err := beacon.New(cfg)
 	if err != nil {
 		return err
 	}
-	s = newScreen()
-	var ticks sync.WaitGroup
-	ticks.Go(func() {
-		ticker := time.NewTicker(redraw)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-running.Done():
-				return
-			case <-ticker.C:
-				mu.Lock()
-				st.Fail(show(s.tick))
-				mu.Unlock()
-			}
-		}
-	})
-	err = b.Run(running)
+	s, _, err = stage.Show(st, newPage,
+		func(out io.Writer) screen { return jsonLines{console.NewJSON(out)} },
+		func(out console.Display) screen { return &text{out: out, size: out.Window} })
 	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	st.Every(redraw, func(time.Time) { st.Fail(show(s.tick)) })
+	if err = b.Run(st.Context()); err != nil {
 		st.Because(err.Error())
 	}
-	st.Close()
-	ticks.Wait()
-	pic.Ended = st.Why("time is up")
-	st.Fail(show(s.end))
-	return errors.Join(err, st.Failure(), b.Close())
+	return st.Finish(err, "time is up", func(why string) error {
+		pic.Ended = why
+		return errors.Join(show(s.end), b.Close())
+	})
 }
 
 // note keeps what an event says.
@@ -133,23 +122,18 @@ func (p *picture) note(e beacon.Event) {
 	case beacon.StartEvent:
 		p.Start = e
 	case beacon.PeerEvent:
-		p.Changes = append(slices.Clone(p.Changes), e)
-		p.Changes = p.Changes[max(0, len(p.Changes)-changesShown):]
+		p.Changes = format.Newest(append(slices.Clone(p.Changes), e), changesShown)
 	case beacon.RefusedEvent:
 		p.Refused.Take(e.From, e.Reason, e.Count)
 	case beacon.ErrorEvent:
-		p.Failures = slices.DeleteFunc(slices.Clone(p.Failures), func(f beacon.ErrorEvent) bool {
-			return f.Target == e.Target && f.Interface == e.Interface
-		})
-		if !e.Ended {
-			p.Failures = append(p.Failures, e)
-			p.Failures = p.Failures[max(0, len(p.Failures)-changesShown):]
-		}
+		p.Failures = format.Newest(format.Ongoing(p.Failures, e, e.Ended, func(was beacon.ErrorEvent) bool {
+			return was.Target == e.Target && was.Interface == e.Interface
+		}), changesShown)
 	}
 }
 
-// where says where the HELLOs go.
-func (p picture) where() string {
+// Where says where the HELLOs go.
+func (p picture) Where() string {
 	list := make([]string, len(p.Start.Targets))
 	for i, a := range p.Start.Targets {
 		list[i] = a.String()

@@ -1,16 +1,10 @@
 package beaconpanel
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
-
-	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -18,45 +12,13 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
-// summary in the end.
-func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	t := new(text)
-	// The console that Windows had before its Terminal shows escapes as they are.
-	file, ok := out.(*os.File)
-	if ok && os.Getenv("TERM") != "dumb" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "") {
-		if fd := int(file.Fd()); term.IsTerminal(fd) {
-			t.terminal = file
-			t.size = func() (width, height int) {
-				width, height, err := term.GetSize(fd)
-				if err != nil || width < 1 || height < 1 {
-					return 80, 24
-				}
-				return width, height
-			}
-		}
-	}
-	t.out = console.NewOutput(ctx, cfg.MaxRuntime, out)
-	return run(ctx, cfg, func() screen { return t })
-}
-
 // nameColumns is how much of a name the table shows.
 const nameColumns = 32
 
 type text struct {
-	out      io.Writer
-	terminal *os.File
-	size     func() (width, height int) // of the terminal; nil if it is none
-	drawn    int                        // lines of the table that stand there
-}
-
-// shared reports whether there is no terminal to draw on, or a shell is in its foreground.
-func (t *text) shared() bool {
-	if t.size != nil && (t.terminal == nil || console.InForeground(t.terminal)) {
-		return false
-	}
-	t.drawn = 0 // what stands above is not ours
-	return true
+	out   io.Writer
+	size  func() (width, height int) // of the terminal; 0 if there is none to draw on
+	drawn int                        // lines of the table that stand there
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
@@ -66,7 +28,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
-		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.where())
+		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)
 	case beacon.RefusedEvent:
@@ -78,11 +40,9 @@ func (t *text) event(e beacon.Event, p picture) error {
 		}
 		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
 	}
-	if t.shared() {
-		return t.write(line + "\n")
-	}
-	if _, first := e.(beacon.StartEvent); first {
-		if err := t.write(line + "\n"); err != nil {
+	_, first := e.(beacon.StartEvent)
+	if _, height := t.size(); height == 0 || first {
+		if err := console.Print(t.out, line); err != nil {
 			return err
 		}
 	}
@@ -91,10 +51,11 @@ func (t *text) event(e beacon.Event, p picture) error {
 
 // tick draws the table over the last one.
 func (t *text) tick(p picture) error {
-	if t.shared() {
+	width, height := t.size()
+	if height == 0 {
+		t.drawn = 0 // what stands above is not ours
 		return nil
 	}
-	width, height := t.size()
 	table := t.table(p, height-1)
 	var screen strings.Builder
 	if t.drawn > 0 {
@@ -109,7 +70,7 @@ func (t *text) tick(p picture) error {
 	}
 	screen.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = strings.Count(table, "\n")
-	return t.write(screen.String())
+	return console.Write(t.out, screen.String())
 }
 
 // table returns the peers and the last changes in at most that many lines.
@@ -117,7 +78,7 @@ func (t *text) table(p picture, lines int) string {
 	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
 	for _, peer := range p.Peers {
 		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
-			ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), ago(p.Now, peer.LastSeen) + " ago"})
+			format.Ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), format.Ago(p.Now, peer.LastSeen) + " ago"})
 	}
 	if len(p.Peers) == 0 {
 		peers = append(peers, []string{"Nobody yet."})
@@ -145,25 +106,12 @@ func (t *text) end(p picture) error {
 		return err
 	}
 	s := p.Stats
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nEnded: %s, %s\n", p.Ended, format.Short(s.Runtime))
-	fmt.Fprintf(&b, "  sent       %d, %d failed to go out\n", s.Sent, s.SendErrors)
-	if s.ReadErrors > 0 {
-		fmt.Fprintf(&b, "  failed     %d reads\n", s.ReadErrors)
-	}
-	fmt.Fprintf(&b, "  peers      %d there, %d came, %d left, %d expired, %d refused\n", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused)
-	fmt.Fprintf(&b, "  heard      %d, and %d of its own, %d malformed, %d ignored\n", s.Heard, s.Own, s.Malformed, s.Ignored)
-	if s.KernelDropped > 0 || s.EventsDropped > 0 {
-		fmt.Fprintf(&b, "  dropped    %d datagrams, %d events\n", s.KernelDropped, s.EventsDropped)
-	}
-	return t.write(b.String())
-}
-
-func (t *text) write(s string) error {
-	if _, err := io.WriteString(t.out, s); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
+	return console.Print(t.out, fmt.Sprintf("\nEnded: %s, %s", p.Ended, format.Short(s.Runtime))+format.Summary(13,
+		"sent", fmt.Sprintf("%d, %d failed to go out", s.Sent, s.SendErrors),
+		"failed", format.NotZero(s.ReadErrors, fmt.Sprintf("%d reads", s.ReadErrors)),
+		"peers", fmt.Sprintf("%d there, %d came, %d left, %d expired, %d refused", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused),
+		"heard", fmt.Sprintf("%d, and %d of its own, %d malformed, %d ignored", s.Heard, s.Own, s.Malformed, s.Ignored),
+		"dropped", format.NotZero(s.KernelDropped+s.EventsDropped, fmt.Sprintf("%d datagrams, %d events", s.KernelDropped, s.EventsDropped))))
 }
 
 func name(p beacon.Peer) string {
@@ -194,13 +142,4 @@ func failureText(e beacon.ErrorEvent) string {
 		text = e.Interface + ": " + text
 	}
 	return text
-}
-
-// ago returns how long ago something was, with a tenth of a second below a minute.
-func ago(now, then time.Time) string {
-	d := max(0, now.Sub(then))
-	if d < time.Minute {
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return d.Truncate(time.Second).String()
 }

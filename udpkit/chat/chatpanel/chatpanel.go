@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 )
 
@@ -70,10 +66,8 @@ type session struct {
 // an error if the server cannot start or go on, and if the display fails, which ends the server
 // too. The OnEvent of cfg is called as well.
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
-	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
-	defer cancel()
-	s := &session{turns: opt.Say}
-	s.Stage, ctx = stage.New(ctx)
+	s := open(ctx, opt)
+	defer s.Release()
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	server, err := chat.NewServer(cfg)
 	if err != nil {
@@ -82,22 +76,17 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 	defer server.Close()
 	s.say = s.operator(server)
 	s.exit = s.End
-	finish, err := s.begin(ctx, opt, &view{server: server})
-	if err != nil {
-		return err
-	}
-	return finish(server.Run(ctx))
+	return s.run(server, &view{server: server})
 }
 
 // Client connects to a server and shows what it sends, as Server does. It returns nil too when the
 // server ends the connection.
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
-	ctx, cancel := service.Limit(ctx, opt.MaxRuntime)
-	defer cancel()
-	s := &session{turns: opt.Say, client: true}
-	s.Stage, ctx = stage.New(ctx)
+	s := open(ctx, opt)
+	defer s.Release()
+	s.client = true
 	cfg.OnEvent = s.chain(cfg.OnEvent)
-	client, err := chat.Dial(ctx, cfg)
+	client, err := chat.Dial(s.Context(), cfg)
 	if err != nil {
 		return err
 	}
@@ -108,11 +97,16 @@ func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 			s.End()
 		}
 	}
-	finish, err := s.begin(ctx, opt, &view{client: client})
-	if err != nil {
-		return err
+	return s.run(client, &view{client: client})
+}
+
+func open(ctx context.Context, opt Options) *session {
+	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.In, Limit: opt.MaxRuntime}
+	if !opt.Headless && len(opt.Say) == 0 {
+		setup.Prompt = "Say: "
 	}
-	return finish(client.Run(ctx))
+	s, _ := stage.Open(ctx, setup) // only a history can fail
+	return &session{Stage: s, turns: opt.Say}
 }
 
 // operator returns what the operator's lines do: they are said to everybody, but for commands.
@@ -137,51 +131,26 @@ func (s *session) operator(server *chat.Server) func(string) error {
 	}
 }
 
-// begin opens the display and starts to read. The function that it returns ends both, given what
-// the role ended with.
-func (s *session) begin(ctx context.Context, opt Options, v *view) (finish func(error) error, err error) {
-	out := opt.Out
-	box := out == nil && !opt.JSON && gonbui.IsNotebook
-	if out == nil {
-		out = os.Stdout
-	}
-	out = console.NewOutput(ctx, 0, out)
+// run opens the display, starts to read, and runs the role to its end.
+func (s *session) run(role interface{ Run(context.Context) error }, v *view) (err error) {
+	ctx := s.Context()
 	var source console.Source
-	restore := func() error { return nil }
-	switch {
-	case box:
-		s.show, s.echo = newPage(v), s.client
-		if opt.In == nil && !opt.Headless && len(opt.Say) == 0 {
-			source = console.NewInputBox("Say: ")
-		}
-	case opt.JSON:
-		s.show = jsonLines{console.NewJSON(out)}
-	default:
-		var show console.Display
-		if show, source, restore, err = console.Open(opt.In, out); err != nil {
-			return nil, err
-		}
-		s.show = &text{show, v.summary}
-	}
-	if source == nil && opt.In != nil {
-		source = console.NewReader(opt.In)
+	s.show, source, err = stage.Show(s.Stage,
+		func() display { s.echo = s.client; return newPage(v) },
+		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
+		func(out console.Display) display { return &text{out, v.summary} })
+	if err != nil {
+		return err
 	}
 	if source != nil {
 		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
 		go s.lines(ctx, source)
 	}
-	return func(err error) error {
-		switch {
-		case errors.Is(err, chat.ErrServerClosed):
-			err = nil
-			s.Because("the server closed the connection")
-		case err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
-			s.Because("by a failure")
-		}
-		s.Close()
-		s.Fail(s.show.end(s.Why("interrupted")))
-		return errors.Join(err, s.Failure(), restore())
-	}, nil
+	if err = role.Run(ctx); errors.Is(err, chat.ErrServerClosed) {
+		err = nil
+		s.Because("the server closed the connection")
+	}
+	return s.Finish(err, "interrupted", s.show.end)
 }
 
 // chain returns an OnEvent that shows before it calls the caller's.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
-	"sync"
 	"time"
 
 	_ "embed"
@@ -14,17 +13,15 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-const (
-	maxLines   = 14
-	maxMembers = 20
-)
+const maxLines = 14
 
 //go:embed page.html
 var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
-	"clock":  format.Clock,
-	"plural": format.Plural[uint64],
+	"clock":   format.Clock,
+	"plural":  format.Plural[uint64],
+	"reasons": format.Reasons[chat.Reason],
 })
 
 // view is what is known of a role beyond its events.
@@ -35,17 +32,17 @@ type view struct {
 
 // summary is the end of the text that a role leaves behind.
 func (v *view) summary() string {
+	after := func(runtime time.Duration) string { return fmt.Sprintf(", after %v", runtime.Round(time.Millisecond)) }
 	if v.client != nil {
 		sum := v.client.Stats()
-		return fmt.Sprintf(", after %v\n  sent       %s\n  received   %s", sum.Runtime.Round(time.Millisecond), format.Plural(sum.Sent, "message"), format.Plural(sum.Received, "line"))
+		return after(sum.Runtime) + format.Summary(13, "sent", format.Plural(sum.Sent, "message"), "received", format.Plural(sum.Received, "line"))
 	}
 	sum := v.server.Stats()
-	text := fmt.Sprintf(", after %v\n  clients    %d%s\n  messages   %d, and %d of the operator\n  sent       %s",
-		sum.Runtime.Round(time.Millisecond), sum.Accepted, format.Reasons(sum.Refused, ", refused: "), sum.Messages, sum.Said, format.Plural(sum.Lines, "line"))
-	if sum.Dropped > 0 {
-		text += fmt.Sprintf(", %d dropped", sum.Dropped)
-	}
-	return text + format.Reasons(sum.Left, "\n  left       ")
+	return after(sum.Runtime) + format.Summary(13,
+		"clients", fmt.Sprintf("%d%s", sum.Accepted, format.Reasons(sum.Refused, ", refused: ")),
+		"messages", fmt.Sprintf("%d, and %d of the operator", sum.Messages, sum.Said),
+		"sent", format.Plural(sum.Lines, "line")+format.NotZero(sum.Dropped, fmt.Sprintf(", %d dropped", sum.Dropped)),
+		"left", format.Reasons(sum.Left, ""))
 }
 
 // page shows a role as one live panel in the notebook.
@@ -53,11 +50,15 @@ type page struct {
 	*panel.Live
 	view *view
 
-	mu     sync.Mutex
-	start  chat.StartEvent
-	lines  []pageLine // the newest, the oldest first
-	remark string
-	ended  string
+	Start  chat.StartEvent
+	Lines  []pageLine // the newest, the oldest first
+	Remark string
+	Ended  string // "" while it runs
+
+	// As of the last picture.
+	Server  chat.ServerSummary
+	Client  chat.ClientSummary
+	Members []chat.Member
 }
 
 // pageLine is a line of the chat.
@@ -70,34 +71,53 @@ type pageLine struct {
 
 func newPage(v *view) *page {
 	p := &page{view: v}
-	p.Live = panel.NewLive(p.snapshot)
+	name := "server"
+	if v.client != nil {
+		name = "client"
+	}
+	p.Live = panel.NewLive(pageTemplate.Lookup(name), p.picture)
+	return p
+}
+
+// picture is what the template shows.
+func (p *page) picture() any {
+	if p.view.client != nil {
+		p.Client = p.view.client.Stats()
+	} else {
+		p.Server, p.Members = p.view.server.Stats(), p.view.server.Who()
+	}
 	return p
 }
 
 func (p *page) event(e chat.Event) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch e := e.(type) {
-	case chat.StartEvent:
-		p.start = e
-	case chat.ServerSummary, chat.ClientSummary:
-	default:
-		line := pageLine{At: when(e), Text: describe(e)}
-		m, message := e.(chat.MessageEvent)
-		switch {
-		case !message || m.From == "" && strings.HasPrefix(line.Text, "* "):
-			line.Kind, line.Text = "notice", strings.TrimPrefix(line.Text, "* ")
-		case m.From == "":
-			line.Who, line.Text = sender(line.Text)
+	p.Change(func() {
+		at, text := describe(e)
+		line := pageLine{At: at, Text: text}
+		switch e := e.(type) {
+		case chat.StartEvent:
+			p.Start = e
+			return
+		case chat.ServerSummary, chat.ClientSummary:
+			return
+		case chat.MessageEvent:
+			switch {
+			case e.From == "" && strings.HasPrefix(text, "* "):
+				line.Kind = "notice"
+			case e.From == "":
+				line.Who, line.Text = sender(text)
+			default:
+				line.Who, line.Text = e.From, e.Text
+			}
 		default:
-			line.Who, line.Text = m.From, m.Text
+			line.Kind = "notice"
 		}
-		if line.Who == "server" {
+		if line.Kind == "notice" {
+			line.Text = strings.TrimPrefix(text, "* ")
+		} else if line.Who == "server" {
 			line.Kind = "operator"
 		}
 		p.add(line)
-	}
-	p.News()
+	})
 	return nil
 }
 
@@ -110,62 +130,22 @@ func sender(line string) (who, text string) {
 	return who, text
 }
 
-func (p *page) add(line pageLine) {
-	p.lines = append(p.lines, line)
-	p.lines = p.lines[max(0, len(p.lines)-maxLines):]
-}
+func (p *page) add(line pageLine) { p.Lines = format.Newest(append(p.Lines, line), maxLines) }
 
 func (p *page) said(text string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.add(pageLine{At: time.Now(), Kind: "own", Who: "you", Text: text})
-	p.remark = ""
-	p.News()
+	p.Change(func() {
+		p.add(pageLine{At: time.Now(), Kind: "own", Who: "you", Text: text})
+		p.Remark = ""
+	})
 	return nil
 }
 
 func (p *page) note(text string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.remark = text
-	p.News()
+	p.Change(func() { p.Remark = text })
 	return nil
 }
 
 func (p *page) end(why string) error {
-	p.mu.Lock()
-	p.ended = why
-	p.mu.Unlock()
+	p.Change(func() { p.Ended = why })
 	return p.End()
-}
-
-// pageData is what the template shows.
-type pageData struct {
-	Start   chat.StartEvent
-	Lines   []pageLine
-	Remark  string
-	Ended   string // "" while it runs
-	Server  chat.ServerSummary
-	Client  chat.ClientSummary
-	Left    string
-	Members []chat.Member
-	More    int // members that are not shown
-	Now     int
-}
-
-func (p *page) snapshot(bool) (*template.Template, any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := pageData{Start: p.start, Lines: append([]pageLine(nil), p.lines...), Remark: p.remark, Ended: p.ended}
-	if p.view.client != nil {
-		d.Client = p.view.client.Stats()
-		return pageTemplate.Lookup("client"), d
-	}
-	d.Server = p.view.server.Stats()
-	d.Left = format.Reasons(d.Server.Left, "")
-	d.Members = p.view.server.Who()
-	d.Now = len(d.Members)
-	d.Members = d.Members[:min(d.Now, maxMembers)]
-	d.More = d.Now - len(d.Members)
-	return pageTemplate.Lookup("server"), d
 }

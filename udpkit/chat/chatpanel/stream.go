@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -50,92 +50,81 @@ func Stream(ctx context.Context) error {
 		}
 		return nil
 	}
-	return panel.NewLive(func(bool) (*template.Template, any) { return pageTemplate.Lookup("stream"), rows }).End()
+	return panel.NewLive(pageTemplate.Lookup("stream"), func() any { return rows }).End()
 }
-
-func loopback() net.IP { return net.IPv4(127, 0, 0, 1) }
 
 // overUDP returns what each read of a datagram socket returned.
 func overUDP(ctx context.Context) (pieces []string, err error) {
-	receiver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback()})
+	receiver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
 	}
 	defer receiver.Close()
-	sender, err := net.DialUDP("udp4", nil, receiver.LocalAddr().(*net.UDPAddr))
-	if err != nil {
+	if err := send(ctx, receiver.LocalAddr()); err != nil {
 		return nil, err
 	}
-	defer sender.Close()
-	for _, text := range said {
-		if _, err := io.WriteString(sender, text+"\n"); err != nil {
-			return nil, err
-		}
-	}
-	deadline, _ := ctx.Deadline()
-	if err := receiver.SetReadDeadline(deadline); err != nil {
-		return nil, err
-	}
-	buf := make([]byte, 1024)
-	for range said {
-		n, err := receiver.Read(buf)
-		if err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, string(buf[:n]))
-	}
-	return pieces, nil
+	return receive(ctx, receiver, 1024, len(said))
 }
 
 // overTCP returns what each read of size bytes of a connection returned, or with 0 what a
 // chat.Reader made of it.
 func overTCP(ctx context.Context, size int) (pieces []string, err error) {
-	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback()})
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	defer listener.Close()
-	sender, err := net.DialTCP("tcp4", nil, listener.Addr().(*net.TCPAddr))
-	if err != nil {
+	if err := send(ctx, listener.Addr()); err != nil {
 		return nil, err
 	}
-	defer sender.Close()
-	receiver, err := listener.AcceptTCP()
+	receiver, err := listener.Accept()
 	if err != nil {
 		return nil, err
 	}
 	defer receiver.Close()
-	deadline, _ := ctx.Deadline()
-	if err := receiver.SetReadDeadline(deadline); err != nil {
-		return nil, err
+	return receive(ctx, receiver, size, math.MaxInt)
+}
+
+// send sends the messages, each by a call of its own, and closes what it has sent them with: the
+// system delivers what is under way.
+func send(ctx context.Context, to net.Addr) error {
+	sender, err := new(net.Dialer).DialContext(ctx, to.Network(), to.String())
+	if err != nil {
+		return err
 	}
 	for _, text := range said {
 		if _, err := io.WriteString(sender, text+"\n"); err != nil {
-			return nil, err
+			return errors.Join(err, sender.Close())
 		}
 	}
-	if err := sender.CloseWrite(); err != nil {
+	return sender.Close()
+}
+
+// receive reads so many pieces, or what there is until the end.
+func receive(ctx context.Context, from net.Conn, size, most int) (pieces []string, err error) {
+	deadline, _ := ctx.Deadline()
+	if err := from.SetReadDeadline(deadline); err != nil {
 		return nil, err
 	}
-	lines := chat.NewReader(receiver, chat.ReaderConfig{})
-	buf := make([]byte, size)
-	for {
-		var piece string
-		if size == 0 {
-			piece, err = lines.Next()
-		} else {
-			var n int
-			n, err = receiver.Read(buf)
-			piece = string(buf[:n])
+	next := chat.NewReader(from, chat.ReaderConfig{}).Next
+	if size > 0 {
+		next = func() (string, error) {
+			buf := make([]byte, size)
+			n, err := from.Read(buf)
+			return string(buf[:n]), err
 		}
+	}
+	for len(pieces) < most {
+		piece, err := next()
 		if errors.Is(err, io.EOF) {
-			return pieces, nil
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
 		pieces = append(pieces, piece)
 	}
+	return pieces, nil
 }
 
 // ParseLines is panel.ParseLines.

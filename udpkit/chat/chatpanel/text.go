@@ -16,8 +16,8 @@ type text struct {
 }
 
 func (t *text) event(e chat.Event) error {
-	if line := describe(e); line != "" {
-		return t.Print(format.Clock(when(e)) + "  " + line)
+	if at, line := describe(e); line != "" {
+		return t.Print(format.Clock(at) + "  " + line)
 	}
 	return nil
 }
@@ -36,56 +36,36 @@ func (t *text) end(why string) error {
 	return t.Print("\nEnded: " + why + t.summary())
 }
 
-// describe returns an event as a line, "" for one that is not shown.
-func describe(e chat.Event) string {
+// describe returns an event as a line, "" for one that is not shown, and when it was.
+func describe(e chat.Event) (at time.Time, line string) {
 	switch e := e.(type) {
 	case chat.StartEvent:
 		if !e.Server.IsValid() {
-			return fmt.Sprintf("Chat server on %v. What you type goes to everybody; exit ends it. Join with: nc ADDRESS %d", e.Local, e.Local.Port())
+			return e.At, fmt.Sprintf("Chat server on %v. What you type goes to everybody; exit ends it. Join with: nc ADDRESS %d", e.Local, e.Local.Port())
 		}
-		return fmt.Sprintf("Connected to %v. What you type goes to everybody else; exit leaves.", e.Server)
+		return e.At, fmt.Sprintf("Connected to %v. What you type goes to everybody else; exit leaves.", e.Server)
 	case chat.JoinEvent:
-		return fmt.Sprintf("* %v joined", e.Client)
+		return e.At, fmt.Sprintf("* %v joined", e.Client)
 	case chat.NameEvent:
-		return fmt.Sprintf("* %v is now %s", e.Client, e.Name)
+		return e.At, fmt.Sprintf("* %v is now %s", e.Client, e.Name)
 	case chat.LeaveEvent:
 		who := e.Client.String()
 		if e.Name != "" {
 			who = fmt.Sprintf("%s (%v)", e.Name, e.Client)
 		}
 		if e.Reason == chat.ReasonLeft {
-			return "* " + who + " left"
+			return e.At, "* " + who + " left"
 		}
-		return fmt.Sprintf("* %s left: %s", who, e.Reason)
+		return e.At, fmt.Sprintf("* %s left: %s", who, e.Reason)
 	case chat.RefuseEvent:
-		return fmt.Sprintf("* %v refused: %s", e.Client, e.Reason)
+		return e.At, fmt.Sprintf("* %v refused: %s", e.Client, e.Reason)
 	case chat.MessageEvent:
 		if e.From == "" {
-			return e.Text
+			return e.At, e.Text
 		}
-		return e.From + ": " + e.Text
+		return e.At, e.From + ": " + e.Text
 	case chat.ErrorEvent:
-		return e.Text
+		return e.At, e.Text
 	}
-	return ""
-}
-
-func when(e chat.Event) time.Time {
-	switch e := e.(type) {
-	case chat.StartEvent:
-		return e.At
-	case chat.JoinEvent:
-		return e.At
-	case chat.NameEvent:
-		return e.At
-	case chat.LeaveEvent:
-		return e.At
-	case chat.RefuseEvent:
-		return e.At
-	case chat.MessageEvent:
-		return e.At
-	case chat.ErrorEvent:
-		return e.At
-	}
-	return time.Now()
+	return time.Time{}, ""
 }

@@ -154,7 +154,7 @@ func warn(ctx context.Context, listen netip.AddrPort) {
 		return
 	}
 	if list := networks(listen.Addr()); len(list) > 0 {
-		fmt.Fprintf(panel.Output(ctx, 0, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
+		fmt.Fprintf(panel.Output(ctx, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
 			strings.Join(list, ", "))
 	}
 }

@@ -43,11 +43,11 @@ func beaconCommand() *cobra.Command {
 					sum = e
 				}
 			}
+			show := beaconpanel.Text
 			if asJSON {
-				err = beaconpanel.JSON(cmd.Context(), cfg, stdout)
-			} else {
-				err = beaconpanel.Text(cmd.Context(), cfg, stdout)
+				show = beaconpanel.JSON
 			}
+			err = show(cmd.Context(), cfg, stdout)
 			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
 				err = errors.New("nothing went out: each send has failed")
 			}
@@ -63,9 +63,8 @@ func beaconCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Interval, "interval", beacon.DefaultInterval, "time between two HELLOs, at least 1ms")
 	flags.DurationVar(&cfg.Expiry, "expiry", 0, "how long a peer may be silent (default 5 intervals, at least 4s)")
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
-	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	_ = cmd.RegisterFlagCompletionFunc("group", cobra.FixedCompletions([]string{"ipv4", "ipv6"}, cobra.ShellCompDirectiveNoFileComp))
+	addRunFlags(cmd, &asJSON, &cfg.MaxRuntime)
+	completeWith(cmd, "group", "ipv4", "ipv6")
 	return cmd
 }
 

@@ -34,14 +34,14 @@ func benchCommand() *cobra.Command {
 				return fmt.Errorf("bench: %w", err)
 			}
 			cfg.Self = []string{self, "bench", "subject", "--"}
-			far := console.NewProgress(panel.Output(cmd.Context(), 0, progress))
+			far := console.NewProgress(panel.Output(cmd.Context(), progress))
 			cfg.Progress = far.Step
 			report, err := bench.Run(cmd.Context(), cfg)
 			far.End()
 			if report == nil {
 				return err
 			}
-			out := panel.Output(cmd.Context(), 0, stdout)
+			out := panel.Output(cmd.Context(), stdout)
 			if asJSON {
 				return errors.Join(err, json.NewEncoder(out).Encode(report))
 			}
@@ -54,7 +54,7 @@ func benchCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Time, "time", bench.DefaultTime, "how long a receiver is measured at a time")
 	flags.DurationVar(&cfg.Idle, "idle", bench.DefaultIdle, "how long idle receivers are watched")
 	flags.StringSliceVar(&cfg.Only, "only", nil, "measure only the receivers whose `names` contain one of these")
-	_ = cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Names(), cobra.ShellCompDirectiveNoFileComp))
+	completeWith(cmd, "only", bench.Names()...)
 	cmd.AddCommand(&cobra.Command{
 		Use:    "subject",
 		Hidden: true,

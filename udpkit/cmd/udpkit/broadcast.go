@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -66,11 +67,9 @@ func serverCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Interval, "interval", udpkit.DefaultInterval, "time between two messages, at least 1ms")
 	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or HOST or HOST:PORT,...")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
-	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
-	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
+	flags.StringVar(&states, "states", strings.Join(texts(udpkit.DefaultStates()), ","), "the `states` to cycle through")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
-	addOutputFlags(cmd, &opt)
+	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
 	return cmd
 }
 
@@ -81,10 +80,6 @@ func clientCommand() *cobra.Command {
 		port  uint16
 		style string
 	)
-	styles := make([]string, len(udpkit.Styles()))
-	for i, s := range udpkit.Styles() {
-		styles[i] = string(s)
-	}
 	cmd := &cobra.Command{
 		Use:   "client",
 		Short: "Receive the broadcasts, show and acknowledge them",
@@ -113,16 +108,16 @@ func clientCommand() *cobra.Command {
 	flags.Uint16Var(&port, "port", udpkit.DefaultPort, "UDP `port` to receive on; any number of clients share it")
 	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
 	alias(cmd, "id")
-	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(styles, ", "))
-	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
-	addOutputFlags(cmd, &opt)
-	_ = cmd.RegisterFlagCompletionFunc("receiver", cobra.FixedCompletions(styles, cobra.ShellCompDirectiveNoFileComp))
+	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(texts(udpkit.Styles()), ", "))
+	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
+	completeWith(cmd, "receiver", udpkit.Styles()...)
 	return cmd
 }
 
-func addOutputFlags(cmd *cobra.Command, opt *broadcastpanel.Options) {
-	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
+// addBroadcastFlags adds the flags that server and client have in common.
+func addBroadcastFlags(cmd *cobra.Command, opt *broadcastpanel.Options, maxRuntime *time.Duration, maxMessages *uint64) {
+	addRunFlags(cmd, &opt.JSON, maxRuntime)
+	cmd.Flags().Uint64Var(maxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
 }
 
@@ -132,14 +127,6 @@ func enough(what string, count, asked uint64) error {
 		return fmt.Errorf("%d of %d messages %s", count, asked, what)
 	}
 	return nil
-}
-
-func joinStates(states []udpkit.State) string {
-	names := make([]string, len(states))
-	for i, s := range states {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ",")
 }
 
 // parseTargets is udpkit.ParseTargets for names too.

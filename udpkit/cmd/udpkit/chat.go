@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,12 +38,13 @@ func chatServerCommand() *cobra.Command {
 				return err
 			}
 			warn(cmd.Context(), cfg.Listen)
-			return runRoom(cmd.Context(), cfg, opt, chatpanel.Server)
+			opt.Out = stdout
+			return chatpanel.Server(cmd.Context(), cfg, opt)
 		},
 	}
 	at.ofListener(cmd, "TCP", "0.0.0.0", chat.DefaultPort)
 	cmd.Flags().IntVar(&cfg.MaxClients, "max-clients", 256, "how many clients may be connected at once")
-	addChatFlags(cmd, &opt)
+	addRunFlags(cmd, &opt.JSON, &opt.MaxRuntime)
 	return cmd
 }
 
@@ -69,22 +69,12 @@ func chatClientCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
-			return runRoom(cmd.Context(), cfg, opt, chatpanel.Client)
+			opt.Out = stdout
+			return chatpanel.Client(cmd.Context(), cfg, opt)
 		},
 	}
 	at.ofServer(cmd, "TCP", chat.DefaultPort)
 	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address); asked for by a line \"/name NAME\", which a server of another\nkind passes on like any other")
-	addChatFlags(cmd, &opt)
+	addRunFlags(cmd, &opt.JSON, &opt.MaxRuntime)
 	return cmd
-}
-
-func addChatFlags(cmd *cobra.Command, opt *chatpanel.Options) {
-	cmd.Flags().DurationVar(&opt.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
-	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
-}
-
-// runRoom runs a role with the terminal's settings.
-func runRoom[C any](ctx context.Context, cfg C, opt chatpanel.Options, run func(context.Context, C, chatpanel.Options) error) error {
-	opt.Out = stdout
-	return run(ctx, cfg, opt)
 }

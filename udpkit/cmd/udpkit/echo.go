@@ -42,7 +42,7 @@ func echoServerCommand() *cobra.Command {
 		},
 	}
 	at.ofListener(cmd, "UDP", "127.0.0.1", echo.DefaultPort)
-	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
+	addJSONFlag(cmd, &opt.JSON)
 	return cmd
 }
 
@@ -76,12 +76,8 @@ func responderCommand() *cobra.Command {
 	flags.IntVar(&cfg.Workers, "workers", echo.DefaultWorkers, "how many datagrams are worked on at once, if concurrent")
 	flags.IntVar(&cfg.Queue, "queue", echo.DefaultQueue, "how many more may wait, if concurrent")
 	flags.DurationVar(&cfg.Work, "work", 0, "how long each datagram takes (0: no time)")
-	flags.BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
-	modes := make([]string, len(echo.Modes()))
-	for i, m := range echo.Modes() {
-		modes[i] = string(m)
-	}
-	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
+	addJSONFlag(cmd, &opt.JSON)
+	completeWith(cmd, "mode", echo.Modes()...)
 	return cmd
 }
 
@@ -105,7 +101,7 @@ func echoClientCommand() *cobra.Command {
 	}
 	at.ofServer(cmd, "UDP", echo.DefaultPort)
 	cmd.Flags().DurationVar(&cfg.Timeout, "timeout", echo.DefaultTimeout, "how long to wait for each reply")
-	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
+	addJSONFlag(cmd, &opt.JSON)
 	return cmd
 }
 

@@ -70,7 +70,7 @@ func settle(cmd *cobra.Command) (failure error) {
 			for _, name := range append(f.Annotations[alsoNamed], f.Name) {
 				_, usage := pflag.UnquoteUsage(f)
 				variable, err := panel.FlagFromEnv(name, usage, func(value string) error {
-					return explain(f, value, cmd.Flags().Set(f.Name, value))
+					return explain(f, cmd.Flags().Set(f.Name, value))
 				})
 				if variable != "" {
 					where = "the environment variable " + variable
@@ -124,7 +124,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	switch {
 	case errors.As(err, &invalid):
 		f := invalid.GetFlag()
-		err = fmt.Errorf("--%s %q is %w", f.Name, invalid.GetValue(), explain(f, invalid.GetValue(), err))
+		err = fmt.Errorf("--%s %q is %w", f.Name, invalid.GetValue(), explain(f, err))
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
 		names := &cobra.Command{SuggestionsMinimumDistance: 2} // which knows how to compare
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -136,21 +136,20 @@ func flagError(cmd *cobra.Command, err error) error {
 }
 
 // explain returns why a value is none of a flag's, nil if it is one.
-func explain(f *pflag.Flag, value string, err error) error {
+func explain(f *pflag.Flag, err error) error {
 	if err == nil {
 		return nil
 	}
-	switch f.Value.Type() {
-	case "uint16":
-		return errors.New("not a number from 0 to 65535")
-	case "int", "int64":
-		return errors.New("not a whole number")
-	case "uint64":
-		return errors.New("not a whole number of 0 or more")
-	case "bool":
-		return errors.New("neither true nor false")
-	case "stringSlice":
-		return errors.New("not a list such as a,b,c")
+	why, ok := map[string]string{
+		"uint16":      "not a number from 0 to 65535",
+		"int":         "not a whole number",
+		"int64":       "not a whole number",
+		"uint64":      "not a whole number of 0 or more",
+		"bool":        "neither true nor false",
+		"stringSlice": "not a list such as a,b,c",
+	}[f.Value.Type()]
+	if ok {
+		return errors.New(why)
 	}
 	if invalid := new(pflag.InvalidValueError); errors.As(err, &invalid) {
 		err = invalid.Unwrap()
@@ -199,6 +198,30 @@ func parseDuration(text string) (time.Duration, error) {
 		return d, nil
 	}
 	return time.ParseDuration(text + "s")
+}
+
+// addRunFlags adds the flags of commands that run and show something until they are ended.
+func addRunFlags(cmd *cobra.Command, asJSON *bool, maxRuntime *time.Duration) {
+	addJSONFlag(cmd, asJSON)
+	cmd.Flags().DurationVar(maxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
+}
+
+func addJSONFlag(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print one JSON object a line")
+}
+
+// completeWith has the shell complete a flag with these values.
+func completeWith[S ~string](cmd *cobra.Command, flag string, values ...S) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(texts(values), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// texts returns values of a type of strings.
+func texts[S ~string](values []S) []string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = string(v)
+	}
+	return list
 }
 
 // interfaces returns the names of those of this machine.

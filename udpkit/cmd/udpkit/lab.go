@@ -46,7 +46,7 @@ func labCommand() *cobra.Command {
 				}
 			}
 			cfg.Token = os.Getenv("JUPYTER_TOKEN")
-			cfg.Stdout = panel.Output(cmd.Context(), 0, stdout)
+			cfg.Stdout = panel.Output(cmd.Context(), stdout)
 			switch {
 			case check && setUp:
 				return usageError{errors.New("--check and --setup exclude each other")}

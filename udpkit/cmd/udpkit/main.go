@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	ended, end := context.WithCancel(ctx)
 	end()
-	stderr := panel.Output(ended, 0, os.Stderr) // it may be the pipe that nobody reads
+	stderr := panel.Output(ended, os.Stderr) // it may be the pipe that nobody reads
 	var usage usageError
 	switch {
 	case err == nil:

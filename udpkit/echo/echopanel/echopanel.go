@@ -127,11 +127,7 @@ type session struct {
 }
 
 func open(ctx context.Context, opt Options, noun string) (*session, context.Context) {
-	s := &session{out: opt.Out, noun: noun}
-	if s.out == nil {
-		s.out = os.Stdout
-	}
-	s.out = console.NewOutput(ctx, 0, s.out)
+	s := &session{out: console.NewOutput(ctx, opt.Out), noun: noun}
 	if opt.JSON {
 		s.json = console.NewJSON(s.out)
 	}
@@ -179,10 +175,7 @@ func (s *session) print(text, kind string, fields any) error {
 	if s.json != nil {
 		return s.json.Event(record{kind, fields})
 	}
-	if _, err := io.WriteString(s.out, text+"\n"); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
-	return nil
+	return console.Print(s.out, text)
 }
 
 // shown returns the beginning of a payload so that it can be displayed.

@@ -114,12 +114,12 @@ func TestOutput(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			limit := time.Duration(0)
 			if how == "limit" {
-				limit = time.Hour
+				ctx, cancel = context.WithTimeout(ctx, time.Hour)
+				defer cancel()
 			}
 			r, w := io.Pipe()
-			out := console.NewOutput(ctx, limit, w)
+			out := console.NewOutput(ctx, w)
 			read := func(text string, after time.Duration) {
 				time.Sleep(after)
 				got := make([]byte, len(text))
@@ -160,7 +160,7 @@ func TestOutput(t *testing.T) {
 		})
 	}
 	broken := errors.New("full")
-	_, err := console.NewOutput(t.Context(), 0, failing{broken}).Write([]byte("x"))
+	_, err := console.NewOutput(t.Context(), failing{broken}).Write([]byte("x"))
 	require.ErrorIs(t, err, broken)
 }
 

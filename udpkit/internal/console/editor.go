@@ -133,7 +133,7 @@ func (e *Editor) Write(lines []byte) (int, error) {
 }
 
 // Print writes lines, and a newline behind them, above the line being typed.
-func (e *Editor) Print(lines string) error { return printLines(e, lines) }
+func (e *Editor) Print(lines string) error { return Print(e, lines) }
 
 // HasStatus reports whether Status shows anything.
 func (e *Editor) HasStatus() bool { return InForeground(e.in) }

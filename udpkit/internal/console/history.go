@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 )
 
 // History is a file that gets events as JSON lines.
@@ -14,13 +13,13 @@ type History struct {
 }
 
 // OpenHistory opens a history, which a new file's owner alone can read. What it has from an earlier
-// run is there until Begin. For ctx and limit see NewOutput.
-func OpenHistory(ctx context.Context, limit time.Duration, name string) (*History, error) {
+// run is there until Begin. For ctx see NewOutput.
+func OpenHistory(ctx context.Context, name string) (*History, error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the history cannot be written; choose another file: %w", err)
 	}
-	return &History{NewJSON(NewOutput(ctx, limit, file)), file}, nil
+	return &History{NewJSON(NewOutput(ctx, file)), file}, nil
 }
 
 // Begin empties the history, once the role can start.

@@ -35,28 +35,16 @@ func (noteEvent) Kind() string { return "note" }
 type escaper struct{ out io.Writer }
 
 func (e escaper) Write(line []byte) (int, error) {
-	var escaped []byte // nil as long as nothing had to be
-	for i := 0; i < len(line); {
-		r, size := utf8.DecodeRune(line[i:])
-		switch {
+	escaped := make([]byte, 0, len(line))
+	for _, r := range string(line) {
+		switch high, low := utf16.EncodeRune(r); {
 		case r < 0x7f || unicode.IsPrint(r):
-			if escaped != nil {
-				escaped = append(escaped, line[i:i+size]...)
-			}
+			escaped = utf8.AppendRune(escaped, r)
+		case high != utf8.RuneError:
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
 		default:
-			if escaped == nil {
-				escaped = append(make([]byte, 0, 2*len(line)), line[:i]...)
-			}
-			if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-				escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
-			} else {
-				escaped = fmt.Appendf(escaped, `\u%04x`, r)
-			}
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
 		}
-		i += size
-	}
-	if escaped == nil {
-		return e.out.Write(line)
 	}
 	if _, err := e.out.Write(escaped); err != nil {
 		return 0, err

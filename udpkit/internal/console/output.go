@@ -22,24 +22,20 @@ const giveUp = 1500 * time.Millisecond
 type Output struct {
 	out   io.Writer
 	ended <-chan struct{} // closed: the program has to end
-	late  <-chan struct{} // closed: it has run as long as it may; nil for no limit
 
 	mu   sync.Mutex
 	left time.Duration // to wait after that
 	lost bool
 }
 
-// NewOutput returns an Output that writes to out. After the end of ctx, or after limit if that is
-// not 0, it waits no longer than 1.5 s in all; what is written then is lost, each Write returns
-// ErrLost, and one that waits is left waiting.
-func NewOutput(ctx context.Context, limit time.Duration, out io.Writer) *Output {
-	o := &Output{out: out, ended: ctx.Done(), left: giveUp}
-	if limit > 0 {
-		late := make(chan struct{})
-		time.AfterFunc(limit, func() { close(late) })
-		o.late = late
+// NewOutput returns an Output that writes to out, nil for os.Stdout. After the end of ctx it waits
+// no longer than 1.5 s in all; what is written then is lost, each Write returns ErrLost, and one
+// that waits is left waiting.
+func NewOutput(ctx context.Context, out io.Writer) *Output {
+	if out == nil {
+		out = os.Stdout
 	}
-	return o
+	return &Output{out: out, ended: ctx.Done(), left: giveUp}
 }
 
 // Write writes to the output. When it fails with ErrLost some of p may have been taken, or may be
@@ -64,7 +60,6 @@ func (o *Output) Write(p []byte) (int, error) {
 	case r := <-done:
 		return r.n, r.err
 	case <-o.ended:
-	case <-o.late:
 	}
 	begun := time.Now()
 	timer := time.NewTimer(max(o.left, 0))

@@ -29,12 +29,12 @@ func NewProgress(out io.Writer) *Progress {
 	p.drawn.Go(func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		for frame := 0; ; frame++ {
+		for {
 			select {
 			case now := <-tick.C:
 				p.mu.Lock()
 				if p.what != "" {
-					p.Status(format.Frames[frame%len(format.Frames)], p.text(now))
+					p.Status(format.Frame(), p.text(now))
 				}
 				p.mu.Unlock()
 			case <-p.stop:

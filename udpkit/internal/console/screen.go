@@ -22,6 +22,9 @@ type Display interface {
 	Status(sign, text string)
 	// Clear takes away what stands below the lines.
 	Clear() error
+	// Window returns how large the terminal is, 0 if escapes cannot draw on it: there is none, or
+	// it is in the hands of a shell.
+	Window() (width, height int)
 	// Paint returns text in a colour where there are colours.
 	Paint(color, text string) string
 }
@@ -45,7 +48,7 @@ func Open(in io.Reader, out io.Writer) (show Display, lines Source, restore func
 type Screen struct {
 	out      io.Writer
 	terminal *os.File // nil if it is none
-	color    bool
+	escapes  bool     // it takes them for what they are
 
 	mu    sync.Mutex
 	drawn int // columns that the status takes at the moment
@@ -59,7 +62,7 @@ func NewScreen(out io.Writer) *Screen {
 		s.terminal = file
 	}
 	// The console that Windows had before its Terminal shows escapes as they are.
-	s.color = s.terminal != nil && os.Getenv("NO_COLOR") == "" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
+	s.escapes = s.terminal != nil && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
 	return s
 }
 
@@ -75,7 +78,7 @@ const (
 
 // Paint returns text in a colour where the screen has colours.
 func (s *Screen) Paint(color, text string) string {
-	if !s.color || color == "" {
+	if !s.escapes || color == "" || os.Getenv("NO_COLOR") != "" {
 		return text
 	}
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
@@ -85,13 +88,23 @@ func (s *Screen) Paint(color, text string) string {
 // way of what is typed there.
 func (s *Screen) HasStatus() bool { return s.terminal != nil && InForeground(s.terminal) }
 
-// Print writes lines, and a newline behind them, where the status was.
-func (s *Screen) Print(lines string) error {
-	return printLines(s, lines)
+// Window returns how large the terminal is, 0 if escapes cannot draw on it.
+func (s *Screen) Window() (width, height int) {
+	if !s.escapes || !s.HasStatus() {
+		return 0, 0
+	}
+	return s.size()
 }
 
-func printLines(out io.Writer, lines string) error {
-	if _, err := io.WriteString(out, lines+"\n"); err != nil {
+// Print writes lines, and a newline behind them, where the status was.
+func (s *Screen) Print(lines string) error { return Print(s, lines) }
+
+// Print writes lines, and a newline behind them.
+func Print(out io.Writer, lines string) error { return Write(out, lines+"\n") }
+
+// Write writes whole lines.
+func Write(out io.Writer, lines string) error {
+	if _, err := io.WriteString(out, lines); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
 	return nil

@@ -46,31 +46,26 @@ func NewReader(in io.Reader) Source { return reader{bufio.NewReaderSize(Input(in
 
 // Input returns a reader of the text in, see Keys, without the mark that some programs begin a text
 // with, the BOM.
-func Input(in io.Reader) io.Reader { return &input{in: Keys(in)} }
+func Input(in io.Reader) io.Reader { return &input{in: bufio.NewReader(Keys(in))} }
 
 type input struct {
-	in    io.Reader
+	in    *bufio.Reader
 	begun bool
-	first []byte // read, and not taken yet
 }
 
 func (i *input) Read(p []byte) (int, error) {
 	const mark = "\ufeff"
-	for one := make([]byte, 1); !i.begun; {
-		n, err := i.in.Read(one)
-		i.first = append(i.first, one[:n]...)
-		if string(i.first) == mark {
-			i.first = nil
-		}
-		i.begun = err != nil || i.first == nil || !strings.HasPrefix(mark, string(i.first))
-		if err != nil && len(i.first) == 0 {
+	if !i.begun {
+		// One byte, unless it is the mark's: a person may have typed no more.
+		first, err := i.in.Peek(1)
+		if err != nil {
 			return 0, err
 		}
-	}
-	if len(i.first) > 0 {
-		n := copy(p, i.first)
-		i.first = i.first[n:]
-		return n, nil
+		if i.begun = true; first[0] == mark[0] {
+			if first, _ = i.in.Peek(len(mark)); string(first) == mark {
+				_, _ = i.in.Discard(len(mark)) // it is there
+			}
+		}
 	}
 	return i.in.Read(p)
 }

@@ -16,6 +16,9 @@ import (
 // Frames are the pictures of a waiting indicator, in turn.
 var Frames = [...]string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
+// Frame returns the picture for now: it turns around once a second.
+func Frame() string { return Frames[time.Now().UnixMilli()/100%int64(len(Frames))] }
+
 // Short returns a duration with three significant digits: 412µs, 1.24ms, 3.2s; from a minute on in
 // seconds.
 func Short(d time.Duration) string {
@@ -40,6 +43,17 @@ func Clock(t time.Time) string {
 // Millis returns the local time of day with milliseconds.
 func Millis(t time.Time) string { return t.Local().Format("15:04:05.000") }
 
+// Tenths returns a waiting time that does not jitter in width while it counts.
+func Tenths(d time.Duration) string {
+	if d = d.Round(100 * time.Millisecond); d >= time.Minute {
+		return d.Truncate(time.Second).String()
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+// Ago returns for how long something has been, with tenths of a second below a minute.
+func Ago(now, then time.Time) string { return Tenths(max(0, now.Sub(then))) }
+
 // Number returns a number with commas between thousands.
 func Number[N int | uint64](n N) string {
 	text := fmt.Sprint(n)
@@ -55,6 +69,26 @@ func Plural[N int | uint64](n N, noun string) string {
 		return "1 " + noun
 	}
 	return Number(n) + " " + noun + "s"
+}
+
+// NotZero returns the text, "" if the number that it is about is 0.
+func NotZero(n uint64, text string) string {
+	if n == 0 {
+		return ""
+	}
+	return text
+}
+
+// Summary returns labels and values in turn as lines, each after a newline, with the values from
+// that column on. An empty value is left out.
+func Summary(column int, pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			fmt.Fprintf(&b, "\n  %-*s %s", column-3, pairs[i], pairs[i+1])
+		}
+	}
+	return b.String()
 }
 
 // Bytes returns a size in B, KiB, MiB or GiB, with three significant digits, or four from 1000 on.
@@ -106,4 +140,17 @@ func Reason(err error) string {
 		text = strings.ReplaceAll(text, op.Error(), reason.Error())
 	}
 	return text
+}
+
+// Newest returns the last elements of a list, the newest, as many as there is room for.
+func Newest[T any](list []T, most int) []T { return list[max(0, len(list)-most):] }
+
+// Ongoing returns a list of failures that go on, one for each thing that fails, after one more was
+// told: the newest is the last one. It is a new list.
+func Ongoing[E any](list []E, e E, ended bool, same func(was E) bool) []E {
+	list = slices.DeleteFunc(slices.Clone(list), same)
+	if !ended {
+		list = append(list, e)
+	}
+	return list
 }

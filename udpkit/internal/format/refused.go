@@ -29,7 +29,7 @@ func (r *Refused) Take(from netip.AddrPort, reason string, count uint64) {
 		}
 	}
 	list = append(list, refused{from, reason, count})
-	*r = list[max(0, len(list)-maxRefused):]
+	*r = Newest(list, maxRefused)
 }
 
 // Lines says it, a line for each.

@@ -5,13 +5,36 @@ package stage
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 )
+
+// Setup says how a role is shown and what feeds it.
+type Setup struct {
+	Out     io.Writer     // nil for the notebook's live panel, or os.Stdout
+	JSON    bool          // JSON lines instead of either
+	In      io.Reader     // has the lines that are typed; nil for none
+	Prompt  string        // of the notebook's input box; "" for none
+	History string        // the file of a history; "" for none
+	Limit   time.Duration // how long the role may run; 0 for as long as its context
+}
 
 // Stage is where one run of a role is shown. Its methods may be called by any goroutine.
 type Stage struct {
-	callers context.Context
-	cancel  context.CancelFunc
+	History *console.History // nil for none
+
+	setup      Setup
+	callers    context.Context
+	running    context.Context
+	cancel     context.CancelFunc
+	release    context.CancelFunc // of the limit
+	restore    func() error       // the terminal
+	background sync.WaitGroup
 
 	mu     sync.Mutex
 	err    error  // the first failure
@@ -22,9 +45,98 @@ type Stage struct {
 // New returns a stage of a role, and the context to run the role with. It ends with ctx, and by a
 // failure.
 func New(ctx context.Context) (*Stage, context.Context) {
-	s := &Stage{callers: ctx}
-	ctx, s.cancel = context.WithCancel(ctx)
-	return s, ctx
+	s, _ := Open(ctx, Setup{}) // only a history can fail
+	return s, s.running
+}
+
+// Open is New with what is set up. The history is opened before anything else: whoever wants one
+// learns at once that it cannot be written. Release the stage.
+func Open(ctx context.Context, setup Setup) (*Stage, error) {
+	s := &Stage{setup: setup, callers: ctx, release: func() {}, restore: func() error { return nil }}
+	if setup.Limit > 0 {
+		s.callers, s.release = context.WithTimeout(ctx, setup.Limit)
+	}
+	s.running, s.cancel = context.WithCancel(s.callers)
+	if setup.History != "" {
+		var err error
+		if s.History, err = console.OpenHistory(s.callers, setup.History); err != nil {
+			s.release()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Context ends with that of the caller, at the limit, and by a failure.
+func (s *Stage) Context() context.Context { return s.running }
+
+// Show opens what a role is shown on, with the function for it, and returns where lines come from,
+// nil for nowhere.
+func Show[D any](s *Stage, page func() D, json func(io.Writer) D, text func(console.Display) D) (show D, lines console.Source, err error) {
+	out := console.NewOutput(s.callers, s.setup.Out)
+	switch {
+	case s.setup.JSON:
+		show = json(out)
+	case s.setup.Out == nil && gonbui.IsNotebook:
+		show = page()
+		if s.setup.In == nil && s.setup.Prompt != "" {
+			lines = console.NewInputBox(s.setup.Prompt)
+		}
+	default:
+		var display console.Display
+		if display, lines, s.restore, err = console.Open(s.setup.In, out); err != nil {
+			return show, nil, err
+		}
+		show = text(display)
+	}
+	if lines == nil && s.setup.In != nil {
+		lines = console.NewReader(s.setup.In)
+	}
+	return show, lines, nil
+}
+
+// Every calls do again and again, after each pause, until the role ends. Finish waits for that.
+func (s *Stage) Every(pause time.Duration, do func(now time.Time)) {
+	s.background.Go(func() {
+		ticker := time.NewTicker(pause)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-s.running.Done():
+				return
+			case now := <-ticker.C:
+				do(now)
+			}
+		}
+	})
+}
+
+// Finish closes the stage of a role that has ended with err, has end show the last picture and why
+// it ended, see Why, and returns all failures.
+func (s *Stage) Finish(err error, otherwise string, end func(why string) error) error {
+	if err != nil && !errors.Is(s.callers.Err(), context.DeadlineExceeded) {
+		s.Because("by a failure")
+	}
+	why := s.Why(otherwise)
+	s.Close()
+	s.background.Wait()
+	s.Fail(end(why))
+	if s.History != nil {
+		s.Fail(s.History.Close())
+	}
+	failed := s.Failure()
+	if failed != nil && errors.Is(err, failed) {
+		failed = nil
+	}
+	return errors.Join(err, failed, s.restore())
+}
+
+// Release frees what the stage holds, whether or not it could be finished.
+func (s *Stage) Release() {
+	s.release()
+	if s.History != nil {
+		_ = s.History.Close() // Finish has, and has told
+	}
 }
 
 // Chain returns an OnEvent that shows an event before it calls the caller's, which may be nil.

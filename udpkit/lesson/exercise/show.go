@@ -25,7 +25,7 @@ func NewShow(t *template.Template, plain func(io.Writer, any) error, data any) *
 	s := &Show{plain: plain}
 	s.now.Store(&data)
 	if gonbui.IsNotebook {
-		s.live = panel.NewLive(func(bool) (*template.Template, any) { return t, *s.now.Load() })
+		s.live = panel.NewLive(t, func() any { return *s.now.Load() })
 		s.live.News()
 	}
 	return s

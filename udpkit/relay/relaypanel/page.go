@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	_ "embed"
@@ -19,7 +18,6 @@ import (
 const (
 	maxLines       = 14
 	maxServerLines = 6
-	maxClients     = 20
 	maxUnder       = 5 // of the messages that are not stored yet
 )
 
@@ -30,23 +28,29 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"clock":  format.Clock,
 	"short":  format.Short,
 	"number": format.Number[uint64],
-	"ago":    func(now, then time.Time) string { return max(0, now.Sub(then)).Round(100 * time.Millisecond).String() },
+	"ago":    format.Ago,
 	"reads":  func(c relay.ClientInfo) bool { return c.Role == relay.RoleReader },
 })
 
 // page shows a role as one live panel in the notebook.
 type page struct {
 	*panel.Live
-	view *view
+	view   *view
+	recent []Sample
+	told   int // events that flush has to account for
 
-	mu       sync.Mutex
-	lines    []pageLine // the newest, the oldest first
-	under    []underWay // the newest that are not stored yet
-	remark   string
-	failures []relay.ErrorEvent // that go on, one for each thing that fails
-	recent   []Sample
-	ended    string
-	told     int // events that flush has to account for
+	Lines    []pageLine // the newest, the oldest first
+	Under    []underWay // the newest that are not stored yet
+	Remark   string
+	Failures []relay.ErrorEvent // that go on, one for each thing that fails
+	Ended    string             // "" while it runs
+
+	// As of the last picture.
+	Title, State, Help, Nothing, Small string
+	Served, Pending                    bool
+	Numbers                            []pageNumber
+	Clients                            []relay.ClientInfo
+	Now                                time.Time
 }
 
 // pageLine is a message, or a notice. Its texts are fit to be shown.
@@ -66,141 +70,120 @@ type underWay struct {
 	Text   string
 }
 
+// pageNumber is a number and what it counts.
+type pageNumber struct{ Value, Label string }
+
 func newPage(v *view) *page {
 	p := &page{view: v}
-	p.Live = panel.NewLive(p.snapshot)
+	p.Live = panel.NewLive(pageTemplate.Lookup("role"), p.picture)
 	return p
 }
 
 func (p *page) event(e relay.Event) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch e := e.(type) {
-	case relay.MessageEvent:
-		p.told++
-		p.add(pageLine{At: e.At, Seq: e.Seq, Who: printable(e.Username), Own: p.view.own(e.Username), Text: printable(e.Text)})
-	case relay.StoredEvent:
-		p.under = slices.DeleteFunc(p.under, func(u underWay) bool { return u.number <= e.Number })
-		if p.view.reader == nil { // else it comes back
-			p.add(pageLine{At: time.Now(), Seq: e.Seq, Text: printable(e.Text), Took: e.Took})
-		}
-	case relay.ErrorEvent:
-		p.fail(e)
-	case refusedEvent:
-		p.remark = e.String()
-	default:
-		switch e.(type) {
-		case relay.GapEvent, relay.LogEvent:
+	p.Change(func() {
+		switch e := e.(type) {
+		case relay.MessageEvent:
 			p.told++
+			p.add(pageLine{At: e.At, Seq: e.Seq, Who: printable(e.Username), Own: p.view.own(e.Username), Text: printable(e.Text)})
+		case relay.StoredEvent:
+			p.Under = slices.DeleteFunc(p.Under, func(u underWay) bool { return u.number <= e.Number })
+			if p.view.reader == nil { // else it comes back
+				p.add(pageLine{At: time.Now(), Seq: e.Seq, Text: printable(e.Text), Took: e.Took})
+			}
+		case relay.ErrorEvent:
+			p.fail(e)
+		case refusedEvent:
+			p.Remark = e.String()
+		default:
+			switch e.(type) {
+			case relay.GapEvent, relay.LogEvent:
+				p.told++
+			}
+			if text := notice(e); text != "" {
+				p.add(pageLine{At: time.Now(), Notice: text})
+			}
 		}
-		if text := notice(e); text != "" {
-			p.add(pageLine{At: time.Now(), Notice: text})
-		}
-	}
-	p.News()
+	})
 	return nil
 }
 
 // flush says that what was told is in the panel, which draws by itself.
 func (p *page) flush() (safe int, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	safe, p.told = p.told, 0
+	p.Change(func() { safe, p.told = p.told, 0 })
 	return safe, nil
 }
 
 // fail shows a failure as long as it goes on.
 func (p *page) fail(e relay.ErrorEvent) {
-	p.failures = slices.DeleteFunc(p.failures, func(was relay.ErrorEvent) bool { return was.What == e.What })
+	e.Text = printable(e.Text)
+	p.Failures = format.Ongoing(p.Failures, e, e.Ended, func(was relay.ErrorEvent) bool { return was.What == e.What })
 	if e.Ended {
-		p.add(pageLine{At: e.At, Notice: printable(e.Text)})
-	} else {
-		e.Text = printable(e.Text)
-		p.failures = append(p.failures, e)
+		p.add(pageLine{At: e.At, Notice: e.Text})
 	}
 }
 
 func (p *page) add(line pageLine) {
 	most := maxLines
-	if p.view.server != nil {
+	if p.Serves() {
 		most = maxServerLines
 	}
-	p.lines = append(p.lines, line)
-	p.lines = p.lines[max(0, len(p.lines)-most):]
+	p.Lines = format.Newest(append(p.Lines, line), most)
 }
 
 func (p *page) wrote(number uint64, text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.under = append(p.under, underWay{number, printable(text)})
-	p.under = p.under[max(0, len(p.under)-maxUnder):]
-	p.remark = ""
-	p.News()
+	p.Change(func() {
+		p.Under = format.Newest(append(p.Under, underWay{number, printable(text)}), maxUnder)
+		p.Remark = ""
+	})
 }
 
 func (p *page) sample(s Sample) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.recent = recent(p.recent, s)
-	p.News()
+	p.Change(func() { p.recent = recent(p.recent, s) })
 	return nil
 }
 
 func (p *page) end(why string) error {
-	p.mu.Lock()
-	p.ended = why
-	p.mu.Unlock()
+	p.Change(func() { p.Ended = why })
 	return p.End()
 }
 
-// pageData is what the templates show.
-type pageData struct {
-	Title, State, Help, Nothing, Remark, Small string
-	Ended                                      string // "" while it runs
-	Served                                     bool
-	Numbers                                    []pageNumber
-	Lines                                      []pageLine
-	Under                                      []underWay
-	Pending                                    bool
-	Failures                                   []relay.ErrorEvent
-	Clients                                    []relay.ClientInfo
-	More                                       int // clients that are not in Clients
-	Now                                        time.Time
+// Serves reports whether the role is a server.
+func (p *page) Serves() bool { return p.view.server != nil }
+
+// picture is what the template shows.
+func (p *page) picture() any {
+	v := p.view
+	p.State, p.Served, p.Now, p.Numbers = v.state(), v.served(), time.Now(), nil
+	if p.Serves() {
+		p.server()
+	} else {
+		p.client()
+	}
+	return p
 }
 
-// pageNumber is a number and what it counts.
-type pageNumber struct{ Value, Label string }
+func (p *page) number(value, label string) { p.Numbers = append(p.Numbers, pageNumber{value, label}) }
 
-func (p *page) snapshot(bool) (*template.Template, any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// rate adds how many messages a second there are. In the end nothing flows: a rate would be that of
+// the last seconds.
+func (p *page) rate(perSecond float64, label string) {
+	if p.Ended == "" {
+		p.number(rate(perSecond), label)
+	}
+}
+
+// client fills in what a client's page shows.
+func (p *page) client() {
 	v := p.view
-	d := pageData{
-		Lines: slices.Clone(p.lines), Under: slices.Clone(p.under), Failures: slices.Clone(p.failures),
-		Remark: p.remark, Ended: p.ended, State: v.state(), Served: v.served(), Now: time.Now(),
-	}
 	stored, delivered := rates(p.recent)
-	add := func(value, label string) { d.Numbers = append(d.Numbers, pageNumber{value, label}) }
-	if p.ended != "" { // then nothing flows, and a rate would be that of the last seconds
-		stored, delivered = 0, 0
-	}
-	perSecond := func(r float64, label string) {
-		if p.ended == "" {
-			add(rate(r), label)
-		}
-	}
-	if v.server != nil {
-		p.server(&d, add, func() { perSecond(stored, "stored/s") }, func() { perSecond(delivered, "delivered/s") })
-		return pageTemplate.Lookup("server"), d
-	}
 	var small []string
 	if v.reader != nil {
 		s := v.reader.Stats()
-		d.Title, d.Help, d.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
-		add(format.Number(s.Delivered), "read")
-		perSecond(delivered, "read/s")
-		add(format.Number(behind(s)), "behind")
-		add(format.Number(s.Missing), "missing")
+		p.Title, p.Help, p.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
+		p.number(format.Number(s.Delivered), "read")
+		p.rate(delivered, "read/s")
+		p.number(format.Number(behind(s)), "behind")
+		p.number(format.Number(s.Missing), "missing")
 		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", format.Plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
 		if s.KernelDropped > 0 {
 			small = append(small, fmt.Sprintf("%d dropped by the kernel, and sent again", s.KernelDropped))
@@ -208,53 +191,44 @@ func (p *page) snapshot(bool) (*template.Template, any) {
 	}
 	if v.writer != nil {
 		s := v.writer.Stats()
-		d.Title, d.Help, d.Nothing = "Writer: "+v.username, "each line that you type into the box below is a message; ■ leaves", "Nothing is stored yet."
-		add(format.Number(s.Written), "written")
-		add(format.Number(s.Stored), "stored")
+		p.Title, p.Help, p.Nothing = "Writer: "+v.username, "each line that you type into the box below is a message; ■ leaves", "Nothing is stored yet."
+		p.number(format.Number(s.Written), "written")
+		p.number(format.Number(s.Stored), "stored")
 		if v.reader == nil {
-			perSecond(stored, "stored/s")
+			p.rate(stored, "stored/s")
 		}
-		add(format.Number(s.Pending), "not stored yet")
-		d.Pending = s.Pending > 0
+		p.number(format.Number(s.Pending), "not stored yet")
+		p.Pending = s.Pending > 0
 		small = append(small, fmt.Sprintf("%s sent, %s sent again", format.Plural(s.Datagrams, "datagram"), format.Plural(s.Resent, "message")))
 	}
 	if v.reader != nil && v.writer != nil {
-		d.Title, d.Nothing = v.username, "Nothing to read yet."
+		p.Title, p.Nothing = v.username, "Nothing to read yet."
 	}
-	d.Small = strings.Join(small, " · ")
-	return pageTemplate.Lookup("client"), d
+	p.Small = strings.Join(small, " · ")
 }
 
 // server fills in what a server's page shows.
-func (p *page) server(d *pageData, add func(value, label string), stored, delivered func()) {
+func (p *page) server() {
 	v := p.view
 	s := v.server.Stats()
-	d.Title, d.State, d.Nothing = "Relay server", "open on "+v.server.Addr().String(), "Nobody has come yet."
-	d.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
-	add(fmt.Sprint(s.Readers), "readers")
-	add(fmt.Sprint(s.Writers), "writers")
-	add(format.Number(s.Stored), "stored")
-	stored()
-	add(format.Number(s.Delivered), "delivered")
-	delivered()
-	add(format.Number(s.Last+1-s.First), "in the log")
+	stored, delivered := rates(p.recent)
+	p.Title, p.State, p.Nothing = "Relay server", "open on "+v.server.Addr().String(), "Nobody has come yet."
+	p.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
+	p.number(fmt.Sprint(s.Readers), "readers")
+	p.number(fmt.Sprint(s.Writers), "writers")
+	p.number(format.Number(s.Stored), "stored")
+	p.rate(stored, "stored/s")
+	p.number(format.Number(s.Delivered), "delivered")
+	p.rate(delivered, "delivered/s")
+	p.number(format.Number(s.Last+1-s.First), "in the log")
 	if size := v.logSize(); size != "" {
-		add(size, "on disk")
+		p.number(size, "on disk")
 	}
-	clients := v.server.Clients()
-	d.Clients = clients[:min(len(clients), maxClients)]
-	d.More = len(clients) - len(d.Clients)
-	small := fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", format.Plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
+	p.Clients = v.server.Clients()
+	p.Small = fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", format.Plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
 		fmt.Sprintf(" · of writers: %d came twice, %d too early · %d malformed, %d of unknown clients", s.Duplicates, s.OutOfOrder, s.Malformed, s.Unknown) +
-		format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ")
-	if s.Gone > 0 {
-		small += fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))
-	}
-	if s.KernelDropped > 0 {
-		small += fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)
-	}
-	if s.EventsDropped > 0 {
-		small += fmt.Sprintf(" · %d events not shown", s.EventsDropped)
-	}
-	d.Small = small
+		format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ") +
+		format.NotZero(s.Gone, fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))) +
+		format.NotZero(s.KernelDropped, fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)) +
+		format.NotZero(s.EventsDropped, fmt.Sprintf(" · %d events not shown", s.EventsDropped))
 }

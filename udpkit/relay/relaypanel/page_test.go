@@ -25,11 +25,11 @@ func TestPageFailures(t *testing.T) {
 	} {
 		p.fail(relay.ErrorEvent{What: step.what, Text: step.text, Ended: step.ended})
 		var shown []string
-		for _, e := range p.failures {
+		for _, e := range p.Failures {
 			shown = append(shown, e.Text)
 		}
 		assert.Equal(t, step.shown, shown)
 	}
-	require.Len(t, p.lines, 2)
-	assert.Equal(t, "stored again", p.lines[0].Notice)
+	require.Len(t, p.Lines, 2)
+	assert.Equal(t, "stored again", p.Lines[0].Notice)
 }

@@ -52,20 +52,23 @@ type Options struct {
 // the server too. The OnEvent of cfg is called as well. If the log of cfg has a method Size()
 // (messages, bytes uint64), as that of package store has, its size is shown.
 func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, opt, false)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	cfg.OnEvent = s.on(cfg.OnEvent)
 	if cfg.Log == nil {
 		cfg.Log = relay.NewMemory(0)
 	}
 	server, err := relay.NewServer(cfg)
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
 	defer server.Close()
-	s.start(&view{role: RoleServer, server: server, log: cfg.Log, place: opt.Place})
+	if _, err = s.start(&view{role: RoleServer, server: server, log: cfg.Log, place: opt.Place}); err != nil {
+		return err
+	}
 	return s.finish("", server.Run(s.ctx))
 }
 
@@ -73,17 +76,20 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 // or MaxMessages are read. Only what is written whole to Out counts as delivered: the next reader
 // of the name gets the rest. The Flush of cfg is called as well.
 func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, opt, false)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	cfg.OnEvent, cfg.Flush = s.on(cfg.OnEvent), s.flush(cfg.Flush)
 	reader, err := relay.NewReader(cfg)
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
 	defer reader.Close()
-	s.start(&view{role: RoleReader, username: cfg.Username, reader: reader})
+	if _, err = s.start(&view{role: RoleReader, username: cfg.Username, reader: reader}); err != nil {
+		return err
+	}
 	err = reader.Run(s.ctx)
 	why := ""
 	if n := reader.Stats().Delivered; cfg.MaxMessages > 0 && n >= cfg.MaxMessages {
@@ -98,21 +104,22 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 // shown with the line's number; only a person, who sees that at once, may go on as if nothing had
 // been.
 func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, opt, true)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	now := make(chan struct{})
 	close(now)
 	p := &pen{session: s, begin: now, ending: func() {}}
 	cfg.OnEvent = s.on(cfg.OnEvent)
 	if p.writer, err = relay.NewWriter(cfg); err != nil {
-		return s.abandon(err)
+		return err
 	}
 	defer p.writer.Close()
 	source, err := s.start(&view{role: RoleWriter, username: cfg.Username, writer: p.writer})
 	if err != nil {
-		return s.finish("", err)
+		return err
 	}
 	if source == nil {
 		source = new(console.List)
@@ -137,10 +144,11 @@ type JoinConfig struct {
 // back through the reader, and is shown then, in its place in the log. It ends as Writer does, and
 // by failures of the reader.
 func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
-	s, err := begin(ctx, opt)
+	s, err := begin(ctx, opt, true)
 	if err != nil {
 		return err
 	}
+	defer s.Release()
 	on := s.on(nil)
 	echo := newEcho()
 	heard := func(role relay.Role) func(relay.Event) {
@@ -158,7 +166,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		OnEvent: heard(relay.RoleReader), Flush: s.flush(nil),
 	})
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
 	defer reader.Close()
 	// The writer begins when the reader gets what it will write.
@@ -168,12 +176,12 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		OnEvent: heard(relay.RoleWriter),
 	})
 	if err != nil {
-		return s.abandon(err)
+		return err
 	}
 	defer p.writer.Close()
 	source, err := s.start(&view{role: RoleJoin, username: cfg.Username, reader: reader, writer: p.writer})
 	if err != nil {
-		return s.finish("", err)
+		return err
 	}
 	readerContext, endReader := context.WithCancel(context.WithoutCancel(s.ctx))
 	defer endReader()

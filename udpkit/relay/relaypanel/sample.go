@@ -3,7 +3,6 @@ package relaypanel
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -63,24 +62,18 @@ type Lag struct {
 	Messages uint64 `json:"messages"`
 }
 
-// History is what a session leaves in a file, see Options.History.
+// History is what a session leaves in a file, see Options.History. All but the samples is its first
+// line.
 type History struct {
-	Role     Role
-	Username string // a client's
-	Begun    time.Time
-	PID      int // of the process, for whoever wants to interrupt it
-	Samples  []Sample
-}
-
-// historyStart is a history's first line.
-type historyStart struct {
 	Role     Role      `json:"role"`
-	Username string    `json:"username,omitempty"`
+	Username string    `json:"username,omitempty"` // a client's
 	Begun    time.Time `json:"begun"`
-	PID      int       `json:"pid"`
+	PID      int       `json:"pid"` // of the process, for whoever wants to interrupt it
+	Samples  []Sample  `json:"-"`
 }
 
-func (historyStart) Kind() string { return "start" }
+// Kind is "start".
+func (History) Kind() string { return "start" }
 
 // ReadHistory reads the file of Options.History. The error is the system's, such as fs.ErrNotExist,
 // or says which line cannot be read.
@@ -94,17 +87,18 @@ func ReadHistory(file string) (h History, err error) {
 	for n := 1; lines.Scan(); n++ {
 		var line struct {
 			Event string `json:"event"`
-			historyStart
 			Sample
 		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return h, fmt.Errorf("history, line %d: %w", n, err)
-		}
-		switch line.Event {
-		case "start":
-			h.Role, h.Username, h.Begun, h.PID = line.Role, line.Username, line.Begun, line.PID
-		case "sample":
+		err := json.Unmarshal(lines.Bytes(), &line)
+		switch {
+		case err != nil:
+		case line.Event == "start":
+			err = json.Unmarshal(lines.Bytes(), &h)
+		case line.Event == "sample":
 			h.Samples = append(h.Samples, line.Sample)
+		}
+		if err != nil {
+			return h, fmt.Errorf("history, line %d: %w", n, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -119,16 +113,11 @@ type history struct {
 	next time.Duration // when the next sample is due
 }
 
-func openHistory(ctx context.Context, opt Options) (*history, error) {
-	file, err := console.OpenHistory(ctx, opt.MaxRuntime, opt.History)
-	return &history{History: file}, err
-}
-
 func (h *history) begin(v *view) error {
 	if err := h.Begin(); err != nil {
 		return err
 	}
-	return h.Event(historyStart{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
+	return h.Event(History{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
 }
 
 // pause is the time between two samples.

@@ -3,14 +3,11 @@ package relaypanel
 import (
 	"context"
 	"errors"
-	"os"
+	"io"
 	"sync"
 	"time"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -30,77 +27,50 @@ type display interface {
 	end(why string) error
 }
 
-// session is one run of a role: its display, its history and its first failure.
+// session is one run of a role: its display and its history.
 type session struct {
 	*stage.Stage
-	// ctx ends with the caller's, with MaxRuntime, and with a failure.
-	ctx     context.Context
-	callers context.Context
-	release context.CancelFunc // of MaxRuntime
-	opt     Options
-	begun   time.Time
+	ctx   context.Context // the stage's
+	opt   Options
+	begun time.Time
 
 	view    *view
 	show    display
-	restore func() error // the terminal
-	history *history     // nil for none
+	history *history // nil for none
 	samples sync.WaitGroup
 	stop    chan struct{} // closed: no more samples
 }
 
-// begin opens the history, before anything else: whoever wants one learns at once that it cannot be
-// written.
-func begin(ctx context.Context, opt Options) (*session, error) {
-	s := &session{callers: ctx, opt: opt, begun: time.Now(), restore: func() error { return nil }, stop: make(chan struct{})}
-	if opt.History != "" {
-		var err error
-		if s.history, err = openHistory(ctx, opt); err != nil {
-			return nil, err
+// begin opens a session. Release it.
+func begin(ctx context.Context, opt Options, writes bool) (*session, error) {
+	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, History: opt.History, Limit: opt.MaxRuntime}
+	if writes && opt.Say == nil {
+		setup.In = opt.In
+		if !opt.Headless {
+			setup.Prompt = "Write: "
 		}
 	}
-	ctx, s.release = service.Limit(ctx, opt.MaxRuntime)
-	s.Stage, s.ctx = stage.New(ctx)
-	return s, nil
-}
-
-// abandon ends a session whose role could not start.
-func (s *session) abandon(err error) error {
-	s.release()
-	if s.history != nil {
-		err = errors.Join(err, s.history.Close())
+	st, err := stage.Open(ctx, setup)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	s := &session{Stage: st, ctx: st.Context(), opt: opt, begun: time.Now(), stop: make(chan struct{})}
+	if st.History != nil {
+		s.history = &history{History: st.History}
+	}
+	return s, nil
 }
 
 // start opens the display, and returns where lines come from; nil if from nowhere.
 func (s *session) start(v *view) (source console.Source, err error) {
 	s.view = v
 	v.begun = s.begun
-	out := s.opt.Out
-	box := out == nil && !s.opt.JSON && gonbui.IsNotebook
-	if out == nil {
-		out = os.Stdout
-	}
-	out = console.NewOutput(s.callers, s.opt.MaxRuntime, out)
-	switch {
-	case box:
-		s.show = newPage(v)
-		if s.opt.In == nil && !s.opt.Headless && v.writer != nil {
-			source = console.NewInputBox("Write: ")
-		}
-	case s.opt.JSON:
-		s.show = newJSON(out)
-	default:
-		in := s.opt.In
-		if v.writer == nil || s.opt.Say != nil {
-			in = nil
-		}
-		var show console.Display
-		show, source, s.restore, err = console.Open(in, out)
-		s.show = newText(v, show)
-	}
-	if source == nil && s.opt.In != nil {
-		source = console.NewReader(s.opt.In)
+	s.show, source, err = stage.Show(s.Stage,
+		func() display { return newPage(v) },
+		func(out io.Writer) display { return &jsonLines{lines{out: out}} },
+		func(out console.Display) display { return newText(v, out) })
+	if err != nil {
+		return nil, err
 	}
 	if s.opt.Say != nil {
 		list := console.List(s.opt.Say)
@@ -111,7 +81,7 @@ func (s *session) start(v *view) (source console.Source, err error) {
 		s.Fail(s.history.add(v.sample()))
 	}
 	s.samples.Go(s.watch)
-	return source, err
+	return source, nil
 }
 
 // watch takes samples.
@@ -145,24 +115,16 @@ func (s *session) finish(why string, err error) error {
 	s.samples.Wait()
 	if s.history != nil {
 		s.Fail(s.history.Event(s.view.sample()))
-		s.Fail(s.history.Close())
 	}
-	if why == "" && err != nil && !errors.Is(err, ErrNotStored) && !errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
-		why = "by a failure"
+	if why == "" && errors.Is(err, ErrNotStored) {
+		why = s.Why("interrupted") // it is no other failure
 	}
 	s.Because(why)
-	why = s.Why("interrupted")
-	s.Close()
-	s.release()
-	s.Fail(s.show.end(why))
-	failed := s.Failure()
-	if err == nil && failed == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
+	err = s.Finish(err, "interrupted", s.show.end)
+	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		err = s.view.missed()
 	}
-	if failed != nil && errors.Is(err, failed) {
-		failed = nil
-	}
-	return errors.Join(err, failed, s.restore())
+	return err
 }
 
 // on returns an OnEvent that shows before it calls the caller's.

@@ -15,7 +15,9 @@ import (
 // lines writes lines. Those of messages, gaps and new logs wait for flush: many come at once, and
 // what was not written whole is not delivered.
 type lines struct {
-	out     io.Writer
+	out io.Writer
+
+	mu      sync.Mutex
 	waiting []byte
 	ends    []int // in waiting, where each line ends that flush has to account for
 	safe    int   // lines that are written since the last flush
@@ -24,6 +26,8 @@ type lines struct {
 
 // add takes the lines of an event, each with its newline.
 func (l *lines) add(e relay.Event, lines string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, lines...)
 	switch e.(type) {
 	case relay.MessageEvent, relay.GapEvent, relay.LogEvent:
@@ -52,6 +56,8 @@ func (l *lines) write() error {
 
 // flush is what relay.ReaderConfig.Flush wants.
 func (l *lines) flush() (safe int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	err = l.write()
 	safe, l.safe = l.safe, 0
 	return safe, err
@@ -59,18 +65,16 @@ func (l *lines) flush() (safe int, err error) {
 
 // text shows a line an event. What comes at once is shown at once.
 type text struct {
-	out    console.Display
+	lines
+	show   console.Display // that the lines are written to
 	view   *view
-	person bool // somebody types, and wants to know what has become of it
-
-	mu     sync.Mutex
-	lines  lines
+	person bool     // somebody types, and wants to know what has become of it
 	recent []Sample // a server's, for its status
 }
 
-func newText(v *view, out console.Display) *text {
-	_, person := out.(*console.Editor)
-	return &text{view: v, out: out, person: person, lines: lines{out: out}}
+func newText(v *view, show console.Display) *text {
+	_, person := show.(*console.Editor)
+	return &text{lines: lines{out: show}, show: show, view: v, person: person}
 }
 
 func (t *text) event(e relay.Event) error {
@@ -78,26 +82,16 @@ func (t *text) event(e relay.Event) error {
 	if line == "" {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lines.add(e, line+"\n")
-}
-
-func (t *text) flush() (safe int, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lines.flush()
+	return t.add(e, line+"\n")
 }
 
 func (t *text) wrote(uint64, string) {}
 
 // sample draws a server's status.
 func (t *text) sample(s Sample) error {
-	if t.view.server == nil || !t.out.HasStatus() {
+	if t.view.server == nil || !t.show.HasStatus() {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.recent = recent(t.recent, s)
 	stored, delivered := rates(t.recent)
 	stats := t.view.server.Stats()
@@ -109,52 +103,45 @@ func (t *text) sample(s Sample) error {
 	if len(s.Lags) > 0 && s.Lags[0].Messages > 0 {
 		status += fmt.Sprintf("; %s is %s behind", s.Lags[0].Username, format.Number(s.Lags[0].Messages))
 	}
-	t.out.Status("*", status)
+	t.show.Status("*", status)
 	return nil
 }
 
 func (t *text) end(why string) error {
-	if err := t.out.Clear(); err != nil {
+	if err := t.show.Clear(); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
-	return t.out.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
+	return t.show.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
 }
 
 // summary is the end of the text that a role leaves behind.
 func (t *text) summary() string {
-	var lines []string
-	add := func(label, format string, args ...any) {
-		lines = append(lines, fmt.Sprintf("\n  %-10s ", label)+fmt.Sprintf(format, args...))
-	}
+	var pairs []string
 	if v := t.view.server; v != nil {
-		s := v.Stats()
-		add("clients", "%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: "))
-		add("stored", "%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates)
-		add("delivered", "%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram"))
-		size := t.view.logSize()
+		s, size := v.Stats(), t.view.logSize()
 		if size != "" {
 			size = ", " + size
 		}
-		add("log", "%s%s", kept(s.First, s.Last), size)
+		pairs = append(pairs,
+			"clients", fmt.Sprintf("%d registered%s", s.Registered, format.Reasons(s.Left, "; ")+format.Reasons(s.Refused, "; refused: ")),
+			"stored", fmt.Sprintf("%s, %d came twice", format.Plural(s.Stored, "message"), s.Duplicates),
+			"delivered", fmt.Sprintf("%s, %s sent again", format.Plural(s.Delivered, "message"), format.Plural(s.Resent, "datagram")),
+			"log", kept(s.First, s.Last)+size)
 	}
 	if r := t.view.reader; r != nil {
 		s := r.Stats()
-		add("delivered", "%s", format.Plural(s.Delivered, "message"))
-		if s.Missing > 0 {
-			add("missing", "%s", format.Plural(s.Missing, "message"))
-		}
-		if s.Next > 0 {
-			add("next", "#%d", s.Next)
-		}
+		pairs = append(pairs,
+			"delivered", format.Plural(s.Delivered, "message"),
+			"missing", format.NotZero(s.Missing, format.Plural(s.Missing, "message")),
+			"next", format.NotZero(s.Next, fmt.Sprintf("#%d", s.Next)))
 	}
 	if w := t.view.writer; w != nil {
 		s := w.Stats()
-		add("stored", "%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message"))
-		if s.Resent > 0 {
-			add("sent again", "%s", format.Plural(s.Resent, "message"))
-		}
+		pairs = append(pairs,
+			"stored", fmt.Sprintf("%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message")),
+			"sent again", format.NotZero(s.Resent, format.Plural(s.Resent, "message")))
 	}
-	return strings.Join(lines, "")
+	return format.Summary(13, pairs...)
 }
 
 // describe returns an event as a line, "" for one that is not shown.
@@ -167,7 +154,7 @@ func (t *text) describe(e relay.Event) string {
 		if !t.person || t.view.reader != nil { // then it comes back
 			return ""
 		}
-		return fmt.Sprintf("%s  stored%s after %s", now, numbered(e.Seq), format.Short(e.Took))
+		return fmt.Sprintf("%s  stored%s after %s", now, format.NotZero(e.Seq, fmt.Sprintf(" as #%d", e.Seq)), format.Short(e.Took))
 	case relay.StartEvent:
 		return t.begin(e)
 	case refusedEvent:
@@ -233,14 +220,6 @@ func notice(e relay.Event) string {
 	return ""
 }
 
-// numbered says which message of the log it is, if it is in it.
-func numbered(seq uint64) string {
-	if seq == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" as #%d", seq)
-}
-
 // name returns a username, and whether it is this session's.
 func (v *view) name(username string) string {
 	if v.own(username) {
@@ -252,38 +231,18 @@ func (v *view) name(username string) string {
 // recent appends a sample to those over which rates are taken.
 func recent(samples []Sample, s Sample) []Sample {
 	const few = 5
-	samples = append(samples, s)
-	return samples[max(0, len(samples)-few):]
+	return format.Newest(append(samples, s), few)
 }
 
 // jsonLines shows events as JSON lines.
-type jsonLines struct {
-	mu    sync.Mutex
-	json  *console.JSON
-	line  strings.Builder // that json has written
-	lines lines
-}
-
-func newJSON(out io.Writer) *jsonLines {
-	j := &jsonLines{lines: lines{out: out}}
-	j.json = console.NewJSON(&j.line)
-	return j
-}
+type jsonLines struct{ lines }
 
 func (j *jsonLines) event(e relay.Event) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.line.Reset()
-	if err := j.json.Event(e); err != nil {
+	var line strings.Builder
+	if err := console.NewJSON(&line).Event(e); err != nil {
 		return err
 	}
-	return j.lines.add(e, j.line.String())
-}
-
-func (j *jsonLines) flush() (safe int, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lines.flush()
+	return j.add(e, line.String())
 }
 
 func (*jsonLines) wrote(uint64, string) {}
