@@ -1,6 +1,7 @@
 package broadcastpanel
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -25,10 +26,11 @@ type clientView struct {
 	refused  format.Refused
 }
 
-// clientRow is a message or a gap.
+// clientRow is a message, or a remark on what has not come.
 type clientRow struct {
 	Message *udpkit.MessageEvent
-	Gap     *udpkit.GapEvent
+	Remark  string
+	Server  netip.AddrPort // of the remark; not valid if it is on several
 }
 
 func (v *clientView) event(e udpkit.Event) {
@@ -43,9 +45,16 @@ func (v *clientView) event(e udpkit.Event) {
 		v.elapsed, v.silent = 0, false
 		v.row(clientRow{Message: &e})
 	case udpkit.GapEvent:
-		v.row(clientRow{Gap: &e})
+		v.row(clientRow{Remark: missing(e), Server: e.Server})
 	case udpkit.TimeoutEvent:
 		v.elapsed, v.silent = e.Elapsed, true
+		if e.Server.IsValid() {
+			v.row(clientRow{Remark: silence(e), Server: e.Server})
+		}
+	case udpkit.EndEvent:
+		v.row(clientRow{Remark: ended(e), Server: e.Server})
+	case udpkit.ForgottenEvent:
+		v.row(clientRow{Remark: forgotten(e)})
 	case udpkit.RefusedEvent:
 		v.refused.Take(e.From, e.Reason, e.Count)
 	case udpkit.ErrorEvent:

@@ -27,7 +27,6 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"ago":       func(now, then time.Time) string { return tenths(max(0, now.Sub(then))) },
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"data":      func(e *udpkit.MessageEvent) string { return data(*e) },
-	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },
 	"failure":   failureText,
 	"color":     Color,
 	"plural":    format.Plural[uint64],

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,9 +70,36 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&states, "states", joinStates(udpkit.DefaultStates()), "the `states` to cycle through")
 	flags.DurationVar(&cfg.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	flags.Uint64Var(&cfg.MaxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
+	flags.Var((*firstID)(&cfg.FirstID), "first-id", "`id` of the first message: a number, or clock, which goes on rising when the server is started again (default 1)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addOutputFlags(cmd, &opt)
 	return cmd
+}
+
+// firstID is a flag for udpkit.ServerConfig.FirstID.
+type firstID uint64
+
+func (f *firstID) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*f), 10)
+}
+
+func (f *firstID) Type() string { return "id" }
+
+// Set implements pflag.Value.
+func (f *firstID) Set(text string) error {
+	if text == "clock" {
+		*f = firstID(udpkit.ClockID())
+		return nil
+	}
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return errors.New("it is a number from 1 to 2^52, or clock")
+	}
+	*f = firstID(id)
+	return nil
 }
 
 func clientCommand() *cobra.Command {
