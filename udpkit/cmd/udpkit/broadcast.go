@@ -96,7 +96,7 @@ func (f *firstID) Set(text string) error {
 	}
 	id, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || id == 0 {
-		return errors.New("it is a number from 1 to 2^52, or clock")
+		return errors.New("neither a number from 1 to 2^52 nor clock")
 	}
 	*f = firstID(id)
 	return nil
