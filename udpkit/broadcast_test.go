@@ -248,6 +248,27 @@ func TestServerSurvivesTheNetwork(t *testing.T) {
 	assert.Equal(t, sum.Sent, sum.SendErrors)
 }
 
+// TestEnd: a server that ends says so, however it ends, in one more message or in the last.
+func TestEnd(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
+	port := client.Addr().Port()
+	for name, cfg := range map[string]udpkit.ServerConfig{
+		"stopped": {}, "after a time": {MaxRuntime: 50 * time.Millisecond}, "after a number": {MaxMessages: 2, AckWait: time.Millisecond},
+	} {
+		server, serverLog, stop := newServer(t, port, cfg)
+		wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.Epoch == server.Epoch() })
+		if name == "stopped" {
+			require.NoError(t, stop())
+		}
+		sum := wait(t, serverLog, any1[udpkit.ServerSummary])
+		end := wait(t, clientLog, func(e udpkit.EndEvent) bool { return e.Epoch == server.Epoch() })
+		assert.True(t, end.Said, name)
+		assert.Equal(t, sum.Sent, end.LastID, name)
+		assert.Equal(t, server.Addr().Port(), end.Server.Port(), name)
+	}
+	assert.Zero(t, client.Stats().Missed+client.Stats().Timeouts)
+}
+
 func TestMaxRuntime(t *testing.T) {
 	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{MaxRuntime: 50 * time.Millisecond})
 	_, serverLog, _ := newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxRuntime: 50 * time.Millisecond})
@@ -267,8 +288,15 @@ func TestClientTimeout(t *testing.T) {
 // 1.2 s, not after the default of 15 s.
 func TestTimeoutFollowsTheInterval(t *testing.T) {
 	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{})
-	_, _, _ = newServer(t, client.Addr().Port(), udpkit.ServerConfig{MaxMessages: 1, Interval: 400 * time.Millisecond})
+	b, err := udpkit.AppendMessage(nil, udpkit.Message{Timestamp: "t", State: "A", ID: 7, Epoch: 9, Interval: 400 * time.Millisecond})
+	require.NoError(t, err)
+	server, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", client.Addr().Port()))
+	require.NoError(t, err)
+	defer server.Close()
+	_, err = server.Write(b)
+	require.NoError(t, err)
 	e := wait(t, clientLog, any1[udpkit.TimeoutEvent])
+	assert.Equal(t, []any{server.LocalAddr().String(), udpkit.Epoch(9), uint64(7)}, []any{e.Server.String(), e.Epoch, e.LastID})
 	assert.GreaterOrEqual(t, e.Elapsed, 1200*time.Millisecond)
 	assert.Less(t, e.Elapsed, 10*time.Second)
 }

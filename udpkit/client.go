@@ -16,10 +16,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// maxServers bounds the server runs that duplicates and gaps are kept for; the one that was silent
-// for longest makes room. Being forgotten loses no message.
-const maxServers = 64
-
 // ClientConfig configures a Client. The zero value works; it is copied.
 type ClientConfig struct {
 	// ID names the client in its acknowledgements, 1 to MaxClientIDLen bytes of printable text.
@@ -36,9 +32,10 @@ type ClientConfig struct {
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// Timeout is how long a silence may be before it is reported and counted. Default three times
-	// the interval that the last message announced and at least 1 s, since a busy machine pauses
-	// for longer than a short interval; 15 s if it announced none.
+	// Timeout is how long a server may be silent before that is reported and counted. Default three
+	// times the interval that it announces and at least 1 s, since a busy machine pauses for longer
+	// than a short interval; 15 s if it announces none, or none from 1 ms to 1 h. An interval that
+	// is another than before counts when it was announced twice.
 	Timeout time.Duration
 	// History is how many messages Client.History keeps. Default 1,000.
 	History int
@@ -87,12 +84,12 @@ type Client struct {
 	taken  taken      // what handle works with; guarded by events
 
 	mu       sync.Mutex
-	last     time.Time // of the last message, or the start
-	timeout  time.Duration
-	silent   bool // the present silence has been reported
-	servers  map[serverKey]*serverRun
-	lastKey  serverKey  // of the last message, and ...
-	lastRun  *serverRun // its run: mostly that of the next one too
+	began    time.Time
+	deaf     bool // that no server has been heard yet was said
+	runs     runs
+	told     uint64    // of runs.forgotten
+	toldAt   time.Time // when
+	wake     time.Time // when the watchdog looks for silences
 	decoder  decoder
 	sent     timestampReader
 	states   states
@@ -107,18 +104,6 @@ type Client struct {
 
 	ackFailing bool        // the last acknowledgement could not be sent
 	watchdog   *time.Timer // fires when a silence may have become too long
-}
-
-// serverKey is one run of one server: its epoch, from whichever of its interfaces it comes; for a
-// server that sends none, its address.
-type serverKey struct {
-	epoch Epoch
-	addr  netip.AddrPort
-}
-
-type serverRun struct {
-	window window
-	last   time.Time
 }
 
 // NewClient opens the client's sockets. An error wraps ErrConfig, or is the system's for the
@@ -156,15 +141,15 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 // newClient makes a client without sockets.
 func newClient(cfg ClientConfig) *Client {
 	c := &Client{
-		cfg:     cfg,
-		seed:    maphash.MakeSeed(),
-		timeout: cmp.Or(cfg.Timeout, 3*DefaultInterval),
-		servers: make(map[serverKey]*serverRun),
-		states:  make(states),
-		finish:  func() {},
+		cfg:    cfg,
+		seed:   maphash.MakeSeed(),
+		runs:   newRuns(cfg.Timeout),
+		states: make(states),
+		finish: func() {},
 	}
 	c.summary.ClientID = cfg.ID
-	c.watchdog = time.NewTimer(c.timeout)
+	c.watchdog = time.NewTimer(time.Hour)
+	c.lookIn(time.Now(), c.runs.none())
 	return c
 }
 
@@ -191,8 +176,8 @@ func (c *Client) Run(ctx context.Context) error {
 	ctx, cancel := service.Limit(ctx, c.cfg.MaxRuntime)
 	defer cancel()
 	c.mu.Lock()
-	c.last, c.finish = now, cancel
-	c.watchdog.Reset(c.timeout)
+	c.began, c.finish = now, cancel
+	c.lookIn(now, c.runs.none())
 	c.mu.Unlock()
 
 	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
@@ -204,6 +189,7 @@ func (c *Client) Run(ctx context.Context) error {
 	watch.Wait()
 	c.events.Lock()
 	c.tellRefused(c.refused.Rest)
+	c.tellForgotten(0)
 	c.events.Unlock()
 	c.emit(c.Stats())
 	if ended {
@@ -220,32 +206,46 @@ func (c *Client) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.watchdog.C:
-			c.watchdog.Reset(c.checkSilence(time.Now()))
+			c.checkSilence(time.Now())
 		}
 	}
 }
 
-// checkSilence reports a silence that has become too long, and what is due of refused datagrams,
-// and returns when to look again.
-func (c *Client) checkSilence(now time.Time) time.Duration {
+// lookIn has the watchdog look for silences after that time, with mu held.
+func (c *Client) lookIn(now time.Time, wait time.Duration) {
+	c.wake = now.Add(wait)
+	c.watchdog.Reset(wait)
+}
+
+// checkSilence reports silences, and what is due of refused datagrams and forgotten runs.
+func (c *Client) checkSilence(now time.Time) {
 	c.events.Lock()
 	defer c.events.Unlock()
+	var events []Event
 	c.mu.Lock()
-	elapsed, timeout := now.Sub(c.last), c.timeout
-	report := elapsed >= timeout && !c.silent
-	if report {
-		c.silent = true
-		c.summary.Timeouts++
+	silent, wait := c.runs.silent(now)
+	for _, r := range silent {
+		if c.runs.succeeded(r) {
+			events = append(events, EndEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), At: now})
+		} else {
+			events = append(events, TimeoutEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), Elapsed: now.Sub(r.last), At: now})
+		}
 	}
+	if elapsed := now.Sub(c.began); c.summary.Servers == 0 && !c.deaf {
+		if c.deaf = elapsed >= c.runs.none(); c.deaf {
+			events = append(events, TimeoutEvent{Elapsed: elapsed, At: now})
+		} else {
+			wait = c.runs.none() - elapsed
+		}
+	}
+	c.summary.Timeouts += uint64(len(events))
+	c.lookIn(now, wait)
 	c.mu.Unlock()
-	if report {
-		c.tell(TimeoutEvent{Elapsed: elapsed, At: now})
+	for _, e := range events {
+		c.tell(e)
 	}
 	c.tellRefused(c.refused.Due)
-	if elapsed < timeout {
-		return timeout - elapsed
-	}
-	return timeout
+	c.tellForgotten(time.Minute)
 }
 
 func (c *Client) emit(e Event) {
@@ -264,6 +264,21 @@ func (c *Client) tellRefused(due func(now time.Time) []service.Refused) {
 	}
 }
 
+// tellForgotten tells how many runs were forgotten, with events held, unless it did so within the
+// time of pause.
+func (c *Client) tellForgotten(pause time.Duration) {
+	c.mu.Lock()
+	now, count := time.Now(), c.runs.forgotten-c.told
+	due := count > 0 && now.Sub(c.toldAt) >= pause
+	if due {
+		c.told, c.toldAt = c.runs.forgotten, now
+	}
+	c.mu.Unlock()
+	if due {
+		c.tell(ForgottenEvent{Runs: count, At: now})
+	}
+}
+
 // tell calls OnEvent, with events held.
 func (c *Client) tell(e Event) {
 	if c.cfg.OnEvent != nil {
@@ -276,7 +291,7 @@ func (c *Client) handle(d Datagram) {
 	c.events.Lock()
 	defer c.events.Unlock()
 	r := &c.taken
-	r.ok, r.done, r.gaps, r.ackErr, r.refused = false, false, nil, nil, nil
+	r.ok, r.ended, r.forgotten, r.done, r.gaps, r.ackErr, r.refused = false, false, false, false, nil, nil, nil
 	c.take(d, r)
 	for _, refused := range r.refused {
 		c.tell(RefusedEvent(refused))
@@ -293,6 +308,12 @@ func (c *Client) handle(d Datagram) {
 			c.cfg.OnEvent(ErrorEvent{Err: r.ackErr, Text: r.ackErr.Error(), Peer: d.Source, At: d.Received})
 		}
 	}
+	if r.ended {
+		c.tell(EndEvent{Server: d.Source, Epoch: r.event.Epoch, LastID: r.event.MessageID, Said: true, At: d.Received})
+	}
+	if r.forgotten {
+		c.tellForgotten(time.Minute)
+	}
 	if r.done {
 		c.finish()
 	}
@@ -300,12 +321,13 @@ func (c *Client) handle(d Datagram) {
 
 // taken is what a datagram has brought.
 type taken struct {
-	ok      bool              // a message that had not been seen
-	event   MessageEvent      // made only if there is an OnEvent
-	gaps    []gap             // left out before it; the window's
-	ackErr  error             // the first failure to acknowledge since the last success
-	refused []service.Refused // to be told
-	done    bool              // it was the last of MaxMessages
+	ok               bool              // a message that had not been seen
+	event            MessageEvent      // made only if there is an OnEvent
+	gaps             []gap             // left out before it; the window's
+	ackErr           error             // the first failure to acknowledge since the last success
+	refused          []service.Refused // to be told
+	ended, forgotten bool              // the server has said that it ends; runs had to be forgotten
+	done             bool              // it was the last of MaxMessages
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
@@ -326,9 +348,13 @@ func (c *Client) take(d Datagram, r *taken) {
 		r.refused = c.refused.Note(d.Source, err, d.Received)
 		return
 	}
-	run := c.server(m.epoch, d)
-	missing := run.window.missing
-	v, gaps := run.window.observe(m.id, maphash.Bytes(c.seed, d.Payload))
+	run, isNew := c.runs.of(m.epoch, d.Source, d.Received)
+	if isNew {
+		c.summary.Servers++
+	}
+	missing := run.missing()
+	v, gaps := c.runs.observe(run, isNew, m.id, maphash.Bytes(c.seed, d.Payload), d.Received)
+	r.forgotten = c.runs.forgotten > c.told
 	if v == duplicate {
 		c.summary.Duplicates++
 		return
@@ -352,18 +378,19 @@ func (c *Client) take(d Datagram, r *taken) {
 	if !run.last.IsZero() {
 		c.interval.add(d.Received.Sub(run.last))
 	}
-	run.last, c.last, c.silent = d.Received, d.Received, false
-	if t := max(3*m.interval, time.Second); c.cfg.Timeout == 0 && m.interval > 0 && t != c.timeout {
-		c.timeout = t
-		c.watchdog.Reset(t)
+	if run.heard(d, m, v) {
+		if timeout := run.timeout(c.cfg.Timeout); d.Received.Add(timeout).Before(c.wake) {
+			c.lookIn(d.Received, timeout)
+		}
 	}
+	r.ended = m.end
 	c.summary.Received++
 	if v == late {
 		c.summary.Late++
 	}
 	c.summary.Gaps += uint64(len(gaps))
 	// No forged id makes it wrap: neither many gaps of the longest, nor one taken back.
-	if now := run.window.missing; now >= missing {
+	if now := run.missing(); now >= missing {
 		c.summary.Missed = min(c.summary.Missed+now-missing, MaxMessageID)
 	} else {
 		c.summary.Missed -= min(c.summary.Missed, missing-now)
@@ -374,36 +401,6 @@ func (c *Client) take(d Datagram, r *taken) {
 	}
 	r.ackErr = c.acknowledge(m, d.Source)
 	r.done = c.summary.Received == c.cfg.MaxMessages
-}
-
-// server returns the state kept for a run of a server.
-func (c *Client) server(epoch Epoch, d Datagram) *serverRun {
-	key := serverKey{epoch: epoch}
-	if epoch == 0 {
-		key.addr = d.Source
-	}
-	if c.lastRun != nil && c.lastKey == key {
-		return c.lastRun
-	}
-	run, ok := c.servers[key]
-	if !ok {
-		if len(c.servers) >= maxServers {
-			var oldest serverKey
-			var at time.Time
-			for k, r := range c.servers {
-				if at.IsZero() || r.last.Before(at) {
-					oldest, at = k, r.last
-				}
-			}
-			delete(c.servers, oldest)
-			c.summary.Forgotten++
-		}
-		run = &serverRun{window: window{epoch: epoch != 0}}
-		c.servers[key] = run
-		c.summary.Servers++
-	}
-	c.lastKey, c.lastRun = key, run
-	return run
 }
 
 // remembered is an event of the history. Its timestamp is kept by value and the room for its data
@@ -464,6 +461,7 @@ func (c *Client) Stats() ClientSummary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.summary
+	sum.Forgotten = c.runs.forgotten
 	sum.Latency = c.latency.distribution()
 	sum.Interval = c.interval.distribution()
 	if c.receiver != nil {

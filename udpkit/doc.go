@@ -23,10 +23,13 @@
 //     it is delivered, marked as late. A server that sends no epoch may begin anew at
 //     any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when a
 //     second message continues it.
-//   - When nothing comes for three intervals, at least a second, that is a
-//     [TimeoutEvent]: the loss of the newest messages shows before the next one. Nothing
-//     means from no server: one that falls silent while others go on is not reported,
-//     nor is what it lost of its newest messages before it started anew.
+//   - When nothing comes of a run for three intervals, at least a second, that is a
+//     [TimeoutEvent] of that run, however much is heard of others: the loss of its newest
+//     messages shows. An interval is believed from 1 ms to 1 h; one that is another than
+//     before counts when it was announced twice.
+//   - A server that ends says so in its last message, which is an [EndEvent]: a loss before it
+//     is a gap at once. One that was killed is silent; if it has been started anew by then, the
+//     EndEvent of its first run says that what it sent last is lost.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
 //   - No id that somebody forges makes the client drop a genuine message. What is
@@ -39,10 +42,10 @@
 //     within 1,024 ids, what is lost is in the gap that they made. A forged id close
 //     ahead is in no gap itself. A forged id can also take the place of one of the last
 //     1,024 in memory: that one is delivered again if it comes twice.
-//   - All of this is remembered of the 64 server runs that were heard last. With more
-//     at once, one that was forgotten counts as new when it is heard again: what it has
-//     lost in between is not reported, and what was delivered may be delivered again.
-//     ClientSummary.Forgotten counts them.
+//   - All of this is kept of 1,024 server runs that go on, in 25 MiB at the most, and of 1,024
+//     more of which one message has come. One that goes on makes room only once it is silent.
+//     What had to be forgotten before is a [ForgottenEvent], at once and then once a minute: what
+//     is lost of these runs is not reported, and what comes of them may be delivered again.
 //   - What is refused or dropped is counted in [ClientSummary]. A [RefusedEvent] says from whom
 //     and why, at once and then once a minute; a flood of it costs no memory.
 //
@@ -59,7 +62,8 @@
 //
 // The first three fields are required. The last two are optional, as any other field is, and are
 // ignored by clients that do not know them. A server's own part is one more, "data", which holds
-// any value of JSON. An acknowledgement is the text
+// any value of JSON; the last message of a run has "end", which is true. An acknowledgement is the
+// text
 //
 //	Client <client id> received message <message id>
 //

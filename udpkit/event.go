@@ -7,8 +7,8 @@ import (
 )
 
 // Event is something that a Server or a Client reports while it runs. It is one of StartEvent,
-// SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, RefusedEvent, ErrorEvent,
-// ServerSummary and ClientSummary, by value.
+// SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, EndEvent, ForgottenEvent,
+// RefusedEvent, ErrorEvent, ServerSummary and ClientSummary, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
 	Kind() string
@@ -80,11 +80,35 @@ type GapEvent struct {
 	At     time.Time      `json:"at"`
 }
 
-// TimeoutEvent says that no message has come for longer than expected. There is one for each
-// silence.
+// TimeoutEvent says that nothing has come of a server's run for longer than expected, see
+// ClientConfig.Timeout: what it has sent after LastID, if anything, is lost so far. There is one
+// for each silence. Without a server it says that none has been heard since the start.
 type TimeoutEvent struct {
-	Elapsed time.Duration `json:"elapsed_ns"` // since the last message, or the start
-	At      time.Time     `json:"at"`
+	Server  netip.AddrPort `json:"server,omitzero"`
+	Epoch   Epoch          `json:"epoch,omitempty"`
+	LastID  uint64         `json:"last_id,omitempty"` // the newest that has come
+	Elapsed time.Duration  `json:"elapsed_ns"`        // since that message, or the start
+	At      time.Time      `json:"at"`
+}
+
+// EndEvent says that a server's run has ended. If the server has said so itself, LastID is its last
+// message, and what was lost before is in gaps. Else the run has been silent for as long as a
+// TimeoutEvent takes, and its host has begun another one: what the first has sent after LastID, if
+// anything, is lost.
+type EndEvent struct {
+	Server netip.AddrPort `json:"server"`
+	Epoch  Epoch          `json:"epoch,omitempty"`
+	LastID uint64         `json:"last_id"`
+	Said   bool           `json:"said"`
+	At     time.Time      `json:"at"`
+}
+
+// ForgottenEvent says that more servers are heard at once than a client has room for: what is lost
+// of these runs is not reported, and what comes of them again is delivered again. It is told at
+// once, and then once a minute and in the end with the count since.
+type ForgottenEvent struct {
+	Runs uint64    `json:"runs"`
+	At   time.Time `json:"at"`
 }
 
 // RefusedEvent says that datagrams of one source were refused for one reason. It is told at once,
@@ -109,13 +133,15 @@ type ErrorEvent struct {
 	At        time.Time      `json:"at"`
 }
 
-func (StartEvent) Kind() string    { return "start" }
-func (SentEvent) Kind() string     { return "sent" }
-func (AckEvent) Kind() string      { return "ack" }
-func (MessageEvent) Kind() string  { return "message" }
-func (GapEvent) Kind() string      { return "gap" }
-func (TimeoutEvent) Kind() string  { return "timeout" }
-func (RefusedEvent) Kind() string  { return "refused" }
-func (ErrorEvent) Kind() string    { return "error" }
-func (ServerSummary) Kind() string { return "summary" }
-func (ClientSummary) Kind() string { return "summary" }
+func (StartEvent) Kind() string     { return "start" }
+func (SentEvent) Kind() string      { return "sent" }
+func (AckEvent) Kind() string       { return "ack" }
+func (MessageEvent) Kind() string   { return "message" }
+func (GapEvent) Kind() string       { return "gap" }
+func (TimeoutEvent) Kind() string   { return "timeout" }
+func (EndEvent) Kind() string       { return "end" }
+func (ForgottenEvent) Kind() string { return "forgotten" }
+func (RefusedEvent) Kind() string   { return "refused" }
+func (ErrorEvent) Kind() string     { return "error" }
+func (ServerSummary) Kind() string  { return "summary" }
+func (ClientSummary) Kind() string  { return "summary" }

@@ -97,7 +97,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 
 	s := hotServerOf(t, 10)
 	for range 200 {
-		s.send(nil, nil)
+		s.send(nil, nil, false)
 	}
 	for _, name := range []string{"client-1", "Köln"} {
 		ack := Ack{ClientID: name, Epoch: s.epoch}
@@ -128,7 +128,7 @@ func TestRefusingAllocatesNothing(t *testing.T) {
 		fields(`,"x":[[[[[[[[[[1]]]]]]]]]]`), fields(`,"a":1,"b":2,"c":3` + strings.Repeat(`,"x":1`, 40)), strings.Repeat("x", 1025),
 	}
 	s := hotServerOf(t, 1)
-	s.send(nil, nil)
+	s.send(nil, nil, false)
 	acks := []string{
 		"hello", "Client \x1b received message 1", "Client a received message x", "Client a received message 1 epoch 12", strings.Repeat("x", 257),
 		"Client a received message 1", "Client b received message 1", "Client a received message 7", "Client a received message 1 epoch 0123456789abcdef",
@@ -358,7 +358,7 @@ func BenchmarkAck(b *testing.B) {
 	for _, clients := range []int{1, 1_000, 100_000} {
 		b.Run(fmt.Sprint(clients), func(b *testing.B) {
 			s := hotServerOf(b, clients)
-			buf := s.send(nil, nil)
+			buf := s.send(nil, nil, false)
 			acks := hotAcks(b, clients, 1, s.epoch)
 			var before, after runtime.MemStats
 			runtime.GC()
@@ -370,7 +370,7 @@ func BenchmarkAck(b *testing.B) {
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			runtime.KeepAlive(acks)
-			s.send(buf, nil)
+			s.send(buf, nil, false)
 			acks = hotAcks(b, clients, 2, s.epoch) // the first time round new, then seen before
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
@@ -403,7 +403,7 @@ func BenchmarkFanOut(b *testing.B) {
 				b.ReportAllocs()
 				var buf []byte
 				for n := 0; n < b.N; n += count {
-					buf = s.send(buf[:0], targets)
+					buf = s.send(buf[:0], targets, false)
 				}
 			})
 		}

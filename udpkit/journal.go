@@ -61,6 +61,10 @@ func readEvent(line []byte) (Event, error) {
 		return unmarshal[GapEvent](line)
 	case "timeout":
 		return unmarshal[TimeoutEvent](line)
+	case "end":
+		return unmarshal[EndEvent](line)
+	case "forgotten":
+		return unmarshal[ForgottenEvent](line)
 	case "refused":
 		return unmarshal[RefusedEvent](line)
 	case "error":

@@ -18,6 +18,7 @@ type rawMessage struct {
 	id               uint64
 	epoch            Epoch
 	interval         time.Duration
+	end              bool
 }
 
 // decoder reads the one flat object that a message is (RFC 8259). It exists since encoding/json
@@ -42,13 +43,14 @@ const (
 	keyEpoch
 	keyInterval
 	keyData
+	keyEnd
 
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
 // knownKeys are the keys in the order of their bits, which is the one that servers send them in, as
 // they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`, `"end":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is not ours.
 func (d *decoder) key(n int) (key []byte, bit uint, err error) {
@@ -115,8 +117,12 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 		default:
 			d.space()
 			start := d.at
-			if err = d.skip(1); bit == keyData {
-				m.data = d.text[start:d.at]
+			err = d.skip(1)
+			switch value := d.text[start:d.at]; bit {
+			case keyData:
+				m.data = value
+			case keyEnd:
+				m.end = string(value) == "true" // else it is a field of somebody else
 			}
 		}
 		if err != nil {
@@ -191,14 +197,14 @@ func (d *decoder) epoch() (Epoch, error) {
 	return 0, d.skip(1)
 }
 
-// maxInterval is the longest interval that is believed.
-const maxInterval = 365 * 24 * time.Hour
+// longestInterval is the longest that a message can announce.
+const longestInterval = 365 * 24 * time.Hour
 
 // interval reads the value of interval_ms, as epoch does that of epoch.
 func (d *decoder) interval() (time.Duration, error) {
 	start := d.at
 	if ms, ok := parseInteger(d.scalar()); ok {
-		if ms > uint64(maxInterval/time.Millisecond) {
+		if ms > uint64(longestInterval/time.Millisecond) {
 			ms = 0
 		}
 		return time.Duration(ms) * time.Millisecond, nil

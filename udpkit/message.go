@@ -21,7 +21,7 @@ const (
 	MaxMessageSize = 1024
 	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
 	// stays within MaxMessageSize, whatever its state is.
-	MaxDataLen = 744
+	MaxDataLen = 733
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are the ones that every
 	// JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
@@ -115,8 +115,8 @@ func parseEpoch(b []byte) (Epoch, bool) {
 // Message is one status: what a server broadcasts.
 //
 // On the wire it is one JSON object in one datagram. Timestamp, State and ID are the format of the
-// original documents; Epoch, Interval and Data are ours, and a client that does not know them
-// ignores them.
+// original documents; Epoch, Interval, Data and End are ours, and a client that does not know
+// them ignores them.
 type Message struct {
 	// Timestamp is the server's wall clock when it sent the message, ISO 8601, 1 to 64 bytes. It is
 	// for people: nothing is ordered or expired by it.
@@ -134,6 +134,8 @@ type Message struct {
 	// seven objects and arrays; nil if there is none. The size of the message is its only limit,
 	// see MaxDataLen.
 	Data json.RawMessage
+	// End says that this is the last message of the server's run.
+	End bool
 }
 
 // Time parses the timestamp. A timestamp without an offset, as Python's datetime.now().isoformat()
@@ -222,6 +224,9 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 		}
 		dst = append(append(dst, `,"data":`...), m.Data...)
 	}
+	if m.End {
+		dst = append(dst, `,"end":true`...)
+	}
 	dst = append(dst, '}')
 	if len(dst)-start > MaxMessageSize {
 		return dst[:start], fmt.Errorf("%w: the message has %d bytes, the limit is %d", ErrConfig, len(dst)-start, MaxMessageSize)
@@ -299,7 +304,7 @@ func DecodeMessage(b []byte) (Message, error) {
 		state = State(m.state)
 	}
 	return Message{
-		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data),
+		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data), End: m.end,
 	}, nil
 }
 

@@ -97,3 +97,24 @@ func TestPythonServer(t *testing.T) {
 	assert.EqualValues(t, 2, sum.Servers)
 	assert.Zero(t, sum.Missed+sum.Duplicates+sum.Malformed)
 }
+
+// TestClockID: a client that takes rising ids only, as the course's does, hears a server again
+// after it has begun anew, if its ids go on rising.
+func TestClockID(t *testing.T) {
+	ours, ourLog, _ := newClient(t, 0, udpkit.ClientConfig{})
+	peer := python(t, "client.py", ours.Addr().Port(), 6, "python")
+	require.True(t, peer.Scan())
+	var ids []string
+	for range 2 {
+		_, _, stop := newServer(t, ours.Addr().Port(), udpkit.ServerConfig{FirstID: udpkit.ClockID(), MaxMessages: 3})
+		for range 3 {
+			require.True(t, peer.Scan(), "the Python client ended")
+			words := strings.Fields(peer.Text())
+			ids = append(ids, words[len(words)-1])
+		}
+		require.NoError(t, stop())
+	}
+	assert.IsIncreasing(t, ids)
+	wait(t, ourLog, func(e udpkit.MessageEvent) bool { return fmt.Sprint(e.MessageID) == ids[5] })
+	assert.Zero(t, ours.Stats().Missed)
+}

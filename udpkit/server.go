@@ -26,6 +26,8 @@ const (
 	sentRing = 1024
 	// atOnce is the least time between a message and one that is sent for a change.
 	atOnce = 100 * time.Millisecond
+	// maxFirstID leaves room for more messages than a server will ever send.
+	maxFirstID = 1 << 52
 	// targetsFor is how long resolved automatic targets are used at the most.
 	targetsFor = time.Second
 )
@@ -47,6 +49,10 @@ type ServerConfig struct {
 	Interfaces []string
 	// States are the states that the server cycles through, one a message. Default DefaultStates.
 	States []State
+	// FirstID is the id of the first message, 1 to 2^52. Default 1. A server whose ids go on rising
+	// when it is started again, as [ClockID] has them do, is heard by clients that know ids and no
+	// epoch.
+	FirstID uint64
 	// MaxMessages ends Run after this many messages, once AckWait has passed. 0 means no limit.
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
@@ -92,10 +98,17 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.MaxRuntime < 0 || c.AckWait < 0 || c.MaxClients < 0 {
 		return c, fmt.Errorf("%w: MaxRuntime, AckWait and MaxClients cannot be negative", ErrConfig)
 	}
+	if c.FirstID = cmp.Or(c.FirstID, 1); c.FirstID > maxFirstID {
+		return c, fmt.Errorf("%w: the first id %d is larger than 2^52", ErrConfig, c.FirstID)
+	}
 	c.AckWait = cmp.Or(c.AckWait, time.Second)
 	c.MaxClients = cmp.Or(c.MaxClients, 10_000)
 	return c, nil
 }
+
+// ClockID is a first id that is higher than all of a server before it, if that has begun with one
+// too and has sent no more than a thousand messages a second: the Unix time in milliseconds.
+func ClockID() uint64 { return uint64(time.Now().UnixMilli()) }
 
 // Server broadcasts its state and collects acknowledgements. Its methods are safe for concurrent
 // use.
@@ -176,7 +189,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
 		changed: make(chan struct{}, 1),
-		nextID:  1,
+		nextID:  cfg.FirstID,
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
 	}
@@ -242,7 +255,8 @@ func (s *Server) change() {
 }
 
 // Run broadcasts the first message at once and then one an interval, and one when SetState or
-// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. A
+// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. The
+// last message says that it is the last: where ctx or MaxRuntime ends it, that is one more. A
 // network that fails does not end it: failures are counted and reported, and sending goes on. It
 // returns an error if the server is closed or ran before; that of a closed one satisfies
 // net.ErrClosed.
@@ -287,7 +301,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return failure
 }
 
-// broadcast sends until ctx ends, or until AckWait after the last message.
+// broadcast sends until ctx ends, or until AckWait after the last message. The last message says
+// that it is the last.
 func (s *Server) broadcast(ctx context.Context) {
 	ticker := time.NewTicker(s.cfg.Interval)
 	defer ticker.Stop()
@@ -307,7 +322,7 @@ func (s *Server) broadcast(ctx context.Context) {
 			s.mu.Unlock()
 			s.tellRefused(told)
 		}
-		buf = s.send(buf[:0], targets)
+		buf = s.send(buf[:0], targets, n == s.cfg.MaxMessages)
 		sent := time.Now()
 		if n == s.cfg.MaxMessages {
 			ticker.Reset(s.cfg.AckWait)
@@ -318,6 +333,9 @@ func (s *Server) broadcast(ctx context.Context) {
 			return
 		}
 		if s.pause(ctx, ticker, sent); ctx.Err() != nil {
+			if !errors.Is(context.Cause(ctx), net.ErrClosed) {
+				s.send(buf[:0], targets, true)
+			}
 			return
 		}
 	}
@@ -343,8 +361,8 @@ func (s *Server) pause(ctx context.Context, ticker *time.Ticker, sent time.Time)
 	}
 }
 
-// send broadcasts one message. It returns buf for the next.
-func (s *Server) send(buf []byte, targets []udp.Target) []byte {
+// send broadcasts one message, perhaps the last. It returns buf for the next.
+func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
@@ -360,9 +378,10 @@ func (s *Server) send(buf []byte, targets []udp.Target) []byte {
 		Epoch:     s.epoch,
 		Interval:  s.cfg.Interval,
 		Data:      s.data,
+		End:       last,
 	}
 	if m.State == "" {
-		m.State = s.cfg.States[(s.nextID-1)%uint64(len(s.cfg.States))]
+		m.State = s.cfg.States[s.summary.Sent%uint64(len(s.cfg.States))]
 	}
 	s.nextID++
 	s.sentAt[m.ID%sentRing] = now
@@ -446,7 +465,7 @@ func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool,
 	switch {
 	case ack.epoch != 0 && ack.epoch != s.epoch:
 		return false, errOtherEpoch
-	case ack.id == 0 || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
+	case ack.id < s.cfg.FirstID || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
 		return false, errNotSent
 	}
 	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))

@@ -94,7 +94,7 @@ func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uin
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go client.watch(ctx)
-	client.last = time.Now()
+	client.began = time.Now()
 	server.cfg.Targets = ListTargets(netip.MustParseAddrPort("10.255.255.255:37020"))
 
 	// A partition in the middle of the day, and one at its end.
@@ -138,29 +138,203 @@ func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uin
 	assert.InDelta(t, 1-float64(heard.Acks)/float64(messages), infos[0].Loss(), 0.001)
 }
 
-// TestServersAreBounded forges messages of many runs: memory is bounded and the genuine server is
-// heard all the same.
-func TestServersAreBounded(t *testing.T) {
-	cfg, err := ClientConfig{NoAck: true}.withDefaults()
+// crowd is a client that hears what is sent with hear.
+type crowd struct {
+	*Client
+	events []Event
+}
+
+func newCrowd(t *testing.T, cfg ClientConfig) *crowd {
+	c := &crowd{}
+	cfg.NoAck, cfg.OnEvent = true, func(e Event) { c.events = append(c.events, e) }
+	cfg, err := cfg.withDefaults()
 	require.NoError(t, err)
-	client := newClient(cfg)
-	hear := func(m Message) {
+	c.Client = newClient(cfg)
+	c.began = time.Now()
+	return c
+}
+
+// hear has the client hear messages of a run: ids from from to to.
+func (c *crowd) hear(t *testing.T, m Message, from, to uint64) {
+	m.Timestamp, m.State = "t", "A"
+	server := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(m.Epoch >> 8), byte(m.Epoch)}), 9)
+	for m.ID = from; m.ID <= to; m.ID++ {
 		b, err := AppendMessage(nil, m)
 		require.NoError(t, err)
-		client.handle(Datagram{Payload: b, Received: time.Now()})
+		c.handle(Datagram{Payload: b, Source: server, Received: time.Now()})
 	}
-	const genuine = 500
-	for id := range uint64(genuine) {
-		hear(Message{Timestamp: "t", State: "A", ID: id, Epoch: 1})
-		for range 10 {
-			hear(Message{Timestamp: "t", State: "A", ID: id, Epoch: NewEpoch()})
+}
+
+// told returns the events of one kind.
+func told[E Event](c *crowd) (found []E) {
+	for _, e := range c.events {
+		if e, ok := e.(E); ok {
+			found = append(found, e)
 		}
 	}
-	received := client.Stats().Received
-	assert.EqualValues(t, genuine*11, received)
-	assert.Len(t, client.servers, maxServers)
-	assert.EqualValues(t, genuine*10+1-maxServers, client.Stats().Forgotten)
-	assert.Zero(t, client.Stats().Missed)
+	return found
+}
+
+// TestRunsAreBounded forges messages of many runs: memory is bounded, and the genuine server is
+// heard all the same, with its duplicates and gaps.
+func TestRunsAreBounded(t *testing.T) {
+	c := newCrowd(t, ClientConfig{})
+	const genuine, forged = 500, 10
+	for id := uint64(1); id <= genuine; id++ {
+		if id%10 != 0 { // else it is lost
+			c.hear(t, Message{Epoch: 1}, id, id)
+			c.hear(t, Message{Epoch: 1}, id, id)
+		}
+		for range forged {
+			c.hear(t, Message{Epoch: NewEpoch()}, id, id)
+		}
+	}
+	sum := c.Stats()
+	assert.EqualValues(t, genuine*9/10+genuine*forged, sum.Received)
+	assert.EqualValues(t, genuine*9/10, sum.Duplicates)
+	assert.EqualValues(t, genuine/10-1, sum.Missed, "but for the last, after which nothing comes")
+	assert.Len(t, c.runs.known, 1+maxNewcomers)
+	assert.EqualValues(t, genuine*forged-maxNewcomers, sum.Forgotten)
+	c.tellForgotten(0)
+	forgotten := uint64(0)
+	for _, e := range told[ForgottenEvent](c) {
+		forgotten += e.Runs
+	}
+	assert.Len(t, told[ForgottenEvent](c), 2, "at once, and in the end")
+	assert.Equal(t, sum.Forgotten, forgotten)
+}
+
+// TestManyServers: of as many servers as there is room for, nothing is lost in silence, nothing
+// comes twice, and one more does not change that.
+func TestManyServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ClientConfig{})
+		for server := range Epoch(maxRuns) {
+			c.hear(t, Message{Epoch: 1 + server}, 1, 2)
+		}
+		for server := range Epoch(maxRuns + 1) { // 3 and 4 are lost
+			c.hear(t, Message{Epoch: 1 + server}, 5, 6)
+			c.hear(t, Message{Epoch: 1 + server}, 6, 6)
+		}
+		sum := c.Stats()
+		assert.EqualValues(t, maxRuns, sum.Gaps)
+		assert.EqualValues(t, 2*maxRuns, sum.Missed)
+		assert.EqualValues(t, maxRuns+1, sum.Duplicates)
+		assert.EqualValues(t, 1, sum.Forgotten, "the one more, which begins to go on")
+		assert.Equal(t, []ForgottenEvent{{Runs: 1, At: time.Now()}}, told[ForgottenEvent](c))
+		// One that is silent makes room.
+		time.Sleep(10 * time.Second)
+		for server := range Epoch(maxRuns - 1) {
+			c.hear(t, Message{Epoch: 1 + server}, 7, 7)
+		}
+		time.Sleep(10 * time.Second)
+		c.checkSilence(time.Now())
+		require.Len(t, told[TimeoutEvent](c), 2)
+		c.hear(t, Message{Epoch: 1 + maxRuns}, 10, 10)
+		c.hear(t, Message{Epoch: 1 + maxRuns}, 12, 12)
+		assert.EqualValues(t, 1, c.Stats().Forgotten)
+		gaps := told[GapEvent](c)[maxRuns:]
+		require.Len(t, gaps, 2)
+		assert.Equal(t, []uint64{7, 9, 11, 11}, []uint64{gaps[0].From, gaps[0].To, gaps[1].From, gaps[1].To})
+		assert.Len(t, c.runs.known, maxRuns)
+	})
+}
+
+// TestForgottenAmongOthers: a server of which one message has come, and then those of many others.
+func TestForgottenAmongOthers(t *testing.T) {
+	c := newCrowd(t, ClientConfig{})
+	c.hear(t, Message{Epoch: 1}, 1, 1)
+	for server := range Epoch(64) {
+		c.hear(t, Message{Epoch: 2 + server}, 1, 1)
+	}
+	c.hear(t, Message{Epoch: 1}, 5, 5)
+	require.Len(t, told[GapEvent](c), 1)
+	assert.Equal(t, [2]uint64{2, 4}, [2]uint64{told[GapEvent](c)[0].From, told[GapEvent](c)[0].To})
+}
+
+// TestSilenceOfEachRun: each run's end shows, however much is heard of others.
+func TestSilenceOfEachRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ClientConfig{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.watch(ctx)
+		c.hear(t, Message{Epoch: 1, Interval: time.Second}, 1, 3)
+		c.hear(t, Message{Epoch: 2, Interval: time.Second}, 1, 3)
+		c.hear(t, Message{Epoch: 3, Interval: time.Second, End: true}, 4, 4)
+		for id := uint64(4); id <= 10; id++ { // the second goes on
+			time.Sleep(time.Second)
+			c.hear(t, Message{Epoch: 2, Interval: time.Second}, id, id)
+		}
+		c.hear(t, Message{Epoch: 2, End: true}, 13, 13) // 11 and 12 are lost
+		c.hear(t, Message{Epoch: 2}, 12, 12)            // or late
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		cancel()
+		silences := told[TimeoutEvent](c)
+		require.Len(t, silences, 1)
+		assert.Equal(t, []uint64{1, 3}, []uint64{uint64(silences[0].Epoch), silences[0].LastID})
+		assert.Equal(t, 3*time.Second, silences[0].Elapsed)
+		ends := told[EndEvent](c)
+		require.Len(t, ends, 2)
+		assert.Equal(t, []uint64{3, 4}, []uint64{uint64(ends[0].Epoch), ends[0].LastID})
+		assert.Equal(t, []uint64{2, 13}, []uint64{uint64(ends[1].Epoch), ends[1].LastID})
+		assert.True(t, ends[0].Said && ends[1].Said)
+		assert.EqualValues(t, 1, c.Stats().Missed)
+	})
+}
+
+// TestSuccessor: a server that begins anew on its host has lost what it sent last.
+func TestSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ClientConfig{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.watch(ctx)
+		c.hear(t, Message{Epoch: 1, Interval: time.Second}, 1, 10)
+		time.Sleep(2 * time.Second)
+		for id := uint64(1); id < 5; id++ {
+			c.hear(t, Message{Epoch: 1<<16 + 1, Interval: time.Second}, id, id) // the same address
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		cancel()
+		require.Empty(t, told[TimeoutEvent](c))
+		ends := told[EndEvent](c)
+		require.Len(t, ends, 1)
+		assert.Equal(t, EndEvent{Server: ends[0].Server, Epoch: 1, LastID: 10, At: ends[0].At}, ends[0])
+	})
+}
+
+// TestInterval: what somebody forges once does not change when a silence is told.
+func TestInterval(t *testing.T) {
+	for name, test := range map[string]struct {
+		intervals []time.Duration
+		silence   time.Duration
+	}{
+		"announced":   {[]time.Duration{2 * time.Second}, 6 * time.Second},
+		"none":        {[]time.Duration{0}, 15 * time.Second},
+		"short":       {[]time.Duration{time.Millisecond}, time.Second},
+		"too long":    {[]time.Duration{time.Hour + time.Millisecond, time.Hour + time.Millisecond}, 15 * time.Second},
+		"long":        {[]time.Duration{time.Hour}, 3 * time.Hour},
+		"forged once": {[]time.Duration{2 * time.Second, time.Hour, 2 * time.Second}, 6 * time.Second},
+		"at its end":  {[]time.Duration{2 * time.Second, time.Hour}, 6 * time.Second},
+		"changed":     {[]time.Duration{2 * time.Second, 4 * time.Second, 4 * time.Second}, 12 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, ClientConfig{})
+				ctx, cancel := context.WithCancel(t.Context())
+				go c.watch(ctx)
+				for i, interval := range test.intervals {
+					c.hear(t, Message{Epoch: 1, Interval: interval}, uint64(i), uint64(i))
+				}
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				cancel()
+				require.Len(t, told[TimeoutEvent](c), 1)
+				assert.Equal(t, test.silence, told[TimeoutEvent](c)[0].Elapsed)
+			})
+		})
+	}
 }
 
 // TestMissedNeverWraps: what is forged can make the counter wrong, but not absurd.
@@ -192,12 +366,13 @@ func TestMissedNeverWraps(t *testing.T) {
 	cfg, err := ClientConfig{NoAck: true}.withDefaults()
 	require.NoError(t, err)
 	client := newClient(cfg)
-	for range 5000 {
+	begun := time.Now()
+	for i := range 5000 {
 		epoch := NewEpoch()
 		for _, id := range []uint64{0, MaxMessageID - 1, MaxMessageID} {
 			b, err := AppendMessage(nil, Message{Timestamp: "t", State: "A", ID: id, Epoch: epoch})
 			require.NoError(t, err)
-			client.handle(Datagram{Payload: b, Received: time.Now()})
+			client.handle(Datagram{Payload: b, Received: begun.Add(time.Duration(i) * time.Minute)})
 		}
 	}
 	assert.EqualValues(t, uint64(MaxMessageID), client.Stats().Missed)
@@ -216,14 +391,14 @@ func TestClientTableIsBounded(t *testing.T) {
 		ip := netip.AddrFrom4([4]byte{127, byte(host >> 16), byte(host >> 8), byte(host)})
 		server.handleAck(Datagram{Payload: b, Source: netip.AddrPortFrom(ip, 1), Received: time.Now()})
 	}
-	server.send(nil, nil)
+	server.send(nil, nil, false)
 	for i := range uint32(genuine) {
 		hear(i, fmt.Sprint("genuine ", i), 1)
 	}
 	for i := range uint32(flood) {
 		hear(i, fmt.Sprint("forged ", i), 1)
 	}
-	server.send(nil, nil)
+	server.send(nil, nil, false)
 	for i := range uint32(genuine) {
 		hear(i, fmt.Sprint("genuine ", i), 2)
 	}

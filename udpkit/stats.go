@@ -100,7 +100,7 @@ type ClientSummary struct {
 	// ReadBuffer is that buffer's size in bytes as the system granted it, see ReadBufferSize; 0 if
 	// it does not tell.
 	ReadBuffer int `json:"read_buffer"`
-	// Timeouts counts the silences that were longer than ClientConfig.Timeout.
+	// Timeouts counts the silences of servers' runs that were longer than ClientConfig.Timeout.
 	Timeouts uint64 `json:"timeouts"`
 	// Acknowledged counts acknowledgements that were sent, AckErrors those that could not be, or
 	// would have gone to a broadcast, multicast or unspecified address or port 0, which no server
@@ -108,7 +108,7 @@ type ClientSummary struct {
 	Acknowledged uint64 `json:"acknowledged"`
 	AckErrors    uint64 `json:"ack_errors"`
 	// Servers counts the runs of servers that were heard, Forgotten those of them that had to make
-	// room for newer ones.
+	// room for others before they were silent, see ForgottenEvent.
 	Servers   uint64 `json:"servers"`
 	Forgotten uint64 `json:"forgotten"`
 	// Latency is of MessageEvent.Latency, Interval of the time between two messages of one server.

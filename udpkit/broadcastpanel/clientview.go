@@ -1,6 +1,8 @@
 package broadcastpanel
 
 import (
+	"net/netip"
+
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
@@ -21,10 +23,11 @@ type clientView struct {
 	Frame string
 }
 
-// clientRow is a message or a gap.
+// clientRow is a message, or a remark on what has not come.
 type clientRow struct {
 	Message *udpkit.MessageEvent
-	Gap     *udpkit.GapEvent
+	Remark  string
+	Server  netip.AddrPort // of the remark; not valid if it is on several
 }
 
 func (v *clientView) event(e udpkit.Event) {
@@ -37,9 +40,16 @@ func (v *clientView) event(e udpkit.Event) {
 		v.Elapsed, v.Silent = 0, false
 		v.row(clientRow{Message: &e})
 	case udpkit.GapEvent:
-		v.row(clientRow{Gap: &e})
+		v.row(clientRow{Remark: missing(e), Server: e.Server})
 	case udpkit.TimeoutEvent:
 		v.Elapsed, v.Silent = e.Elapsed, true
+		if e.Server.IsValid() {
+			v.row(clientRow{Remark: silence(e), Server: e.Server})
+		}
+	case udpkit.EndEvent:
+		v.row(clientRow{Remark: ended(e), Server: e.Server})
+	case udpkit.ForgottenEvent:
+		v.row(clientRow{Remark: forgotten(e)})
 	default:
 		v.shown.event(e)
 	}

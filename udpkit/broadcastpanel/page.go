@@ -26,7 +26,6 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"ago":       format.Ago,
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"data":      func(e *udpkit.MessageEvent) string { return data(*e) },
-	"missing":   func(e *udpkit.GapEvent) string { return missing(*e) },
 	"failure":   failureText,
 	"color":     Color,
 	"plural":    format.Plural[uint64],

@@ -75,9 +75,13 @@ func (t *text) event(e udpkit.Event) error {
 			line += ", data " + data(e)
 		}
 	case udpkit.GapEvent:
-		line = fmt.Sprintf("%s  %s  %s by %v", format.Millis(e.At), t.Paint(console.Red, fmt.Sprintf("%-11s", "gap")), missing(e), e.Server)
+		line = t.remark(e.At, console.Red, "gap", missing(e), e.Server)
 	case udpkit.TimeoutEvent:
-		line = fmt.Sprintf("%s  %s  no message for %s", format.Millis(e.At), t.Paint(console.Yellow, fmt.Sprintf("%-11s", "silence")), format.Short(e.Elapsed))
+		line = t.remark(e.At, console.Yellow, "silence", silence(e), e.Server)
+	case udpkit.EndEvent:
+		line = t.remark(e.At, console.Yellow, "end", ended(e), e.Server)
+	case udpkit.ForgottenEvent:
+		line = t.remark(e.At, console.Red, "forgotten", forgotten(e), netip.AddrPort{})
 	case udpkit.RefusedEvent:
 		line = format.Millis(e.At) + "  " + t.Paint(console.Yellow, format.RefusedLine(e.From, e.Reason, e.Count))
 	case udpkit.ErrorEvent:
@@ -97,6 +101,15 @@ func (t *text) event(e udpkit.Event) error {
 		return nil
 	}
 	return t.Print(line)
+}
+
+// remark is a line of what is to be said of a server, if it is of one.
+func (t *text) remark(at time.Time, color, label, what string, server netip.AddrPort) string {
+	line := fmt.Sprintf("%s  %s  %s", format.Millis(at), t.Paint(color, fmt.Sprintf("%-11s", label)), what)
+	if server.IsValid() {
+		line += fmt.Sprintf(" by %v", server)
+	}
+	return line
 }
 
 // message returns what is to be said when a server has sent one: of the clients that have vanished,
@@ -233,6 +246,27 @@ func missing(e udpkit.GapEvent) string {
 		return fmt.Sprintf("#%d missing", e.From)
 	}
 	return fmt.Sprintf("#%d to #%d missing, %d messages", e.From, e.To, e.To-e.From+1)
+}
+
+// silence says how long nothing has come.
+func silence(e udpkit.TimeoutEvent) string {
+	if !e.Server.IsValid() {
+		return "no message for " + format.Short(e.Elapsed)
+	}
+	return fmt.Sprintf("no message for %s after #%d", format.Short(e.Elapsed), e.LastID)
+}
+
+// ended says how a server's run has ended.
+func ended(e udpkit.EndEvent) string {
+	if e.Said {
+		return fmt.Sprintf("#%d was the last message", e.LastID)
+	}
+	return fmt.Sprintf("started anew; what was sent after #%d is lost", e.LastID)
+}
+
+// forgotten says that there are too many servers.
+func forgotten(e udpkit.ForgottenEvent) string {
+	return fmt.Sprintf("too many servers at once: losses of %s are not reported", format.Plural(e.Runs, "server run"))
 }
 
 // failureText says what failed, by which interface, and to whom unless the text names it already.

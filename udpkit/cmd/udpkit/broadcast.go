@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,9 +69,36 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or HOST or HOST:PORT,...")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", strings.Join(texts(udpkit.DefaultStates()), ","), "the `states` to cycle through")
+	flags.Var((*firstID)(&cfg.FirstID), "first-id", "`id` of the first message: a number, or clock, which goes on rising when the server is started again (default 1)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
 	return cmd
+}
+
+// firstID is a flag for udpkit.ServerConfig.FirstID.
+type firstID uint64
+
+func (f *firstID) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*f), 10)
+}
+
+func (f *firstID) Type() string { return "id" }
+
+// Set implements pflag.Value.
+func (f *firstID) Set(text string) error {
+	if text == "clock" {
+		*f = firstID(udpkit.ClockID())
+		return nil
+	}
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return errors.New("neither a number from 1 to 2^52 nor clock")
+	}
+	*f = firstID(id)
+	return nil
 }
 
 func clientCommand() *cobra.Command {

@@ -23,7 +23,7 @@ func TestExitCodes(t *testing.T) {
 		{"client --max-runtime 50ms", "", 0},
 		{"client --max-messages 1 --max-runtime 50ms", "0 of 1 messages received", 1},
 		{"server --target 127.255.255.255 --max-messages 1", "", 0},
-		{"server --target 127.255.255.255 --max-messages 2 --max-runtime 50ms", "1 of 2 messages sent", 1},
+		{"server --target 127.255.255.255 --max-messages 3 --max-runtime 50ms", "2 of 3 messages sent", 1},
 		{"beacon --target 127.255.255.255 --max-runtime 50ms", "", 0},
 		{"beacon --target 127.255.255.255 --max-runtime 50ms --json", "", 0},
 		{"help client", "", 0},
@@ -51,6 +51,8 @@ func TestRefused(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
 		{"server --port 0", "--port 0: it cannot be 0"},
 		{"server --interval 0", "--interval 0: it cannot be 0"},
+		{"server --first-id x", `--first-id "x" is neither a number from 1 to 2^52 nor clock (`},
+		{"server --first-id 4503599627370497", "the first id 4503599627370497 is larger than 2^52"},
 		{"server --states=", "--states is empty"},
 		{"server --target [::1]:9", "the target ::1 cannot be sent to from 0.0.0.0"},
 		{"client --id=", "--id is empty"},
