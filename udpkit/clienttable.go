@@ -7,18 +7,26 @@ import (
 	"time"
 )
 
+// leastShare is how many clients of one host there is room for at least, if there is room for as
+// many at all.
+const leastShare = 64
+
 // clientTable is what a server knows of its clients, bounded. A client is its id and its host:
 // several may answer from one port, since clients share theirs, and a name that another host uses
-// is another client.
+// is another client. So is one that does not prove that it has read the messages.
 type clientTable struct {
 	limit   int
+	share   int // of one host
 	entries map[clientKey]*clientEntry
-	swept   time.Time // when idle clients were last looked for
+	hosts   map[netip.Addr]int // how many entries each has
+	made    int                // how many entries may be made up: they get half of the table
+	swept   time.Time          // when idle clients were last looked for
 }
 
 type clientKey struct {
-	id   string
-	host netip.Addr
+	id     string
+	host   netip.Addr
+	proved bool
 }
 
 type clientEntry struct {
@@ -38,10 +46,13 @@ const (
 	ackNew   ackResult = iota // counted
 	ackAgain                  // counted before, or too old to tell
 	ackFull                   // a new client, and no room for it
+	ackShare                  // likewise, as there are too many of its host
 )
 
 func newClientTable(limit int) clientTable {
-	return clientTable{limit: limit, entries: make(map[clientKey]*clientEntry)}
+	return clientTable{
+		limit: limit, share: max(limit/8, min(limit, leastShare)), entries: make(map[clientKey]*clientEntry), hosts: make(map[netip.Addr]int),
+	}
 }
 
 func (t *clientTable) len() int { return len(t.entries) }
@@ -49,13 +60,18 @@ func (t *clientTable) len() int { return len(t.entries) }
 // ack notes an acknowledgement. Clients whose last one came before idle make room for a new one.
 func (t *clientTable) ack(a rawAck, from netip.AddrPort, at time.Time, rtt time.Duration, idle time.Time) ackResult {
 	// The compiler makes no string of it for a mere look-up.
-	e, ok := t.entries[clientKey{string(a.client), from.Addr()}]
+	host, proved := from.Addr(), a.epoch != 0
+	e, ok := t.entries[clientKey{string(a.client), host, proved}]
 	if !ok {
-		if len(t.entries) >= t.limit && !t.sweep(at, idle) {
-			return ackFull
+		if full := t.full(host, proved); full != ackNew {
+			t.sweep(at, idle)
+			if full = t.full(host, proved); full != ackNew {
+				return full
+			}
 		}
 		e = &clientEntry{first: a.id, last: a.id}
-		t.entries[clientKey{string(a.client), from.Addr()}] = e
+		t.entries[clientKey{string(a.client), host, proved}] = e
+		t.count(host, proved, 1)
 	} else if !e.mark(a.id) {
 		return ackAgain
 	}
@@ -84,19 +100,38 @@ func (e *clientEntry) mark(id uint64) bool {
 	return true
 }
 
-// sweep removes idle clients, at most once a second since it looks at all of them, and reports
-// whether there is room now.
-func (t *clientTable) sweep(now, idle time.Time) bool {
+// full returns why there is no room for another client of a host, ackNew if there is.
+func (t *clientTable) full(host netip.Addr, proved bool) ackResult {
+	switch {
+	case len(t.entries) >= t.limit, !proved && t.made >= (t.limit+1)/2:
+		return ackFull
+	case t.hosts[host] >= t.share:
+		return ackShare
+	}
+	return ackNew
+}
+
+func (t *clientTable) count(host netip.Addr, proved bool, n int) {
+	if t.hosts[host] += n; t.hosts[host] == 0 {
+		delete(t.hosts, host)
+	}
+	if !proved {
+		t.made += n
+	}
+}
+
+// sweep removes idle clients, at most once a second since it looks at all of them.
+func (t *clientTable) sweep(now, idle time.Time) {
 	if now.Sub(t.swept) < time.Second {
-		return false
+		return
 	}
 	t.swept = now
 	for key, e := range t.entries {
 		if e.lastAck.Before(idle) {
 			delete(t.entries, key)
+			t.count(key.host, key.proved, -1)
 		}
 	}
-	return len(t.entries) < t.limit
 }
 
 // list returns the clients by id; messages up to settled should have been acknowledged by now.
@@ -106,6 +141,7 @@ func (t *clientTable) list(settled uint64) []ClientInfo {
 		infos = append(infos, ClientInfo{
 			ID:       key.id,
 			Addr:     e.addr,
+			Proved:   key.proved,
 			Acks:     e.acks,
 			LastID:   e.last,
 			LastAck:  e.lastAck,

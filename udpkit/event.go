@@ -44,6 +44,7 @@ type AckEvent struct {
 	MessageID uint64         `json:"message_id"`
 	RTT       time.Duration  `json:"rtt_ns"` // from the broadcast to the arrival of the acknowledgement
 	Client    netip.AddrPort `json:"client"`
+	Proved    bool           `json:"proved"` // see ClientInfo.Proved
 	At        time.Time      `json:"at"`
 }
 

@@ -61,8 +61,9 @@ type ServerConfig struct {
 	// 1 s.
 	AckWait time.Duration
 	// MaxClients bounds the table of clients. When it is full, clients that have been silent for a
-	// minute and ten intervals make room; if there is none, a new one is refused and counted.
-	// Default 10,000.
+	// minute and ten intervals make room; if there is none, a new one is refused and counted. One
+	// host gets an eighth of the table, and 64 places at least; clients that prove nothing get
+	// half of it. Default 10,000.
 	MaxClients int
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// never delays a broadcast, but loses events, which ServerSummary.EventsDropped counts. The
@@ -431,6 +432,7 @@ var (
 	errNotSent    = errors.New("it acknowledges a message that was never sent, or long ago")
 	errOtherEpoch = errors.New("it acknowledges a message of another run: its epoch is wrong")
 	errNoRoom     = errors.New("the table of clients is full")
+	errShare      = errors.New("its address has its share of the table of clients")
 )
 
 // handleAck takes one datagram that came back.
@@ -456,7 +458,7 @@ func (s *Server) handleAck(d Datagram) {
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, At: d.Received})
+	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, Proved: ack.epoch != 0, At: d.Received})
 }
 
 // takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came
@@ -472,9 +474,15 @@ func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool,
 	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
 	case ackFull:
 		return false, errNoRoom
+	case ackShare:
+		return false, errShare
 	case ackAgain:
 		s.summary.DuplicateAcks++
 		return true, nil
+	}
+	if ack.epoch == 0 {
+		s.summary.UnprovedAcks++
+		return false, nil
 	}
 	s.summary.Acks++
 	s.rtt.add(rtt)

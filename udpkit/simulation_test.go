@@ -386,7 +386,7 @@ func TestClientTableIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	server := newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
 	hear := func(host uint32, id string, message uint64) {
-		b, err := AppendAck(nil, Ack{ClientID: id, MessageID: message})
+		b, err := AppendAck(nil, Ack{ClientID: id, MessageID: message, Epoch: server.Epoch()})
 		require.NoError(t, err)
 		ip := netip.AddrFrom4([4]byte{127, byte(host >> 16), byte(host >> 8), byte(host)})
 		server.handleAck(Datagram{Payload: b, Source: netip.AddrPortFrom(ip, 1), Received: time.Now()})
@@ -412,6 +412,52 @@ func TestClientTableIsBounded(t *testing.T) {
 		}
 	}
 	assert.Equal(t, genuine, served)
+}
+
+// TestUnprovedAcks: acknowledgements that somebody makes up hide no loss and keep nobody out.
+func TestUnprovedAcks(t *testing.T) {
+	const limit, messages = 1000, 20
+	cfg, err := ServerConfig{MaxClients: limit}.withDefaults()
+	require.NoError(t, err)
+	server := newServer(cfg, func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil })
+	host := func(n int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 1)
+	}
+	hear := func(from netip.AddrPort, id string, message uint64, epoch Epoch) {
+		b, err := AppendAck(nil, Ack{ClientID: id, MessageID: message, Epoch: epoch})
+		require.NoError(t, err)
+		server.handleAck(Datagram{Payload: b, Source: from, Received: time.Now()})
+	}
+	for id := uint64(1); id <= messages; id++ {
+		server.send(nil, nil, false)
+		if id%2 == 1 { // the others are lost
+			hear(host(0), "genuine", id, server.Epoch())
+		}
+		hear(host(0), "genuine", id, 0) // from the same address, by somebody who reads nothing
+	}
+	for n := range 10 * limit { // names of one host, which has read the messages
+		hear(host(1), fmt.Sprint("name ", n), messages, server.Epoch())
+	}
+	for n := range 10 * limit { // and of as many hosts that have read nothing
+		hear(host(100+n), "forged", messages, 0)
+	}
+	for n := range 20 {
+		hear(host(50+n), "newcomer", messages, server.Epoch())
+	}
+	newcomers := 0
+	for _, c := range server.Clients() {
+		switch c.ID {
+		case "newcomer":
+			newcomers++
+		case "genuine":
+			assert.Equal(t, map[bool]uint64{true: messages / 2, false: messages}[c.Proved], c.Acks)
+		}
+	}
+	assert.Equal(t, 20, newcomers)
+	sum := server.Stats()
+	assert.EqualValues(t, messages/2+limit/8+20, sum.Acks)
+	assert.EqualValues(t, messages+limit/2-1, sum.UnprovedAcks)
+	assert.Equal(t, 1+limit/8+limit/2+20, sum.Clients)
 }
 
 func TestClientTable(t *testing.T) {

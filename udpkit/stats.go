@@ -125,9 +125,11 @@ type ServerSummary struct {
 	// time.
 	Sent       uint64 `json:"sent"`
 	SendErrors uint64 `json:"send_errors"`
-	// Acks counts acknowledgements, each client and message once; DuplicateAcks those that came
-	// again.
+	// Acks counts acknowledgements, each client and message once; UnprovedAcks likewise those
+	// without the epoch, which somebody can make up who has read nothing; DuplicateAcks those that
+	// came again.
 	Acks          uint64 `json:"acks"`
+	UnprovedAcks  uint64 `json:"unproved_acks"`
 	DuplicateAcks uint64 `json:"duplicate_acks"`
 	// RefusedAcks counts acknowledgements of messages that were not sent by this run or too long
 	// ago, and those of new clients when the table was full.
@@ -143,7 +145,7 @@ type ServerSummary struct {
 	Clients int `json:"clients"`
 	// EventsDropped counts events that ServerConfig.OnEvent was too slow for.
 	EventsDropped uint64 `json:"events_dropped"`
-	// RTT is of AckEvent.RTT.
+	// RTT is of AckEvent.RTT, of acknowledgements with the epoch.
 	RTT Distribution `json:"rtt"`
 	// Runtime is how long the server has run.
 	Runtime time.Duration `json:"runtime_ns"`
@@ -151,8 +153,11 @@ type ServerSummary struct {
 
 // ClientInfo is what a server knows of one client.
 type ClientInfo struct {
-	ID       string
-	Addr     netip.AddrPort
+	ID   string
+	Addr netip.AddrPort
+	// Proved reports whether its acknowledgements have the epoch. Those of the original documents'
+	// clients have not: somebody can make them up who has read nothing.
+	Proved   bool
 	Acks     uint64        // messages that it has acknowledged
 	LastID   uint64        // the newest of them
 	LastAck  time.Time     // when that acknowledgement came
@@ -161,9 +166,10 @@ type ClientInfo struct {
 	Expected uint64 // messages since its first one that it had time to acknowledge
 }
 
-// Loss returns the part of the expected messages that the client has not acknowledged, from 0 to 1.
+// Loss returns the part of the expected messages that the client has not acknowledged, from 0 to 1;
+// 0 for a client that proves nothing.
 func (c ClientInfo) Loss() float64 {
-	if c.Expected == 0 || c.Acks >= c.Expected {
+	if !c.Proved || c.Expected == 0 || c.Acks >= c.Expected {
 		return 0
 	}
 	return 1 - float64(c.Acks)/float64(c.Expected)

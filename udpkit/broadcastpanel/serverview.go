@@ -36,10 +36,12 @@ func (v *serverView) picture() any {
 
 // loss is the part of all expected acknowledgements that has not come.
 func loss(clients []udpkit.ClientInfo) float64 {
-	var all udpkit.ClientInfo
+	all := udpkit.ClientInfo{Proved: true}
 	for _, c := range clients {
-		all.Acks += c.Acks
-		all.Expected += c.Expected
+		if c.Proved {
+			all.Acks += c.Acks
+			all.Expected += c.Expected
+		}
 	}
 	return all.Loss()
 }

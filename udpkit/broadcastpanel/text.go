@@ -190,7 +190,7 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 	return t.summary(s.Runtime,
 		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
 		"clients", fmt.Sprint(s.Clients),
-		"acks", fmt.Sprintf("%d, and %d duplicate, %d refused, %d malformed", s.Acks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
+		"acks", fmt.Sprintf("%d, and %d without epoch, %d duplicate, %d refused, %d malformed", s.Acks, s.UnprovedAcks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),
 		"dropped", format.NotZero(s.KernelDropped, format.Plural(s.KernelDropped, "datagram")),
 		"buffer", buffer(s.ReadBuffer),

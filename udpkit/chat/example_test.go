@@ -120,7 +120,7 @@ func ExampleCheckName() {
 	fmt.Println(chat.CheckName("server"))
 	// Output:
 	// <nil>
-	// invalid configuration: the name "server" belongs to the operator
+	// invalid configuration: the name "server" is reserved, as it looks like "server"
 }
 
 func ExampleClean() {

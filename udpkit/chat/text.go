@@ -48,13 +48,11 @@ func Clean(text string) string {
 
 // CheckName returns nil if the name can be had: a letter, then letters, digits, - and _, all ASCII
 // and at most 24 bytes, so that no name looks like an address, a notice or, in another script, like
-// somebody else's. The operator's "server" is not to be had. An error wraps ErrConfig.
+// somebody else's. What looks like "server", which is the operator's, or another word of power is
+// not to be had. An error wraps ErrConfig.
 func CheckName(name string) error {
 	if err := names.Check(name); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	if names.Skeleton(name) == names.Skeleton(operator) {
-		return fmt.Errorf("%w: the name %q belongs to the operator", ErrConfig, name)
 	}
 	return nil
 }

@@ -11,13 +11,13 @@ func TestCheck(t *testing.T) {
 	for _, name := range []string{"a", "Ann", "ann-2_b", strings.Repeat("x", MaxLen)} {
 		assert.NoError(t, Check(name), name)
 	}
-	for _, name := range []string{"", "2ann", "-a", "an n", "änn", "аnn", "a\n", "a\x00", strings.Repeat("x", MaxLen+1), "127.0.0.1"} {
+	for _, name := range []string{"", "2ann", "-a", "an n", "änn", "аnn", "a\n", "a\x00", strings.Repeat("x", MaxLen+1), "127.0.0.1", "server", "s3rver", "Operator", "Operat0r", "op-erator", "adm1n"} {
 		assert.Error(t, Check(name), name)
 	}
 }
 
 func TestSkeleton(t *testing.T) {
-	for _, pair := range [][2]string{{"ann", "ANN"}, {"bill", "b1ll"}, {"tom", "t0m"}, {"warm", "vvarrn"}, {"ann", "a-n_n"}} {
+	for _, pair := range [][2]string{{"ann", "ANN"}, {"bill", "b1ll"}, {"tom", "t0m"}, {"warm", "vvarrn"}, {"ann", "a-n_n"}, {"teacher", "t3acher"}, {"david", "clavid"}, {"matt", "m477"}} {
 		assert.Equal(t, Skeleton(pair[0]), Skeleton(pair[1]), pair)
 	}
 	assert.NotEqual(t, Skeleton("ann"), Skeleton("anna"))
