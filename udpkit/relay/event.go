@@ -164,6 +164,7 @@ type ServerStats struct {
 	Readers       int               `json:"readers"`           // registered now
 	Writers       int               `json:"writers"`           // registered now
 	Cached        int               `json:"cached_bytes"`      // of the newest messages, in memory
+	Waiting       int               `json:"waiting_bytes"`     // in memory for readers: older messages, which they share, and lists of what is under way
 }
 
 // ServerSummary is a server's last event.

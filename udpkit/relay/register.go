@@ -115,7 +115,13 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 		c.path, c.since, c.heard = from, now, now
 		s.sessions[c.id], s.byName[key] = c, c
 		if c.role == RoleReader {
+			before := s.share()
 			s.readers = append(s.readers, c)
+			if share := s.share(); share < before {
+				for _, other := range s.readers {
+					other.shrink(share)
+				}
+			}
 			s.makeReady(c)
 		}
 		s.stats.Registered++
@@ -148,6 +154,7 @@ func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (
 		}
 		c.stored = max(last, max(f.At, 1)-1)
 		c.expected = c.stored + 1
+		c.seqs = make([]uint64, 2*maxUnstored)
 		for i, seq := range seqs {
 			c.setSeq(max(f.At, 1)+uint64(i), seq)
 		}

@@ -285,6 +285,21 @@ func DataRange(b []byte) (first, end uint64) {
 	return first, first + uint64(binary.BigEndian.Uint16(b[HeaderSize+8:]))
 }
 
+// Cut returns the body of a data datagram, which Append has made, without its first n messages.
+func Cut(body []byte, n int) []byte {
+	be := binary.BigEndian
+	first, count := be.Uint64(body), int(be.Uint16(body[8:]))
+	r := rest{b: body[BodyStart:]}
+	for range n {
+		r.take(8)
+		r.name()
+		r.text()
+	}
+	left := make([]byte, 0, BodyStart+len(r.b))
+	left = be.AppendUint16(be.AppendUint64(left, first+uint64(n)), uint16(count-n))
+	return append(left, r.b...)
+}
+
 // rest is what is left of a datagram. Once something is wrong with it, short is set and all that
 // follows is zero.
 type rest struct {
