@@ -120,6 +120,7 @@
 // its name. Who can read it can do that, and reads all messages: there is no encryption and no
 // password, everybody who reaches the port can read and write. Use it on a network that you trust,
 // or inside a VPN. Names are ASCII; texts are valid UTF-8 and otherwise what somebody wrote: a
-// program that shows them decides what is safe to show. All tables and queues are bounded; what is
-// dropped or refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
+// program that shows them decides what is safe to show. All tables and queues are bounded, and one
+// address gets half of the places for clients ([ServerConfig].MaxPerAddress); what is dropped or
+// refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
 package relay

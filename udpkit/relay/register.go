@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -50,6 +51,8 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 	case owner != nil:
 		owner.heard = now
 		moved := owner.path.To != from.To
+		s.count(owner.path.To, -1)
+		s.count(from.To, 1)
 		owner.path = from
 		if moved {
 			s.events.Emit(JoinEvent{Role: role, Username: f.Name, Client: from.To, Next: owner.next, Moved: true, At: now})
@@ -58,12 +61,23 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 		s.makeReady(owner)
 	case len(s.sessions)+len(s.registering) >= s.cfg.MaxClients:
 		s.refuse(f, from, relaywire.Full)
+	case s.sources[from.To.Addr()] >= s.cfg.share(from.To.Addr()):
+		s.refuse(f, from, relaywire.SameAddress)
 	case len(s.registering) >= maxRegistering:
 		s.stats.Busy++
 	case s.ctx.Err() == nil:
 		s.registering[id] = true
+		s.count(from.To, 1)
 		hello := *f
 		s.work.Go(func() { s.register(&hello, from) })
+	}
+}
+
+// count notes how many clients an address has, with mu held.
+func (s *Server) count(from netip.AddrPort, more int) {
+	addr := from.Addr()
+	if s.sources[addr] += more; s.sources[addr] == 0 {
+		delete(s.sources, addr)
 	}
 }
 
@@ -104,6 +118,7 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	}
 	s.mu.Lock()
 	delete(s.registering, ID(f.ID))
+	admitted := false
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		s.refuse(f, from, relaywire.NameTaken)
@@ -131,6 +146,10 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 		}
 		s.events.Emit(e)
 		s.welcome(c, f.Try)
+		admitted = true
+	}
+	if !admitted {
+		s.count(from.To, -1)
 	}
 	s.mu.Unlock()
 	s.pump()
@@ -279,6 +298,7 @@ func (s *Server) remove(c *session, reason Reason) {
 		return
 	}
 	c.gone = true
+	s.count(c.path.To, -1)
 	delete(s.sessions, c.id)
 	delete(s.byName, keyOf(c.role, c.name))
 	s.readers = slices.DeleteFunc(s.readers, func(r *session) bool { return r == c })

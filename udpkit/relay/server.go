@@ -57,6 +57,10 @@ type ServerConfig struct {
 	Log Log
 	// MaxClients is how many clients may be registered at once. Default 1024.
 	MaxClients int
+	// MaxPerAddress is how many of them may come from one IP address. Default half of MaxClients,
+	// so that nobody alone keeps everybody out and a class behind one address fits; and no limit
+	// for loopback addresses, which many people have in common where notebooks share a machine.
+	MaxPerAddress int
 	// Expire is how long a client may be silent until it is taken for gone, 1 s to 1 h. Clients
 	// show a sign of life five times in it. Default 15 s.
 	Expire time.Duration
@@ -73,8 +77,8 @@ type ServerConfig struct {
 }
 
 func (c ServerConfig) withDefaults() (ServerConfig, error) {
-	if c.MaxClients < 0 || c.Pace < 0 || c.Cache < 0 {
-		return c, fmt.Errorf("%w: MaxClients, Pace and Cache cannot be negative", ErrConfig)
+	if c.MaxClients < 0 || c.MaxPerAddress < 0 || c.Pace < 0 || c.Cache < 0 {
+		return c, fmt.Errorf("%w: MaxClients, MaxPerAddress, Pace and Cache cannot be negative", ErrConfig)
 	}
 	if !c.Listen.IsValid() {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
@@ -91,6 +95,17 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 		return c, fmt.Errorf("%w: clients cannot expire after %v, it must be 1 s to 1 h", ErrConfig, c.Expire)
 	}
 	return c, nil
+}
+
+// share returns how many clients may come from an address.
+func (c ServerConfig) share(from netip.Addr) int {
+	switch {
+	case c.MaxPerAddress > 0:
+		return c.MaxPerAddress
+	case from.IsLoopback():
+		return c.MaxClients
+	}
+	return max(1, c.MaxClients/2)
 }
 
 // Server takes messages from writers, has them stored and delivers them to readers. Its methods are
@@ -122,6 +137,7 @@ type Server struct {
 	sessions    map[ID]*session
 	byName      map[nameKey]*session
 	readers     []*session
+	sources     map[netip.Addr]int // sessions and those that are registering
 	registering map[ID]bool
 	cache       cache
 	chunks      chunks
@@ -165,7 +181,8 @@ func newServer(cfg ServerConfig) *Server {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching), appending: make(chan struct{}, 1),
 		events:   service.NewEvents(cfg.OnEvent),
-		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool), fetching: make(map[uint64][]*session),
+		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), sources: make(map[netip.Addr]int),
+		registering: make(map[ID]bool), fetching: make(map[uint64][]*session),
 		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(service.Failures[trouble]),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails

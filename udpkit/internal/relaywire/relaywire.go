@@ -73,6 +73,7 @@ const (
 	NameTaken uint8 = 1 + iota
 	Full
 	StoreFails
+	SameAddress
 )
 
 // ErrFrame marks a datagram that is none of the protocol's.
@@ -204,7 +205,7 @@ func Parse(b []byte) (f Frame, err error) {
 		}
 	case Refuse:
 		f.Reason, f.Expire = r.byte(), r.milliseconds()
-		if f.Reason == 0 || f.Reason > StoreFails {
+		if f.Reason == 0 || f.Reason > SameAddress {
 			return f, malformed("reason %d", f.Reason)
 		}
 	case Reset, Ping, Bye:
