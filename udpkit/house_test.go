@@ -126,6 +126,7 @@ var unusedButKept = map[string][]string{
 	"a limit of what others can cause, for who runs it among strangers": {
 		"udpkit/beacon Config.MaxPeers", "udpkit/chat ReaderConfig.MaxLine", "udpkit/chat ServerConfig.MaxPerAddress", "udpkit/chat ServerConfig.Queue",
 		"udpkit/echo ResponderConfig.Limit", "udpkit/echo ServerConfig.Limit", "udpkit/relay ServerConfig.Cache", "udpkit/relay ServerConfig.MaxClients",
+		"udpkit/relay ServerConfig.MaxPerAddress",
 	},
 	"a time that depends on the network and on who is at the other end": {
 		"udpkit ClientConfig.Timeout", "udpkit/chat ClientConfig.DialTimeout", "udpkit/chat ClientConfig.LostTimeout", "udpkit/chat ClientConfig.Pause",

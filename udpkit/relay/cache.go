@@ -7,24 +7,42 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 )
 
-// item is what one datagram carries to readers: messages, or the news of a gap. It is the same for
-// all of them, and never changed.
-type item struct {
-	first, end uint64 // numbers, end not included
+// stretch is the messages from first to end, which is not included, or the gap where they were.
+type stretch struct {
+	first, end uint64
 	gap        bool
-	body       []byte // what follows the header
 }
 
-func gapItem(first, end uint64) item {
-	body := binary.BigEndian.AppendUint64(make([]byte, 0, 16), first)
-	return item{first: first, end: end, gap: true, body: binary.BigEndian.AppendUint64(body, end-1)}
+// item is what one datagram carries to readers. It is the same for all of them, and never changed.
+type item struct {
+	stretch
+	body []byte // what follows the header; a gap has none here
+}
+
+// itemSize is about what an item costs beside its body, in bytes.
+const itemSize = 48
+
+func gapItem(first, end uint64) item { return item{stretch: stretch{first, end, true}} }
+
+// from returns what follows the header of a datagram with the item from a number on.
+func (i *item) from(first uint64) []byte {
+	switch {
+	case i.gap:
+		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, first), i.end-1)
+	case first > i.first: // a reader begins here, or the log does
+		return relaywire.Cut(i.body, int(first-i.first))
+	}
+	return i.body
 }
 
 // slabSize is how many bytes are allocated at once for bodies.
 const slabSize = 64 * relaywire.MaxBody
 
 // packer makes items of messages.
-type packer struct{ slab []byte }
+type packer struct {
+	slab []byte
+	made int // bytes of all slabs
+}
 
 // pack appends items with the messages, as few as possible. All but the last are filled with zeros
 // to the same length: the kernel takes equal datagrams to one address in one piece (UDP_SEGMENT).
@@ -32,6 +50,7 @@ func (p *packer) pack(items []item, messages []Message) []item {
 	for len(messages) > 0 {
 		if cap(p.slab)-len(p.slab) < relaywire.MaxBody {
 			p.slab = make([]byte, 0, slabSize)
+			p.made += slabSize
 		}
 		body := p.slab[len(p.slab) : len(p.slab)+relaywire.BodyStart]
 		n := 0
@@ -49,7 +68,7 @@ func (p *packer) pack(items []item, messages []Message) []item {
 			clear(body[used:])
 		}
 		p.slab = p.slab[:len(p.slab)+len(body)]
-		items = append(items, item{first: first, end: first + uint64(n), body: body[:len(body):len(body)]})
+		items = append(items, item{stretch{first: first, end: first + uint64(n)}, body[:len(body):len(body)]})
 		messages = messages[n:]
 	}
 	return items
@@ -75,16 +94,16 @@ func (c *cache) add(messages []Message) {
 		return
 	}
 	if messages[0].Seq != c.end {
-		c.items, c.begin, c.bytes = nil, 0, 0
+		c.clear()
 	}
 	before := len(c.items)
 	c.items = c.pack(c.items, messages)
 	for _, i := range c.items[before:] {
-		c.bytes += len(i.body)
+		c.bytes += len(i.body) + itemSize
 	}
 	c.end = c.items[len(c.items)-1].end
 	for c.bytes > c.max && c.begin < len(c.items)-1 {
-		c.bytes -= len(c.items[c.begin].body)
+		c.bytes -= len(c.items[c.begin].body) + itemSize
 		c.items[c.begin] = item{}
 		c.begin++
 	}
@@ -94,6 +113,9 @@ func (c *cache) add(messages []Message) {
 		c.items, c.begin = c.items[:n], 0
 	}
 }
+
+// clear forgets all messages.
+func (c *cache) clear() { c.items, c.begin, c.bytes = nil, 0, 0 }
 
 // first returns the number of the oldest message, or end if there is none.
 func (c *cache) first() uint64 {

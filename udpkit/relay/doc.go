@@ -97,7 +97,19 @@
 // 8985), or after a timeout as above. Each reader has its own window, pace and place: a slow one
 // delays nobody. What is no longer in the cache of newest messages is read from the log. If the log
 // does not keep it any more the reader gets a gap datagram in its place, which is acknowledged and
-// sent again in the same way.
+// sent again in the same way. What is deleted from the log, or too old for it, is gone for all
+// readers about a second later, though a server may have had it in memory.
+//
+// # Memory
+//
+// However many readers there are, wherever they are in the log and whether they acknowledge or not,
+// what waits for them in memory takes 60 MiB at most ([ServerStats].Waiting), beside the cache of
+// newest messages ([ServerConfig].Cache, 16 MiB) and about 1 KiB for each registration. Up to 32
+// MiB of it are older messages, read from the log 512 at a time for all readers that are there. The
+// rest is lists of what is under way, which hold no messages: what is to be sent again is looked up
+// again. The more readers there are the shorter each one's list may be, from 512 datagrams to 32
+// for 10,000 readers. One that has not answered after five timeouts in a row has no list: it gets
+// two datagrams, every 2 s, until it answers.
 //
 // # Trust
 //
@@ -108,6 +120,7 @@
 // its name. Who can read it can do that, and reads all messages: there is no encryption and no
 // password, everybody who reaches the port can read and write. Use it on a network that you trust,
 // or inside a VPN. Names are ASCII; texts are valid UTF-8 and otherwise what somebody wrote: a
-// program that shows them decides what is safe to show. All tables and queues are bounded; what is
-// dropped or refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
+// program that shows them decides what is safe to show. All tables and queues are bounded, and one
+// address gets half of the places for clients ([ServerConfig].MaxPerAddress); what is dropped or
+// refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
 package relay

@@ -130,13 +130,16 @@ const (
 	ReasonLeft    Reason = "left"
 	ReasonExpired Reason = "expired" // not heard for ServerConfig.Expire
 
-	ReasonNameTaken Reason = "name taken"
-	ReasonFull      Reason = "too many clients"
-	ReasonStore     Reason = "the store fails"
+	ReasonNameTaken  Reason = "name taken"
+	ReasonFull       Reason = "too many clients"
+	ReasonStore      Reason = "the store fails"
+	ReasonSameSource Reason = "too many clients from one address" // ServerConfig.MaxPerAddress
 )
 
 // reasons are those of a refuse datagram.
-var reasons = [...]Reason{relaywire.NameTaken: ReasonNameTaken, relaywire.Full: ReasonFull, relaywire.StoreFails: ReasonStore}
+var reasons = [...]Reason{
+	relaywire.NameTaken: ReasonNameTaken, relaywire.Full: ReasonFull, relaywire.StoreFails: ReasonStore, relaywire.SameAddress: ReasonSameSource,
+}
 
 // ServerStats are a server's counters.
 type ServerStats struct {
@@ -164,6 +167,7 @@ type ServerStats struct {
 	Readers       int               `json:"readers"`           // registered now
 	Writers       int               `json:"writers"`           // registered now
 	Cached        int               `json:"cached_bytes"`      // of the newest messages, in memory
+	Waiting       int               `json:"waiting_bytes"`     // in memory for readers: older messages, which they share, and lists of what is under way
 }
 
 // ServerSummary is a server's last event.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"math/bits"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
@@ -75,31 +76,39 @@ func (s *Server) pump() {
 	}
 }
 
-// round gives each reader its turn and reports whether there is more to do.
+// maxRound is about how many datagrams wait in memory to be given to the system.
+const maxRound = 4096
+
+// round gives readers their turn, those that did not have it longest first, and reports whether
+// there is more to do.
 func (s *Server) round() (more bool) {
 	now := time.Now()
 	s.mu.Lock()
-	var sent, again int
+	var sent, again, turns int
 	ready := s.ready
 	left := ready[:0]
-	for _, c := range ready {
+	share := s.share()
+	for turns < len(ready) && sent < maxRound {
+		c := ready[turns]
+		turns++
 		if c.gone {
 			c.ready = false
 			continue
 		}
 		c.fill(s.cfg.Pace, now)
-		n, resent, more := c.send(&s.cache, burst, now, s.carrier.AddParts, s.fetch)
+		n, resent, more := c.send(s, min(burst, maxRound-sent), share, now)
 		sent += n
 		again += resent
 		if c.ready = more; more {
 			left = append(left, c)
 		}
 	}
-	clear(ready[len(left):])
-	s.ready = left
+	s.ready = append(append(s.spare[:0], ready[turns:]...), left...)
+	clear(ready)
+	s.spare = ready[:0]
 	s.stats.Sent += uint64(sent)
 	s.stats.Resent += uint64(again)
-	more = len(left) > 0
+	more = len(s.ready) > 0
 	answers := len(s.answers)
 	for _, a := range s.answers {
 		s.carrier.AddParts(a.b, nil, a.to)
@@ -126,62 +135,8 @@ func (s *Server) round() (more bool) {
 	return more
 }
 
-// fetch has a reader's next messages read from the log, with mu held.
-func (s *Server) fetch(c *session) {
-	if s.ctx.Err() != nil {
-		return
-	}
-	from := c.sent
-	s.work.Go(func() {
-		select {
-		case s.fetches <- struct{}{}:
-		case <-s.ctx.Done():
-			return
-		}
-		ctx, cancel := context.WithTimeout(s.ctx, logPatience)
-		messages, err := s.log.Read(ctx, from, fetchMessages)
-		cancel()
-		<-s.fetches
-		if err != nil && s.ctx.Err() == nil {
-			s.report(reading, err)
-			select {
-			case <-time.After(retrying):
-			case <-s.ctx.Done():
-			}
-		} else if err == nil {
-			s.report(reading, nil)
-		}
-		s.mu.Lock()
-		c.fetches = false
-		if err != nil {
-			s.stats.FetchErrors++
-		} else {
-			c.backlog = s.backlog(from, messages)
-		}
-		s.makeReady(c)
-		s.mu.Unlock()
-		s.pump()
-	})
-}
-
-// backlog makes items of what was read, with mu held: a gap where messages are missing, and nothing
-// of what the cache has.
-func (s *Server) backlog(from uint64, messages []Message) (items []item) {
-	cached := s.cache.first()
-	for i, m := range messages {
-		if m.Seq >= cached {
-			messages = messages[:i]
-			break
-		}
-	}
-	switch {
-	case len(messages) == 0 && from < cached:
-		return append(items, gapItem(from, cached))
-	case len(messages) == 0:
-		return nil
-	case messages[0].Seq > from:
-		items = append(items, gapItem(from, messages[0].Seq))
-	}
-	var p packer
-	return p.pack(items, messages)
+// share returns how many datagrams may be listed as under way to each reader, with mu held. It
+// changes when there are twice or half as many.
+func (s *Server) share() int {
+	return min(2*maxFlight, max(firstWindow, maxFlying>>bits.Len(uint(len(s.readers)))))
 }

@@ -112,8 +112,8 @@ func TestAcknowledgementFarAhead(t *testing.T) {
 	now := time.Now()
 	s := newReaderSession(1, now)
 	far := uint64(1) << 33
-	for _, i := range []item{gapItem(1, far), {first: far, end: far + 1}, {first: far + 1, end: far + 2}} {
-		s.flight = append(s.flight, flying{item: i, at: now, tries: 1})
+	for _, i := range []stretch{{1, far, true}, {first: far, end: far + 1}, {first: far + 1, end: far + 2}} {
+		s.flight = append(s.flight, flying{stretch: i, at: now})
 		s.sent = i.end
 		s.pipe++
 	}
@@ -147,7 +147,7 @@ func (s *target) check(t *testing.T) {
 				require.Equal(t, c.flight[i-1].end, f.first)
 			}
 			require.Less(t, f.first, f.end)
-			require.Positive(t, f.tries)
+			require.False(t, f.at.IsZero())
 		}
 		if n := len(c.flight); n > 0 {
 			require.Greater(t, c.flight[0].end, c.next)

@@ -86,6 +86,7 @@ func (s *target) empty(t *testing.T) {
 	require.Empty(t, s.sessions)
 	require.Empty(t, s.byName)
 	require.Empty(t, s.registering)
+	require.Empty(t, s.sources)
 	require.Empty(t, s.pending)
 	require.Empty(t, s.readers)
 }
@@ -238,6 +239,50 @@ func TestCookie(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One address cannot keep everybody out: it has a share of the places, and gets back what its
+// clients leave. What a class has in common is not limited where it cannot be told apart.
+func TestShareOfAnAddress(t *testing.T) {
+	for _, test := range []struct {
+		cfg  ServerConfig
+		from string
+		most int
+	}{
+		{ServerConfig{MaxClients: 20}, "192.0.2.1", 10},
+		{ServerConfig{MaxClients: 20, MaxPerAddress: 3}, "192.0.2.1", 3},
+		{ServerConfig{MaxClients: 20}, "127.0.0.1", 20},
+		{ServerConfig{MaxClients: 20, MaxPerAddress: 3}, "127.0.0.1", 3},
+		{ServerConfig{MaxClients: 1}, "192.0.2.1", 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newTarget(t, test.cfg)
+			defer s.stop()
+			id := uint64(0)
+			join := func(addr string) Reason {
+				id++
+				from := netip.AddrPortFrom(netip.MustParseAddr(addr), uint16(5000+id))
+				f := relaywire.Frame{Kind: relaywire.Hello, ID: id, Role: relaywire.RoleReader, Name: fmt.Sprint("bob", id)}
+				f.Cookie = s.cookieFor(uint32(time.Since(s.begun)/cookiePeriod), &f, from)
+				_, answer := s.give(f.Append(nil), from)
+				synctest.Wait()
+				return reasons[answer.Reason]
+			}
+			for range test.most {
+				require.Empty(t, join(test.from))
+			}
+			full := test.most == s.cfg.MaxClients
+			assert.Equal(t, map[bool]Reason{true: ReasonFull, false: ReasonSameSource}[full], join(test.from))
+			if !full {
+				assert.Empty(t, join("192.0.2.2"), "others are let in")
+			}
+			s.give((&relaywire.Frame{Kind: relaywire.Leave, ID: 1}).Append(nil), netip.AddrPortFrom(netip.MustParseAddr(test.from), 5001))
+			synctest.Wait()
+			assert.Empty(t, join(test.from), "one has left")
+			time.Sleep(s.cfg.Expire + 3*time.Second)
+			assert.Empty(t, s.sources, "all are gone")
+		})
+	}
 }
 
 // What comes from elsewhere in the name of clients, or damaged, disturbs nobody.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -50,6 +51,8 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 	case owner != nil:
 		owner.heard = now
 		moved := owner.path.To != from.To
+		s.count(owner.path.To, -1)
+		s.count(from.To, 1)
 		owner.path = from
 		if moved {
 			s.events.Emit(JoinEvent{Role: role, Username: f.Name, Client: from.To, Next: owner.next, Moved: true, At: now})
@@ -58,12 +61,23 @@ func (s *Server) hello(f *relaywire.Frame, from udp.Path) {
 		s.makeReady(owner)
 	case len(s.sessions)+len(s.registering) >= s.cfg.MaxClients:
 		s.refuse(f, from, relaywire.Full)
+	case s.sources[from.To.Addr()] >= s.cfg.share(from.To.Addr()):
+		s.refuse(f, from, relaywire.SameAddress)
 	case len(s.registering) >= maxRegistering:
 		s.stats.Busy++
 	case s.ctx.Err() == nil:
 		s.registering[id] = true
+		s.count(from.To, 1)
 		hello := *f
 		s.work.Go(func() { s.register(&hello, from) })
+	}
+}
+
+// count notes how many clients an address has, with mu held.
+func (s *Server) count(from netip.AddrPort, more int) {
+	addr := from.Addr()
+	if s.sources[addr] += more; s.sources[addr] == 0 {
+		delete(s.sources, addr)
 	}
 }
 
@@ -104,6 +118,7 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	}
 	s.mu.Lock()
 	delete(s.registering, ID(f.ID))
+	admitted := false
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		s.refuse(f, from, relaywire.NameTaken)
@@ -115,7 +130,13 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 		c.path, c.since, c.heard = from, now, now
 		s.sessions[c.id], s.byName[key] = c, c
 		if c.role == RoleReader {
+			before := s.share()
 			s.readers = append(s.readers, c)
+			if share := s.share(); share < before {
+				for _, other := range s.readers {
+					other.shrink(share)
+				}
+			}
 			s.makeReady(c)
 		}
 		s.stats.Registered++
@@ -125,6 +146,10 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 		}
 		s.events.Emit(e)
 		s.welcome(c, f.Try)
+		admitted = true
+	}
+	if !admitted {
+		s.count(from.To, -1)
 	}
 	s.mu.Unlock()
 	s.pump()
@@ -148,6 +173,7 @@ func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (
 		}
 		c.stored = max(last, max(f.At, 1)-1)
 		c.expected = c.stored + 1
+		c.seqs = make([]uint64, 2*maxUnstored)
 		for i, seq := range seqs {
 			c.setSeq(max(f.At, 1)+uint64(i), seq)
 		}
@@ -272,6 +298,7 @@ func (s *Server) remove(c *session, reason Reason) {
 		return
 	}
 	c.gone = true
+	s.count(c.path.To, -1)
 	delete(s.sessions, c.id)
 	delete(s.byName, keyOf(c.role, c.name))
 	s.readers = slices.DeleteFunc(s.readers, func(r *session) bool { return r == c })

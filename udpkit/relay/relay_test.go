@@ -643,12 +643,12 @@ func TestConfig(t *testing.T) {
 	assert.ErrorContains(t, err, fmt.Sprintf("port %d is taken", taken.Addr().Port()))
 
 	for name, cfg := range map[string]relay.ServerConfig{
-		"MaxClients": {MaxClients: -1},
-		"Pace":       {Pace: -1},
-		"Cache":      {Cache: -1},
-		"Expire":     {Expire: time.Second - 1},
-		"hour":       {Expire: time.Hour + 1},
-		"negative":   {Expire: -time.Second},
+		"MaxClients": {MaxClients: -1}, "MaxPerAddress": {MaxPerAddress: -1},
+		"Pace":     {Pace: -1},
+		"Cache":    {Cache: -1},
+		"Expire":   {Expire: time.Second - 1},
+		"hour":     {Expire: time.Hour + 1},
+		"negative": {Expire: -time.Second},
 	} {
 		cfg.Listen = anyPort
 		_, err := relay.NewServer(cfg)

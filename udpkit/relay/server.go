@@ -26,10 +26,6 @@ const (
 	cookiePeriod = 30 * time.Second
 	// maxRegistering is how many registrations ask the log at the same time.
 	maxRegistering = 64
-	// maxFetching is how many readers' older messages are read at the same time, and fetchMessages
-	// how many of them at once.
-	maxFetching   = 16
-	fetchMessages = 1024
 	// maxPending is how many messages wait to be stored, maxAppend how many of them are stored at
 	// once.
 	maxPending = 1 << 15
@@ -43,6 +39,8 @@ const (
 	tick = 5 * time.Millisecond
 	// saving is how often what is known of clients is saved.
 	saving = 5 * time.Second
+	// polling is how often the log is asked what it keeps.
+	polling = 400 * time.Millisecond
 	// retrying is the pause after the log has failed to read.
 	retrying = 500 * time.Millisecond
 	// closing is how long a server takes for its last words: to the log, and to clients.
@@ -59,6 +57,10 @@ type ServerConfig struct {
 	Log Log
 	// MaxClients is how many clients may be registered at once. Default 1024.
 	MaxClients int
+	// MaxPerAddress is how many of them may come from one IP address. Default half of MaxClients,
+	// so that nobody alone keeps everybody out and a class behind one address fits; and no limit
+	// for loopback addresses, which many people have in common where notebooks share a machine.
+	MaxPerAddress int
 	// Expire is how long a client may be silent until it is taken for gone, 1 s to 1 h. Clients
 	// show a sign of life five times in it. Default 15 s.
 	Expire time.Duration
@@ -75,8 +77,8 @@ type ServerConfig struct {
 }
 
 func (c ServerConfig) withDefaults() (ServerConfig, error) {
-	if c.MaxClients < 0 || c.Pace < 0 || c.Cache < 0 {
-		return c, fmt.Errorf("%w: MaxClients, Pace and Cache cannot be negative", ErrConfig)
+	if c.MaxClients < 0 || c.MaxPerAddress < 0 || c.Pace < 0 || c.Cache < 0 {
+		return c, fmt.Errorf("%w: MaxClients, MaxPerAddress, Pace and Cache cannot be negative", ErrConfig)
 	}
 	if !c.Listen.IsValid() {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
@@ -95,6 +97,17 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	return c, nil
 }
 
+// share returns how many clients may come from an address.
+func (c ServerConfig) share(from netip.Addr) int {
+	switch {
+	case c.MaxPerAddress > 0:
+		return c.MaxPerAddress
+	case from.IsLoopback():
+		return c.MaxClients
+	}
+	return max(1, c.MaxClients/2)
+}
+
 // Server takes messages from writers, has them stored and delivers them to readers. Its methods are
 // safe for concurrent use.
 type Server struct {
@@ -108,8 +121,8 @@ type Server struct {
 	secret [32]byte
 	begun  time.Time // cookies count from it
 
-	work    sync.WaitGroup // registrations, fetches
-	fetches chan struct{}  // a place for each
+	work    sync.WaitGroup // registrations, chunks being read
+	fetches chan struct{}  // a place for each chunk
 
 	// sending is held by the one who sends to readers; wanted has it look again.
 	sending sync.Mutex
@@ -124,10 +137,16 @@ type Server struct {
 	sessions    map[ID]*session
 	byName      map[nameKey]*session
 	readers     []*session
+	sources     map[netip.Addr]int // sessions and those that are registering
 	registering map[ID]bool
 	cache       cache
-	ready       []*session // readers that may be sent something
-	answers     []answer   // to writers, which go out with the next round
+	chunks      chunks
+	fetching    map[uint64][]*session // readers that wait for a chunk, by its place among chunks
+	first       uint64                // the log's oldest message, not long ago
+	deletions   uint64                // the log's, not long ago
+	ready       []*session            // readers that may be sent something
+	spare       []*session            // for the next ready
+	answers     []answer              // to writers, which go out with the next round
 	pending     []Record
 	arrived     chan struct{} // there is something pending
 	sent        chan struct{} // there is something under way
@@ -162,7 +181,8 @@ func newServer(cfg ServerConfig) *Server {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, begun: time.Now(), fetches: make(chan struct{}, maxFetching), appending: make(chan struct{}, 1),
 		events:   service.NewEvents(cfg.OnEvent),
-		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), registering: make(map[ID]bool),
+		sessions: make(map[ID]*session), byName: make(map[nameKey]*session), sources: make(map[netip.Addr]int),
+		registering: make(map[ID]bool), fetching: make(map[uint64][]*session),
 		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(service.Failures[trouble]),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
@@ -244,15 +264,17 @@ func (s *Server) run(ctx context.Context, start StartEvent, receive func(context
 	s.mu.Unlock()
 	s.events.Begin(start)
 
-	_, last := s.log.Bounds()
+	deletions := s.log.Deletions()
+	first, last := s.log.Bounds()
 	s.mu.Lock()
-	s.cache.end = last + 1
+	s.deletions, s.first, s.cache.end = deletions, first, last+1
 	s.mu.Unlock()
 	var parts sync.WaitGroup
 	parts.Go(func() { s.follow(ctx) })
 	parts.Go(func() { s.store(ctx) })
 	parts.Go(func() { s.watch(ctx) })
 	parts.Go(func() { s.save(ctx) })
+	parts.Go(func() { s.forget(ctx) })
 	err := receive(ctx)
 	cancel()
 	ending, done := context.WithTimeout(context.Background(), closing)
@@ -304,6 +326,10 @@ func (s *Server) Stats() ServerStats {
 	stats.Readers = len(s.readers)
 	stats.Writers = len(s.sessions) - len(s.readers)
 	stats.Cached = s.cache.bytes
+	stats.Waiting = s.chunks.bytes
+	for _, c := range s.readers {
+		stats.Waiting += cap(c.flight) * flyingSize
+	}
 	if s.drops != nil {
 		dropped, _ := s.drops()
 		stats.KernelDropped = uint64(dropped)

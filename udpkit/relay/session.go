@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
@@ -8,8 +9,10 @@ import (
 )
 
 const (
-	// maxFlight is the most datagrams that are under way to a reader.
+	// maxFlight is the most datagrams that are under way to a reader. Readers share maxFlying/2 to
+	// maxFlying of which it is listed that they are, with flyingSize bytes each: 28 MiB.
 	maxFlight = 256
+	maxFlying = 1 << 19
 	// firstWindow is how many it is at first (RFC 6928), minWindow after losses.
 	firstWindow = 10
 	minWindow   = 2
@@ -18,6 +21,9 @@ const (
 	minTimeout   = 20 * time.Millisecond
 	firstTimeout = 250 * time.Millisecond
 	maxTimeout   = 2 * time.Second
+	// forgetting is after how many timeouts in a row a reader has nothing under way any more: its
+	// next answer tells where it is.
+	forgetting = 5
 	// maxBurst is how much of its pace a reader can save up.
 	maxBurst = 256 << 10
 )
@@ -42,10 +48,10 @@ type session struct {
 	next    uint64   // it has all before
 	done    uint64   // they are delivered, all before
 	sent    uint64   // all before were sent
+	again   uint64   // all before were sent once at least
 	room    uint64   // messages after next that it has room for
 	flight  []flying // what was sent and is not acknowledged, from next to sent
-	backlog []item   // what comes next and is older than the cache
-	fetches bool     // more of it is being read
+	fetches bool     // what comes next is being read from the log
 	ready   bool     // it is among Server.ready
 	resent  uint64
 	congestion
@@ -55,16 +61,19 @@ type session struct {
 	// A writer's.
 	expected uint64 // the number to come
 	stored   uint64 // all to here are stored
-	seqs     [2 * maxUnstored]uint64
+	seqs     []uint64
 }
 
-// flying is an item under way.
+// flying is an item under way. It keeps no message in memory.
 type flying struct {
-	item
-	at    time.Time // when it was sent last
-	tries int
+	stretch
 	state flight
+	again bool      // it was sent more than once
+	at    time.Time // when it was sent last
 }
+
+// flyingSize is how many bytes a flying takes.
+const flyingSize = 56
 
 type flight uint8
 
@@ -130,7 +139,7 @@ func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint
 		}
 		if f.at.After(newest) {
 			newest = f.at
-			if f.tries == 1 { // else it is not known which of them it was (Karn)
+			if !f.again { // else it is not known which of them it was (Karn)
 				s.rtt.sample(now.Sub(f.at))
 			}
 		}
@@ -154,8 +163,11 @@ func (s *session) acked(f *relaywire.Frame, now time.Time) (delivered, gone uint
 	if n > 0 {
 		s.flight = append(s.flight[:0], s.flight[n:]...)
 	}
-	if f.Next > s.sent { // it was registered by a hello that had been under way for long
-		s.flight, s.pipe, s.losses, s.backlog = s.flight[:0], 0, 0, nil
+	if f.Next > s.sent { // it has what was sent before that was forgotten, or its hello had been under way for long
+		if f.Next <= s.again {
+			delivered += f.Next - s.next
+		}
+		s.flight, s.pipe, s.losses = s.flight[:0], 0, 0
 		s.next, s.sent = f.Next, f.Next
 	}
 	// f.Next may be within a datagram: the reader began there.
@@ -237,8 +249,37 @@ func (s *session) timedOut(now time.Time) bool {
 	if late {
 		s.rtt.backoff++
 		s.window = minWindow
+		if s.rtt.backoff >= forgetting {
+			s.back(0)
+			s.flight = nil
+		}
 	}
 	return late
+}
+
+// shrink has no more than so many datagrams listed as under way.
+func (s *session) shrink(listed int) {
+	if len(s.flight) > listed {
+		s.back(listed)
+	}
+	if cap(s.flight) > listed {
+		s.flight = slices.Clone(s.flight)
+	}
+}
+
+// back has all sent anew from a flight on.
+func (s *session) back(i int) {
+	s.again = max(s.again, s.sent)
+	s.sent = s.flight[i].first
+	for _, f := range s.flight[i:] {
+		switch f.state {
+		case underWay:
+			s.pipe--
+		case lost:
+			s.losses--
+		}
+	}
+	s.flight = s.flight[:i]
 }
 
 // fill gives the reader what of its pace has come up since.
@@ -247,60 +288,66 @@ func (s *session) fill(pace int, now time.Time) {
 	s.filled = now
 }
 
-// send sends what is due to the reader by add, at most limit datagrams, and reports whether more
-// could go now. Those that must be fetched first are asked for by fetch.
-func (s *session) send(c *cache, limit int, now time.Time, add func(head, body []byte, path udp.Path), fetch func(*session)) (n, again int, more bool) {
-	put := func(f *flying) {
-		head := s.data[:]
+// send sends what is due to the reader, at most limit datagrams, of which at most listed are under
+// way and known to have arrived. It returns how many, how many of them were sent before, and
+// whether more could go now. Server.mu is held.
+func (s *session) send(server *Server, limit, listed int, now time.Time) (n, again int, more bool) {
+	put := func(f *flying, i *item) {
+		head, body := s.data[:], i.from(f.first)
 		if f.gap {
 			head = s.gaps[:]
 		}
-		add(head, f.body, s.path)
+		server.carrier.AddParts(head, body, s.path)
+		if f.again {
+			s.resent++
+			again++
+		}
 		f.at, f.state = now, underWay
-		f.tries++
-		s.tokens -= float64(relaywire.HeaderSize + len(f.body))
+		s.tokens -= float64(len(head) + len(body))
 		s.pipe++
 		n++
 	}
 	allowed := func() bool { return s.pipe < int(s.window) && s.tokens > 0 }
 	for i := 0; s.losses > 0; i++ {
-		if f := &s.flight[i]; f.state == lost {
-			if !allowed() || n == limit {
-				return n, again, allowed()
-			}
-			s.losses--
-			put(f)
-			s.resent++
-			again++
+		f := &s.flight[i]
+		if f.state != lost {
+			continue
 		}
+		if !allowed() || n == limit {
+			return n, again, allowed()
+		}
+		found, ok := server.find(f.first)
+		if !ok {
+			server.fetch(s, f.first)
+			return n, again, false
+		}
+		if found.gap != f.gap || found.end != f.end { // it was deleted, or is packed in another way now
+			s.back(i)
+			break
+		}
+		s.losses--
+		f.again = true
+		put(f, &found)
 	}
-	for allowed() && s.sent < c.end && s.sent < s.next+s.room && len(s.flight) < 2*maxFlight {
+	for allowed() && s.sent < server.cache.end && s.sent < s.next+s.room && len(s.flight) < listed {
 		if n == limit {
 			return n, again, true
 		}
-		for len(s.backlog) > 0 && s.backlog[0].end <= s.sent {
-			s.backlog = s.backlog[1:]
-		}
-		var i item
-		switch {
-		case len(s.backlog) > 0:
-			i = s.backlog[0]
-		case s.sent < c.first():
-			if !s.fetches {
-				s.fetches = true
-				fetch(s)
-			}
+		i, ok := server.find(s.sent)
+		if !ok {
+			server.fetch(s, s.sent)
 			return n, again, false
-		default:
-			i = c.at(s.sent)
 		}
 		if !i.gap && i.end > s.next+s.room { // it would be refused, and sent again after ever longer timeouts
 			s.room = 0 // until the reader has more, which it says
 			return n, again, false
 		}
-		s.flight = append(s.flight, flying{item: i})
+		if len(s.flight) == cap(s.flight) {
+			s.flight = append(make([]flying, 0, min(listed, max(minWindow, 2*len(s.flight)))), s.flight...)
+		}
+		s.flight = append(s.flight, flying{stretch: stretch{s.sent, i.end, i.gap}, again: s.sent < s.again})
 		s.sent = i.end
-		put(&s.flight[len(s.flight)-1])
+		put(&s.flight[len(s.flight)-1], &i)
 	}
 	return n, again, false
 }

@@ -158,8 +158,8 @@ func TestAnswersAreShorter(t *testing.T) {
 }
 
 func TestReasonCodes(t *testing.T) {
-	require.Len(t, reasons, 1+int(relaywire.StoreFails))
-	assert.Equal(t, []Reason{ReasonNameTaken, ReasonFull, ReasonStore}, reasons[1:])
+	require.Len(t, reasons, 1+int(relaywire.SameAddress))
+	assert.Equal(t, []Reason{ReasonNameTaken, ReasonFull, ReasonStore, ReasonSameSource}, reasons[1:])
 }
 
 // FuzzParse: nothing panics, and what is taken is what append makes of it.

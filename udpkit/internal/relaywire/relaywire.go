@@ -73,6 +73,7 @@ const (
 	NameTaken uint8 = 1 + iota
 	Full
 	StoreFails
+	SameAddress
 )
 
 // ErrFrame marks a datagram that is none of the protocol's.
@@ -204,7 +205,7 @@ func Parse(b []byte) (f Frame, err error) {
 		}
 	case Refuse:
 		f.Reason, f.Expire = r.byte(), r.milliseconds()
-		if f.Reason == 0 || f.Reason > StoreFails {
+		if f.Reason == 0 || f.Reason > SameAddress {
 			return f, malformed("reason %d", f.Reason)
 		}
 	case Reset, Ping, Bye:
@@ -283,6 +284,21 @@ func DataRange(b []byte) (first, end uint64) {
 	}
 	first = binary.BigEndian.Uint64(b[HeaderSize:])
 	return first, first + uint64(binary.BigEndian.Uint16(b[HeaderSize+8:]))
+}
+
+// Cut returns the body of a data datagram, which Append has made, without its first n messages.
+func Cut(body []byte, n int) []byte {
+	be := binary.BigEndian
+	first, count := be.Uint64(body), int(be.Uint16(body[8:]))
+	r := rest{b: body[BodyStart:]}
+	for range n {
+		r.take(8)
+		r.name()
+		r.text()
+	}
+	left := make([]byte, 0, BodyStart+len(r.b))
+	left = be.AppendUint16(be.AppendUint64(left, first+uint64(n)), uint16(count-n))
+	return append(left, r.b...)
 }
 
 // rest is what is left of a datagram. Once something is wrong with it, short is set and all that
