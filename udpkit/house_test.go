@@ -89,10 +89,11 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`lesson/exercise`, kit},
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
 		{`relay/store`, `relay|` + nats + `|` + small},
+		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + nats + `|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|bench|lab|internal/console|github.com/spf13/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|relay/store/jetstream|bench|lab|internal/console|github.com/spf13/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -135,7 +136,8 @@ var unusedButKept = map[string][]string{
 	},
 	"for a program that brings its own": {
 		"udpkit/echo/echopanel Options.In", "udpkit/lab Config.CacheDir", "udpkit/lab Config.Ready",
-		"udpkit/relay/store Config.Credentials", "udpkit/relay/store Config.Replicas",
+		"udpkit/relay/store Config.Credentials", "udpkit/relay/store Config.Replicas", "udpkit/relay/store Config.URLs",
+		"udpkit/relay/store/jetstream Config.Credentials", "udpkit/relay/store/jetstream Config.Replicas",
 	},
 	"it names the zero value": {"udpkit/plot/chart NoSign"},
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/jetstream"
 )
 
 func relayCommand() *cobra.Command {
@@ -31,6 +34,7 @@ func relayCommand() *cobra.Command {
 func relayServerCommand() *cobra.Command {
 	var (
 		log  store.Config
+		nats jetstream.Config
 		opt  relaypanel.Options
 		at   address
 		sync string
@@ -50,8 +54,14 @@ func relayServerCommand() *cobra.Command {
 				return err
 			}
 			log.Sync = store.Sync(sync)
-			if len(log.URLs) > 0 {
+			open := func(ctx context.Context) (closingLog, error) { return store.Open(ctx, log) }
+			if len(nats.URLs) > 0 {
 				opt.Place = "NATS"
+				if open, err = openNATS(cmd, nats, log); err != nil {
+					return err
+				}
+			} else if cmd.Flags().Changed("stream") {
+				return usageError{errors.New("--stream is for a log in NATS, which --nats says")}
 			} else if log.Dir == "" {
 				if log.Dir, err = defaultData(listen.Port()); err != nil {
 					return err
@@ -61,15 +71,15 @@ func relayServerCommand() *cobra.Command {
 				opt.Place = log.Dir
 			}
 			cfg := relay.ServerConfig{Listen: listen}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, log, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, open, cfg, opt) })
 		},
 	}
 	at.ofListener(cmd, "UDP", "0.0.0.0", relay.DefaultPort)
 	flags := cmd.Flags()
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
-	flags.StringSliceVar(&log.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
-	flags.StringVar(&log.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
-	flags.Int64Var(&log.MaxMessages, "retain-messages", store.DefaultMaxMessages, "keep the newest `N` messages")
+	flags.StringSliceVar(&nats.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead; its limits stay as they are unless they are given here")
+	flags.StringVar(&nats.Name, "stream", jetstream.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
+	flags.Int64Var(&log.MaxMessages, "retain-messages", jetstream.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
 	addRelayFlags(cmd, &opt)
@@ -77,12 +87,41 @@ func relayServerCommand() *cobra.Command {
 	return cmd
 }
 
-// serveRelay opens the log and runs a server with it.
-func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, opt relaypanel.Options) error {
-	opened, err := store.Open(ctx, log)
-	if errors.Is(err, store.ErrForeign) {
-		return fmt.Errorf("%w with --stream NAME", err)
+// closingLog is a log that is open.
+type closingLog interface {
+	relay.Log
+	Close() error
+}
+
+// openNATS returns what opens a log in NATS, with those limits of the flags that are given.
+func openNATS(cmd *cobra.Command, cfg jetstream.Config, limits store.Config) (func(context.Context) (closingLog, error), error) {
+	flags := cmd.Flags()
+	switch {
+	case flags.Changed("data"):
+		return nil, usageError{errors.New("both a directory for the log and the address of a NATS server")}
+	case flags.Changed("sync"):
+		return nil, usageError{errors.New("--sync is a setting of the NATS server, not of its client")}
+	case flags.Changed("retain-messages"):
+		cfg.MaxMessages = limits.MaxMessages
 	}
+	if flags.Changed("retain-age") {
+		cfg.MaxAge = cmp.Or(limits.MaxAge, -1)
+	}
+	cfg.Notice = func(err error) {
+		fmt.Fprintf(panel.Output(cmd.Context(), 0, os.Stderr), "%s: %s\n", cmd.CommandPath(), sentence(err))
+	}
+	return func(ctx context.Context) (closingLog, error) {
+		log, err := jetstream.Open(ctx, cfg)
+		if errors.Is(err, jetstream.ErrForeign) {
+			err = fmt.Errorf("%w with --stream NAME", err)
+		}
+		return log, err
+	}, nil
+}
+
+// serveRelay opens the log and runs a server with it.
+func serveRelay(ctx context.Context, open func(context.Context) (closingLog, error), cfg relay.ServerConfig, opt relaypanel.Options) error {
+	opened, err := open(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,16 +1,22 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -192,21 +198,71 @@ func TestRelayData(t *testing.T) {
 	assert.NoError(t, server.Wait())
 }
 
-// TestRelayStream: a log whose name is taken is refused, and the sentence says how to go on.
-func TestRelayStream(t *testing.T) {
+// TestRelayNATS: the server waits for NATS and says so; a log whose name others have there is
+// refused, and the sentence says how to go on; limits are changed only if they are given.
+func TestRelayNATS(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals to a single process there")
 	}
-	dir := t.TempDir()
-	first, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
-	first.interrupted(os.Interrupt)
-	second := command(t, "relay", "server", "--address", "127.0.0.1", "--port", "0", "--data", dir)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	at := free.Addr().(*net.TCPAddr)
+	require.NoError(t, free.Close())
+	args := []string{"relay", "server", "--address", "127.0.0.1", "--port", "0", "--json", "--nats", "nats://ann:secret@" + at.String()}
+	start := func(more ...string) *process { return command(t, append(slices.Clone(args), more...)...) }
+	early := prepare(t, append(slices.Clone(args), "--stream", "course", "--retain-messages", "10")...)
+	early.Cmd.Stderr = nil
+	said, err := early.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, early.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, line, "waiting for NATS at "+at.String())
+	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: at.Port, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir()})
+	require.NoError(t, err)
+	nats.Start()
+	defer nats.WaitForShutdown()
+	defer nats.Shutdown()
+	early.event("start")
+	early.interrupted(os.Interrupt)
+
+	nc, err := natsgo.Connect(nats.ClientURL())
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "relay", Subjects: []string{"orders.>"}})
+	require.NoError(t, err)
+	second := start()
 	assert.Empty(t, second.rest())
 	_ = second.Wait()
 	assert.Equal(t, 2, second.ProcessState.ExitCode())
-	assert.Contains(t, second.stderr.String(), "the stream relay-clients is for relay-clients.m.*, not for relay.c.*.*; choose another name with --stream NAME (see ")
-	again, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
-	again.interrupted(os.Interrupt)
+	assert.Contains(t, second.stderr.String(), "no relay has made the stream relay; choose another name with --stream NAME (see ")
+
+	limits := func() [2]int64 {
+		stream, err := js.Stream(t.Context(), "course")
+		require.NoError(t, err)
+		cfg := stream.CachedInfo().Config
+		return [2]int64{cfg.MaxMsgs, int64(cfg.MaxAge)}
+	}
+	assert.Equal(t, [2]int64{10, 0}, limits())
+	for _, run := range []struct {
+		flags string
+		want  [2]int64
+		says  string
+	}{
+		{"", [2]int64{10, 0}, ""},
+		{"--retain-age 1h", [2]int64{10, int64(time.Hour)}, "keeps the newest 10 messages for 1h0m0s in 1 replicas now, and no longer the newest 10 messages in 1"},
+		{"--retain-messages 1000000", [2]int64{1_000_000, int64(time.Hour)}, "keeps the newest 1000000"},
+		{"--retain-age 0", [2]int64{1_000_000, 0}, "no longer the newest 1000000 messages for 1h"},
+	} {
+		s := start(append([]string{"--stream", "course"}, strings.Fields(run.flags)...)...)
+		s.event("start")
+		s.interrupted(os.Interrupt)
+		assert.Equal(t, run.want, limits(), run.flags)
+		assert.Contains(t, s.stderr.String(), run.says)
+		assert.Equal(t, run.says == "", s.stderr.Len() == 0, s.stderr.String())
+	}
 }
 
 func TestRelayBadArguments(t *testing.T) {
@@ -221,7 +277,8 @@ func TestRelayBadArguments(t *testing.T) {
 		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
 		{"relay server --max-runtime -1s --data nowhere", "negative"},
 		{"relay server --stream= --data nowhere", "--stream is empty"},
-		{"relay server --stream a.b --data nowhere", `the log's name "a.b"`},
+		{"relay server --stream a.b --nats nats://127.0.0.1:9", `the log's name "a.b"`},
+		{"relay server --stream b --data nowhere", "--stream is for a log in NATS"},
 		{"relay reader", "--username is needed, such as --username ann"},
 		{"relay writer", "--username is needed"},
 		{"relay join", "--username is needed"},
