@@ -50,8 +50,8 @@ type display interface {
 	idle(elapsed time.Duration)
 	// note shows a remark of the panel itself, such as a refused state.
 	note(text string) error
-	// end shows the last picture, and why the role has ended. No other method is called any more.
-	end(why string) error
+	// End shows the last picture, and why the role has ended. No other method is called any more.
+	End(why string) error
 }
 
 // Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends it. It returns an
@@ -177,7 +177,7 @@ func (s *session) run(role interface {
 		s.Fail(s.History.Begin())
 	}
 	err := role.Run(s.Context())
-	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.end(why)) })
+	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.End(why)) })
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by udpkit.ReadJournal.
@@ -186,4 +186,4 @@ type jsonLines struct{ *console.JSON }
 func (j jsonLines) event(e udpkit.Event) error { return j.Event(e) }
 func (j jsonLines) note(text string) error     { return j.Note(text) }
 func (jsonLines) idle(time.Duration)           {}
-func (jsonLines) end(string) error             { return nil }
+func (jsonLines) End(string) error             { return nil }

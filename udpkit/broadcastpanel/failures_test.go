@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 // Failures of two interfaces are two, although they have one broadcast address.
@@ -27,7 +28,7 @@ func TestFailuresOfInterfaces(t *testing.T) {
 
 // TestClientPage: what senders put into their messages is shown, never interpreted.
 func TestClientPage(t *testing.T) {
-	var v clientView
+	v := clientView{page: page{Live: new(panel.Live)}}
 	var err error
 	v.client, err = udpkit.NewClient(udpkit.ClientConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
 	require.NoError(t, err)

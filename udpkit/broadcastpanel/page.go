@@ -59,7 +59,6 @@ type page struct {
 	Failures failures
 	Refused  format.Refused
 	Remark   string
-	Ended    string    // why, "" while it runs
 	idled    time.Time // when idle last asked for a picture
 }
 
@@ -84,11 +83,6 @@ func (p *page) idle(elapsed time.Duration) {
 		p.idled = now
 		p.Change(func() { p.Elapsed = elapsed })
 	}
-}
-
-func (p *page) end(why string) error {
-	p.Change(func() { p.Ended = why })
-	return p.End()
 }
 
 // failures are those that go on, one for each address and interface, the newest last.
