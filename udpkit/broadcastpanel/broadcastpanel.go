@@ -50,8 +50,8 @@ type display interface {
 	idle(elapsed time.Duration)
 	// note shows a remark of the panel itself, such as a refused state.
 	note(text string) error
-	// end shows the last picture, and why the role has ended. No other method is called any more.
-	end(why string) error
+	// End shows the last picture, and why the role has ended. No other method is called any more.
+	End(why string) error
 }
 
 // Server runs a server and shows it until ctx, MaxRuntime or MaxMessages ends it. It returns an
@@ -70,7 +70,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	}
 	defer server.Close()
 	s.reached = func() string { return reached(server.Stats().Sent, cfg.MaxMessages) }
-	lines, err := s.display(opt, "server", &serverView{server: server, File: opt.StateFile}, server)
+	lines, err := s.display(opt, func() display { return newServerView(server, opt.StateFile) }, server)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	}
 	defer client.Close()
 	s.reached = func() string { return reached(client.Stats().Received, cfg.MaxMessages) }
-	if _, err = s.display(opt, "client", &clientView{client: client}, nil); err != nil {
+	if _, err = s.display(opt, func() display { return newClientView(client) }, nil); err != nil {
 		return err
 	}
 	return s.run(client)
@@ -138,11 +138,9 @@ func open(ctx context.Context, limit time.Duration, opt Options) (s *session, er
 	return s, err
 }
 
-// display opens what shows the role: the view with the template of that name in a notebook. The
-// server is nil for a client.
-func (s *session) display(opt Options, name string, v view, server *udpkit.Server) (lines console.Source, err error) {
-	s.show, lines, err = stage.Show(s.Stage,
-		func() display { return newPage(name, v) },
+// display opens what shows the role, in a notebook the page. The server is nil for a client.
+func (s *session) display(opt Options, page func() display, server *udpkit.Server) (lines console.Source, err error) {
+	s.show, lines, err = stage.Show(s.Stage, page,
 		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) display {
 			return &text{Display: out, ended: func() string { return s.Why(s.reached()) }, server: server, verbose: opt.Verbose, present: make(map[client]heard)}
@@ -179,7 +177,7 @@ func (s *session) run(role interface {
 		s.Fail(s.History.Begin())
 	}
 	err := role.Run(s.Context())
-	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.end(why)) })
+	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.End(why)) })
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by udpkit.ReadJournal.
@@ -188,4 +186,4 @@ type jsonLines struct{ *console.JSON }
 func (j jsonLines) event(e udpkit.Event) error { return j.Event(e) }
 func (j jsonLines) note(text string) error     { return j.Note(text) }
 func (jsonLines) idle(time.Duration)           {}
-func (jsonLines) end(string) error             { return nil }
+func (jsonLines) End(string) error             { return nil }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 // maxMessageRows is how many of the last messages and gaps are shown.
@@ -12,7 +13,7 @@ const maxMessageRows = 8
 
 // clientView is a client's panel.
 type clientView struct {
-	shown
+	page
 	client *udpkit.Client
 	Rows   []clientRow // newest first
 	State  udpkit.State
@@ -30,7 +31,18 @@ type clientRow struct {
 	Server  netip.AddrPort // of the remark; not valid if it is on several
 }
 
-func (v *clientView) event(e udpkit.Event) {
+func newClientView(client *udpkit.Client) *clientView {
+	v := &clientView{client: client}
+	v.Live = panel.NewLive(pageTemplate.Lookup("client"), v.picture)
+	return v
+}
+
+func (v *clientView) event(e udpkit.Event) error {
+	v.Change(func() { v.take(e) })
+	return nil
+}
+
+func (v *clientView) take(e udpkit.Event) {
 	switch e := e.(type) {
 	case udpkit.MessageEvent:
 		e.Datagram = nil // the receiver's
@@ -51,7 +63,7 @@ func (v *clientView) event(e udpkit.Event) {
 	case udpkit.ForgottenEvent:
 		v.row(clientRow{Remark: forgotten(e)})
 	default:
-		v.shown.event(e)
+		v.page.take(e)
 	}
 }
 
@@ -59,6 +71,7 @@ func (v *clientView) row(r clientRow) {
 	v.Rows = append([]clientRow{r}, v.Rows[:min(len(v.Rows), maxMessageRows-1)]...)
 }
 
+// picture is what the template shows.
 func (v *clientView) picture() any {
 	v.Sum, v.Frame = v.client.Stats(), format.Frame()
 	return v

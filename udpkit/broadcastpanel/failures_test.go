@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 // Failures of two interfaces are two, although they have one broadcast address.
@@ -27,15 +28,15 @@ func TestFailuresOfInterfaces(t *testing.T) {
 
 // TestClientPage: what senders put into their messages is shown, never interpreted.
 func TestClientPage(t *testing.T) {
-	var v clientView
+	v := clientView{page: page{Live: new(panel.Live)}}
 	var err error
 	v.client, err = udpkit.NewClient(udpkit.ClientConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
 	require.NoError(t, err)
 	defer v.client.Close()
-	v.event(udpkit.MessageEvent{State: "A", Data: json.RawMessage(`{"<b>":1}`), Datagram: []byte("x")})
+	v.take(udpkit.MessageEvent{State: "A", Data: json.RawMessage(`{"<b>":1}`), Datagram: []byte("x")})
 	require.Nil(t, v.Rows[0].Message.Datagram, "it is the receiver's")
 	for range 2 {
-		v.event(udpkit.RefusedEvent{From: netip.MustParseAddrPort("10.0.0.7:5000"), Reason: "not a JSON object", Count: 5})
+		v.take(udpkit.RefusedEvent{From: netip.MustParseAddrPort("10.0.0.7:5000"), Reason: "not a JSON object", Count: 5})
 	}
 	var page strings.Builder
 	require.NoError(t, pageTemplate.ExecuteTemplate(&page, "client", v.picture()))

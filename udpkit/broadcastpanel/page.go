@@ -15,6 +15,8 @@ import (
 // notebook, and for the notebook's file.
 const betweenIdle = 250 * time.Millisecond
 
+const maxErrorRows = 5
+
 //go:embed page.html
 var pageHTML string
 
@@ -48,36 +50,45 @@ func Color(s udpkit.State) string {
 	return "#57606a"
 }
 
-// page shows a view as one live panel in the notebook.
+// page is what the live panels of a server and of a client have in common.
 type page struct {
 	*panel.Live
-	view  view
-	idled time.Time // when idle last asked for a picture
+	Start    udpkit.StartEvent
+	Elapsed  time.Duration // since the last message
+	Failures failures
+	Refused  format.Refused
+	Remark   string
+	idled    time.Time // when idle last asked for a picture
 }
 
-// newPage shows a view with the template of that name.
-func newPage(name string, v view) *page {
-	return &page{Live: panel.NewLive(pageTemplate.Lookup(name), v.picture), view: v}
-}
-
-func (p *page) event(e udpkit.Event) error {
-	p.Change(func() { p.view.event(e) })
-	return nil
+func (p *page) take(e udpkit.Event) {
+	switch e := e.(type) {
+	case udpkit.StartEvent:
+		p.Start = e
+	case udpkit.RefusedEvent:
+		p.Refused.Take(e.From, e.Reason, e.Count)
+	case udpkit.ErrorEvent:
+		p.Failures.take(e)
+	}
 }
 
 func (p *page) note(text string) error {
-	p.Change(func() { p.view.note(text) })
+	p.Change(func() { p.Remark = text })
 	return nil
 }
 
 func (p *page) idle(elapsed time.Duration) {
 	if now := time.Now(); now.Sub(p.idled) >= betweenIdle {
 		p.idled = now
-		p.Change(func() { p.view.idle(elapsed) })
+		p.Change(func() { p.Elapsed = elapsed })
 	}
 }
 
-func (p *page) end(why string) error {
-	p.Change(func() { p.view.end(why) })
-	return p.End()
+// failures are those that go on, one for each address and interface, the newest last.
+type failures []udpkit.ErrorEvent
+
+func (f *failures) take(e udpkit.ErrorEvent) {
+	*f = format.Newest(format.Ongoing(*f, e, e.Ended, func(was udpkit.ErrorEvent) bool {
+		return was.Peer == e.Peer && was.Interface == e.Interface
+	}), maxErrorRows)
 }

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
 // serverView is a server's panel.
 type serverView struct {
-	shown
+	page
 	server *udpkit.Server
 	File   string // the state file
 	Sent   udpkit.SentEvent
@@ -21,13 +22,23 @@ type serverView struct {
 	Now     time.Time
 }
 
-func (v *serverView) event(e udpkit.Event) {
-	if e, ok := e.(udpkit.SentEvent); ok {
-		v.Sent, v.Elapsed = e, 0
-	}
-	v.shown.event(e)
+func newServerView(server *udpkit.Server, file string) *serverView {
+	v := &serverView{server: server, File: file}
+	v.Live = panel.NewLive(pageTemplate.Lookup("server"), v.picture)
+	return v
 }
 
+func (v *serverView) event(e udpkit.Event) error {
+	v.Change(func() {
+		if e, ok := e.(udpkit.SentEvent); ok {
+			v.Sent, v.Elapsed = e, 0
+		}
+		v.take(e)
+	})
+	return nil
+}
+
+// picture is what the template shows.
 func (v *serverView) picture() any {
 	v.Next, v.Sum, v.Clients, v.Now = max(0, v.Start.Interval-v.Elapsed), v.server.Stats(), v.server.Clients(), time.Now()
 	v.Loss = loss(v.Clients)

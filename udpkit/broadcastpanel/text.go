@@ -238,7 +238,7 @@ func (t *text) idle(elapsed time.Duration) {
 	t.Status(format.Frame(), wait)
 }
 
-func (t *text) end(string) error { return t.Clear() }
+func (t *text) End(string) error { return t.Clear() }
 
 // missing says which ids a gap left out.
 func missing(e udpkit.GapEvent) string {

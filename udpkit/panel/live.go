@@ -22,6 +22,8 @@ const (
 // Live is one piece of a notebook's page that changes in place. A goroutine of its own draws: a
 // browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps.
 type Live struct {
+	Ended string // why, "" while it runs; for the template
+
 	id       string
 	template *template.Template
 
@@ -85,8 +87,10 @@ func (l *Live) loop() {
 	}
 }
 
-// End draws the last picture, and returns the first error of all of them.
-func (l *Live) End() error {
+// End draws the last picture, which may say why it is the last, and returns the first error of all
+// of them.
+func (l *Live) End(why string) error {
+	l.Change(func() { l.Ended = why })
 	close(l.last)
 	timeout := time.NewTimer(lastUpdate)
 	defer timeout.Stop()

@@ -39,5 +39,5 @@ func (p *page) tick(pic picture) error {
 
 func (p *page) end(pic picture) error {
 	_ = p.tick(pic)
-	return p.End()
+	return p.End(pic.Ended)
 }

@@ -45,8 +45,8 @@ type display interface {
 	said(text string) error
 	// note shows a remark of the program itself, such as a refused line.
 	note(text string) error
-	// end shows the last picture: why the role has ended. No other method is called any more.
-	end(why string) error
+	// End shows the last picture: why the role has ended. No other method is called any more.
+	End(why string) error
 }
 
 // session is one run of a role.
@@ -150,7 +150,7 @@ func (s *session) run(role interface{ Run(context.Context) error }, v *view) (er
 		err = nil
 		s.Because("the server closed the connection")
 	}
-	return s.Finish(err, "interrupted", s.show.end)
+	return s.Finish(err, "interrupted", s.show.End)
 }
 
 // chain returns an OnEvent that shows before it calls the caller's.
@@ -242,4 +242,4 @@ type jsonLines struct{ *console.JSON }
 func (j jsonLines) event(e chat.Event) error { return j.Event(e) }
 func (j jsonLines) note(text string) error   { return j.Note(chat.Clean(text)) }
 func (jsonLines) said(string) error          { return nil }
-func (jsonLines) end(string) error           { return nil }
+func (jsonLines) End(string) error           { return nil }

@@ -53,7 +53,6 @@ type page struct {
 	Start  chat.StartEvent
 	Lines  []pageLine // the newest, the oldest first
 	Remark string
-	Ended  string // "" while it runs
 
 	// As of the last picture.
 	Server  chat.ServerSummary
@@ -143,9 +142,4 @@ func (p *page) said(text string) error {
 func (p *page) note(text string) error {
 	p.Change(func() { p.Remark = text })
 	return nil
-}
-
-func (p *page) end(why string) error {
-	p.Change(func() { p.Ended = why })
-	return p.End()
 }

@@ -50,7 +50,7 @@ func Stream(ctx context.Context) error {
 		}
 		return nil
 	}
-	return panel.NewLive(pageTemplate.Lookup("stream"), func() any { return rows }).End()
+	return panel.NewLive(pageTemplate.Lookup("stream"), func() any { return rows }).End("")
 }
 
 // overUDP returns what each read of a datagram socket returned.

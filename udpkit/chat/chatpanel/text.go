@@ -29,7 +29,7 @@ func (t *text) note(line string) error {
 	return t.Print(format.Clock(time.Now()) + "  " + chat.Clean(line))
 }
 
-func (t *text) end(why string) error {
+func (t *text) End(why string) error {
 	if err := t.Clear(); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}

@@ -43,7 +43,7 @@ func (s *Show) News(data any) {
 func (s *Show) End(data any) error {
 	s.now.Store(&data)
 	if s.live != nil {
-		return s.live.End()
+		return s.live.End("")
 	}
 	return s.plain(os.Stdout, data)
 }

@@ -43,7 +43,6 @@ type page struct {
 	Under    []underWay // the newest that are not stored yet
 	Remark   string
 	Failures []relay.ErrorEvent // that go on, one for each thing that fails
-	Ended    string             // "" while it runs
 
 	// As of the last picture.
 	Title, State, Help, Nothing, Small string
@@ -140,11 +139,6 @@ func (p *page) wrote(number uint64, text string) {
 func (p *page) sample(s Sample) error {
 	p.Change(func() { p.recent = recent(p.recent, s) })
 	return nil
-}
-
-func (p *page) end(why string) error {
-	p.Change(func() { p.Ended = why })
-	return p.End()
 }
 
 // Serves reports whether the role is a server.

@@ -23,8 +23,8 @@ type display interface {
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
 	sample(Sample) error
-	// end shows the last picture: why the role has ended. No other method is called any more.
-	end(why string) error
+	// End shows the last picture: why the role has ended. No other method is called any more.
+	End(why string) error
 }
 
 // session is one run of a role: its display and its history.
@@ -120,7 +120,7 @@ func (s *session) finish(why string, err error) error {
 		why = s.Why("interrupted") // it is no other failure
 	}
 	s.Because(why)
-	err = s.Finish(err, "interrupted", s.show.end)
+	err = s.Finish(err, "interrupted", s.show.End)
 	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		err = s.view.missed()
 	}

@@ -107,7 +107,7 @@ func (t *text) sample(s Sample) error {
 	return nil
 }
 
-func (t *text) end(why string) error {
+func (t *text) End(why string) error {
 	if err := t.show.Clear(); err != nil {
 		return fmt.Errorf("cannot show what happens: %w", err)
 	}
@@ -247,4 +247,4 @@ func (j *jsonLines) event(e relay.Event) error {
 
 func (*jsonLines) wrote(uint64, string) {}
 func (*jsonLines) sample(Sample) error  { return nil }
-func (*jsonLines) end(string) error     { return nil }
+func (*jsonLines) End(string) error     { return nil }
