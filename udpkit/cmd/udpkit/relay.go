@@ -108,7 +108,7 @@ func openNATS(cmd *cobra.Command, cfg jetstream.Config, limits store.Config) (fu
 		cfg.MaxAge = cmp.Or(limits.MaxAge, -1)
 	}
 	cfg.Notice = func(err error) {
-		fmt.Fprintf(panel.Output(cmd.Context(), 0, os.Stderr), "%s: %s\n", cmd.CommandPath(), sentence(err))
+		fmt.Fprintf(panel.Output(cmd.Context(), os.Stderr), "%s: %s\n", cmd.CommandPath(), sentence(err))
 	}
 	return func(ctx context.Context) (closingLog, error) {
 		log, err := jetstream.Open(ctx, cfg)
