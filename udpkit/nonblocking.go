@@ -6,7 +6,7 @@ import (
 )
 
 // nonBlocking never waits in a read call: it looks, and if there is nothing it rests for
-// PollInterval before it looks again. The goroutine is free in between, at the price of a delay and
+// PollInterval, or until OnIdle is due, before it looks again. The goroutine is free in between, at the price of a delay and
 // of waking up for nothing.
 func (s *session) nonBlocking() error {
 	socket, err := newTryReader(s)
@@ -23,8 +23,11 @@ func (s *session) nonBlocking() error {
 			clock.seen(d.Received)
 			s.handle(*d)
 		case errWouldBlock:
-			clock.tick()
-			timer.Reset(s.cfg.PollInterval)
+			rest := s.cfg.PollInterval
+			if due := clock.tick(); due >= 0 {
+				rest = min(rest, due)
+			}
+			timer.Reset(rest)
 			select {
 			case <-s.ctx.Done():
 			case <-timer.C:

@@ -322,8 +322,9 @@ func rxCancelled(t *testing.T, style udpkit.Style) {
 			default:
 			}
 		},
-		IdleInterval: time.Nanosecond, PollInterval: time.Hour, // due at the first look: a quick one takes less than a microsecond
+		IdleInterval: time.Millisecond, PollInterval: time.Hour,
 	}), nil, nil)
+	<-ticks
 	<-ticks
 	r.cancel() // also in a long poll interval
 }
