@@ -95,6 +95,33 @@ func Show[D any](s *Stage, page func() D, json func(io.Writer) D, text func(cons
 	return show, lines, nil
 }
 
+// Listen has take do what each line of a source says, until one is the last or the lines or the role
+// end. wrong is told of a line that is too long. In the end, but for that of the role, ended is told
+// the source's error, nil after the last line. Nothing can interrupt a read from a keyboard, so
+// nobody waits for this. The source may be nil.
+func (s *Stage) Listen(from console.Source, take func(line string) (last bool), wrong, ended func(error)) {
+	if from == nil {
+		return
+	}
+	go func() {
+		for last := false; !last; {
+			line, err := from.Next()
+			switch {
+			case s.running.Err() != nil:
+				return
+			case errors.Is(err, console.ErrLineTooLong):
+				wrong(err)
+			case err != nil:
+				ended(err)
+				return
+			default:
+				last = take(line)
+			}
+		}
+		ended(nil)
+	}()
+}
+
 // Every calls do again and again, after each pause, until the role ends. Finish waits for that.
 func (s *Stage) Every(pause time.Duration, do func(now time.Time)) {
 	s.background.Go(func() {

@@ -25,7 +25,6 @@ type pen struct {
 	closed  bool   // no line is taken any more
 	taken   uint64 // lines for the writer
 	refused uint64 // other lines
-	left    string // why a person has left
 }
 
 // write runs the writer until the lines have ended and are stored, or ctx ends, and returns why it
@@ -42,24 +41,22 @@ func (p *pen) write(source console.Source) (why string, err error) {
 		}
 		ran <- p.writer.Run(ctx)
 	}()
-	// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-	go func() { ended <- p.lines(source) }()
+	p.listen(source, ended)
 	select {
 	case <-p.ctx.Done():
 	case err = <-ended:
 		if why = "all is written"; source.Patient() {
 			_ = p.writer.Flush(p.ctx) // the count below tells
+		} else {
+			why, err = console.Farewell(err), nil
 		}
 	case runErr := <-ran:
 		ran <- runErr
 	}
-	if p.ctx.Err() != nil || !source.Patient() {
+	if p.ctx.Err() != nil {
 		why = ""
-		if p.ctx.Err() == nil {
-			p.mu.Lock()
-			why = p.left
-			p.mu.Unlock()
-		}
+	}
+	if p.ctx.Err() != nil || !source.Patient() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), farewell)
 		_ = p.writer.Flush(ctx)
 		cancel()
@@ -107,45 +104,40 @@ func (p *pen) missing(patient bool) error {
 	return fmt.Errorf("%w: %s", ErrNotStored, strings.Join(what, ", "))
 }
 
-// lines gives each line to the writer until they end, or ctx does. An error is that of a source
-// that cannot be read.
-func (p *pen) lines(source console.Source) error {
-	for number := uint64(1); ; number++ {
-		line, err := source.Next()
-		tooLong := errors.Is(err, console.ErrLineTooLong)
-		if tooLong {
-			err = fmt.Errorf("%w, a message has at most %d", err, relay.MaxText)
-		}
-		switch {
-		case p.ctx.Err() != nil:
-			return nil
-		case err != nil && !tooLong:
-			if source.Patient() && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("the lines to write cannot be read: %w", err)
-			}
-			p.mu.Lock()
-			p.left = console.Farewell(err)
-			p.mu.Unlock()
-			return nil
-		case line == "" && !tooLong && !source.Patient():
-			continue // somebody has pressed Enter
-		case !tooLong:
-			err = relay.CheckText(line)
-		}
+// listen gives each line to the writer until they end, and tells ended why they cannot be read.
+func (p *pen) listen(source console.Source, ended chan<- error) {
+	number := uint64(0)
+	give := func(line string, err error) (last bool) {
 		message, ok := p.take(err == nil)
-		if !ok {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case !ok:
+			return true
+		case err != nil:
 			text := strings.TrimPrefix(err.Error(), relay.ErrConfig.Error()+": ")
 			p.Show(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
-			continue
+			return false
 		}
 		p.Show(func() error { p.show.wrote(message, line); return nil })
-		if p.writer.Send(p.ctx, line) != nil {
-			return nil // ctx has ended, or Run, whose error is known
-		}
+		return p.writer.Send(p.ctx, line) != nil // ctx has ended, or Run, whose error is known
 	}
+	p.Listen(source, func(line string) (last bool) {
+		if number++; line == "" && !source.Patient() {
+			return false // somebody has pressed Enter
+		}
+		return give(line, relay.CheckText(line))
+	}, func(tooLong error) {
+		number++
+		give("", fmt.Errorf("%w, a message has at most %d", tooLong, relay.MaxText))
+	}, func(err error) {
+		switch {
+		case !source.Patient():
+		case errors.Is(err, io.EOF):
+			err = nil
+		case err != nil:
+			err = fmt.Errorf("the lines to write cannot be read: %w", err)
+		}
+		ended <- err
+	})
 }
 
 // take counts a line and returns the number of its message, unless the pen is closed.
