@@ -28,8 +28,9 @@ type pen struct {
 }
 
 // write runs the writer until the lines have ended and are stored, or ctx ends, and returns why it
-// ended, "" for ctx or a person.
+// ended, "" for ctx. Without a source that is for ctx to end.
 func (p *pen) write(source console.Source) (why string, err error) {
+	patient := source == nil || source.Patient()
 	// The writer outlives ctx, to store what was written before.
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	defer stop()
@@ -45,7 +46,7 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	select {
 	case <-p.ctx.Done():
 	case err = <-ended:
-		if why = "all is written"; source.Patient() {
+		if why = "all is written"; patient {
 			_ = p.writer.Flush(p.ctx) // the count below tells
 		} else {
 			why, err = console.Farewell(err), nil
@@ -56,7 +57,7 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	if p.ctx.Err() != nil {
 		why = ""
 	}
-	if p.ctx.Err() != nil || !source.Patient() {
+	if p.ctx.Err() != nil || !patient {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), farewell)
 		_ = p.writer.Flush(ctx)
 		cancel()
@@ -66,7 +67,7 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	if err = both(err, <-ran); err != nil {
 		why = "by a failure"
 	}
-	return why, both(err, p.missing(source.Patient()))
+	return why, both(err, p.missing(patient))
 }
 
 // Numbered returns n lines, each with its number, for Options.Say.
@@ -154,13 +155,3 @@ func (p *pen) take(valid bool) (message uint64, ok bool) {
 	}
 	return p.taken, true
 }
-
-// silence is a source that has no lines, and ends with the context.
-type silence struct{ context.Context }
-
-func (s silence) Next() (string, error) {
-	<-s.Done()
-	return "", io.EOF
-}
-
-func (silence) Patient() bool { return true }

@@ -202,9 +202,6 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		}
 		read <- err
 	}()
-	if source == nil {
-		source = silence{s.ctx}
-	}
 	p.ending = func() {
 		// All has to come back, but no longer than a farewell takes.
 		ctx, cancel := context.WithTimeout(s.ctx, farewell)
