@@ -82,13 +82,13 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		}
 	})
 	if opt.StateFile != "" {
-		hand.look(opt.StateFile)
-		s.Every(lookAgain, func(time.Time) { hand.look(opt.StateFile) })
+		s.Repeat(func() time.Duration { hand.look(opt.StateFile); return lookAgain })
 	}
-	s.Every(tick, func(now time.Time) { // the rhythm that a client gets from OnIdle
+	s.Repeat(func() time.Duration { // the rhythm that a client gets from OnIdle
 		if sent := s.sent.Load(); sent != nil {
-			s.show.idle(max(0, now.Sub(*sent)))
+			s.show.idle(time.Since(*sent))
 		}
+		return tick
 	})
 	return s.run(server)
 }

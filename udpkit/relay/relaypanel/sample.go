@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -105,31 +104,6 @@ func ReadHistory(file string) (h History, err error) {
 		return h, fmt.Errorf("history: %w", err)
 	}
 	return h, nil
-}
-
-// history writes samples to a file, ever more rarely.
-type history struct {
-	*console.History
-	next time.Duration // when the next sample is due
-}
-
-func (h *history) begin(v *view) error {
-	if err := h.Begin(); err != nil {
-		return err
-	}
-	return h.Event(History{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
-}
-
-// pause is the time between two samples.
-func (*history) pause(since time.Duration) time.Duration { return max(finest, since/coarser) }
-
-// add keeps a sample if it is time.
-func (h *history) add(s Sample) error {
-	if s.At < h.next {
-		return nil
-	}
-	h.next = s.At + h.pause(s.At)/2 // a timer is never early
-	return h.Event(s)
 }
 
 // sample returns what is known now.
