@@ -154,9 +154,7 @@ func (s *session) serve(ctx context.Context, server interface {
 
 // finish shows a summary of statistics, an object of JSON, and returns all failures.
 func (s *session) finish(err error, text string, stats any) error {
-	s.Close()
-	s.Fail(s.print(text, "summary", stats))
-	return errors.Join(err, s.Failure())
+	return s.Finish(err, "", func(string) error { return s.print(text, "summary", stats) })
 }
 
 // record is an event of JSON.
