@@ -142,15 +142,15 @@ func behind(s relay.ReaderStats) uint64 {
 	return s.Last - s.Next + 1
 }
 
-// rates returns messages stored and delivered a second over the time of the samples.
-func rates(samples []Sample) (stored, delivered float64) {
-	if len(samples) < 2 {
-		return 0, 0
-	}
+// flow is how many messages are stored and delivered a second.
+type flow struct{ stored, delivered float64 }
+
+// flowOf returns the flow over the time of the samples.
+func flowOf(samples []Sample) flow {
 	first, last := samples[0], samples[len(samples)-1]
 	seconds := (last.At - first.At).Seconds()
 	if seconds <= 0 {
-		return 0, 0
+		return flow{}
 	}
-	return float64(last.Stored-first.Stored) / seconds, float64(last.Delivered-first.Delivered) / seconds
+	return flow{float64(last.Stored-first.Stored) / seconds, float64(last.Delivered-first.Delivered) / seconds}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -22,7 +23,7 @@ type display interface {
 	// wrote shows that a line was given to the writer, as the message of that number.
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
-	sample(Sample) error
+	sample(Sample, flow) error
 	// End shows the last picture: why the role has ended. No other method is called any more.
 	End(why string) error
 }
@@ -79,12 +80,15 @@ func (s *session) start(v *view) (source console.Source, err error) {
 
 // watch takes samples, for the display and, ever more rarely, for the history.
 func (s *session) watch() {
+	const few = 5                     // of which the flow is taken
+	var recent []Sample               // for pictures
 	var picture, record time.Duration // when the next ones are due
 	s.Repeat(func() time.Duration {
 		now, pause := s.view.sample(), betweenPictures
 		if now.At >= picture {
 			picture = now.At + betweenPictures
-			s.Fail(s.show.sample(now))
+			recent = format.Newest(append(recent, now), few)
+			s.Fail(s.show.sample(now, flowOf(recent)))
 		}
 		if s.History != nil {
 			apart := max(finest, now.At/coarser)
