@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
@@ -75,7 +73,7 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	}
 	s, running := open(ctx, opt, "")
 	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
-	if file, ok := opt.In.(*os.File); ok && !opt.JSON && term.IsTerminal(int(file.Fd())) {
+	if !opt.JSON && console.IsTerminal(opt.In) {
 		console.StopInBackground(opt.In)
 		prompt = "Enter message to send to server (type 'exit' to quit): "
 		e, err := console.NewEditor(opt.In, s.out)
