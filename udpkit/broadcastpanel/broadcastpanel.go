@@ -75,23 +75,20 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		return err
 	}
 	hand := &byHand{set: server.SetState, note: func(text string) { s.Show(func() error { return s.show.note(text) }) }}
-	if lines != nil {
-		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-		go func() {
-			if err := hand.lines(s.Context(), lines); err != nil && !lines.Patient() {
-				s.Because(console.Farewell(err))
-				s.End()
-			}
-		}()
-	}
-	if opt.StateFile != "" {
-		hand.look(opt.StateFile)
-		s.Every(lookAgain, func(time.Time) { hand.look(opt.StateFile) })
-	}
-	s.Every(tick, func(now time.Time) { // the rhythm that a client gets from OnIdle
-		if sent := s.sent.Load(); sent != nil {
-			s.show.idle(max(0, now.Sub(*sent)))
+	s.Listen(lines, hand.take, func(err error) { hand.note(err.Error()) }, func(err error) {
+		if !lines.Patient() {
+			s.Because(console.Farewell(err))
+			s.End()
 		}
+	})
+	if opt.StateFile != "" {
+		s.Repeat(func() time.Duration { hand.look(opt.StateFile); return lookAgain })
+	}
+	s.Repeat(func() time.Duration { // the rhythm that a client gets from OnIdle
+		if sent := s.sent.Load(); sent != nil {
+			s.show.idle(time.Since(*sent))
+		}
+		return tick
 	})
 	return s.run(server)
 }

@@ -1,7 +1,6 @@
 package broadcastpanel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 )
 
 // lookAgain is how often the state file is read.
@@ -24,8 +22,8 @@ type byHand struct {
 	seen string // in the file, or why it could not be read
 }
 
-// take sets the state that the text names.
-func (h *byHand) take(text string) {
+// take sets the state that the text names. No state is the last one.
+func (h *byHand) take(text string) (last bool) {
 	state := strings.TrimSpace(text)
 	if strings.EqualFold(state, "auto") {
 		state = ""
@@ -38,23 +36,7 @@ func (h *byHand) take(text string) {
 	default:
 		h.note("state by hand: " + state)
 	}
-}
-
-// lines takes each line until they end, or ctx does.
-func (h *byHand) lines(ctx context.Context, from console.Source) (err error) {
-	for {
-		line, err := from.Next()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, console.ErrLineTooLong):
-			h.note(err.Error())
-		case err != nil:
-			return err
-		default:
-			h.take(line)
-		}
-	}
+	return false
 }
 
 // look takes the content of a file if it has changed.

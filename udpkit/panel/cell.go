@@ -126,30 +126,21 @@ func FlagFromEnv(name, usage string, set func(value string) error) (variable str
 // itself cannot be parsed, it says so and ends the program with status 2, as flag.Parse does with a
 // bad argument.
 func Flag[T any](name, value, usage string, parse func(string) (T, error)) *T {
-	v := &parsed[T]{parse: parse}
-	if err := v.Set(value); err != nil {
+	v := new(T)
+	set := func(text string) error {
+		parsed, err := parse(text)
+		if err == nil {
+			*v = parsed
+		}
+		return err
+	}
+	if err := set(value); err != nil {
 		fmt.Fprintf(flag.CommandLine.Output(), "the default %q of --%s: %v\n", value, name, err)
 		os.Exit(2)
 	}
-	flag.Var(v, name, usage)
-	return &v.value
-}
-
-// parsed is a flag.Value of any type.
-type parsed[T any] struct {
-	text  string
-	value T
-	parse func(string) (T, error)
-}
-
-func (p *parsed[T]) String() string { return p.text }
-
-func (p *parsed[T]) Set(text string) error {
-	value, err := p.parse(text)
-	if err == nil {
-		p.text, p.value = text, value
-	}
-	return err
+	flag.Func(name, usage, set)
+	flag.Lookup(name).DefValue = value
+	return v
 }
 
 // ParsePort reads the number of a UDP port that one can name: 1 to 65535.

@@ -106,7 +106,15 @@ func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
 	if err != nil {
 		return errors.Join(err, b.Close())
 	}
-	st.Every(redraw, func(time.Time) { st.Fail(show(s.tick)) })
+	st.Repeat(func() time.Duration {
+		st.Fail(show(func(p picture) error {
+			if p.Start.At.IsZero() {
+				return nil // what has begun is said first
+			}
+			return s.tick(p)
+		}))
+		return redraw
+	})
 	if err = b.Run(st.Context()); err != nil {
 		st.Because(err.Error())
 	}

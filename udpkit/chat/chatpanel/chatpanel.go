@@ -133,7 +133,6 @@ func (s *session) operator(server *chat.Server) func(string) error {
 
 // run opens the display, starts to read, and runs the role to its end.
 func (s *session) run(role interface{ Run(context.Context) error }, v *view) (err error) {
-	ctx := s.Context()
 	var source console.Source
 	s.show, source, err = stage.Show(s.Stage,
 		func() display { s.echo = s.client; return newPage(v) },
@@ -142,11 +141,18 @@ func (s *session) run(role interface{ Run(context.Context) error }, v *view) (er
 	if err != nil {
 		return err
 	}
-	if source != nil {
-		// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-		go s.lines(ctx, source)
-	}
-	if err = role.Run(ctx); errors.Is(err, chat.ErrServerClosed) {
+	s.Listen(source, func(line string) bool { return s.take(line, s.echo) }, s.note, func(err error) {
+		if err != nil && source.Patient() && !s.client {
+			return // a server may run without a keyboard
+		}
+		if err != nil {
+			s.leave(console.Farewell(err))
+		}
+		if !source.Patient() {
+			time.AfterFunc(leaving, s.End)
+		}
+	})
+	if err = role.Run(s.Context()); errors.Is(err, chat.ErrServerClosed) {
 		err = nil
 		s.Because("the server closed the connection")
 	}
@@ -197,43 +203,22 @@ func (s *session) take(line string, echo bool) (exit bool) {
 		return true
 	}
 	if err := s.say(line); err != nil {
-		s.Show(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
+		s.note(err)
 	} else if echo && s.client {
 		s.Show(func() error { return s.show.said(line) })
 	}
 	return false
 }
 
+// note says what is wrong with a line.
+func (s *session) note(err error) {
+	s.Show(func() error { return s.show.note(strings.TrimPrefix(err.Error(), chat.ErrConfig.Error()+": ")) })
+}
+
 // leave ends the role for a reason.
 func (s *session) leave(why string) {
 	s.Because(why)
 	s.exit()
-}
-
-// lines takes each line until ctx ends.
-func (s *session) lines(ctx context.Context, from console.Source) {
-	for {
-		line, err := from.Next()
-		if ctx.Err() != nil {
-			return
-		}
-		if errors.Is(err, console.ErrLineTooLong) {
-			s.Show(func() error { return s.show.note(err.Error()) })
-			continue
-		}
-		if err != nil && from.Patient() && !s.client {
-			return // a server may run without a keyboard
-		}
-		if err != nil {
-			s.leave(console.Farewell(err))
-		} else if !s.take(line, s.echo) {
-			continue
-		}
-		if !from.Patient() {
-			time.AfterFunc(leaving, s.End)
-		}
-		return
-	}
 }
 
 // jsonLines shows events as JSON lines.

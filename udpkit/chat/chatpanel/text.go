@@ -30,9 +30,7 @@ func (t *text) note(line string) error {
 }
 
 func (t *text) End(why string) error {
-	if err := t.Clear(); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
+	_ = t.Clear() // if it fails, so does the next line, which tells
 	return t.Print("\nEnded: " + why + t.summary())
 }
 

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/broadcastpanel"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 )
 
 func serverCommand() *cobra.Command {
@@ -41,7 +41,7 @@ func serverCommand() *cobra.Command {
 				return err
 			}
 			opt.Out = stdout
-			if term.IsTerminal(int(os.Stdin.Fd())) {
+			if console.IsTerminal(os.Stdin) {
 				opt.Input = os.Stdin
 			}
 			var sum udpkit.ServerSummary

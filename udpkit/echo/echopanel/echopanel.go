@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
@@ -75,7 +73,7 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	}
 	s, running := open(ctx, opt, "")
 	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
-	if file, ok := opt.In.(*os.File); ok && !opt.JSON && term.IsTerminal(int(file.Fd())) {
+	if !opt.JSON && console.IsTerminal(opt.In) {
 		console.StopInBackground(opt.In)
 		prompt = "Enter message to send to server (type 'exit' to quit): "
 		e, err := console.NewEditor(opt.In, s.out)
@@ -154,9 +152,7 @@ func (s *session) serve(ctx context.Context, server interface {
 
 // finish shows a summary of statistics, an object of JSON, and returns all failures.
 func (s *session) finish(err error, text string, stats any) error {
-	s.Close()
-	s.Fail(s.print(text, "summary", stats))
-	return errors.Join(err, s.Failure())
+	return s.Finish(err, "", func(string) error { return s.print(text, "summary", stats) })
 }
 
 // record is an event of JSON.

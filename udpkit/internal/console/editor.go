@@ -44,8 +44,7 @@ type Editor struct {
 func NewEditor(in io.Reader, out io.Writer) (*Editor, error) {
 	input, _ := in.(*os.File)
 	output := fileOf(out)
-	if input == nil || output == nil || !term.IsTerminal(int(input.Fd())) || !term.IsTerminal(int(output.Fd())) ||
-		os.Getenv("TERM") == "dumb" || !understandsEscapes(output) {
+	if !IsTerminal(input) || !IsTerminal(output) || os.Getenv("TERM") == "dumb" || !understandsEscapes(output) {
 		return nil, nil
 	}
 	e := &Editor{Screen: NewScreen(out), in: input, prompt: "> "}

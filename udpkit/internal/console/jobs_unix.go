@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 )
 
 // lookAgain is how often a program in the background looks whether it is in the foreground. No
@@ -20,14 +19,10 @@ const lookAgain = 200 * time.Millisecond
 // InForeground reports whether a terminal is this program's to draw on and to read from. It is not
 // after the shell's & or bg.
 func InForeground(terminal *os.File) bool {
-	raw, err := terminal.SyscallConn()
-	if err != nil {
-		return true // closed, as whoever uses it will learn
-	}
 	var group int
 	var failed error
-	if err = raw.Control(func(fd uintptr) { group, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) }); err != nil {
-		return true
+	if !withFd(terminal, func(fd int) { group, failed = unix.IoctlGetInt(fd, unix.TIOCGPGRP) }) {
+		return true // closed, as whoever uses it will learn
 	}
 	return failed != nil || group == unix.Getpgrp() // it fails if no shell has divided the terminal among jobs
 }
@@ -63,20 +58,10 @@ func (k keys) Read(p []byte) (int, error) {
 // Keys returns a reader of in that waits while in is a terminal and the program in its background,
 // rather than to be stopped.
 func Keys(in io.Reader) io.Reader {
-	file, ok := in.(*os.File)
-	if !ok {
+	if !IsTerminal(in) {
 		return in
 	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return in
-	}
-	terminal := false
-	// Fd would have reads from a pipe block.
-	if err := raw.Control(func(fd uintptr) { terminal = term.IsTerminal(int(fd)) }); err != nil || !terminal {
-		return in
-	}
-	return keys{file}
+	return keys{in.(*os.File)}
 }
 
 // suspend stops the program as the terminal does it for Ctrl-Z.

@@ -58,7 +58,7 @@ type Screen struct {
 // them off.
 func NewScreen(out io.Writer) *Screen {
 	s := &Screen{out: out}
-	if file := fileOf(out); file != nil && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
+	if file := fileOf(out); os.Getenv("TERM") != "dumb" && IsTerminal(file) {
 		s.terminal = file
 	}
 	// The console that Windows had before its Terminal shows escapes as they are.
@@ -113,15 +113,25 @@ func Write(out io.Writer, lines string) error {
 // size returns the window's.
 func (s *Screen) size() (width, height int) {
 	width, height = 80, 24
-	// Unlike Fd, Control minds that the file may be closed meanwhile.
-	if raw, err := s.terminal.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			if w, h, err := term.GetSize(int(fd)); err == nil && w > 0 && h > 0 {
-				width, height = w, h
-			}
-		})
-	}
+	withFd(s.terminal, func(fd int) {
+		if w, h, err := term.GetSize(fd); err == nil && w > 0 && h > 0 {
+			width, height = w, h
+		}
+	})
 	return width, height
+}
+
+// IsTerminal reports whether something that is read or written is one.
+func IsTerminal(of any) (is bool) {
+	file, ok := of.(*os.File)
+	return ok && withFd(file, func(fd int) { is = term.IsTerminal(fd) }) && is
+}
+
+// withFd calls do with the number of a file, unless it is closed. Unlike Fd it minds that it may be
+// closed meanwhile, and leaves a pipe as it is, which Fd would have block.
+func withFd(file *os.File, do func(fd int)) bool {
+	raw, err := file.SyscallConn()
+	return err == nil && raw.Control(func(fd uintptr) { do(int(fd)) }) == nil
 }
 
 // Write writes whole lines where the status was.

@@ -35,6 +35,7 @@ type Stage struct {
 	release    context.CancelFunc // of the limit
 	restore    func() error       // the terminal
 	background sync.WaitGroup
+	ended      chan struct{} // closed: so is the stage
 
 	mu     sync.Mutex
 	err    error  // the first failure
@@ -52,7 +53,7 @@ func New(ctx context.Context) (*Stage, context.Context) {
 // Open is New with what is set up. The history is opened before anything else: whoever wants one
 // learns at once that it cannot be written. Release the stage.
 func Open(ctx context.Context, setup Setup) (*Stage, error) {
-	s := &Stage{setup: setup, callers: ctx, release: func() {}, restore: func() error { return nil }}
+	s := &Stage{setup: setup, callers: ctx, release: func() {}, restore: func() error { return nil }, ended: make(chan struct{})}
 	if setup.Limit > 0 {
 		s.callers, s.release = context.WithTimeout(ctx, setup.Limit)
 	}
@@ -95,17 +96,45 @@ func Show[D any](s *Stage, page func() D, json func(io.Writer) D, text func(cons
 	return show, lines, nil
 }
 
-// Every calls do again and again, after each pause, until the role ends. Finish waits for that.
-func (s *Stage) Every(pause time.Duration, do func(now time.Time)) {
+// Listen has take do what each line of a source says, until one is the last, or the lines or the
+// role end. wrong is told of a line that is too long. In the end, but for that of the role, ended
+// is told the source's error, nil after the last line. Nothing can interrupt a read from a
+// keyboard, so nobody waits for this. The source may be nil.
+func (s *Stage) Listen(from console.Source, take func(line string) (last bool), wrong, ended func(error)) {
+	if from == nil {
+		return
+	}
+	go func() {
+		for last := false; !last; {
+			line, err := from.Next()
+			switch {
+			case s.running.Err() != nil:
+				return
+			case errors.Is(err, console.ErrLineTooLong):
+				wrong(err)
+			case err != nil:
+				ended(err)
+				return
+			default:
+				last = take(line)
+			}
+		}
+		ended(nil)
+	}()
+}
+
+// Repeat calls do, again and again after each pause that it returns, until the stage is closed.
+// Finish waits for that.
+func (s *Stage) Repeat(do func() (pause time.Duration)) {
 	s.background.Go(func() {
-		ticker := time.NewTicker(pause)
-		defer ticker.Stop()
+		timer := time.NewTimer(0)
+		defer timer.Stop()
 		for {
 			select {
-			case <-s.running.Done():
+			case <-s.ended:
 				return
-			case now := <-ticker.C:
-				do(now)
+			case <-timer.C:
+				timer.Reset(do())
 			}
 		}
 	})
@@ -133,6 +162,7 @@ func (s *Stage) Finish(err error, otherwise string, end func(why string) error) 
 
 // Release frees what the stage holds, whether or not it could be finished.
 func (s *Stage) Release() {
+	s.Close()
 	s.release()
 	if s.History != nil {
 		_ = s.History.Close() // Finish has, and has told
@@ -195,8 +225,11 @@ func (s *Stage) Because(why string) {
 // Close ends the role and the stage: after it nothing is shown but by who has closed it.
 func (s *Stage) Close() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		close(s.ended)
+	}
 	s.closed = true
-	s.mu.Unlock()
 	s.cancel()
 }
 

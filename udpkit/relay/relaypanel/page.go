@@ -35,9 +35,9 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 // page shows a role as one live panel in the notebook.
 type page struct {
 	*panel.Live
-	view   *view
-	recent []Sample
-	told   int // events that flush has to account for
+	view *view
+	flow flow
+	told int // events that flush has to account for
 
 	Lines    []pageLine // the newest, the oldest first
 	Under    []underWay // the newest that are not stored yet
@@ -136,8 +136,8 @@ func (p *page) wrote(number uint64, text string) {
 	})
 }
 
-func (p *page) sample(s Sample) error {
-	p.Change(func() { p.recent = recent(p.recent, s) })
+func (p *page) sample(_ Sample, f flow) error {
+	p.Change(func() { p.flow = f })
 	return nil
 }
 
@@ -169,13 +169,12 @@ func (p *page) rate(perSecond float64, label string) {
 // client fills in what a client's page shows.
 func (p *page) client() {
 	v := p.view
-	stored, delivered := rates(p.recent)
 	var small []string
 	if v.reader != nil {
 		s := v.reader.Stats()
 		p.Title, p.Help, p.Nothing = "Reader: "+v.username, "■ ends it; the server remembers how far it has read", "Nothing to read yet."
 		p.number(format.Number(s.Delivered), "read")
-		p.rate(delivered, "read/s")
+		p.rate(p.flow.delivered, "read/s")
 		p.number(format.Number(behind(s)), "behind")
 		p.number(format.Number(s.Missing), "missing")
 		small = append(small, fmt.Sprintf("%s with messages: %d came twice, %d early · %d malformed", format.Plural(s.Datagrams, "datagram"), s.Duplicates, s.Early, s.Malformed))
@@ -189,7 +188,7 @@ func (p *page) client() {
 		p.number(format.Number(s.Written), "written")
 		p.number(format.Number(s.Stored), "stored")
 		if v.reader == nil {
-			p.rate(stored, "stored/s")
+			p.rate(p.flow.stored, "stored/s")
 		}
 		p.number(format.Number(s.Pending), "not stored yet")
 		p.Pending = s.Pending > 0
@@ -205,15 +204,14 @@ func (p *page) client() {
 func (p *page) server() {
 	v := p.view
 	s := v.server.Stats()
-	stored, delivered := rates(p.recent)
 	p.Title, p.State, p.Nothing = "Relay server", "open on "+v.server.Addr().String(), "Nobody has come yet."
 	p.Help = fmt.Sprintf("writers write, it stores, readers read · %s · ■ ends it; this is process %d", v.logText(s.First, s.Last), os.Getpid())
 	p.number(fmt.Sprint(s.Readers), "readers")
 	p.number(fmt.Sprint(s.Writers), "writers")
 	p.number(format.Number(s.Stored), "stored")
-	p.rate(stored, "stored/s")
+	p.rate(p.flow.stored, "stored/s")
 	p.number(format.Number(s.Delivered), "delivered")
-	p.rate(delivered, "delivered/s")
+	p.rate(p.flow.delivered, "delivered/s")
 	p.number(format.Number(s.Last+1-s.First), "in the log")
 	if size := v.logSize(); size != "" {
 		p.number(size, "on disk")

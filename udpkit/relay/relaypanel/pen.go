@@ -25,12 +25,12 @@ type pen struct {
 	closed  bool   // no line is taken any more
 	taken   uint64 // lines for the writer
 	refused uint64 // other lines
-	left    string // why a person has left
 }
 
 // write runs the writer until the lines have ended and are stored, or ctx ends, and returns why it
-// ended, "" for ctx or a person.
+// ended, "" for ctx. Without a source that is for ctx to end.
 func (p *pen) write(source console.Source) (why string, err error) {
+	patient := source == nil || source.Patient()
 	// The writer outlives ctx, to store what was written before.
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	defer stop()
@@ -42,24 +42,22 @@ func (p *pen) write(source console.Source) (why string, err error) {
 		}
 		ran <- p.writer.Run(ctx)
 	}()
-	// Nothing can interrupt a read from a keyboard, so nobody waits for this.
-	go func() { ended <- p.lines(source) }()
+	p.listen(source, ended)
 	select {
 	case <-p.ctx.Done():
 	case err = <-ended:
-		if why = "all is written"; source.Patient() {
+		if why = "all is written"; patient {
 			_ = p.writer.Flush(p.ctx) // the count below tells
+		} else {
+			why, err = console.Farewell(err), nil
 		}
 	case runErr := <-ran:
 		ran <- runErr
 	}
-	if p.ctx.Err() != nil || !source.Patient() {
+	if p.ctx.Err() != nil {
 		why = ""
-		if p.ctx.Err() == nil {
-			p.mu.Lock()
-			why = p.left
-			p.mu.Unlock()
-		}
+	}
+	if p.ctx.Err() != nil || !patient {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), farewell)
 		_ = p.writer.Flush(ctx)
 		cancel()
@@ -69,7 +67,7 @@ func (p *pen) write(source console.Source) (why string, err error) {
 	if err = both(err, <-ran); err != nil {
 		why = "by a failure"
 	}
-	return why, both(err, p.missing(source.Patient()))
+	return why, both(err, p.missing(patient))
 }
 
 // Numbered returns n lines, each with its number, for Options.Say.
@@ -107,45 +105,40 @@ func (p *pen) missing(patient bool) error {
 	return fmt.Errorf("%w: %s", ErrNotStored, strings.Join(what, ", "))
 }
 
-// lines gives each line to the writer until they end, or ctx does. An error is that of a source
-// that cannot be read.
-func (p *pen) lines(source console.Source) error {
-	for number := uint64(1); ; number++ {
-		line, err := source.Next()
-		tooLong := errors.Is(err, console.ErrLineTooLong)
-		if tooLong {
-			err = fmt.Errorf("%w, a message has at most %d", err, relay.MaxText)
-		}
-		switch {
-		case p.ctx.Err() != nil:
-			return nil
-		case err != nil && !tooLong:
-			if source.Patient() && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("the lines to write cannot be read: %w", err)
-			}
-			p.mu.Lock()
-			p.left = console.Farewell(err)
-			p.mu.Unlock()
-			return nil
-		case line == "" && !tooLong && !source.Patient():
-			continue // somebody has pressed Enter
-		case !tooLong:
-			err = relay.CheckText(line)
-		}
+// listen gives each line to the writer until they end, and tells ended why they cannot be read.
+func (p *pen) listen(source console.Source, ended chan<- error) {
+	number := uint64(0)
+	give := func(line string, err error) (last bool) {
 		message, ok := p.take(err == nil)
-		if !ok {
-			return nil
-		}
-		if err != nil {
+		switch {
+		case !ok:
+			return true
+		case err != nil:
 			text := strings.TrimPrefix(err.Error(), relay.ErrConfig.Error()+": ")
 			p.Show(func() error { return p.show.event(refusedEvent{Line: number, Text: text, At: time.Now()}) })
-			continue
+			return false
 		}
 		p.Show(func() error { p.show.wrote(message, line); return nil })
-		if p.writer.Send(p.ctx, line) != nil {
-			return nil // ctx has ended, or Run, whose error is known
-		}
+		return p.writer.Send(p.ctx, line) != nil // ctx has ended, or Run, whose error is known
 	}
+	p.Listen(source, func(line string) (last bool) {
+		if number++; line == "" && !source.Patient() {
+			return false // somebody has pressed Enter
+		}
+		return give(line, relay.CheckText(line))
+	}, func(tooLong error) {
+		number++
+		give("", fmt.Errorf("%w, a message has at most %d", tooLong, relay.MaxText))
+	}, func(err error) {
+		switch {
+		case !source.Patient():
+		case errors.Is(err, io.EOF):
+			err = nil
+		case err != nil:
+			err = fmt.Errorf("the lines to write cannot be read: %w", err)
+		}
+		ended <- err
+	})
 }
 
 // take counts a line and returns the number of its message, unless the pen is closed.
@@ -161,71 +154,4 @@ func (p *pen) take(valid bool) (message uint64, ok bool) {
 		p.refused++
 	}
 	return p.taken, true
-}
-
-// silence is a source that has no lines, and ends with the context.
-type silence struct{ context.Context }
-
-func (s silence) Next() (string, error) {
-	<-s.Done()
-	return "", io.EOF
-}
-
-func (silence) Patient() bool { return true }
-
-// echo knows whether what a Join has written has come back to it.
-type echo struct {
-	served chan struct{} // closed: it reads what is written from now on
-
-	mu     sync.Mutex
-	up     bool
-	stored uint64 // the last sequence number of what it wrote
-	read   uint64 // the last that it read
-	news   chan struct{}
-}
-
-func newEcho() *echo { return &echo{served: make(chan struct{}), news: make(chan struct{}, 1)} }
-
-func (e *echo) event(of relay.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch of := of.(type) {
-	case linkEvent:
-		if of.Up && of.Role == relay.RoleReader && !e.up {
-			e.up = true
-			close(e.served)
-		}
-		return
-	case relay.StoredEvent:
-		e.stored = max(e.stored, of.Seq)
-	case relay.MessageEvent:
-		e.read = of.Seq
-	case relay.GapEvent:
-		e.read = of.To
-	default:
-		return
-	}
-	select {
-	case e.news <- struct{}{}:
-	default:
-	}
-}
-
-// wait waits until all has come back, but no longer than a farewell takes.
-func (e *echo) wait(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, farewell)
-	defer cancel()
-	for {
-		e.mu.Lock()
-		back := e.read >= e.stored
-		e.mu.Unlock()
-		if back {
-			return
-		}
-		select {
-		case <-e.news:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
@@ -150,15 +152,23 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	}
 	defer s.Release()
 	on := s.on(nil)
-	echo := newEcho()
+	var stored atomic.Uint64 // the last sequence number of what it wrote
+	served := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(served) }) // the reader gets what is written from now on
 	heard := func(role relay.Role) func(relay.Event) {
 		return func(e relay.Event) {
-			marked := ofRole(e, role)
-			on(marked)
+			on(ofRole(e, role))
 			if cfg.OnEvent != nil {
 				cfg.OnEvent(e)
 			}
-			echo.event(marked)
+			switch e := e.(type) {
+			case relay.LinkEvent:
+				if e.Up && role == relay.RoleReader {
+					begin()
+				}
+			case relay.StoredEvent:
+				stored.Store(max(stored.Load(), e.Seq))
+			}
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
@@ -169,8 +179,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		return err
 	}
 	defer reader.Close()
-	// The writer begins when the reader gets what it will write.
-	p := &pen{session: s, begin: echo.served}
+	p := &pen{session: s, begin: served}
 	p.writer, err = relay.NewWriter(relay.WriterConfig{
 		Server: cfg.Server, Username: cfg.Username,
 		OnEvent: heard(relay.RoleWriter),
@@ -193,12 +202,12 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		}
 		read <- err
 	}()
-	if source == nil {
-		source = silence{s.ctx}
-	}
 	p.ending = func() {
-		if s.ctx.Err() == nil {
-			echo.wait(s.ctx)
+		// All has to come back, but no longer than a farewell takes.
+		ctx, cancel := context.WithTimeout(s.ctx, farewell)
+		defer cancel()
+		for last := stored.Load(); last > 0 && reader.Stats().Next <= last && ctx.Err() == nil; {
+			time.Sleep(5 * time.Millisecond)
 		}
 		endReader()
 	}

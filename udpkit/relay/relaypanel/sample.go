@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -107,31 +106,6 @@ func ReadHistory(file string) (h History, err error) {
 	return h, nil
 }
 
-// history writes samples to a file, ever more rarely.
-type history struct {
-	*console.History
-	next time.Duration // when the next sample is due
-}
-
-func (h *history) begin(v *view) error {
-	if err := h.Begin(); err != nil {
-		return err
-	}
-	return h.Event(History{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()})
-}
-
-// pause is the time between two samples.
-func (*history) pause(since time.Duration) time.Duration { return max(finest, since/coarser) }
-
-// add keeps a sample if it is time.
-func (h *history) add(s Sample) error {
-	if s.At < h.next {
-		return nil
-	}
-	h.next = s.At + h.pause(s.At)/2 // a timer is never early
-	return h.Event(s)
-}
-
 // sample returns what is known now.
 func (v *view) sample() Sample {
 	s := Sample{At: time.Since(v.begun), Served: v.served()}
@@ -168,15 +142,15 @@ func behind(s relay.ReaderStats) uint64 {
 	return s.Last - s.Next + 1
 }
 
-// rates returns messages stored and delivered a second over the time of the samples.
-func rates(samples []Sample) (stored, delivered float64) {
-	if len(samples) < 2 {
-		return 0, 0
-	}
+// flow is how many messages are stored and delivered a second.
+type flow struct{ stored, delivered float64 }
+
+// flowOf returns the flow over the time of the samples.
+func flowOf(samples []Sample) flow {
 	first, last := samples[0], samples[len(samples)-1]
 	seconds := (last.At - first.At).Seconds()
 	if seconds <= 0 {
-		return 0, 0
+		return flow{}
 	}
-	return float64(last.Stored-first.Stored) / seconds, float64(last.Delivered-first.Delivered) / seconds
+	return flow{float64(last.Stored-first.Stored) / seconds, float64(last.Delivered-first.Delivered) / seconds}
 }

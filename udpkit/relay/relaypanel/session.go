@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
+	"os"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -22,7 +23,7 @@ type display interface {
 	// wrote shows that a line was given to the writer, as the message of that number.
 	wrote(number uint64, text string)
 	// sample brings what is shown up to date.
-	sample(Sample) error
+	sample(Sample, flow) error
 	// End shows the last picture: why the role has ended. No other method is called any more.
 	End(why string) error
 }
@@ -34,11 +35,8 @@ type session struct {
 	opt   Options
 	begun time.Time
 
-	view    *view
-	show    display
-	history *history // nil for none
-	samples sync.WaitGroup
-	stop    chan struct{} // closed: no more samples
+	view *view
+	show display
 }
 
 // begin opens a session. Release it.
@@ -54,11 +52,7 @@ func begin(ctx context.Context, opt Options, writes bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Stage: st, ctx: st.Context(), opt: opt, begun: time.Now(), stop: make(chan struct{})}
-	if st.History != nil {
-		s.history = &history{History: st.History}
-	}
-	return s, nil
+	return &session{Stage: st, ctx: st.Context(), opt: opt, begun: time.Now()}, nil
 }
 
 // start opens the display, and returns where lines come from; nil if from nowhere.
@@ -76,45 +70,43 @@ func (s *session) start(v *view) (source console.Source, err error) {
 		list := console.List(s.opt.Say)
 		source = &list
 	}
-	if s.history != nil {
-		s.Fail(s.history.begin(v))
-		s.Fail(s.history.add(v.sample()))
+	if s.History != nil {
+		s.Fail(s.History.Begin())
+		s.Fail(s.History.Event(History{Role: v.role, Username: v.username, Begun: v.begun, PID: os.Getpid()}))
 	}
-	s.samples.Go(s.watch)
+	s.watch()
 	return source, nil
 }
 
-// watch takes samples.
+// watch takes samples, for the display and, ever more rarely, for the history.
 func (s *session) watch() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var due time.Duration // the next picture
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-timer.C:
-		}
+	const few = 5                     // of which the flow is taken
+	var recent []Sample               // for pictures
+	var picture, record time.Duration // when the next ones are due
+	s.Repeat(func() time.Duration {
 		now, pause := s.view.sample(), betweenPictures
-		if now.At >= due {
-			due = now.At + betweenPictures
-			s.Fail(s.show.sample(now))
+		if now.At >= picture {
+			picture = now.At + betweenPictures
+			recent = format.Newest(append(recent, now), few)
+			s.Fail(s.show.sample(now, flowOf(recent)))
 		}
-		if s.history != nil {
-			s.Fail(s.history.add(now))
-			pause = min(pause, s.history.pause(now.At))
+		if s.History != nil {
+			apart := max(finest, now.At/coarser)
+			if now.At >= record {
+				record = now.At + apart/2 // a timer is never early
+				s.Fail(s.History.Event(now))
+			}
+			pause = min(pause, apart)
 		}
-		timer.Reset(pause)
-	}
+		return pause
+	})
 }
 
 // finish ends the session, given what the role ended with, and returns that and the session's own
 // failures. why is the reason, if it is another than an interruption.
 func (s *session) finish(why string, err error) error {
-	close(s.stop)
-	s.samples.Wait()
-	if s.history != nil {
-		s.Fail(s.history.Event(s.view.sample()))
+	if s.History != nil {
+		s.Fail(s.History.Event(s.view.sample()))
 	}
 	if why == "" && errors.Is(err, ErrNotStored) {
 		why = s.Why("interrupted") // it is no other failure

@@ -68,8 +68,7 @@ type text struct {
 	lines
 	show   console.Display // that the lines are written to
 	view   *view
-	person bool     // somebody types, and wants to know what has become of it
-	recent []Sample // a server's, for its status
+	person bool // somebody types, and wants to know what has become of it
 }
 
 func newText(v *view, show console.Display) *text {
@@ -88,15 +87,13 @@ func (t *text) event(e relay.Event) error {
 func (t *text) wrote(uint64, string) {}
 
 // sample draws a server's status.
-func (t *text) sample(s Sample) error {
+func (t *text) sample(s Sample, f flow) error {
 	if t.view.server == nil || !t.show.HasStatus() {
 		return nil
 	}
-	t.recent = recent(t.recent, s)
-	stored, delivered := rates(t.recent)
 	stats := t.view.server.Stats()
 	status := fmt.Sprintf("%s, %s; %s stored/s, %s delivered/s; log %s", format.Plural(uint64(stats.Readers), "reader"), format.Plural(uint64(stats.Writers), "writer"),
-		rate(stored), rate(delivered), kept(stats.First, stats.Last))
+		rate(f.stored), rate(f.delivered), kept(stats.First, stats.Last))
 	if size := t.view.logSize(); size != "" {
 		status += ", " + size
 	}
@@ -108,9 +105,7 @@ func (t *text) sample(s Sample) error {
 }
 
 func (t *text) End(why string) error {
-	if err := t.show.Clear(); err != nil {
-		return fmt.Errorf("cannot show what happens: %w", err)
-	}
+	_ = t.show.Clear() // if it fails, so does the next line, which tells
 	return t.show.Print(fmt.Sprintf("\nEnded: %s, after %s%s", why, format.Short(time.Since(t.view.begun)), t.summary()))
 }
 
@@ -228,12 +223,6 @@ func (v *view) name(username string) string {
 	return printable(username)
 }
 
-// recent appends a sample to those over which rates are taken.
-func recent(samples []Sample, s Sample) []Sample {
-	const few = 5
-	return format.Newest(append(samples, s), few)
-}
-
 // jsonLines shows events as JSON lines.
 type jsonLines struct{ lines }
 
@@ -245,6 +234,6 @@ func (j *jsonLines) event(e relay.Event) error {
 	return j.add(e, line.String())
 }
 
-func (*jsonLines) wrote(uint64, string) {}
-func (*jsonLines) sample(Sample) error  { return nil }
-func (*jsonLines) End(string) error     { return nil }
+func (*jsonLines) wrote(uint64, string)      {}
+func (*jsonLines) sample(Sample, flow) error { return nil }
+func (*jsonLines) End(string) error          { return nil }
