@@ -56,7 +56,10 @@
 // A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name belongs to one
 // live client in each role, and names that look alike are one name. While it is refused as taken
 // the client goes on for half as long again as a dead owner would keep it. The log arbitrates
-// between servers that share it.
+// between servers that share it. While it cannot, for a full disk or as it is away, each server
+// decides for its own clients, and one of two that have got a name at two servers loses it when the
+// log answers again. Nor does it keep anybody out that the log cannot save its place: it is saved
+// later, and what can be read is read.
 //
 //	         hello, every 50 ms to 1 s
 //	            .--------.

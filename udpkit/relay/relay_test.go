@@ -901,8 +901,8 @@ func TestLogFails(t *testing.T) {
 			assert.ErrorIs(t, failed.Err, broken)
 			assert.False(t, failed.Ended)
 			switch method {
-			case "Claim", "SaveClient":
-				assert.Contains(t, wait(t, r.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
+			case "Claim", "SaveClient": // which keeps nobody from reading
+				r.read(t, 300)
 			case "Stored":
 				assert.Contains(t, wait(t, other.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
 			}
@@ -916,6 +916,52 @@ func TestLogFails(t *testing.T) {
 			s.stop(t)
 		})
 	}
+}
+
+// While nothing can be stored, neither messages nor what is known of clients, all that is there is
+// read: by a reader that comes, and by one that returns. Its place is saved when that works again.
+func TestReadingGoesOn(t *testing.T) {
+	const messages = 300
+	log := newFaultyLog()
+	s := serve(t, relay.ServerConfig{Log: log, Expire: time.Second})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, messages)
+	old := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 100})
+	require.NoError(t, old.end(t))
+	full := errors.New("no space left on device")
+	log.set(func() {
+		log.fails["Claim"], log.fails["SaveClient"] = full, full
+		log.append = func(context.Context, []relay.Record) ([]uint64, error) { return nil, full }
+	})
+	bob, eve := newReader(t, s.Addr(), "bob", relay.ReaderConfig{}), newReader(t, s.Addr(), "eve", relay.ReaderConfig{})
+	whole(t, bob.read(t, messages-100), 101, messages-100)
+	whole(t, eve.read(t, messages), 1, messages)
+	late := newWriter(t, s.Addr(), "joe")
+	sent := make(chan error, 1)
+	go func() { sent <- late.send(1, 1) }()
+	assert.Contains(t, wait(t, late.journal, anyOf[relay.ErrorEvent]).Text, full.Error(), "a writer is told why")
+	twin := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.Contains(t, wait(t, twin.journal, down).Text, "another reader is bob", "names belong to one as ever")
+	twin.stop(t)
+	about := func(what string, over bool) func(relay.ErrorEvent) bool {
+		return func(e relay.ErrorEvent) bool {
+			return strings.Contains(e.Text, what) && errors.Is(e.Err, full) && e.Ended == over
+		}
+	}
+	wait(t, s.journal, about("known of clients", false))
+	log.set(func() {
+		clear(log.fails)
+		log.append = nil
+	})
+	require.NoError(t, <-sent)
+	bob.read(t, messages-100+1)
+	eve.read(t, messages+1)
+	wait(t, s.journal, about("known of clients", true))
+	bob.kill(t)
+	s.kill(t)
+	s = serve(t, relay.ServerConfig{Log: log})
+	next := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.Greater(t, wait(t, next.journal, up).Next, uint64(100), "its place was saved")
 }
 
 // Garbage, and datagrams that are damaged or repeated, disturb neither server nor clients, and are
