@@ -280,6 +280,8 @@ func TestShareOfAnAddress(t *testing.T) {
 			synctest.Wait()
 			assert.Empty(t, join(test.from), "one has left")
 			time.Sleep(s.cfg.Expire + 3*time.Second)
+			s.Server.mu.Lock()
+			defer s.Server.mu.Unlock()
 			assert.Empty(t, s.sources, "all are gone")
 		})
 	}
