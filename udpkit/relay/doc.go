@@ -14,13 +14,14 @@
 //
 // Each is at most [MaxDatagram] bytes and has a header of 12: "ur", the version (1), the kind, and
 // the client's [ID], which it has chosen itself and which every datagram from and to it carries.
-// Numbers are big-endian. What is not precisely as described is counted as malformed and has no
-// other effect.
+// Numbers are big-endian. What is not precisely as described, or contradicts itself, is counted as
+// malformed and has no other effect. A welcome has a checksum of its own, since nothing that comes
+// later could tell that the place in it is wrong.
 //
 //	kind          from    after the header
 //	 1 hello      client  try 4, role 1, from 1, at 8, log 8, cookie 20, name 1+n, zeros up to 96 bytes
 //	 2 challenge  server  cookie 20
-//	 3 welcome    server  try 4, next 8, first 8, last 8, log 8, expire 4 (ms)
+//	 3 welcome    server  try 4, next 8, first 8, last 8, log 8, expire 4 (ms), CRC-32 of all that 4
 //	 4 refuse     server  reason 1, expire 4 (ms)
 //	 5 reset      server  -
 //	 6 ping       client  -
@@ -50,7 +51,7 @@
 //	  | hello (96 bytes) ------------> |
 //	  | <---------- challenge (32)     |  keeps nothing
 //	  | hello with the cookie -------> |
-//	  | <------------ welcome (52)     |  asks the log, registers
+//	  | <------------ welcome (56)     |  asks the log, registers
 //	  | or <----------- refuse (17)    |  name taken, too many, the store fails
 //
 // A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name belongs to one

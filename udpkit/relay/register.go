@@ -93,6 +93,8 @@ func (s *Server) welcome(c *session, try uint32) {
 	f := relaywire.Frame{Kind: relaywire.Welcome, ID: uint64(c.id), Try: try, Next: c.next, First: first, Last: last, Log: s.log.ID(), Expire: s.cfg.Expire}
 	if c.role == RoleWriter {
 		f.Next = c.stored + 1
+	} else { // it may be ahead of what this server knows of the log
+		f.Last = max(last, c.next-1)
 	}
 	s.send(&f, c.path)
 }
