@@ -213,11 +213,11 @@ func (s *Server) beginning(ctx context.Context, f *relaywire.Frame, record Clien
 	s.mu.Unlock()
 	next := first
 	switch {
-	case From(f.From) == FromNow:
+	case f.From == relaywire.FromNow:
 		next = last + 1
-	case f.From == relaywire.FromAt && f.Log == s.log.ID():
+	case f.From == relaywire.FromAt && (f.Log == s.log.ID() || f.Log == 0):
 		next = f.At
-	case From(f.From) == FromLast && record.Next > 0:
+	case f.From == relaywire.FromLast && record.Next > 0:
 		next = record.Next
 	}
 	if next > last+1 {

@@ -123,6 +123,10 @@ func TestFrom(t *testing.T) {
 		{"start", relay.FromStart, 1},
 		{"now", relay.FromNow, 7},
 		{"new", relay.FromLast, 1}, // a new name
+		{"last", 3, 3},
+		{"number", 7, 7},
+		{"number", relay.FromLast, 8}, // it has read since
+		{"ahead", 1000, 8},
 	} {
 		r := newReader(t, s.Addr(), test.name, relay.ReaderConfig{From: test.from})
 		assert.EqualValues(t, test.next, wait(t, r.journal, up).Next, test.name)
@@ -679,9 +683,11 @@ func TestConfig(t *testing.T) {
 	r, err := relay.NewReader(good("bob"))
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
-	_, err = relay.ParseFrom("Now")
-	assert.ErrorIs(t, err, relay.ErrConfig)
-	for _, from := range []relay.From{relay.FromLast, relay.FromStart, relay.FromNow} {
+	for _, from := range []string{"Now", "0", "-1", "1.0", "", "9223372036854775808"} {
+		_, err = relay.ParseFrom(from)
+		assert.ErrorIs(t, err, relay.ErrConfig, from)
+	}
+	for _, from := range []relay.From{relay.FromLast, relay.FromStart, relay.FromNow, 1, 1<<63 - 1} {
 		parsed, err := relay.ParseFrom(from.String())
 		require.NoError(t, err)
 		assert.Equal(t, from, parsed)
@@ -736,10 +742,13 @@ func TestCancel(t *testing.T) {
 	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "ann"})
 	require.NoError(t, err)
 	defer w.Close()
-	for range 512 { // as many as there is room for
-		require.NoError(t, w.Send(t.Context(), "x"))
+	for i := range uint64(512) { // as many as there is room for
+		number, err := w.Send(t.Context(), "x")
+		require.NoError(t, err)
+		require.Equal(t, i+1, number)
 	}
-	assert.ErrorIs(t, w.Send(canceled, "x"), why)
+	_, err = w.Send(canceled, "x")
+	assert.ErrorIs(t, err, why)
 	assert.ErrorIs(t, w.Flush(canceled), why)
 	assert.NoError(t, w.Run(canceled))
 	r, err := relay.NewReader(relay.ReaderConfig{Server: s.Addr(), Username: "bob"})
@@ -1026,6 +1035,38 @@ func TestGarbage(t *testing.T) {
 	assert.Positive(t, w.Stats().Malformed)
 }
 
+// Those who write at the same time know which event is whose.
+func TestNumbers(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	var mu sync.Mutex
+	sent := map[uint64]string{}
+	var writing sync.WaitGroup
+	for i := range 8 {
+		writing.Go(func() {
+			for k := range 50 {
+				text := fmt.Sprint(i, " ", k)
+				number, err := w.Writer.Send(context.Background(), text)
+				assert.NoError(t, err)
+				mu.Lock()
+				sent[number] = text
+				mu.Unlock()
+			}
+		})
+	}
+	writing.Wait()
+	require.NoError(t, w.Flush(t.Context()))
+	stored := map[uint64]string{}
+	for _, e := range storedOf(w) {
+		stored[e.Number] = e.Text
+	}
+	assert.Len(t, stored, 400)
+	assert.Equal(t, stored, sent)
+	number, err := w.Writer.Send(t.Context(), "\xff")
+	assert.Zero(t, number)
+	assert.Error(t, err)
+}
+
 // A log that does not answer does not keep a server from ending.
 func TestLogHangs(t *testing.T) {
 	log := newFaultyLog()
@@ -1047,7 +1088,7 @@ func TestLogHangs(t *testing.T) {
 
 func TestStrings(t *testing.T) {
 	assert.Equal(t, "reader writer role 7", fmt.Sprint(relay.RoleReader, " ", relay.RoleWriter, " ", relay.Role(7)))
-	assert.Equal(t, "from 9", relay.From(9).String())
+	assert.Equal(t, "9", relay.From(9).String())
 	assert.Equal(t, "00000000000000ff", relay.ID(255).String())
 	assert.Equal(t, uint64(math.MaxUint64), relay.GapEvent{From: 1, To: math.MaxUint64}.Messages())
 }

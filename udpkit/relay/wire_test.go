@@ -32,7 +32,7 @@ func frames() map[string]relaywire.Frame {
 	}
 	longest := relaywire.AppendMessage(nil, time.Now().UnixNano(), longName, string(text))
 	return map[string]relaywire.Frame{
-		"hello":            {Kind: relaywire.Hello, ID: 1, Try: 7, Role: relaywire.RoleReader, From: uint8(FromNow), Name: "ann"},
+		"hello":            {Kind: relaywire.Hello, ID: 1, Try: 7, Role: relaywire.RoleReader, From: relaywire.FromNow, Name: "ann"},
 		"hello at":         {Kind: relaywire.Hello, ID: ^uint64(0), Role: relaywire.RoleReader, From: relaywire.FromAt, At: 1 << 60, Log: 5, Cookie: relaywire.Cookie{1, 2, 3}, Name: longName},
 		"hello writer":     {Kind: relaywire.Hello, ID: 1, Role: relaywire.RoleWriter, At: 12, Name: "a"},
 		"challenge":        {Kind: relaywire.Challenge, ID: 2, Cookie: relaywire.Cookie{19: 1}},
@@ -96,7 +96,7 @@ func TestBadFrames(t *testing.T) {
 		"hello: no name":                     func(f *relaywire.Frame) { f.Name = "" },
 		"hello: an unknown beginning":        func(f *relaywire.Frame) { f.From = 4 },
 		"hello: a place without fromAt":      func(f *relaywire.Frame) { f.At = 4 },
-		"hello writer: a reader's beginning": func(f *relaywire.Frame) { f.From = uint8(FromNow) },
+		"hello writer: a reader's beginning": func(f *relaywire.Frame) { f.From = relaywire.FromNow },
 		"hello writer: a log":                func(f *relaywire.Frame) { f.Log = 1 },
 		"refuse: no reason":                  func(f *relaywire.Frame) { f.Reason = 0 },
 		"refuse: an unknown reason":          func(f *relaywire.Frame) { f.Reason = uint8(len(reasons)) },

@@ -66,8 +66,13 @@ const (
 	RoleWriter
 )
 
-// FromAt is Frame.From of a reader that knows where it was. Those before it are relay.From.
-const FromAt uint8 = 3
+// Values of Frame.From.
+const (
+	FromLast uint8 = iota // a writer's, too
+	FromStart
+	FromNow
+	FromAt // at the message Frame.At of Frame.Log
+)
 
 // Values of Frame.Reason.
 const (
@@ -97,8 +102,8 @@ type Frame struct {
 	Try    uint32 // counts a client's connections; a welcome repeats that of the hello
 	Role   uint8
 	From   uint8
-	At     uint64 // FromAt: where the reader was; a writer's: the first number that is not known to be stored
-	Log    uint64 // which log that was in, also of a welcome; 0: none
+	At     uint64 // FromAt: where the reader was, or wants to begin; a writer's: the first number that is not known to be stored
+	Log    uint64 // which log that was in, also of a welcome; 0: whichever
 	Cookie Cookie // also of a challenge
 	Name   string
 

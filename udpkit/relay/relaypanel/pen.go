@@ -142,7 +142,7 @@ func (p *pen) lines(source console.Source) error {
 			continue
 		}
 		p.Show(func() error { p.show.wrote(message, line); return nil })
-		if p.writer.Send(p.ctx, line) != nil {
+		if _, err := p.writer.Send(p.ctx, line); err != nil {
 			return nil // ctx has ended, or Run, whose error is known
 		}
 	}
