@@ -274,7 +274,7 @@ func (c *client) handle(a actor, b []byte) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || f.ID != c.hello.ID {
+	if err != nil || f.ID != c.hello.ID || f.Kind == relaywire.Welcome && c.role == RoleReader && f.Next > f.Last+1 {
 		c.malformed++
 		return
 	}

@@ -14,13 +14,14 @@
 //
 // Each is at most [MaxDatagram] bytes and has a header of 12: "ur", the version (1), the kind, and
 // the client's [ID], which it has chosen itself and which every datagram from and to it carries.
-// Numbers are big-endian. What is not precisely as described is counted as malformed and has no
-// other effect.
+// Numbers are big-endian. What is not precisely as described, or contradicts itself, is counted as
+// malformed and has no other effect. A welcome has a checksum of its own, since nothing that comes
+// later could tell that the place in it is wrong.
 //
 //	kind          from    after the header
 //	 1 hello      client  try 4, role 1, from 1, at 8, log 8, cookie 20, name 1+n, zeros up to 96 bytes
 //	 2 challenge  server  cookie 20
-//	 3 welcome    server  try 4, next 8, first 8, last 8, log 8, expire 4 (ms)
+//	 3 welcome    server  try 4, next 8, first 8, last 8, log 8, expire 4 (ms), CRC-32 of all that 4
 //	 4 refuse     server  reason 1, expire 4 (ms)
 //	 5 reset      server  -
 //	 6 ping       client  -
@@ -50,13 +51,16 @@
 //	  | hello (96 bytes) ------------> |
 //	  | <---------- challenge (32)     |  keeps nothing
 //	  | hello with the cookie -------> |
-//	  | <------------ welcome (52)     |  asks the log, registers
+//	  | <------------ welcome (56)     |  asks the log, registers
 //	  | or <----------- refuse (17)    |  name taken, too many, the store fails
 //
 // A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name belongs to one
 // live client in each role, and names that look alike are one name. While it is refused as taken
 // the client goes on for half as long again as a dead owner would keep it. The log arbitrates
-// between servers that share it.
+// between servers that share it. While it cannot, for a full disk or as it is away, each server
+// decides for its own clients, and one of two that have got a name at two servers loses it when the
+// log answers again. Nor does it keep anybody out that the log cannot save its place: it is saved
+// later, and what can be read is read.
 //
 //	         hello, every 50 ms to 1 s
 //	            .--------.

@@ -35,7 +35,7 @@ func Example() {
 	written := make(chan error)
 	go func() { written <- writer.Run(writing) }()
 	for _, text := range []string{"one", "two", "three"} {
-		if err := writer.Send(ctx, text); err != nil {
+		if _, err := writer.Send(ctx, text); err != nil {
 			fmt.Println(err)
 		}
 	}
@@ -96,7 +96,7 @@ func ExampleParseFrom() {
 	fmt.Println(err)
 	// Output:
 	// true <nil>
-	// invalid configuration: a reader cannot begin at "yesterday", choose last, start, now
+	// invalid configuration: a reader cannot begin at "yesterday", choose last, start, now or the number of a message
 }
 
 // A log that keeps three messages. Servers that are given the same log are one relay; here it is
@@ -169,12 +169,13 @@ func ExampleWriter_Flush() {
 	defer cancel()
 	ended := make(chan error)
 	go func() { ended <- writer.Run(ctx) }()
-	fmt.Println("sent:", writer.Send(ctx, "hello"))
+	number, err := writer.Send(ctx, "hello")
+	fmt.Println("sent:", number, err)
 	fmt.Println("stored:", writer.Flush(ctx))
 	fmt.Println("ended:", <-ended)
 	fmt.Println("not stored:", writer.Stats().Pending)
 	// Output:
-	// sent: <nil>
+	// sent: 1 <nil>
 	// stored: context deadline exceeded
 	// ended: <nil>
 	// not stored: 1

@@ -61,7 +61,8 @@ func BenchmarkFanout(b *testing.B) {
 				for n := 0; n < b.N; n += inFlight * readers {
 					missing.Store(int64(inFlight * readers))
 					for range inFlight {
-						require.NoError(b, w.Send(ctx, text))
+						_, err := w.Send(ctx, text)
+						require.NoError(b, err)
 					}
 					<-all
 				}

@@ -45,7 +45,7 @@ func FuzzHostileClients(f *testing.F) {
 				from[i] = netip.AddrPortFrom(stranger.Addr(), uint16(5000+i))
 				f := relaywire.Frame{Kind: relaywire.Hello, ID: uint64(100 + i), Role: uint8(role), Name: "ann"}
 				if role == RoleReader {
-					f.From = uint8(FromStart)
+					f.From = relaywire.FromStart
 				}
 				_, answer := s.give(f.Append(nil), from[i])
 				f.Cookie = answer.Cookie

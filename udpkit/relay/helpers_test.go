@@ -250,6 +250,12 @@ func newWriter(t testing.TB, at netip.AddrPort, name string) writer {
 	return writer{w, run(t, j, w.Run, w.Close)}
 }
 
+// Send gives it a message whose number does not matter.
+func (w writer) Send(ctx context.Context, text string) error {
+	_, err := w.Writer.Send(ctx, text)
+	return err
+}
+
 // write has n messages stored, numbered from from on.
 func (w writer) write(t testing.TB, from, n int) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -241,6 +242,59 @@ func TestCookie(t *testing.T) {
 	})
 }
 
+// A welcome with a wrong place in the log is refused, and the reader asks again until it gets a
+// good one: it begins where it should, and misses nothing.
+func TestWrongPlace(t *testing.T) {
+	for name, wrong := range map[string]func([]byte){
+		"damaged":        func(b []byte) { b[relaywire.HeaderSize+4+7] ^= 1 << 3 },
+		"beyond the end": func(b []byte) { rewrite(b, func(f *relaywire.Frame) { f.Next = f.Last + 2 }) },
+		"of no log":      func(b []byte) { rewrite(b, func(f *relaywire.Frame) { f.First = f.Last + 2 }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(1)
+				log := NewMemory(0)
+				stop := n.serve(t, log, nil)
+				for i := range uint64(20) {
+					_, err := log.Append(t.Context(), []Record{{Run: 99, Number: i + 1, Username: "eve", Text: "x"}})
+					require.NoError(t, err)
+				}
+				var got received
+				r, err := newReader(ReaderConfig{Username: "bob", OnEvent: got.event})
+				require.NoError(t, err)
+				n.connect(r.client, r, clientAddr(0))
+				damaged := 0
+				n.set(func() {
+					deliver := n.clients[clientAddr(0)]
+					n.clients[clientAddr(0)] = func(b []byte) {
+						if b = bytes.Clone(b); relaywire.Kind(b[3]) == relaywire.Welcome && damaged < 3 {
+							damaged++
+							wrong(b)
+						}
+						deliver(b)
+					}
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				require.NoError(t, r.run(ctx, r, idle))
+				assert.Equal(t, numbers(1, 20), got.seqs())
+				assert.Empty(t, got.gaps)
+				assert.EqualValues(t, 3, r.Stats().Malformed)
+				stop()
+			})
+		})
+	}
+}
+
+// rewrite changes what a datagram says.
+func rewrite(b []byte, change func(*relaywire.Frame)) {
+	f, err := relaywire.Parse(b)
+	if err == nil {
+		change(&f)
+		copy(b, f.Append(nil))
+	}
+}
+
 // One address cannot keep everybody out: it has a share of the places, and gets back what its
 // clients leave. What a class has in common is not limited where it cannot be told apart.
 func TestShareOfAnAddress(t *testing.T) {
@@ -280,6 +334,8 @@ func TestShareOfAnAddress(t *testing.T) {
 			synctest.Wait()
 			assert.Empty(t, join(test.from), "one has left")
 			time.Sleep(s.cfg.Expire + 3*time.Second)
+			s.Server.mu.Lock()
+			defer s.Server.mu.Unlock()
 			assert.Empty(t, s.sources, "all are gone")
 		})
 	}

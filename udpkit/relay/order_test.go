@@ -339,7 +339,7 @@ func (c *chaos) write(name string) {
 			defer stop()
 			var sender sync.WaitGroup
 			sender.Go(func() {
-				for k := 1; w.Send(sending, fmt.Sprintf("%s/%d/%d", name, life, k)) == nil && k < 3000; k++ {
+				for k := 1; sendTo(sending, w, fmt.Sprintf("%s/%d/%d", name, life, k)) == nil && k < 3000; k++ {
 					if c.chance(0.05) {
 						c.pause(100 * time.Millisecond)
 					}
@@ -369,7 +369,7 @@ func (c *chaos) write(name string) {
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(c, w.run(ctx, w, idle)) })
 	for k := range 1000 {
-		assert.NoError(c, w.Send(ctx, fmt.Sprintf("%s/%d/%d", name, life+1, k+1)))
+		assert.NoError(c, sendTo(ctx, w, fmt.Sprintf("%s/%d/%d", name, life+1, k+1)))
 	}
 	assert.NoError(c, w.Flush(ctx))
 	c.soon(begun, "%s: %+v", name, w.Stats())
@@ -501,7 +501,7 @@ func TestComesBackWhileStoring(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { assert.NoError(t, w.run(ctx, w, idle)) })
 		for i := range 3 {
-			require.NoError(t, w.Send(ctx, fmt.Sprint(i)))
+			require.NoError(t, sendTo(ctx, w, fmt.Sprint(i)))
 		}
 		time.Sleep(100 * time.Millisecond)
 		n.Cut(clientAddr(1), true)
@@ -509,7 +509,7 @@ func TestComesBackWhileStoring(t *testing.T) {
 		n.Heal()
 		<-log.hold // it is registered again
 		for i := range 3 {
-			require.NoError(t, w.Send(ctx, fmt.Sprint(3+i)))
+			require.NoError(t, sendTo(ctx, w, fmt.Sprint(3+i)))
 		}
 		soon, done := context.WithTimeout(ctx, 5*time.Second)
 		defer done()

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
@@ -28,36 +28,44 @@ const (
 	ackQuick = 64
 )
 
-// From says where in the log a reader begins.
-type From uint8
+// From says where in the log a reader begins: the number of a message, or one of the constants. A
+// number below the oldest message that is kept is a gap, and one that is not there yet is that of
+// the next message.
+type From uint64
 
-// The beginnings. A reader that loses its server goes on where it was in any case.
+// The other beginnings. A reader that loses its server goes on where it was in any case.
 const (
 	// FromLast goes on where a reader of this name has stopped, if that is still kept; a new name
 	// begins with the oldest message.
-	FromLast From = iota
+	FromLast From = 0
 	// FromStart begins with the oldest message.
-	FromStart
+	FromStart From = 1 << 63
 	// FromNow begins with the next message.
-	FromNow
+	FromNow From = 1<<63 + 1
 )
 
-var fromNames = [...]string{"last", "start", "now"}
+var fromNames = map[From]string{FromLast: "last", FromStart: "start", FromNow: "now"}
 
-// ParseFrom reads "last", "start" or "now". An error wraps ErrConfig.
+// ParseFrom reads "last", "start", "now" or the number of a message, such as "17". An error wraps
+// ErrConfig.
 func ParseFrom(text string) (From, error) {
-	if i := slices.Index(fromNames[:], text); i >= 0 {
-		return From(i), nil
+	for from, name := range fromNames {
+		if text == name {
+			return from, nil
+		}
 	}
-	return 0, fmt.Errorf("%w: a reader cannot begin at %q, choose %s", ErrConfig, text, strings.Join(fromNames[:], ", "))
+	if number, err := strconv.ParseUint(text, 10, 63); err == nil && number > 0 {
+		return From(number), nil
+	}
+	return 0, fmt.Errorf("%w: a reader cannot begin at %q, choose last, start, now or the number of a message", ErrConfig, text)
 }
 
 // String returns what ParseFrom reads.
 func (f From) String() string {
-	if int(f) < len(fromNames) {
-		return fromNames[f]
+	if name, ok := fromNames[f]; ok {
+		return name
 	}
-	return fmt.Sprintf("from %d", uint8(f))
+	return strconv.FormatUint(uint64(f), 10)
 }
 
 // ReaderConfig configures a Reader. It is copied.
@@ -131,14 +139,22 @@ func NewReader(cfg ReaderConfig) (*Reader, error) {
 
 // newReader makes a reader without a socket. Set client.send.
 func newReader(cfg ReaderConfig) (*Reader, error) {
-	if int(cfg.From) >= len(fromNames) || cfg.Delay < 0 {
+	if cfg.From > FromNow || cfg.Delay < 0 {
 		return nil, fmt.Errorf("%w: From is %v, Delay is %v", ErrConfig, cfg.From, cfg.Delay)
 	}
 	c, err := newClient(RoleReader, cfg.Server, cfg.Username, cfg.OnEvent)
 	if err != nil {
 		return nil, err
 	}
-	c.hello.From = uint8(cfg.From)
+	switch cfg.From {
+	case FromLast:
+	case FromStart:
+		c.hello.From = relaywire.FromStart
+	case FromNow:
+		c.hello.From = relaywire.FromNow
+	default:
+		c.hello.From, c.hello.At = relaywire.FromAt, uint64(cfg.From)
+	}
 	return &Reader{client: c, cfg: cfg, names: make(map[string]string), granted: maxWaiting}, nil
 }
 

@@ -93,6 +93,8 @@ func (s *Server) welcome(c *session, try uint32) {
 	f := relaywire.Frame{Kind: relaywire.Welcome, ID: uint64(c.id), Try: try, Next: c.next, First: first, Last: last, Log: s.log.ID(), Expire: s.cfg.Expire}
 	if c.role == RoleWriter {
 		f.Next = c.stored + 1
+	} else { // it may be ahead of what this server knows of the log
+		f.Last = max(last, c.next-1)
 	}
 	s.send(&f, c.path)
 }
@@ -113,8 +115,6 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	now := time.Now()
 	if err != nil && !errors.Is(err, ErrNameTaken) && s.ctx.Err() == nil {
 		s.report(clients, err)
-	} else if err == nil {
-		s.report(clients, nil)
 	}
 	s.mu.Lock()
 	delete(s.registering, ID(f.ID))
@@ -122,7 +122,7 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	switch {
 	case errors.Is(err, ErrNameTaken):
 		s.refuse(f, from, relaywire.NameTaken)
-	case err != nil:
+	case c == nil:
 		s.refuse(f, from, relaywire.StoreFails)
 	case s.byName[key] != nil: // in the meantime
 		s.refuse(f, from, relaywire.NameTaken)
@@ -153,13 +153,20 @@ func (s *Server) register(f *relaywire.Frame, from udp.Path) {
 	}
 	s.mu.Unlock()
 	s.pump()
+	if admitted {
+		s.keep(ctx, c, false)
+	}
 }
 
-// admit makes a session of what the log knows.
+// admit makes a session of what the log knows. With the session it returns an error if the log
+// cannot give it its name now: then the other clients here decide whether that is free.
 func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (*session, error) {
 	id, role := ID(f.ID), Role(f.Role)
-	if err := s.log.Claim(ctx, keyOf(role, f.Name).claim(), id, s.cfg.Expire); err != nil {
-		return nil, err
+	limited, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	claim := s.log.Claim(limited, keyOf(role, f.Name).claim(), id, s.cfg.Expire)
+	if errors.Is(claim, ErrNameTaken) {
+		return nil, claim
 	}
 	record, err := s.log.Client(ctx, role, f.Name)
 	if err != nil {
@@ -182,12 +189,13 @@ func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (
 		if err != nil {
 			return nil, err
 		}
-		*c = newReaderSession(next, time.Now())
+		c = newReaderSession(next, time.Now())
 		if f.From == relaywire.FromAt && f.Log == s.log.ID() && record.Next > 0 {
 			c.done = min(next, record.Next) // what it has got may wait to be delivered; it will tell
 		}
 	}
-	c.role, c.name, c.id = role, f.Name, id
+	c.role, c.name, c.id, c.claimed = role, f.Name, id, claim == nil
+	c.keeping = make(chan struct{}, 1)
 	relaywire.Begin(c.data[:0], relaywire.Data, f.ID)
 	relaywire.Begin(c.gaps[:0], relaywire.Gap, f.ID)
 	if record.Username == "" {
@@ -195,7 +203,7 @@ func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (
 	}
 	record.Run, record.Addr, record.Seen, record.Next = id, from.To.String(), time.Now(), c.done
 	c.record = record
-	return c, s.log.SaveClient(ctx, record)
+	return c, claim
 }
 
 // beginning returns the first message for a reader.
@@ -205,11 +213,11 @@ func (s *Server) beginning(ctx context.Context, f *relaywire.Frame, record Clien
 	s.mu.Unlock()
 	next := first
 	switch {
-	case From(f.From) == FromNow:
+	case f.From == relaywire.FromNow:
 		next = last + 1
-	case f.From == relaywire.FromAt && f.Log == s.log.ID():
+	case f.From == relaywire.FromAt && (f.Log == s.log.ID() || f.Log == 0):
 		next = f.At
-	case From(f.From) == FromLast && record.Next > 0:
+	case f.From == relaywire.FromLast && record.Next > 0:
 		next = record.Next
 	}
 	if next > last+1 {
@@ -315,26 +323,38 @@ func (s *Server) remove(c *session, reason Reason) {
 
 // keep saves what is known of a client if that has changed, and at its end gives back its name.
 func (s *Server) keep(ctx context.Context, c *session, end bool) {
+	select {
+	case c.keeping <- struct{}{}:
+		defer func() { <-c.keeping }()
+	case <-ctx.Done():
+		return
+	}
 	s.mu.Lock()
 	record := c.record
 	record.Seen = time.Now().Add(-time.Since(c.heard))
 	record.Addr = c.path.To.String()
-	changed := end || c.gone || c.role == RoleReader && record.Next != c.done
+	changed := end || c.gone || !c.saved || c.role == RoleReader && record.Next != c.done
 	if c.role == RoleReader {
 		record.Next = c.done
 	}
 	s.mu.Unlock()
 	var err error
-	if changed {
+	if !c.claimed {
+		err = s.log.Claim(ctx, keyOf(c.role, c.name).claim(), c.id, s.cfg.Expire)
+		c.claimed = err == nil
+	}
+	if changed && err == nil {
 		var had ClientRecord
-		switch had, err = s.log.Client(ctx, c.role, c.name); {
-		case err != nil:
-		case had.Run != c.id:
-			changed = false // somebody else has the name by now
-		default: // the client may have gone on through another server
-			record.Next = max(record.Next, had.Next)
-			err = s.log.SaveClient(ctx, record)
+		if had, err = s.log.Client(ctx, c.role, c.name); had.Run == c.id {
+			record.Next = max(record.Next, had.Next) // the client may have gone on through another server
 		}
+		if err == nil && (had.Run == c.id || !c.saved) { // else somebody else has the name by now
+			err = s.log.SaveClient(ctx, record)
+			c.saved = c.saved || err == nil
+		}
+	}
+	if errors.Is(err, ErrNameTaken) {
+		return // through another server, see save
 	}
 	if end {
 		err = errors.Join(err, s.log.Release(ctx, keyOf(c.role, c.name).claim(), c.id))
@@ -342,7 +362,7 @@ func (s *Server) keep(ctx context.Context, c *session, end bool) {
 	if ctx.Err() == nil {
 		s.report(clients, err)
 	}
-	if err == nil && changed {
+	if err == nil && changed && c.saved {
 		s.mu.Lock()
 		c.record = record
 		s.mu.Unlock()
@@ -375,7 +395,7 @@ func (s *Server) save(ctx context.Context) {
 				s.mu.Lock()
 				s.remove(c, ReasonExpired)
 				s.mu.Unlock()
-			default:
+			case err != nil:
 				s.report(clients, err)
 			}
 		}

@@ -123,6 +123,10 @@ func TestFrom(t *testing.T) {
 		{"start", relay.FromStart, 1},
 		{"now", relay.FromNow, 7},
 		{"new", relay.FromLast, 1}, // a new name
+		{"last", 3, 3},
+		{"number", 7, 7},
+		{"number", relay.FromLast, 8}, // it has read since
+		{"ahead", 1000, 8},
 	} {
 		r := newReader(t, s.Addr(), test.name, relay.ReaderConfig{From: test.from})
 		assert.EqualValues(t, test.next, wait(t, r.journal, up).Next, test.name)
@@ -679,9 +683,11 @@ func TestConfig(t *testing.T) {
 	r, err := relay.NewReader(good("bob"))
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
-	_, err = relay.ParseFrom("Now")
-	assert.ErrorIs(t, err, relay.ErrConfig)
-	for _, from := range []relay.From{relay.FromLast, relay.FromStart, relay.FromNow} {
+	for _, from := range []string{"Now", "0", "-1", "1.0", "", "9223372036854775808"} {
+		_, err = relay.ParseFrom(from)
+		assert.ErrorIs(t, err, relay.ErrConfig, from)
+	}
+	for _, from := range []relay.From{relay.FromLast, relay.FromStart, relay.FromNow, 1, 1<<63 - 1} {
 		parsed, err := relay.ParseFrom(from.String())
 		require.NoError(t, err)
 		assert.Equal(t, from, parsed)
@@ -736,10 +742,13 @@ func TestCancel(t *testing.T) {
 	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "ann"})
 	require.NoError(t, err)
 	defer w.Close()
-	for range 512 { // as many as there is room for
-		require.NoError(t, w.Send(t.Context(), "x"))
+	for i := range uint64(512) { // as many as there is room for
+		number, err := w.Send(t.Context(), "x")
+		require.NoError(t, err)
+		require.Equal(t, i+1, number)
 	}
-	assert.ErrorIs(t, w.Send(canceled, "x"), why)
+	_, err = w.Send(canceled, "x")
+	assert.ErrorIs(t, err, why)
 	assert.ErrorIs(t, w.Flush(canceled), why)
 	assert.NoError(t, w.Run(canceled))
 	r, err := relay.NewReader(relay.ReaderConfig{Server: s.Addr(), Username: "bob"})
@@ -901,8 +910,8 @@ func TestLogFails(t *testing.T) {
 			assert.ErrorIs(t, failed.Err, broken)
 			assert.False(t, failed.Ended)
 			switch method {
-			case "Claim", "SaveClient":
-				assert.Contains(t, wait(t, r.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
+			case "Claim", "SaveClient": // which keeps nobody from reading
+				r.read(t, 300)
 			case "Stored":
 				assert.Contains(t, wait(t, other.journal, anyOf[relay.LinkEvent]).Text, string(relay.ReasonStore))
 			}
@@ -916,6 +925,52 @@ func TestLogFails(t *testing.T) {
 			s.stop(t)
 		})
 	}
+}
+
+// While nothing can be stored, neither messages nor what is known of clients, all that is there is
+// read: by a reader that comes, and by one that returns. Its place is saved when that works again.
+func TestReadingGoesOn(t *testing.T) {
+	const messages = 300
+	log := newFaultyLog()
+	s := serve(t, relay.ServerConfig{Log: log, Expire: time.Second})
+	w := newWriter(t, s.Addr(), "ann")
+	w.write(t, 1, messages)
+	old := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 100})
+	require.NoError(t, old.end(t))
+	full := errors.New("no space left on device")
+	log.set(func() {
+		log.fails["Claim"], log.fails["SaveClient"] = full, full
+		log.append = func(context.Context, []relay.Record) ([]uint64, error) { return nil, full }
+	})
+	bob, eve := newReader(t, s.Addr(), "bob", relay.ReaderConfig{}), newReader(t, s.Addr(), "eve", relay.ReaderConfig{})
+	whole(t, bob.read(t, messages-100), 101, messages-100)
+	whole(t, eve.read(t, messages), 1, messages)
+	late := newWriter(t, s.Addr(), "joe")
+	sent := make(chan error, 1)
+	go func() { sent <- late.send(1, 1) }()
+	assert.Contains(t, wait(t, late.journal, anyOf[relay.ErrorEvent]).Text, full.Error(), "a writer is told why")
+	twin := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.Contains(t, wait(t, twin.journal, down).Text, "another reader is bob", "names belong to one as ever")
+	twin.stop(t)
+	about := func(what string, over bool) func(relay.ErrorEvent) bool {
+		return func(e relay.ErrorEvent) bool {
+			return strings.Contains(e.Text, what) && errors.Is(e.Err, full) && e.Ended == over
+		}
+	}
+	wait(t, s.journal, about("known of clients", false))
+	log.set(func() {
+		clear(log.fails)
+		log.append = nil
+	})
+	require.NoError(t, <-sent)
+	bob.read(t, messages-100+1)
+	eve.read(t, messages+1)
+	wait(t, s.journal, about("known of clients", true))
+	bob.kill(t)
+	s.kill(t)
+	s = serve(t, relay.ServerConfig{Log: log})
+	next := newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
+	assert.Greater(t, wait(t, next.journal, up).Next, uint64(100), "its place was saved")
 }
 
 // Garbage, and datagrams that are damaged or repeated, disturb neither server nor clients, and are
@@ -980,6 +1035,38 @@ func TestGarbage(t *testing.T) {
 	assert.Positive(t, w.Stats().Malformed)
 }
 
+// Those who write at the same time know which event is whose.
+func TestNumbers(t *testing.T) {
+	s := serve(t, relay.ServerConfig{})
+	w := newWriter(t, s.Addr(), "ann")
+	var mu sync.Mutex
+	sent := map[uint64]string{}
+	var writing sync.WaitGroup
+	for i := range 8 {
+		writing.Go(func() {
+			for k := range 50 {
+				text := fmt.Sprint(i, " ", k)
+				number, err := w.Writer.Send(context.Background(), text)
+				assert.NoError(t, err)
+				mu.Lock()
+				sent[number] = text
+				mu.Unlock()
+			}
+		})
+	}
+	writing.Wait()
+	require.NoError(t, w.Flush(t.Context()))
+	stored := map[uint64]string{}
+	for _, e := range storedOf(w) {
+		stored[e.Number] = e.Text
+	}
+	assert.Len(t, stored, 400)
+	assert.Equal(t, stored, sent)
+	number, err := w.Writer.Send(t.Context(), "\xff")
+	assert.Zero(t, number)
+	assert.Error(t, err)
+}
+
 // A log that does not answer does not keep a server from ending.
 func TestLogHangs(t *testing.T) {
 	log := newFaultyLog()
@@ -1001,7 +1088,7 @@ func TestLogHangs(t *testing.T) {
 
 func TestStrings(t *testing.T) {
 	assert.Equal(t, "reader writer role 7", fmt.Sprint(relay.RoleReader, " ", relay.RoleWriter, " ", relay.Role(7)))
-	assert.Equal(t, "from 9", relay.From(9).String())
+	assert.Equal(t, "9", relay.From(9).String())
 	assert.Equal(t, "00000000000000ff", relay.ID(255).String())
 	assert.Equal(t, uint64(math.MaxUint64), relay.GapEvent{From: 1, To: math.MaxUint64}.Messages())
 }

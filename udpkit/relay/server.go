@@ -30,8 +30,10 @@ const (
 	// once.
 	maxPending = 1 << 15
 	maxAppend  = 1024
-	// logPatience is how long the log may take for one answer.
-	logPatience = 10 * time.Second
+	// logPatience is how long the log may take for one answer, claimPatience how long a client
+	// waits until the log says that its name is free.
+	logPatience   = 10 * time.Second
+	claimPatience = 2 * time.Second
 	// burst is how many datagrams go to one reader before it is another's turn: what the kernel
 	// takes in one piece.
 	burst = 54

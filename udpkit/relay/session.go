@@ -42,7 +42,11 @@ type session struct {
 	messages uint64 // delivered to it, or stored of it
 	gone     bool   // no longer registered
 	leaving  bool
-	record   ClientRecord // as it was saved last
+	record   ClientRecord // as it was saved last, or is to be
+
+	keeping chan struct{} // holds a token while it is saved, which guards the next two
+	claimed bool          // the log has given it its name
+	saved   bool          // the log has its record
 
 	// A reader's.
 	next    uint64   // it has all before
@@ -118,8 +122,8 @@ func (e *estimator) timeout() time.Duration {
 	return min(maxTimeout, t<<min(e.backoff, 10))
 }
 
-func newReaderSession(next uint64, now time.Time) session {
-	return session{
+func newReaderSession(next uint64, now time.Time) *session {
+	return &session{
 		next: next, done: next, sent: next, room: relaywire.MaxBody / relaywire.EntrySize, filled: now, tokens: maxBurst,
 		congestion: congestion{window: firstWindow, threshold: maxFlight},
 	}

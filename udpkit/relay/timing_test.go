@@ -45,7 +45,7 @@ func TestPlaceIsKnownSoon(t *testing.T) {
 		total := 0
 		for _, slow = range []time.Duration{0, 40 * time.Millisecond, 170 * time.Millisecond} {
 			for i := range 20 {
-				require.NoError(t, w.Send(t.Context(), fmt.Sprint(i)))
+				require.NoError(t, sendTo(t.Context(), w, fmt.Sprint(i)))
 			}
 			total += 20
 			for got.count() < total {
@@ -228,7 +228,7 @@ func TestBackoff(t *testing.T) {
 			_, err := log.Append(ctx, []Record{{Run: 1, Number: 1, Username: "eve"}})
 			require.NoError(t, err)
 		})
-		from := count(2, func() { require.NoError(t, w.Send(ctx, "hello")) })
+		from := count(2, func() { require.NoError(t, sendTo(ctx, w, "hello")) })
 		for name, carried := range map[string]int{"to a reader": to, "from a writer": from} {
 			assert.Greater(t, carried, 8, name) // after 20, 40, 80 ms ... 2 s
 			assert.Less(t, carried, 12+others, name)

@@ -22,7 +22,7 @@ func frames() map[string]relaywire.Frame {
 		write = relaywire.AppendText(write, "a line")
 	}
 	for i := range relaywire.MaxRuns {
-		stored = relaywire.Run{Number: uint64(10 * i), Count: 3, Seq: uint64(i)}.Append(stored)
+		stored = relaywire.Run{Number: uint64(10*i + 1), Count: 3, Seq: uint64(i)}.Append(stored)
 	}
 	for i := range uint32(relaywire.MaxRanges) {
 		ack = relaywire.Missing{Offset: 2 * i, Count: 1}.Append(ack)
@@ -32,7 +32,7 @@ func frames() map[string]relaywire.Frame {
 	}
 	longest := relaywire.AppendMessage(nil, time.Now().UnixNano(), longName, string(text))
 	return map[string]relaywire.Frame{
-		"hello":            {Kind: relaywire.Hello, ID: 1, Try: 7, Role: relaywire.RoleReader, From: uint8(FromNow), Name: "ann"},
+		"hello":            {Kind: relaywire.Hello, ID: 1, Try: 7, Role: relaywire.RoleReader, From: relaywire.FromNow, Name: "ann"},
 		"hello at":         {Kind: relaywire.Hello, ID: ^uint64(0), Role: relaywire.RoleReader, From: relaywire.FromAt, At: 1 << 60, Log: 5, Cookie: relaywire.Cookie{1, 2, 3}, Name: longName},
 		"hello writer":     {Kind: relaywire.Hello, ID: 1, Role: relaywire.RoleWriter, At: 12, Name: "a"},
 		"challenge":        {Kind: relaywire.Challenge, ID: 2, Cookie: relaywire.Cookie{19: 1}},
@@ -46,7 +46,7 @@ func frames() map[string]relaywire.Frame {
 		"write":            {Kind: relaywire.Write, ID: 10, First: 1, Count: 4, Entries: write},
 		"write empty text": {Kind: relaywire.Write, ID: 10, First: 1, Count: 1, Entries: relaywire.AppendText(nil, "")},
 		"write longest":    {Kind: relaywire.Write, ID: 10, First: 1, Count: 1, Entries: relaywire.AppendText(nil, string(text))},
-		"stored":           {Kind: relaywire.Stored, ID: 11, Last: 12, Count: relaywire.MaxRuns, Entries: stored},
+		"stored":           {Kind: relaywire.Stored, ID: 11, Last: 10*(relaywire.MaxRuns-1) + 3, Count: relaywire.MaxRuns, Entries: stored},
 		"stored nothing":   {Kind: relaywire.Stored, ID: 11, Last: 12, Entries: []byte{}},
 		"failed":           {Kind: relaywire.Failed, ID: 12, First: 1, Entries: []byte("no space left on device")},
 		"data":             {Kind: relaywire.Data, ID: 13, First: 1, Count: 3, Entries: data},
@@ -96,7 +96,7 @@ func TestBadFrames(t *testing.T) {
 		"hello: no name":                     func(f *relaywire.Frame) { f.Name = "" },
 		"hello: an unknown beginning":        func(f *relaywire.Frame) { f.From = 4 },
 		"hello: a place without fromAt":      func(f *relaywire.Frame) { f.At = 4 },
-		"hello writer: a reader's beginning": func(f *relaywire.Frame) { f.From = uint8(FromNow) },
+		"hello writer: a reader's beginning": func(f *relaywire.Frame) { f.From = relaywire.FromNow },
 		"hello writer: a log":                func(f *relaywire.Frame) { f.Log = 1 },
 		"refuse: no reason":                  func(f *relaywire.Frame) { f.Reason = 0 },
 		"refuse: an unknown reason":          func(f *relaywire.Frame) { f.Reason = uint8(len(reasons)) },
@@ -120,10 +120,25 @@ func TestBadFrames(t *testing.T) {
 		"welcome: to number 0":             func(f *relaywire.Frame) { f.Next = 0 },
 		"welcome: a log without an end":    func(f *relaywire.Frame) { f.Last = ^uint64(0) },
 		"welcome: a log that is backwards": func(f *relaywire.Frame) { f.First = f.Last + 2 },
+		"hello at: message 0":              func(f *relaywire.Frame) { f.At = 0 },
+		"failed: number 0":                 func(f *relaywire.Frame) { f.First = 0 },
 		"pong: a log without an end":       func(f *relaywire.Frame) { f.Last = ^uint64(0) },
 		"pong: a log that is backwards":    func(f *relaywire.Frame) { f.First = f.Last + 2 },
 		"ack: delivered what has not come": func(f *relaywire.Frame) { f.Done = f.Next + 1 },
 		"ack: a window beyond all bounds":  func(f *relaywire.Frame) { f.Window = relaywire.MaxWindow + 1 },
+		"ack: more than the highest":       func(f *relaywire.Frame) { f.Next = f.Last + 2 },
+		"ack: message 0":                   func(f *relaywire.Frame) { f.Next, f.Done = 0, 0 },
+		"ack: missing beyond the highest":  func(f *relaywire.Frame) { f.Last = f.Next + 2*relaywire.MaxRanges - 3 },
+		"ack: nothing is missing":          func(f *relaywire.Frame) { copy(f.Entries, relaywire.Missing{}.Append(nil)) },
+		"ack: missing twice":               func(f *relaywire.Frame) { copy(f.Entries, relaywire.Missing{Count: 3}.Append(nil)) },
+		"stored: number 0":                 func(f *relaywire.Frame) { copy(f.Entries, relaywire.Run{Count: 1}.Append(nil)) },
+		"stored: no message":               func(f *relaywire.Frame) { copy(f.Entries, relaywire.Run{Number: 1}.Append(nil)) },
+		"stored: twice":                    func(f *relaywire.Frame) { copy(f.Entries, relaywire.Run{Number: 1, Count: 11}.Append(nil)) },
+		"stored: not to there":             func(f *relaywire.Frame) { f.Last++ },
+		"stored: numbers that end": func(f *relaywire.Frame) {
+			f.Count, f.Entries = 1, relaywire.Run{Number: 1, Count: 9, Seq: ^uint64(0) - 5}.Append(nil)
+			f.Last = 9
+		},
 		"ack: more ranges than fit": func(f *relaywire.Frame) {
 			f.Count, f.Entries = relaywire.MaxRanges+1, append(f.Entries, make([]byte, relaywire.RangeSize)...)
 		},
@@ -138,6 +153,13 @@ func TestBadFrames(t *testing.T) {
 		change(&f)
 		_, err := relaywire.Parse(f.Append(nil))
 		assert.ErrorIs(t, err, relaywire.ErrFrame, what)
+	}
+	welcome := frames()["welcome"]
+	for bit := range 8 * len(welcome.Append(nil)) {
+		b := welcome.Append(nil)
+		b[bit/8] ^= 1 << (bit % 8)
+		f, err := relaywire.Parse(b)
+		assert.True(t, err != nil || f.Kind != relaywire.Welcome, "bit %d of a welcome", bit)
 	}
 	hello := frames()["hello"]
 	b := hello.Append(nil)

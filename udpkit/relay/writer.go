@@ -77,14 +77,15 @@ func newWriter(cfg WriterConfig) (*Writer, error) {
 }
 
 // Send gives a message to the writer, which sends it until the server has stored it: then a
-// StoredEvent tells. It waits while 512 messages are on their way. It returns an error that wraps
-// ErrConfig for a text that cannot be sent, the cause of the end of ctx, or what has ended Run.
-func (w *Writer) Send(ctx context.Context, text string) error {
+// StoredEvent with the number that Send returns tells, which may be before Send returns. It waits
+// while 512 messages are on their way. It returns an error that wraps ErrConfig for a text that
+// cannot be sent, the cause of the end of ctx, or what has ended Run.
+func (w *Writer) Send(ctx context.Context, text string) (number uint64, err error) {
 	if err := CheckText(text); err != nil {
-		return err
+		return 0, err
 	}
 	given := time.Now()
-	return w.until(ctx, func() bool {
+	err = w.until(ctx, func() bool {
 		select {
 		case <-w.ended: // nobody would send it
 			return false
@@ -95,9 +96,11 @@ func (w *Writer) Send(ctx context.Context, text string) error {
 		}
 		w.messages = append(w.messages, written{text, given})
 		w.stats.Written++
+		number = w.stats.Written
 		w.poke()
 		return true
 	})
+	return number, err
 }
 
 // Flush waits until everything that was given to Send is stored, and told. An error is the cause of

@@ -267,7 +267,7 @@ func addRelayFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 
 func addFromFlag(cmd *cobra.Command, from *string) {
 	all := []string{relay.FromLast.String(), relay.FromStart.String(), relay.FromNow.String()}
-	cmd.Flags().StringVar(from, "from", all[0], "`where` to begin: "+strings.Join(all, ", ")+"; last goes on where this name has stopped")
+	cmd.Flags().StringVar(from, "from", all[0], "`where` to begin: "+strings.Join(all, ", ")+", or the number of a message; last goes on where this name has stopped")
 	_ = cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"math"
 	"time"
@@ -65,8 +66,13 @@ const (
 	RoleWriter
 )
 
-// FromAt is Frame.From of a reader that knows where it was. Those before it are relay.From.
-const FromAt uint8 = 3
+// Values of Frame.From.
+const (
+	FromLast uint8 = iota // a writer's, too
+	FromStart
+	FromNow
+	FromAt // at the message Frame.At of Frame.Log
+)
 
 // Values of Frame.Reason.
 const (
@@ -96,8 +102,8 @@ type Frame struct {
 	Try    uint32 // counts a client's connections; a welcome repeats that of the hello
 	Role   uint8
 	From   uint8
-	At     uint64 // FromAt: where the reader was; a writer's: the first number that is not known to be stored
-	Log    uint64 // which log that was in, also of a welcome; 0: none
+	At     uint64 // FromAt: where the reader was, or wants to begin; a writer's: the first number that is not known to be stored
+	Log    uint64 // which log that was in, also of a welcome; 0: whichever
 	Cookie Cookie // also of a challenge
 	Name   string
 
@@ -138,6 +144,7 @@ func (f *Frame) Append(b []byte) []byte {
 		b = be.AppendUint64(be.AppendUint64(be.AppendUint32(b, f.Try), f.Next), f.First)
 		b = be.AppendUint64(be.AppendUint64(b, f.Last), f.Log)
 		b = be.AppendUint32(b, uint32(f.Expire.Milliseconds()))
+		b = be.AppendUint32(b, crc32.ChecksumIEEE(b[begun:])) // nothing else could tell that a place is wrong
 	case Refuse:
 		b = be.AppendUint32(append(b, f.Reason), uint32(f.Expire.Milliseconds()))
 	case Pong, Gap:
@@ -189,7 +196,7 @@ func Parse(b []byte) (f Frame, err error) {
 		copy(f.Cookie[:], r.take(CookieSize))
 		name := r.name()
 		f.Name = string(name)
-		if !validName(name) || f.Role != RoleReader && f.Role != RoleWriter || f.From > FromAt ||
+		if f.From == FromAt && f.At == 0 || !validName(name) || f.Role != RoleReader && f.Role != RoleWriter || f.From > FromAt ||
 			f.From != FromAt && f.Role == RoleReader && f.At|f.Log != 0 || f.Role == RoleWriter && (f.From != 0 || f.Log != 0) {
 			return f, malformed("a hello of role %d, %q", f.Role, f.Name)
 		}
@@ -202,6 +209,9 @@ func Parse(b []byte) (f Frame, err error) {
 		f.Expire = r.milliseconds()
 		if f.Next == 0 || f.Last == math.MaxUint64 || f.First > f.Last+1 {
 			return f, malformed("a welcome to message %d of a log from %d to %d", f.Next, f.First, f.Last)
+		}
+		if r.uint32() != crc32.ChecksumIEEE(b[:max(0, len(b)-4)]) {
+			return f, malformed("a damaged welcome")
 		}
 	case Refuse:
 		f.Reason, f.Expire = r.byte(), r.milliseconds()
@@ -236,11 +246,25 @@ func Parse(b []byte) (f Frame, err error) {
 		if f.Count > MaxRuns {
 			return f, malformed("%d runs", f.Count)
 		}
+		end := uint64(1) // of those before
+		for i := range f.Count {
+			if r.short {
+				break
+			}
+			run := f.Run(i)
+			if run.Number < end || run.Count == 0 || run.Number+uint64(run.Count) < run.Number || run.Seq+uint64(run.Count) < run.Seq {
+				return f, malformed("%d messages from %d on, which are %d on, after %d", run.Count, run.Number, run.Seq, end-1)
+			}
+			end = run.Number + uint64(run.Count)
+		}
+		if f.Count > 0 && f.Last != end-1 {
+			return f, malformed("all to message %d are stored, and to %d", f.Last, end-1)
+		}
 	case Failed:
 		f.First = r.uint64()
 		f.Entries = r.take(int(r.byte()))
-		if !utf8.Valid(f.Entries) {
-			return f, malformed("a text that is not UTF-8")
+		if f.First == 0 || !utf8.Valid(f.Entries) {
+			return f, malformed("message %d has failed, or a text that is not UTF-8", f.First)
 		}
 	case Data:
 		f.First, f.Count = r.uint64(), int(r.uint16())
@@ -264,8 +288,19 @@ func Parse(b []byte) (f Frame, err error) {
 		f.Next, f.Done, f.Last = r.uint64(), r.uint64(), r.uint64()
 		f.Window, f.Count = r.uint32(), int(r.byte())
 		f.Entries = r.take(f.Count * RangeSize)
-		if f.Count > MaxRanges || f.Window > MaxWindow || f.Done > f.Next {
-			return f, malformed("an acknowledgement of %d", f.Next)
+		if f.Count > MaxRanges || f.Window > MaxWindow || f.Done > f.Next || f.Next == 0 || f.Next-1 > f.Last {
+			return f, malformed("an acknowledgement of %d, where %d is the highest", f.Next, f.Last)
+		}
+		end := uint64(0) // of those before
+		for i := range f.Count {
+			if r.short {
+				break
+			}
+			missing := f.Missing(i)
+			if from := uint64(missing.Offset); from < end || missing.Count == 0 || from+uint64(missing.Count) > f.Last-(f.Next-1) {
+				return f, malformed("%d messages are missing from %d on, where %d is the highest", missing.Count, f.Next+from, f.Last)
+			}
+			end = uint64(missing.Offset) + uint64(missing.Count)
 		}
 	default:
 		return f, malformed("kind %d", f.Kind)

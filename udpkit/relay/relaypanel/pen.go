@@ -119,7 +119,8 @@ func (p *pen) listen(source console.Source, ended chan<- error) {
 			return false
 		}
 		p.Show(func() error { p.show.wrote(message, line); return nil })
-		return p.writer.Send(p.ctx, line) != nil // ctx has ended, or Run, whose error is known
+		_, err = p.writer.Send(p.ctx, line)
+		return err != nil // ctx has ended, or Run, whose error is known
 	}
 	p.Listen(source, func(line string) (last bool) {
 		if number++; line == "" && !source.Patient() {
