@@ -2,6 +2,7 @@ package jetstream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -257,7 +258,15 @@ func TestReplaced(t *testing.T) {
 	_, err := l.Append(t.Context(), logtest.Records(1, 1, 3))
 	require.NoError(t, err)
 	followed := make(chan error)
-	go func() { followed <- l.Follow(context.Background(), none, func([]relay.Message) {}) }()
+	go func() {
+		for {
+			err := l.Follow(t.Context(), none, func([]relay.Message) {})
+			if err == nil || errors.Is(err, jetstream.ErrReplaced) {
+				followed <- err
+				return
+			}
+		}
+	}()
 	require.NoError(t, connect(t, c).DeleteStream(t.Context(), "relay"))
 	require.NotEqual(t, l.ID(), open(t, c.config("relay", 0)).ID())
 	_, err = l.Append(t.Context(), logtest.Records(1, 4, 1))
