@@ -5,6 +5,7 @@ go 1.26.0
 tool (
 	github.com/gonb-labs/udp-notebooks/udpkit/cmd/udpkit
 	github.com/janpfeifer/gonb
+	github.com/nats-io/nats-server/v2
 	golang.org/x/tools/cmd/goimports
 )
 

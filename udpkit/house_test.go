@@ -91,7 +91,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/store`, `relay|` + nats + `|` + small},
 		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
-		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + nats + `|` + small},
+		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
 		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|relay/store/jetstream|bench|lab|internal/console|github.com/spf13/.*|` + small},
 	}

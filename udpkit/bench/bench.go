@@ -82,7 +82,7 @@ func (cfg Config) withDefaults() (Config, error) {
 }
 
 // Names returns the names of the rows that [Config].Only chooses among. Some of them need a
-// compiler, Python or Linux.
+// compiler, Python, nats-server or Linux.
 func Names() []string {
 	some := []string{""}
 	var names []string
@@ -197,7 +197,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cc, ccSend, python := r.references(ctx, dir)
 	r.subjects = subjects(cfg.Self, cc, python)
 	r.prepareSending(ccSend)
-	r.prepareFanOut(dir)
+	r.prepareFanOut(ctx, dir)
 	if len(cfg.Only) > 0 {
 		r.only()
 	}
@@ -221,8 +221,9 @@ type runner struct {
 	subjects []subject
 	senders  map[string][]senderSubject // by kind
 	servers  []fanSubject
-	dir      string // for logs on disk
-	dirs     int    // how many there are in it
+	nats     []string // the program
+	dir      string   // for logs on disk
+	dirs     int      // how many there are in it
 	failed   map[string]bool
 	report   *Report
 

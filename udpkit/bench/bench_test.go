@@ -179,7 +179,7 @@ func TestRunWithoutReferences(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("CC", "")
 	cfg := quick()
-	cfg.Only = []string{"udpkit goroutine", "relay's sending"}
+	cfg.Only = []string{"udpkit goroutine", "relay's sending", "unstored"}
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	var missing []string
@@ -196,6 +196,12 @@ func TestRunWithoutReferences(t *testing.T) {
 		require.Len(t, report.Sending, 3) // numbers of readers
 		assert.Positive(t, report.Sending[0].Rate.Median)
 		assert.Nil(t, report.Sending[0].RateRatio)
+		assert.Contains(t, missing, "NATS core")
+		require.NotEmpty(t, report.FanOut)
+		for _, r := range report.FanOut {
+			assert.Equal(t, "udpkit relay, unstored", r.Name)
+			assert.Nil(t, r.RateRatio)
+		}
 	}
 	var tables bytes.Buffer
 	require.NoError(t, report.WriteText(&tables))
@@ -208,6 +214,9 @@ func TestRunBrokenSubjects(t *testing.T) {
 	cfg.Self = []string{"sh", "-c", "echo out of order >&2; exit 1"}
 	cfg.Only = []string{"udpkit goroutine", "relay's sending", "unstored"}
 	t.Setenv("CC", "false")
+	programs := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(programs, "nats-server"), []byte("#!/bin/sh\necho out of order >&2; exit 1\n"), 0o700))
+	t.Setenv("PATH", programs+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	report, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	why := make(map[string]string)

@@ -3,18 +3,14 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	nats "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
@@ -80,8 +76,6 @@ type fanned struct {
 // serve is the subject that is a server, until ctx ends. dir is for a log on disk.
 func serve(ctx context.Context, kind, dir string, out io.Writer) error {
 	switch kind {
-	case "nats":
-		return serveNATS(ctx, out)
 	case "relay":
 		return serveRelay(ctx, relay.NewMemory(0), out)
 	case "store":
@@ -93,24 +87,6 @@ func serve(ctx context.Context, kind, dir string, out io.Writer) error {
 		return serveRelay(ctx, log, out)
 	}
 	return fmt.Errorf("there is no server %q", kind)
-}
-
-func serveNATS(ctx context.Context, out io.Writer) error {
-	s, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoLog: true, NoSigs: true})
-	if err != nil {
-		return err
-	}
-	s.Start()
-	defer s.WaitForShutdown()
-	defer s.Shutdown()
-	if !s.ReadyForConnections(patience) {
-		return errors.New("the NATS server does not get ready")
-	}
-	if err := announce(out, s.Addr().(*net.TCPAddr).AddrPort()); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return nil
 }
 
 func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
@@ -167,7 +143,7 @@ func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration
 }
 
 // prepareFanOut decides which servers are measured.
-func (r *runner) prepareFanOut(dir string) {
+func (r *runner) prepareFanOut(ctx context.Context, dir string) {
 	if runtime.GOOS != "linux" {
 		r.missing("servers that send to many", errLinux)
 		return
@@ -179,6 +155,10 @@ func (r *runner) prepareFanOut(dir string) {
 		if r.wanted(s.name) || slices.ContainsFunc(all, func(other fanSubject) bool { return own(other) && other.twin == s.name }) {
 			r.servers = append(r.servers, s)
 		}
+	}
+	isNATS := func(s fanSubject) bool { return s.name == natsCore }
+	if slices.ContainsFunc(r.servers, isNATS) && !r.findNATS(ctx) {
+		r.servers = slices.DeleteFunc(r.servers, isNATS)
 	}
 }
 
@@ -213,15 +193,11 @@ func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
 		defer alone.end()
 		load = alone
 	} else {
-		server, err := r.start(ctx, 0, r.cfg.Self, "serve", s.server, dir)
+		server, at, err := r.serve(ctx, s.server, dir)
 		if err != nil {
 			return err
 		}
 		defer server.end()
-		var at ready
-		if err := server.result(&at); err != nil {
-			return err
-		}
 		args = append([]string{"fanout", s.protocol, strconv.Itoa(int(at.Port)), strconv.Itoa(server.cmd.Process.Pid), strconv.Itoa(n)}, args...)
 		if load, err = r.start(ctx, 1, r.cfg.Self, args...); err != nil {
 			return err
@@ -236,6 +212,17 @@ func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
 		r.report.addFanOut(s, n, round, f)
 	}
 	return nil
+}
+
+// serve starts a server, and returns it when it is ready. dir is its own.
+func (r *runner) serve(ctx context.Context, kind, dir string) (server *process, at ready, err error) {
+	if kind == "nats" {
+		return r.serveNATS(ctx, dir)
+	}
+	if server, err = r.start(ctx, 0, r.cfg.Self, "serve", kind, dir); err != nil {
+		return nil, at, err
+	}
+	return server, at, server.result(&at)
 }
 
 func (r *Report) addFanOut(s fanSubject, readers, round int, f fanned) {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	nats "github.com/nats-io/nats-server/v2/server"
 )
 
 // Report is the result of [Run].
@@ -40,7 +38,7 @@ type Machine struct {
 	Go        string `json:"go"`
 	C         string `json:"c,omitempty"`
 	Python    string `json:"python,omitempty"`
-	NATS      string `json:"nats"`
+	NATS      string `json:"nats,omitempty"`
 }
 
 // Missing is something that could not be measured.
@@ -143,7 +141,7 @@ func newReport(cfg Config) *Report {
 	return &Report{
 		Machine: Machine{
 			OS: runtime.GOOS, Kernel: kernel(), Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Processor: processor(),
-			Go: runtime.Version(), NATS: "nats-server " + nats.VERSION,
+			Go: runtime.Version(),
 		},
 		Rounds: cfg.Rounds, Time: cfg.Time, Idle: cfg.Idle,
 		Missing: []Missing{},

@@ -252,7 +252,7 @@ func TestRelayNATS(t *testing.T) {
 		says  string
 	}{
 		{"", [2]int64{10, 0}, ""},
-		{"--retain-age 1h", [2]int64{10, int64(time.Hour)}, "keeps the newest 10 messages for 1h0m0s in 1 replicas now, and no longer the newest 10 messages in 1"},
+		{"--retain-age 1h", [2]int64{10, int64(time.Hour)}, "keeps the newest 10 messages for 1h0m0s (replicas: 1), and no longer the newest 10 messages (replicas: 1)"},
 		{"--retain-messages 1000000", [2]int64{1_000_000, int64(time.Hour)}, "keeps the newest 1000000"},
 		{"--retain-age 0", [2]int64{1_000_000, 0}, "no longer the newest 1000000 messages for 1h"},
 	} {

@@ -60,6 +60,9 @@ func (l *Log) getAny(ctx context.Context, r map[string]any) (messages []stored, 
 	}
 	for {
 		m, err := replies.NextMsgWithContext(ctx)
+		if errors.Is(err, nats.ErrNoResponders) {
+			return messages, nil // or a message with the header that means this
+		}
 		if err != nil {
 			return nil, err
 		}

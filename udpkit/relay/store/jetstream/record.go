@@ -70,7 +70,8 @@ func (l *Log) decode(m stored) (r relay.Record, err error) {
 	if r.Number, err = strconv.ParseUint(m.header.Get(numberHeader), 10, 64); err != nil || r.Number == 0 {
 		return relay.Record{}, fmt.Errorf("its %s is %q", numberHeader, m.header.Get(numberHeader))
 	}
-	if r.At, err = time.Parse(time.RFC3339Nano, m.header.Get(timeHeader)); err != nil {
+	r.At, err = time.Parse(time.RFC3339Nano, m.header.Get(timeHeader))
+	if err != nil || r.At.Year() < 1700 || r.At.Year() > 2200 { // which can be told to readers
 		return relay.Record{}, fmt.Errorf("its %s is %q", timeHeader, m.header.Get(timeHeader))
 	}
 	if err := errors.Join(relay.CheckUsername(r.Username), relay.CheckText(r.Text)); err != nil {

@@ -70,12 +70,12 @@ func (l limits) String() string {
 	if l.age > 0 {
 		age = fmt.Sprintf(" for %v", l.age)
 	}
-	return fmt.Sprintf("%s%s in %d replicas", messages, age, l.replicas)
+	return fmt.Sprintf("%s%s (replicas: %d)", messages, age, l.replicas)
 }
 
 // tellLimits tells that the log has other limits now.
 func (l *Log) tellLimits(was, is limits) {
-	l.cfg.Notice(fmt.Errorf("the log %s keeps %v now, and no longer %v", l.cfg.Name, is, was))
+	l.cfg.Notice(fmt.Errorf("the log %s keeps %v, and no longer %v", l.cfg.Name, is, was))
 }
 
 // setUp makes the streams, or sets their limits, and reads the state of the log. Until all three
@@ -216,7 +216,7 @@ func (l *Log) ensure(ctx context.Context, cfg jetstream.StreamConfig) (*jetstrea
 			want.Duplicates = want.MaxAge
 		}
 		if stream, err = l.js.UpdateStream(ctx, want); err != nil {
-			return nil, err
+			return nil, refused(err, want)
 		}
 		if was != is && cfg.Name == l.cfg.Name {
 			l.tellLimits(was, is)
@@ -225,22 +225,27 @@ func (l *Log) ensure(ctx context.Context, cfg jetstream.StreamConfig) (*jetstrea
 	}
 }
 
-func (l *Log) make(ctx context.Context, cfg jetstream.StreamConfig) (stream jetstream.Stream, err error) {
-	asked := cfg.Replicas
-	cfg.Replicas = cmp.Or(asked, 3)
-	if stream, err = l.js.CreateStream(ctx, cfg); asked == 0 && hasCode(err, codeReplicasNotSupported) {
+func (l *Log) make(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	cfg.Replicas = cmp.Or(l.cfg.Replicas, 3)
+	stream, err := l.js.CreateStream(ctx, cfg)
+	if l.cfg.Replicas == 0 && hasCode(err, codeReplicasNotSupported) {
 		cfg.Replicas = 1
 		stream, err = l.js.CreateStream(ctx, cfg)
 	}
+	return stream, refused(err, cfg)
+}
+
+// refused says what is wrong with a stream that NATS does not make.
+func refused(err error, cfg jetstream.StreamConfig) error {
 	switch {
 	case hasCode(err, codeNoPeers):
-		err = fmt.Errorf("%d replicas need as many servers that run; start more, or ask for fewer replicas: %w", cfg.Replicas, err)
+		return fmt.Errorf("%d replicas need as many servers that run; start more, or ask for fewer replicas: %w", cfg.Replicas, err)
 	case hasCode(err, codeReplicasNotSupported):
-		err = fmt.Errorf("%w: %d replicas at a server that is not part of a cluster: %w", relay.ErrConfig, asked, err)
+		return fmt.Errorf("%w: %d replicas at a server that is not part of a cluster: %v", relay.ErrConfig, cfg.Replicas, err)
 	case hasCode(err, codeSubjectsOverlap): // with a stream that was not there when check looked
-		err = foreign("another stream stores what is sent to %s", strings.Join(cfg.Subjects, ", "))
+		return foreign("another stream stores what is sent to %s", strings.Join(cfg.Subjects, ", "))
 	}
-	return stream, err
+	return err
 }
 
 // poll keeps what is known of the log true: retention and deletions move the first, other servers
