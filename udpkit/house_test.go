@@ -88,10 +88,11 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`lesson/exercise`, kit},
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
 		{`relay/store`, `relay|` + nats + `|` + small},
+		{`relay/store/sqlite`, `relay|zombiezen.com/go/sqlite(/sqlitex)?|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
-		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + nats + `|` + small},
+		{`bench`, `udpkit|relay|relay/store(/sqlite)?|internal/relaywire|` + nats + `|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|bench|lab|internal/console|github.com/spf13/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store(/sqlite)?|bench|lab|internal/console|github.com/spf13/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))
