@@ -90,10 +90,11 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
 		{`relay/store`, `relay|` + nats + `|` + small},
 		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},
+		{`relay/store/sqlite`, `relay|zombiezen.com/go/sqlite(/sqlitex)?|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
-		{`bench`, `udpkit|relay|relay/store|internal/relaywire|` + small},
+		{`bench`, `udpkit|relay|relay/store|relay/store/sqlite|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|relay/store/jetstream|bench|lab|internal/console|github.com/spf13/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store|relay/store/(sqlite|jetstream)|bench|lab|internal/console|github.com/spf13/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+	"net"
+
+	lite "zombiezen.com/go/sqlite"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// maxRead bounds what is read from the log at once.
+const maxRead = 1024
+
+// Read returns messages from number from on.
+func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []relay.Message, err error) {
+	for next := from; ; {
+		first, last := s.Bounds()
+		if next < first {
+			next = first
+		}
+		if next > last || max < 1 {
+			return nil, s.do(ctx, s.reader, "read messages", func(*lite.Conn) error { return nil })
+		}
+		err := s.do(ctx, s.reader, "read messages", func(c *lite.Conn) (err error) {
+			messages, next, err = read(c, next, last, min(max, maxRead))
+			return err
+		})
+		if err != nil || len(messages) > 0 {
+			return messages, err
+		}
+	}
+}
+
+// read returns messages with the numbers from from to last, at most limit, as far as there is no
+// hole in between, and from where to read on. What is damaged is a hole.
+func read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
+	rows, err := c.Prepare("SELECT " + messageColumns + " FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?")
+	if err != nil {
+		return nil, from, err
+	}
+	defer rows.Reset()
+	rows.BindInt64(1, int64(from))
+	rows.BindInt64(2, int64(last))
+	rows.BindInt64(3, int64(limit))
+	var m message
+	var buf []byte
+	for next = from; ; {
+		more, err := rows.Step()
+		if err != nil {
+			if len(messages) == 0 && damaged(err) {
+				return nil, next + 1, nil // and so on, until the end of the page that cannot be read
+			}
+			if len(messages) == 0 {
+				return nil, next, err
+			}
+			return messages, next, nil
+		}
+		if !more {
+			if len(messages) == 0 {
+				next = last + 1
+			}
+			return messages, next, nil
+		}
+		var intact bool
+		if intact, buf = m.scan(rows, buf); !intact || len(messages) > 0 && m.seq != next {
+			if len(messages) > 0 {
+				return messages, next, nil
+			}
+			if m.seq >= next && m.seq <= last {
+				next = m.seq + 1
+			}
+			continue
+		}
+		messages = append(messages, relay.Message{Seq: m.seq, Username: m.Username, Text: m.Text, At: m.At})
+		next = m.seq + 1
+	}
+}
+
+// Follow delivers messages as they are stored.
+func (s *Store) Follow(ctx context.Context, have func() uint64, deliver func([]relay.Message)) error {
+	for {
+		s.mu.Lock()
+		grown := s.grown
+		s.mu.Unlock()
+		messages, err := s.Read(ctx, have()+1, maxRead)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(messages) > 0 {
+			deliver(messages)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.ctx.Done():
+			return s.failed(ctx, "follow the log", net.ErrClosed)
+		case <-grown:
+		}
+	}
+}

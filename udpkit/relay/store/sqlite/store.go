@@ -1,0 +1,332 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lite "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+const (
+	// DefaultMaxMessages is how many messages are kept.
+	DefaultMaxMessages = 1_000_000
+	// syncInterval is how long after it was stored a message is on the disk at the latest with
+	// SyncPeriodic.
+	syncInterval = time.Second
+
+	// The files in the directory.
+	fileName = "relay.db"
+	lockName = "relay.lock"
+)
+
+// Sync says when a message counts as stored.
+type Sync string
+
+// The ways to sync.
+const (
+	// SyncAlways: when it is on the disk. The disk is synced once for each call of Append, however
+	// many records it has.
+	SyncAlways Sync = "always"
+	// SyncPeriodic: when the operating system has it, which writes it to the disk within
+	// syncInterval. A process that is killed loses nothing; a machine that loses its power loses
+	// what was stored in the last second.
+	SyncPeriodic Sync = "periodic"
+)
+
+var (
+	// ErrInUse means that another process has the directory open.
+	ErrInUse = errors.New("the log's directory is in use")
+	// ErrDamaged means that a log is there, but not as it was left.
+	ErrDamaged = errors.New("the log is damaged")
+)
+
+// Config configures a Store. It is copied.
+type Config struct {
+	// Dir is the directory of the log. It is made if need be, and belongs to one process at a time.
+	Dir string
+	// MaxMessages is how many messages are kept, the newest, 1 to 2^40. Default DefaultMaxMessages,
+	// which are about 150 MB of short ones and 1.2 GB of the longest.
+	MaxMessages int64
+	// MaxAge is how long a message is kept, at least 1 s. Default 0: without limit.
+	MaxAge time.Duration
+	// Sync is when a message counts as stored. Default SyncAlways.
+	Sync Sync
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.MaxMessages = cmp.Or(c.MaxMessages, DefaultMaxMessages)
+	c.Sync = cmp.Or(c.Sync, SyncAlways)
+	bad := func(format string, args ...any) (Config, error) {
+		return c, fmt.Errorf("%w: "+format, append([]any{relay.ErrConfig}, args...)...)
+	}
+	switch {
+	case c.Dir == "":
+		return bad("no directory for the log")
+	case c.MaxMessages < 1 || c.MaxMessages > 1<<40:
+		return bad("to keep %d messages", c.MaxMessages)
+	case c.MaxAge < 0 || c.MaxAge > 0 && c.MaxAge < time.Second:
+		return bad("to keep messages for %v, the least is 1s", c.MaxAge)
+	case c.Sync != SyncAlways && c.Sync != SyncPeriodic:
+		return bad("sync %q, it is %q or %q", c.Sync, SyncAlways, SyncPeriodic)
+	}
+	return c, nil
+}
+
+// Store is a relay's log in one SQLite file. Its methods are safe for concurrent use; after Close
+// they return an error that wraps net.ErrClosed.
+type Store struct {
+	cfg  Config
+	file string
+	lock *os.File
+	id   uint64
+
+	writer, reader, keeper *conn // keeper moves what is in the file relay.db-wal to where it belongs
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	names   relay.Names // one process has the file, and after it they are free
+	kick    chan struct{}
+	unmoved atomic.Int64 // messages that were stored since the keeper moved some
+
+	// What the holder of the writer knows.
+	version int64  // of what other programs have changed
+	buf     []byte // for checksums
+	files   []os.FileInfo
+
+	mu        sync.Mutex
+	failure   error  // why nothing can be stored now
+	first     uint64 // of the messages that are in the file
+	last      uint64
+	deletions uint64
+	grown     chan struct{} // closed when last grows
+	runs      map[relay.ID]uint64
+}
+
+var _ relay.Log = (*Store)(nil)
+
+// Open opens the log, and makes it if it is not there. Its limits become those of the
+// configuration. The error wraps relay.ErrConfig, ErrInUse, ErrDamaged, or is what the system said.
+// The caller closes the store.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg: cfg, file: filepath.Join(cfg.Dir, fileName), names: relay.NewMemory(1),
+		kick: make(chan struct{}, 1), grown: make(chan struct{}), runs: make(map[relay.ID]uint64),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.open(ctx); err != nil {
+		_ = s.Close()
+		return nil, s.failed(ctx, "open the log", err)
+	}
+	s.wg.Go(s.keep)
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(s.cfg.Dir, "jetstream")); err == nil {
+		return fmt.Errorf("%w: an earlier version of this program has its log there (the folder jetstream), which this one does not read; choose another directory", relay.ErrConfig)
+	}
+	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	if s.lock, err = os.OpenFile(filepath.Join(s.cfg.Dir, lockName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	taken, err := lock(s.lock)
+	if err != nil {
+		return err
+	}
+	if !taken {
+		return fmt.Errorf("%w: another process, or another part of this one, has it open", ErrInUse)
+	}
+	noted, reached := s.readNote()
+	info, err := os.Stat(s.file)
+	if (err != nil || info.Size() == 0) && reached > 0 {
+		return fmt.Errorf("%w: %s is gone or empty and had %d messages; to begin anew, remove %s too", ErrDamaged, fileName, reached, lockName)
+	}
+	// Before SQLite has it: closing a file ends this process's locks on it.
+	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := s.connect(); err != nil {
+		return err
+	}
+	if noted != s.id {
+		reached = 0
+	}
+	s.last = max(s.last, reached)
+	s.note()
+	return nil
+}
+
+// connect opens the file.
+func (s *Store) connect() (err error) {
+	for _, c := range []**conn{&s.writer, &s.reader, &s.keeper} {
+		if *c, err = openConn(s.file); err != nil {
+			return err
+		}
+		if *c == s.writer {
+			if err := setUp(s.writer.Conn); err != nil {
+				return err
+			}
+		}
+	}
+	synchronous := "FULL"
+	if s.cfg.Sync == SyncPeriodic {
+		synchronous = "NORMAL"
+	}
+	for _, c := range []*conn{s.writer, s.keeper} {
+		for _, setting := range []string{"synchronous=" + synchronous, "wal_autocheckpoint=0", "journal_size_limit=4194304"} {
+			if err := sqlitex.ExecuteTransient(c.Conn, "PRAGMA "+setting, nil); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range []string{s.file, s.file + "-wal"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		s.files = append(s.files, info)
+	}
+	return s.load()
+}
+
+// load reads the state of the log.
+func (s *Store) load() error {
+	var sum, first, last, deletions int64
+	err := sqlitex.Execute(s.writer.Conn, "SELECT id, checksum, first, last, deletions FROM log", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+		s.id, sum = uint64(row.ColumnInt64(0)), row.ColumnInt64(1)
+		first, last, deletions = row.ColumnInt64(2), row.ColumnInt64(3), row.ColumnInt64(4)
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	if s.id == 0 || sum != checksum(int64(s.id)) {
+		return fmt.Errorf("%w: its number is not as it was written", ErrDamaged)
+	}
+	oldest, err := number(s.writer.Conn, "SELECT min(seq) FROM message")
+	if err != nil {
+		return err
+	}
+	newest, err := number(s.writer.Conn, "SELECT max(seq) FROM message")
+	if err != nil {
+		return err
+	}
+	if s.version, err = number(s.writer.Conn, "PRAGMA data_version"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = max(s.last, uint64(max(newest, last, first-1)))
+	if s.first = uint64(oldest); oldest == 0 {
+		s.first = s.last + 1
+	}
+	s.deletions = uint64(deletions)
+	return nil
+}
+
+// The file that is locked has a note of how far the log has got, in case its end is damaged: the
+// sequence numbers must not be given to other messages.
+const noteFormat = "%016x %020d\n"
+
+// note writes it. It does no harm if that fails, or does not reach the disk, unless the end of the
+// log is damaged too.
+func (s *Store) note() {
+	_, last := s.Bounds()
+	_, _ = s.lock.WriteAt(fmt.Appendf(nil, noteFormat, s.id, last), 0)
+}
+
+func (s *Store) readNote() (id, last uint64) {
+	b, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 64))
+	if n, _ := fmt.Sscanf(string(b), noteFormat, &id, &last); n < 2 {
+		return 0, 0
+	}
+	return id, last
+}
+
+// Close closes the log and waits until all its goroutines have ended. It is idempotent.
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		s.cancel()
+		s.wg.Wait()
+		for _, c := range []*conn{s.reader, s.keeper, s.writer} {
+			if c != nil {
+				c.token <- struct{}{}
+				_ = c.Close()
+			}
+		}
+		if s.lock != nil {
+			_ = s.lock.Close()
+		}
+	})
+	return nil
+}
+
+// ID returns the number that was made with the log.
+func (s *Store) ID() uint64 { return s.id }
+
+// Bounds returns the sequence numbers of the oldest and the newest message.
+func (s *Store) Bounds() (first, last uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, last = s.first, s.last
+	if limit := uint64(s.cfg.MaxMessages); last >= limit {
+		first = max(first, last+1-limit)
+	}
+	return first, last
+}
+
+// Deletions counts the messages that other programs have deleted or changed.
+func (s *Store) Deletions() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deletions
+}
+
+// Size returns how many messages are kept and how many bytes the files have.
+func (s *Store) Size() (messages, bytes uint64) {
+	first, last := s.Bounds()
+	for _, name := range []string{s.file, s.file + "-wal"} {
+		if info, err := os.Stat(name); err == nil {
+			bytes += uint64(info.Size())
+		}
+	}
+	return last + 1 - first, bytes
+}
+
+// failed says what err prevented, or rather that ctx has ended.
+func (s *Store) failed(ctx context.Context, what string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case damaged(err) && !errors.Is(err, ErrDamaged):
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("%s in %s: %w", what, s.cfg.Dir, err)
+}
