@@ -6,8 +6,8 @@ import (
 )
 
 // nonBlocking never waits in a read call: it looks, and if there is nothing it rests for
-// PollInterval, or until OnIdle is due, before it looks again. The goroutine is free in between, at the price of a delay and
-// of waking up for nothing.
+// PollInterval, or until OnIdle is due, before it looks again. The goroutine is free in between, at
+// the price of a delay and of waking up for nothing.
 func (s *session) nonBlocking() error {
 	socket, err := newTryReader(s)
 	if err != nil {
