@@ -75,9 +75,9 @@
 // restart, or when a client's address has changed, that makes the client register again at once,
 // with its ID and its place in the log, and nothing is lost or comes twice. What a name has read is
 // saved in the log every 5 s, when it leaves, and when the server ends: a reader that begins with
-// [FromLast] goes on there. A reader that is killed may get again what was delivered in the tenth
-// of a second before, or since its last Flush; if its server is killed too, what was delivered in
-// the last seconds.
+// [FromLast] goes on there. A reader that is killed may get again what was delivered in the 20 ms
+// before, or since its last Flush; if its server is killed too, what was delivered in the last
+// seconds.
 //
 // # Writing
 //
@@ -94,7 +94,7 @@
 // The sequence number of the log is every reader's too. A reader acknowledges every eighth
 // datagram, or 5 ms after the first of fewer; and each batch at once for a while after its
 // registration and after a loss: the next message that it misses, which ranges are missing before
-// the highest that it has, how many it has delivered, and for how many it has room; and again 100
+// the highest that it has, how many it has delivered, and for how many it has room; and again 20
 // ms later if more were delivered since. The server has at most 256 datagrams under way to a
 // reader. That window begins at 10, grows and shrinks as TCP's does (RFC 5681), so that a slow
 // network is not flooded; a datagram is lost when one that was sent well after it has arrived (RFC

@@ -18,7 +18,7 @@ const (
 	maxWaiting = 1 << 14
 	// reporting is how long after an acknowledgement another one says what was delivered since:
 	// messages are acknowledged when they come, which is before.
-	reporting = 100 * time.Millisecond
+	reporting = 20 * time.Millisecond
 	// An acknowledgement is for ackEvery datagrams, or comes ackDelay after the first of them, long
 	// before the server would send it again. It comes at once for the first ackQuick datagrams, and
 	// for as many after something was lost or came twice: the server's window may be small then,
