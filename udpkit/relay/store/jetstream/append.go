@@ -175,22 +175,26 @@ func (l *Log) appendChunk(ctx context.Context, records []relay.Record) ([]uint64
 }
 
 // findDuplicates fills in the sequence numbers of records that were stored before.
-func (l *Log) findDuplicates(ctx context.Context, records []relay.Record, seqs []uint64) error {
-	lowest := make(map[relay.ID]relay.Record)
-	for i, r := range records {
-		if low, ok := lowest[r.Run]; seqs[i] == 0 && (!ok || r.Number < low.Number) {
-			lowest[r.Run] = r
-		}
+func (l *Log) findDuplicates(ctx context.Context, records []relay.Record, seqs []uint64) (err error) {
+	type place struct {
+		from uint64 // the number of the record that the first of seqs is of
+		seqs []uint64
 	}
-	for run, low := range lowest {
-		_, known, err := l.stored(ctx, run, l.subject(low.Username, run), low.Number)
-		if err != nil {
-			return err
+	known := make(map[relay.ID]place)
+	for i, r := range records {
+		if seqs[i] != 0 {
+			continue
 		}
-		for i, r := range records {
-			if r.Run == run && seqs[i] == 0 && r.Number-low.Number < uint64(len(known)) {
-				seqs[i] = known[r.Number-low.Number]
+		p, ok := known[r.Run]
+		if !ok || r.Number < p.from {
+			p.from = r.Number
+			if _, p.seqs, err = l.stored(ctx, r.Run, l.subject(r.Username, r.Run), p.from); err != nil {
+				return err
 			}
+			known[r.Run] = p
+		}
+		if at := r.Number - p.from; at < uint64(len(p.seqs)) {
+			seqs[i] = p.seqs[at]
 		}
 	}
 	return nil

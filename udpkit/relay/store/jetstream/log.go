@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -26,7 +27,8 @@ import (
 const (
 	// DefaultName is the name of a log.
 	DefaultName = "relay"
-	// DefaultMaxMessages is how many messages a log keeps that is made.
+	// DefaultMaxMessages is how many messages a log keeps that is made: about 270 MB of short ones
+	// and 1.3 GB of the longest, at each server that has a replica.
 	DefaultMaxMessages = 1_000_000
 
 	// operation is how long a call may take if its context says nothing else. It is longer than a
@@ -84,13 +86,14 @@ type Config struct {
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-func (c Config) withDefaults() (Config, error) {
+// withDefaults returns what is to be used, and the addresses without passwords.
+func (c Config) withDefaults() (_ Config, hosts string, err error) {
 	c.Name = cmp.Or(c.Name, DefaultName)
 	if c.Notice == nil {
 		c.Notice = func(error) {}
 	}
-	bad := func(format string, args ...any) (Config, error) {
-		return c, fmt.Errorf("%w: "+format, append([]any{relay.ErrConfig}, args...)...)
+	bad := func(format string, args ...any) (Config, string, error) {
+		return c, "", fmt.Errorf("%w: "+format, append([]any{relay.ErrConfig}, args...)...)
 	}
 	switch {
 	case len(c.URLs) == 0:
@@ -110,9 +113,11 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		if u, err := url.Parse(text); err != nil || u.Hostname() == "" { // may hold a password
 			return bad("address %d of a NATS server cannot be understood, it is such as nats://192.0.2.7:4222", i+1)
+		} else if hosts += u.Host; i < len(c.URLs)-1 {
+			hosts += ", "
 		}
 	}
-	return c, nil
+	return c, hosts, nil
 }
 
 // Log is a relay's log in NATS JetStream. Its methods are safe for concurrent use; after Close they
@@ -150,13 +155,13 @@ var _ relay.Log = (*Log)(nil)
 // with JetStream, it waits, until ctx ends. The error wraps relay.ErrConfig, ErrForeign, or is what
 // NATS said. The caller closes the log.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
-	cfg, err := cfg.withDefaults()
+	cfg, hosts, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	l := &Log{
-		cfg: cfg, where: "at " + hosts(cfg.URLs), first: 1, grown: make(chan struct{}), runs: make(map[relay.ID]position),
-		strangers: strangers{signal: make(chan struct{}, 1), seen: make(map[uint64]bool)},
+		cfg: cfg, where: "at " + hosts, first: 1, grown: make(chan struct{}), runs: make(map[relay.ID]position),
+		strangers: strangers{seen: make(map[uint64]bool)},
 	}
 	l.ctx, l.end = context.WithCancelCause(context.Background())
 	if err := l.open(ctx); err != nil {
@@ -172,19 +177,16 @@ func (l *Log) open(ctx context.Context) error {
 	var told service.Failure
 	for {
 		err := l.begin(ctx)
-		if err == nil {
+		if err == nil && l.ctx.Err() == nil {
 			break
 		}
-		if permanent(err) && !hasCode(err, codeNoPeers) || ctx.Err() != nil {
+		if permanent(err) && !hasCode(err, codeNoPeers) || l.ctx.Err() != nil {
 			return l.failed(ctx, "open the log "+l.cfg.Name, err)
 		}
 		if told, _ := told.Note(l.explain(err)); told != nil {
 			l.cfg.Notice(fmt.Errorf("waiting for NATS %s: %w", l.where, told))
 		}
-		_ = sleep(ctx, waiting)
-	}
-	if l.ctx.Err() != nil {
-		return l.failed(ctx, "open the log "+l.cfg.Name, l.ctx.Err())
+		measure.Sleep(ctx, waiting)
 	}
 	l.wg.Go(l.poll)
 	return nil
@@ -248,20 +250,6 @@ func (l *Log) explain(err error) error {
 	return err
 }
 
-// hosts returns the addresses without passwords.
-func hosts(urls []string) string {
-	var hosts []string
-	for _, text := range urls {
-		if u, err := url.Parse(text); err == nil && u.Host != "" {
-			text = u.Host
-		} else if at := strings.LastIndexByte(text, '@'); at >= 0 {
-			text = text[at+1:]
-		}
-		hosts = append(hosts, text)
-	}
-	return strings.Join(hosts, ", ")
-}
-
 // dialer ends with the log.
 type dialer struct{ ctx context.Context }
 
@@ -303,7 +291,7 @@ func (l *Log) try(ctx context.Context, what string, do func(context.Context) err
 		if err == nil || errors.Is(err, relay.ErrNameTaken) { // says it all
 			return err
 		}
-		if permanent(err) || sleep(working, pause) != nil {
+		if permanent(err) || !measure.Sleep(working, pause) {
 			return l.failed(ctx, what, err)
 		}
 	}
@@ -348,18 +336,6 @@ func permanent(err error) bool {
 		}
 	}
 	return false
-}
-
-// sleep waits, and returns an error if ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // failed says what err prevented, or rather that the log is closed or ctx has ended.

@@ -183,12 +183,11 @@ func (l *Log) messages(got []stored, from uint64) (messages []relay.Message, nex
 
 // strangers are messages that are not a relay's and of which nobody was told yet.
 type strangers struct {
-	signal chan struct{} // holds a token if there are some
-	seen   map[uint64]bool
-	count  int
-	last   uint64 // the number of the last one
-	why    error
-	told   time.Time
+	seen  map[uint64]bool
+	count int
+	last  uint64 // the number of the last one
+	why   error
+	told  time.Time
 }
 
 // stranger takes note of a message that is not a relay's.
@@ -203,10 +202,6 @@ func (l *Log) stranger(seq uint64, why error) {
 		clear(s.seen)
 	}
 	s.seen[seq], s.count, s.last, s.why = true, s.count+1, seq, why
-	select {
-	case s.signal <- struct{}{}:
-	default:
-	}
 }
 
 // tellStrangers returns an error if there are any and it is time to tell.
@@ -233,19 +228,21 @@ func (l *Log) Follow(ctx context.Context, have func() uint64, deliver func([]rel
 		l.mu.Lock()
 		grown := l.grown
 		l.mu.Unlock()
-		if err := l.tellStrangers(); err != nil {
-			return err
-		}
 		messages, end, err := l.readKnown(ctx, max(next, have()+1), maxRead)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if len(messages) > 0 {
+			deliver(messages)
+		}
+		if err == nil {
+			err = l.tellStrangers()
 		}
 		if err != nil {
 			return err
 		}
 		if len(messages) > 0 {
 			next = 0
-			deliver(messages)
 			continue
 		}
 		next = end
@@ -255,7 +252,6 @@ func (l *Log) Follow(ctx context.Context, have func() uint64, deliver func([]rel
 		case <-l.ctx.Done():
 			return l.failed(ctx, "follow the log", net.ErrClosed)
 		case <-grown:
-		case <-l.strangers.signal:
 		}
 	}
 }

@@ -151,7 +151,7 @@ func serveUntilKilled() {
 	fail(s.Run(ctx))
 }
 
-// natsProcesses starts three processes of the program nats-server, which are a cluster and sync each
+// natsProcesses starts three processes of the program nats-server, a cluster that syncs each
 // write, and returns their addresses.
 func natsProcesses(t *testing.T) (nodes []*program, urls []string) {
 	path, err := exec.CommandContext(t.Context(), "go", "tool", "-n", "nats-server").Output()

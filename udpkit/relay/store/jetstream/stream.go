@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -137,16 +138,14 @@ func (l *Log) check(ctx context.Context, streams ...jetstream.StreamConfig) erro
 		}
 	}
 	for _, subject := range subjects {
-		var answer struct {
-			Streams []string `json:"streams"`
-		}
-		if err := l.request(ctx, "$JS.API.STREAM.NAMES", map[string]string{"subject": subject}, &answer); err != nil {
-			return err
-		}
-		for _, name := range answer.Streams {
+		all := l.js.StreamNames(ctx, jetstream.WithStreamListSubject(subject))
+		for name := range all.Name() {
 			if !slices.ContainsFunc(streams, func(cfg jetstream.StreamConfig) bool { return cfg.Name == name }) {
 				return foreign("the stream %s stores what is sent to %s", name, subject)
 			}
+		}
+		if all.Err() != nil {
+			return all.Err()
 		}
 	}
 	return nil
@@ -166,11 +165,12 @@ func (l *Log) recognise(have, want jetstream.StreamConfig) error {
 		return nil
 	}
 	id, err := strconv.ParseUint(have.Metadata[idKey], 10, 64)
+	if l.id == 0 {
+		l.id = id
+	}
 	switch {
 	case err != nil:
 		return foreign("the stream %s has no number", have.Name)
-	case l.id == 0:
-		l.id = id
 	case l.id != id:
 		return fmt.Errorf("%w: the NATS stream %s was deleted and made anew; start the relay again", ErrReplaced, have.Name)
 	}
@@ -251,7 +251,7 @@ func refused(err error, cfg jetstream.StreamConfig) error {
 // poll keeps what is known of the log true: retention and deletions move the first, other servers
 // the last.
 func (l *Log) poll() {
-	for sleep(l.ctx, polling) == nil {
+	for measure.Sleep(l.ctx, polling) {
 		ctx, cancel := context.WithTimeout(l.ctx, attempt)
 		_, _ = l.look(ctx) // whoever uses the log meets the error
 		cancel()
@@ -265,8 +265,7 @@ func (l *Log) look(ctx context.Context) (state jetstream.StreamState, err error)
 		return state, err
 	}
 	info := stream.CachedInfo()
-	if id := info.Config.Metadata[idKey]; id != strconv.FormatUint(l.id, 10) {
-		err := fmt.Errorf("%w: the NATS stream %s was deleted and made anew; start the relay again", ErrReplaced, l.cfg.Name)
+	if err := l.recognise(info.Config, info.Config); err != nil {
 		l.end(err)
 		return state, err
 	}
