@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
@@ -57,9 +56,7 @@ type session struct {
 	exit   func() // what an exit does
 	echo   bool   // show what was said: it neither stands on the screen nor comes as an event
 	client bool
-
-	mu    sync.Mutex
-	turns []string // Options.Say that are left
+	turns  []string // Options.Say that are left
 }
 
 // Server runs a server and shows it until ctx ends, exit is typed or MaxRuntime is over. It returns
@@ -179,14 +176,11 @@ func (s *session) chain(callers func(chat.Event)) func(chat.Event) {
 
 // turn says the next line of Options.Say.
 func (s *session) turn() {
-	s.mu.Lock()
 	if len(s.turns) == 0 {
-		s.mu.Unlock()
 		return
 	}
 	line := s.turns[0]
 	s.turns = s.turns[1:]
-	s.mu.Unlock()
 	if s.take(line, true) {
 		time.AfterFunc(leaving, s.End)
 	}

@@ -199,7 +199,7 @@ func (e *Editor) draw() string {
 		b.WriteString(e.Paint(Faint, e.above) + "\r\n")
 		height--
 	}
-	before, after := drawn(e.line[:e.at]), drawn(e.line[e.at:])
+	before, after := Unjoined(e.line[:e.at]), Unjoined(e.line[e.at:])
 	if rows, _ := place(e.prompt+before+after, width); rows >= height {
 		before, after = part(before, after, height*(width-1)-Width(e.prompt), width)
 	}
@@ -346,7 +346,7 @@ func (e *Editor) entered() (line string, err error, done bool) {
 	line, over := e.line, e.over
 	shown := e.erase()
 	if e.taken {
-		shown += e.prompt + drawn(line) + "\r\n"
+		shown += e.prompt + Unjoined(line) + "\r\n"
 	}
 	e.line, e.at, e.over, e.reading = "", 0, 0, false
 	_, _ = io.WriteString(e.out, shown)

@@ -95,9 +95,9 @@ func typed(r rune) string {
 // how wide it is.
 func joins(r rune) bool { return r == '\u200d' || unicode.Is(unicode.Variation_Selector, r) }
 
-// drawn returns text without what joins characters: each then has the width that all terminals give
-// it.
-func drawn(text string) string {
+// Unjoined returns text without what joins characters: each then has the width that all terminals
+// give it.
+func Unjoined(text string) string {
 	return strings.Map(func(r rune) rune {
 		if joins(r) {
 			return -1

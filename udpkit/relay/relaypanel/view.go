@@ -5,8 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
@@ -116,15 +116,7 @@ func (v *view) logText(first, last uint64) string {
 // printable returns a text fit to be shown in one line: a tab is a space, and what emoji are joined
 // with is left out.
 func printable(text string) string {
-	return panel.Printable(strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r == '\u200d' || unicode.Is(unicode.Variation_Selector, r):
-			return -1
-		}
-		return r
-	}, text))
+	return panel.Printable(console.Unjoined(strings.ReplaceAll(text, "\t", " ")))
 }
 
 // rate returns a number a second.
