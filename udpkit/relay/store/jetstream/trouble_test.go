@@ -46,6 +46,12 @@ func (n *notices) wait(t *testing.T, count int) []string {
 	return list
 }
 
+// find waits for a notice that says something.
+func (n *notices) find(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(strings.Join(n.wait(t, 0), "\n"), text) }, 20*time.Second, 10*time.Millisecond, text)
+}
+
 // strange publishes, one after the other, what no relay would, to a stream that has ann's run 1.
 func strange(t *testing.T, c *cluster, js natsjs.JetStream, between func()) (n int) {
 	const subject, run = "relay.m.ann.0000000000000001", "0000000000000001"
@@ -150,8 +156,9 @@ func TestStrangers(t *testing.T) {
 	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == int(numbers) }, 20*time.Second, 10*time.Millisecond)
 	cancel()
 	<-followed
-	require.Len(t, told, 1, "at once, and then every 10 s")
-	assert.Equal(t, "message 4 of the NATS stream relay is not a relay's: it has no header Udpkit-Writer; readers get a gap in its place", told[0])
+	require.NotEmpty(t, told)
+	require.Less(t, len(told), 1+strangers/2, "at once, and then every 10 s")
+	assert.Regexp(t, `^message \d+ of the NATS stream relay(, and \d+ before it,)? is not a relay's: .+; readers get a gap in its place$`, told[0])
 
 	fresh := open(t, c.config("relay", 0))
 	first, last := fresh.Bounds()
@@ -292,10 +299,10 @@ func TestWaits(t *testing.T) {
 		assert.NoError(t, err)
 		opened <- l
 	}()
-	require.Contains(t, told.wait(t, 1)[0], "waiting for NATS at "+at+": ")
+	told.find(t, "waiting for NATS at "+at+": ")
 	c.options[0].JetStream = false
 	c.start(t, 0)
-	require.Contains(t, told.wait(t, 2)[1], "JetStream is not enabled there")
+	told.find(t, "JetStream is not enabled there")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -354,7 +361,7 @@ func TestLimits(t *testing.T) {
 	edited.MaxMsgs, edited.MaxAge = 20, 0
 	_, err = js.UpdateStream(t.Context(), edited)
 	require.NoError(t, err)
-	require.Contains(t, told.wait(t, 2)[1], "keeps the newest 20 messages (replicas: 1), and")
+	told.find(t, "keeps the newest 20 messages (replicas: 1), and")
 	_, err = l.Append(t.Context(), logtest.Records(1, 51, 100))
 	require.NoError(t, err)
 	first, last = l.Bounds()
