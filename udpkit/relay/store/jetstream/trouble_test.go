@@ -253,9 +253,13 @@ func TestDeletions(t *testing.T) {
 	got, err = logs[1].Read(t.Context(), 1, 10)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	seqs, err = logs[1].Append(t.Context(), logtest.Records(2, 1, 1))
+	seqs, err = logs[1].Append(t.Context(), logtest.Records(2, 1, 10))
 	require.NoError(t, err)
-	require.Equal(t, []uint64{153}, seqs)
+	require.Equal(t, uint64(153), seqs[0])
+	require.Eventually(t, func() bool { _, last := logs[0].Bounds(); return last == 162 }, 10*time.Second, time.Millisecond)
+	known = []uint64{logs[0].Deletions(), logs[1].Deletions()}
+	require.NoError(t, stream.Purge(t.Context(), natsjs.WithPurgeKeep(4)))
+	deleted("all but four", 159, 162)
 }
 
 // TestReplaced: a stream that is deleted and made anew is another log, and the old one says so.
@@ -267,7 +271,7 @@ func TestReplaced(t *testing.T) {
 	followed := make(chan error)
 	go func() {
 		for {
-			err := l.Follow(t.Context(), none, func([]relay.Message) {})
+			err := l.Follow(t.Context(), func() uint64 { return 3 }, func([]relay.Message) {})
 			if err == nil || errors.Is(err, jetstream.ErrReplaced) {
 				followed <- err
 				return
