@@ -99,7 +99,8 @@ func strange(t *testing.T, c *cluster, js natsjs.JetStream, between func()) (n i
 	require.NoError(t, err)
 	_, err = conn.Write([]byte("CONNECT {\"headers\":true}\r\n"))
 	require.NoError(t, err)
-	for _, h := range []string{"NATS/1.0\r\nno colon\r\n\r\n", "NATS/1.0\r\nStatus: 404\r\n\r\nA: b\r\n\r\n", "NATS/1.0\r\nStatus: 503\r\n\r\nA: b\r\n\r\n"} {
+	for _, line := range []string{"no colon", "Status: 404\r\n", "Status: 503\r\n", "Nats-Sequence: 1\r\n", "Nats-Sequence: 1000000\r\n"} {
+		h := "NATS/1.0\r\n" + line + "\r\nA: b\r\n\r\n"
 		between()
 		before, err := stream.Info(t.Context())
 		require.NoError(t, err)
