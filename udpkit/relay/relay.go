@@ -76,7 +76,7 @@ func (id ID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
 // Message is a message of the log.
 type Message struct {
-	// Seq is its sequence number in the log: the first has 1, and there are no holes.
+	// Seq is its sequence number in the log: 1, 2, 3 ...
 	Seq      uint64 `json:"seq"`
 	Username string `json:"username"`
 	Text     string `json:"text"`

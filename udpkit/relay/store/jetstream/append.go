@@ -115,7 +115,7 @@ func (l *Log) position(ctx context.Context, run relay.ID, subject string) (posit
 // each calls do with the messages of a subject between two sequence numbers.
 func (l *Log) each(ctx context.Context, subject string, start, end uint64, do func(stored)) error {
 	for start <= end {
-		messages, err := l.get(ctx, start, subject, maxRead)
+		messages, err := l.get(ctx, start, end, subject, maxRead)
 		if err != nil || len(messages) == 0 {
 			return err
 		}

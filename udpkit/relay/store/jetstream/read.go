@@ -25,10 +25,10 @@ const (
 	maxTold = 4096
 )
 
-// get returns messages of the log from a sequence number on, of those with the subject, at most
-// limit. None is no error.
-func (l *Log) get(ctx context.Context, from uint64, subject string, limit int) ([]stored, error) {
-	messages, err := l.getAny(ctx, map[string]any{
+// get returns the first messages of the log with a subject, of those between two sequence numbers,
+// at most limit. None is no error.
+func (l *Log) get(ctx context.Context, from, to uint64, subject string, limit int) ([]stored, error) {
+	messages, err := l.getAny(ctx, from, to, map[string]any{
 		"seq": from, "next_by_subj": subject, "batch": min(limit, maxRead), "max_bytes": maxReadBytes,
 	})
 	if err != nil || len(messages) > 0 {
@@ -37,14 +37,14 @@ func (l *Log) get(ctx context.Context, from uint64, subject string, limit int) (
 	// The server that has answered may be behind its leader, or the next message is one that its
 	// client cannot read.
 	m, err := l.getOne(ctx, l.cfg.Name, map[string]any{"seq": from, "next_by_subj": subject})
-	if err != nil || m.seq == 0 {
+	if err != nil || m.seq == 0 || m.seq > to {
 		return nil, err
 	}
 	return []stored{m}, nil
 }
 
 // getAny asks all servers of a cluster, one of which answers as far as it knows, see NATS' ADR 31.
-func (l *Log) getAny(ctx context.Context, r map[string]any) (messages []stored, err error) {
+func (l *Log) getAny(ctx context.Context, from, to uint64, r map[string]any) (messages []stored, err error) {
 	question, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -67,9 +67,10 @@ func (l *Log) getAny(ctx context.Context, r map[string]any) (messages []stored, 
 			return nil, err
 		}
 		seq, err := strconv.ParseUint(ofServer(m.Header, jetstream.SequenceHeader), 10, 64)
-		if err != nil {
+		if err != nil || seq < from || seq > to {
 			return messages, nil // the end
 		}
+		from = seq + 1
 		messages = append(messages, stored{seq, ofServer(m.Header, jetstream.SubjectHeader), m.Header, m.Data})
 	}
 }
@@ -142,7 +143,7 @@ func (l *Log) read(ctx context.Context, from uint64, limit int) (messages []rela
 	if from = max(from, first); from > last || limit < 1 {
 		return nil, from, nil
 	}
-	got, err := l.get(ctx, from, l.allSubjects(), int(min(uint64(limit), last-from+1)))
+	got, err := l.get(ctx, from, last, l.allSubjects(), int(min(uint64(limit), last-from+1)))
 	if err != nil {
 		return nil, from, err
 	}

@@ -46,6 +46,12 @@ func (n *notices) wait(t *testing.T, count int) []string {
 	return list
 }
 
+// find waits for a notice that says something.
+func (n *notices) find(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(strings.Join(n.wait(t, 0), "\n"), text) }, 20*time.Second, 10*time.Millisecond, text)
+}
+
 // strange publishes, one after the other, what no relay would, to a stream that has ann's run 1.
 func strange(t *testing.T, c *cluster, js natsjs.JetStream, between func()) (n int) {
 	const subject, run = "relay.m.ann.0000000000000001", "0000000000000001"
@@ -93,7 +99,8 @@ func strange(t *testing.T, c *cluster, js natsjs.JetStream, between func()) (n i
 	require.NoError(t, err)
 	_, err = conn.Write([]byte("CONNECT {\"headers\":true}\r\n"))
 	require.NoError(t, err)
-	for _, h := range []string{"NATS/1.0\r\nno colon\r\n\r\n", "NATS/1.0\r\nStatus: 404\r\n\r\nA: b\r\n\r\n", "NATS/1.0\r\nStatus: 503\r\n\r\nA: b\r\n\r\n"} {
+	for _, line := range []string{"no colon", "Status: 404\r\n", "Status: 503\r\n", "Nats-Sequence: 1\r\n", "Nats-Sequence: 1000000\r\n"} {
+		h := "NATS/1.0\r\n" + line + "\r\nA: b\r\n\r\n"
 		between()
 		before, err := stream.Info(t.Context())
 		require.NoError(t, err)
@@ -150,8 +157,9 @@ func TestStrangers(t *testing.T) {
 	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == int(numbers) }, 20*time.Second, 10*time.Millisecond)
 	cancel()
 	<-followed
-	require.Len(t, told, 1, "at once, and then every 10 s")
-	assert.Equal(t, "message 4 of the NATS stream relay is not a relay's: it has no header Udpkit-Writer; readers get a gap in its place", told[0])
+	require.NotEmpty(t, told)
+	require.Less(t, len(told), 1+strangers/2, "at once, and then every 10 s")
+	assert.Regexp(t, `^message \d+ of the NATS stream relay(, and \d+ before it,)? is not a relay's: .+; readers get a gap in its place$`, told[0])
 
 	fresh := open(t, c.config("relay", 0))
 	first, last := fresh.Bounds()
@@ -246,9 +254,13 @@ func TestDeletions(t *testing.T) {
 	got, err = logs[1].Read(t.Context(), 1, 10)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	seqs, err = logs[1].Append(t.Context(), logtest.Records(2, 1, 1))
+	seqs, err = logs[1].Append(t.Context(), logtest.Records(2, 1, 10))
 	require.NoError(t, err)
-	require.Equal(t, []uint64{153}, seqs)
+	require.Equal(t, uint64(153), seqs[0])
+	require.Eventually(t, func() bool { _, last := logs[0].Bounds(); return last == 162 }, 10*time.Second, time.Millisecond)
+	known = []uint64{logs[0].Deletions(), logs[1].Deletions()}
+	require.NoError(t, stream.Purge(t.Context(), natsjs.WithPurgeKeep(4)))
+	deleted("all but four", 159, 162)
 }
 
 // TestReplaced: a stream that is deleted and made anew is another log, and the old one says so.
@@ -260,7 +272,7 @@ func TestReplaced(t *testing.T) {
 	followed := make(chan error)
 	go func() {
 		for {
-			err := l.Follow(t.Context(), none, func([]relay.Message) {})
+			err := l.Follow(t.Context(), func() uint64 { return 3 }, func([]relay.Message) {})
 			if err == nil || errors.Is(err, jetstream.ErrReplaced) {
 				followed <- err
 				return
@@ -292,10 +304,10 @@ func TestWaits(t *testing.T) {
 		assert.NoError(t, err)
 		opened <- l
 	}()
-	require.Contains(t, told.wait(t, 1)[0], "waiting for NATS at "+at+": ")
+	told.find(t, "waiting for NATS at "+at+": ")
 	c.options[0].JetStream = false
 	c.start(t, 0)
-	require.Contains(t, told.wait(t, 2)[1], "JetStream is not enabled there")
+	told.find(t, "JetStream is not enabled there")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -354,7 +366,7 @@ func TestLimits(t *testing.T) {
 	edited.MaxMsgs, edited.MaxAge = 20, 0
 	_, err = js.UpdateStream(t.Context(), edited)
 	require.NoError(t, err)
-	require.Contains(t, told.wait(t, 2)[1], "keeps the newest 20 messages (replicas: 1), and")
+	told.find(t, "keeps the newest 20 messages (replicas: 1), and")
 	_, err = l.Append(t.Context(), logtest.Records(1, 51, 100))
 	require.NoError(t, err)
 	first, last = l.Bounds()
