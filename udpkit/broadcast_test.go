@@ -536,3 +536,58 @@ func TestJournalErrors(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestRepairOfOurs: a client asks a server on a real socket for what it misses, and a server
+// answers.
+func TestRepairOfOurs(t *testing.T) {
+	client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{ID: "ann"})
+	server := peer(t)
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), client.Addr().Port())
+	message := func(id uint64) []byte {
+		b, err := udpkit.AppendMessage(nil, udpkit.Message{Timestamp: "t", State: "A", ID: id, Epoch: 9, Repair: true})
+		require.NoError(t, err)
+		return b
+	}
+	buf := make([]byte, udpkit.MaxMessageSize)
+	for _, id := range []uint64{1, 2, 5} {
+		_, err := server.WriteToUDPAddrPort(message(id), to)
+		require.NoError(t, err)
+	}
+	for {
+		n, from, err := server.ReadFromUDPAddrPort(buf)
+		require.NoError(t, err)
+		text := strings.TrimSpace(string(buf[:n]))
+		if strings.Contains(text, "received") {
+			continue
+		}
+		assert.Equal(t, "Client ann misses messages 3 to 4 epoch 0000000000000009", text)
+		_, err = server.WriteToUDPAddrPort(message(4), from)
+		require.NoError(t, err)
+		break
+	}
+	fourth := wait(t, clientLog, func(e udpkit.MessageEvent) bool { return e.MessageID == 4 })
+	assert.True(t, fourth.Repaired)
+	assert.False(t, fourth.Late)
+
+	real, realLog, stop := newServer(t, server.LocalAddr().(*net.UDPAddr).AddrPort().Port(), udpkit.ServerConfig{
+		Interval: time.Hour, Targets: udpkit.ListTargets(server.LocalAddr().(*net.UDPAddr).AddrPort()),
+	})
+	first := wait(t, realLog, any1[udpkit.SentEvent])
+	var sent []byte
+	for range 20 { // acknowledgements and questions of the client may be in between
+		n, _, err := server.ReadFromUDPAddrPort(buf)
+		require.NoError(t, err)
+		if sent = bytes.Clone(buf[:n]); sent[0] == '{' {
+			break
+		}
+	}
+	asker := peer(t)
+	question := fmt.Sprintf("%-342s", fmt.Sprintf("Client bob misses messages %d to 7 epoch %v", first.MessageID, real.Epoch()))
+	_, err := asker.WriteToUDPAddrPort([]byte(question), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), real.Addr().Port()))
+	require.NoError(t, err)
+	n, _, err := asker.ReadFromUDPAddrPort(buf)
+	require.NoError(t, err)
+	assert.Equal(t, string(sent), string(buf[:n]), "byte for byte")
+	require.NoError(t, stop())
+	assert.EqualValues(t, 1, real.Stats().Repairs)
+}

@@ -41,6 +41,9 @@ type ClientConfig struct {
 	History int
 	// NoAck turns acknowledgements off.
 	NoAck bool
+	// NoRepair keeps the client from asking the server for what it misses: each gap is reported at
+	// once.
+	NoRepair bool
 	// OnEvent is called for each event, one call at a time, on the goroutine that receives: while
 	// it runs, datagrams wait in the socket's buffer.
 	OnEvent func(Event)
@@ -74,6 +77,7 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 type Client struct {
 	cfg      ClientConfig
 	receiver Receiver
+	answers  Receiver     // of what the client asks for
 	conn     *net.UDPConn // shared port, receives
 	ackConn  *net.UDPConn // own port: a reply to the shared one would reach only one client
 	ack      func([]byte, netip.AddrPort) (int, error)
@@ -104,6 +108,8 @@ type Client struct {
 
 	ackFailing bool        // the last acknowledgement could not be sent
 	watchdog   *time.Timer // fires when a silence may have become too long
+	asker      *time.Timer // fires when it is time to ask for what is missing
+	askAt      time.Time   // when; zero for never
 }
 
 // NewClient opens the client's sockets. An error wraps ErrConfig, or is the system's for the
@@ -117,6 +123,10 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	c := newClient(cfg)
 	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1, Coalesce: true})
 	if err != nil {
+		return nil, err
+	}
+	c.answers, err = NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxMessageSize + 1})
+	if err != nil { // it does not happen: the configuration is right
 		return nil, err
 	}
 	ctx := context.Background()
@@ -148,7 +158,7 @@ func newClient(cfg ClientConfig) *Client {
 		finish: func() {},
 	}
 	c.summary.ClientID = cfg.ID
-	c.watchdog = time.NewTimer(time.Hour)
+	c.watchdog, c.asker = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	c.lookIn(time.Now(), c.runs.none())
 	return c
 }
@@ -163,7 +173,7 @@ func (c *Client) Addr() netip.AddrPort {
 
 // Close closes the sockets, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	return service.Close(c.receiver, c.conn, c.ackConn)
+	return service.Close(c.receiver, c.answers, c.conn, c.ackConn)
 }
 
 // Run receives until ctx, MaxRuntime or MaxMessages ends it, and returns nil. It returns an error
@@ -183,6 +193,11 @@ func (c *Client) Run(ctx context.Context) error {
 	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
+	if !c.cfg.NoRepair {
+		// What the client has asked for comes to the socket that it asked from. That it cannot be
+		// read is no reason to end: the messages are reported missing then.
+		watch.Go(func() { _ = c.answers.Receive(ctx, c.ackConn, c.handle) })
+	}
 	err = c.receiver.Receive(ctx, c.conn, c.handle)
 	ended := ctx.Err() != nil
 	cancel()
@@ -190,6 +205,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.events.Lock()
 	c.tellRefused(c.refused.Rest)
 	c.tellForgotten(0)
+	c.giveUp()
 	c.events.Unlock()
 	c.emit(c.Stats())
 	if ended {
@@ -201,13 +217,69 @@ func (c *Client) Run(ctx context.Context) error {
 // watch reports silences.
 func (c *Client) watch(ctx context.Context) {
 	defer c.watchdog.Stop()
+	defer c.asker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.watchdog.C:
 			c.checkSilence(time.Now())
+		case <-c.asker.C:
+			c.ask(time.Now())
 		}
+	}
+}
+
+// ask asks for what is missing, and tells what is given up.
+func (c *Client) ask(now time.Time) {
+	c.events.Lock()
+	defer c.events.Unlock()
+	var events []Event
+	c.mu.Lock()
+	c.askAt = time.Time{}
+	for _, r := range c.runs.known {
+		if len(r.holes) == 0 {
+			continue
+		}
+		lost, next := r.ask(now, func(g gap) {
+			c.summary.Questions++
+			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0])
+			_, _ = c.ack(c.ackBuf, r.from) // what fails is asked for again
+		})
+		for _, g := range lost {
+			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: g.from, To: g.to, At: now})
+		}
+		c.askBy(next)
+	}
+	c.summary.Gaps += uint64(len(events))
+	c.mu.Unlock()
+	for _, e := range events {
+		c.tell(e)
+	}
+}
+
+// askBy has the client ask at that time at the latest, with mu held.
+func (c *Client) askBy(at time.Time) {
+	if !at.IsZero() && (c.askAt.IsZero() || at.Before(c.askAt)) {
+		c.askAt = at
+		c.asker.Reset(time.Until(at))
+	}
+}
+
+// giveUp tells what is awaited as missing, with events held.
+func (c *Client) giveUp() {
+	c.mu.Lock()
+	var events []Event
+	for _, r := range c.runs.known {
+		for _, h := range r.holes {
+			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: h.from, To: h.to, At: time.Now()})
+		}
+		r.holes = nil
+	}
+	c.summary.Gaps += uint64(len(events))
+	c.mu.Unlock()
+	for _, e := range events {
+		c.tell(e)
 	}
 }
 
@@ -359,6 +431,13 @@ func (c *Client) take(d Datagram, r *taken) {
 		c.summary.Duplicates++
 		return
 	}
+	repaired := len(run.holes) > 0 && run.fill(m.id, d.Received)
+	if m.repair && m.epoch != 0 && !c.cfg.NoRepair && len(gaps) > 0 {
+		gaps = run.await(gaps, m.id, d.Received)
+	}
+	for i := range run.holes {
+		c.askBy(run.holes[i].at)
+	}
 	r.ok, r.gaps = true, gaps
 	h := c.remember()
 	h.length = uint8(copy(h.timestamp[:], m.timestamp))
@@ -369,7 +448,8 @@ func (c *Client) take(d Datagram, r *taken) {
 		Server:     d.Source,
 		ReceivedAt: d.Received,
 		Epoch:      m.epoch,
-		Late:       v == late,
+		Late:       v == late && !repaired,
+		Repaired:   repaired,
 	}
 	if sent, ok := c.sent.read(m.timestamp); ok {
 		h.event.Latency = d.Received.Sub(sent)
@@ -385,7 +465,9 @@ func (c *Client) take(d Datagram, r *taken) {
 	}
 	r.ended = m.end
 	c.summary.Received++
-	if v == late {
+	if repaired {
+		c.summary.Repaired++
+	} else if v == late {
 		c.summary.Late++
 	}
 	c.summary.Gaps += uint64(len(gaps))

@@ -134,6 +134,16 @@ func (t *clientTable) sweep(now, idle time.Time) {
 	}
 }
 
+// behind reports whether a client that proves what it says has not acknowledged a message.
+func (t *clientTable) behind(id uint64) bool {
+	for key, e := range t.entries {
+		if key.proved && e.last < id {
+			return true
+		}
+	}
+	return false
+}
+
 // list returns the clients by id; messages up to settled should have been acknowledged by now.
 func (t *clientTable) list(settled uint64) []ClientInfo {
 	infos := make([]ClientInfo, 0, len(t.entries))

@@ -62,6 +62,9 @@ type MessageEvent struct {
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
+	// Repaired marks a message that was missing and came before a GapEvent said so, mostly as the
+	// client had asked the server for it: later ones were delivered before it.
+	Repaired bool `json:"repaired,omitempty"`
 	// Data is the sender's own part, see Message.Data. It may be kept.
 	Data json.RawMessage `json:"data,omitempty"`
 	// Datagram is what has come, byte for byte. It is the receiver's buffer, valid until OnEvent

@@ -18,7 +18,7 @@ type rawMessage struct {
 	id               uint64
 	epoch            Epoch
 	interval         time.Duration
-	end              bool
+	end, repair      bool
 }
 
 // decoder reads the one flat object that a message is (RFC 8259). It exists since encoding/json
@@ -42,6 +42,7 @@ const (
 	keyID
 	keyEpoch
 	keyInterval
+	keyRepair
 	keyData
 	keyEnd
 
@@ -50,7 +51,7 @@ const (
 
 // knownKeys are the keys in the order of their bits, which is the one that servers send them in, as
 // they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"data":`, `"end":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"repair":`, `"data":`, `"end":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is not ours.
 func (d *decoder) key(n int) (key []byte, bit uint, err error) {
@@ -121,8 +122,10 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 			switch value := d.text[start:d.at]; bit {
 			case keyData:
 				m.data = value
-			case keyEnd:
-				m.end = string(value) == "true" // else it is a field of somebody else
+			case keyEnd: // if it is not true, it is a field of somebody else
+				m.end = string(value) == "true"
+			case keyRepair:
+				m.repair = string(value) == "true"
 			}
 		}
 		if err != nil {

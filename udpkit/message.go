@@ -21,7 +21,7 @@ const (
 	MaxMessageSize = 1024
 	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
 	// stays within MaxMessageSize, whatever its state is.
-	MaxDataLen = 733
+	MaxDataLen = 719
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are the ones that every
 	// JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
@@ -115,8 +115,8 @@ func parseEpoch(b []byte) (Epoch, bool) {
 // Message is one status: what a server broadcasts.
 //
 // On the wire it is one JSON object in one datagram. Timestamp, State and ID are the format of the
-// original documents; Epoch, Interval, Data and End are ours, and a client that does not know
-// them ignores them.
+// original documents; Epoch, Interval, Repair, Data and End are ours, and a client that does not
+// know them ignores them.
 type Message struct {
 	// Timestamp is the server's wall clock when it sent the message, ISO 8601, 1 to 64 bytes. It is
 	// for people: nothing is ordered or expired by it.
@@ -134,6 +134,9 @@ type Message struct {
 	// seven objects and arrays; nil if there is none. The size of the message is its only limit,
 	// see MaxDataLen.
 	Data json.RawMessage
+	// Repair says that the server sends one of its newest RepairRing messages again if it is asked
+	// to.
+	Repair bool
 	// End says that this is the last message of the server's run.
 	End bool
 }
@@ -217,6 +220,9 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 	if ms := m.Interval.Milliseconds(); ms > 0 {
 		dst = append(dst, `,"interval_ms":`...)
 		dst = strconv.AppendInt(dst, ms, 10)
+	}
+	if m.Repair {
+		dst = append(dst, `,"repair":true`...)
 	}
 	if len(m.Data) > 0 {
 		if err := checkData(m.Data); err != nil {
@@ -304,7 +310,7 @@ func DecodeMessage(b []byte) (Message, error) {
 		state = State(m.state)
 	}
 	return Message{
-		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data), End: m.end,
+		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data), Repair: m.repair, End: m.end,
 	}, nil
 }
 

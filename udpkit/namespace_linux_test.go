@@ -52,13 +52,15 @@ func TestNamespaces(t *testing.T) {
 	require.ElementsMatch(t, addrs("127.255.255.255", "10.77.0.255", "10.78.0.255"), targets)
 	remote := newLog()
 	var client *udpkit.Client
-	other.Do(func() { client, err = udpkit.NewClient(udpkit.ClientConfig{ID: "host 2", OnEvent: remote.add}) })
+	other.Do(func() {
+		client, err = udpkit.NewClient(udpkit.ClientConfig{NoRepair: true, ID: "host 2", OnEvent: remote.add})
+	})
 	require.NoError(t, err)
 	stopRemote := start(t, client.Run, client)
 	wait(t, remote, any1[udpkit.StartEvent])
 
 	t.Run("automatic", func(t *testing.T) {
-		local, localLog, stopLocal := newClient(t, broadcastPort, udpkit.ClientConfig{ID: "host 1"})
+		local, localLog, stopLocal := newClient(t, broadcastPort, udpkit.ClientConfig{NoRepair: true, ID: "host 1"})
 		s, err := udpkit.NewServer(udpkit.ServerConfig{Interval: 50 * time.Millisecond, OnEvent: func(udpkit.Event) {}})
 		require.NoError(t, err)
 		stop := start(t, s.Run, s)

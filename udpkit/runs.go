@@ -42,6 +42,7 @@ type run struct {
 	over              bool // it is silent or has ended, and that has been said
 	ended             bool // it has said so itself
 	place             int  // among the newcomers
+	holes             []hole
 }
 
 // lastID returns the newest id that has come.
@@ -132,7 +133,7 @@ func (s *runs) forget(r *run) {
 	if r.window != nil {
 		s.goingOn--
 	}
-	if !r.over {
+	if !r.over || len(r.holes) > 0 {
 		s.forgotten++
 	}
 }

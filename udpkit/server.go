@@ -57,6 +57,8 @@ type ServerConfig struct {
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// NoRepair keeps the server from sending again what clients say that they miss.
+	NoRepair bool
 	// AckWait is how long an acknowledgement may take before its absence counts as a loss. Default
 	// 1 s.
 	AckWait time.Duration
@@ -130,6 +132,9 @@ type Server struct {
 	sending sync.Mutex
 
 	mu      sync.Mutex
+	ring    *ring // nil with NoRepair
+	targets []udp.Target
+	asked   chan struct{}   // has room for one: somebody wants a message again
 	fixed   State           // set by hand, "" for the cycle
 	data    json.RawMessage // likewise, nil for none; replaced, never changed
 	nextID  uint64
@@ -178,8 +183,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 // newServer makes a server without a socket, which sends by write.
 func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)) *Server {
-	return &Server{
-		cfg: cfg,
+	s := &Server{
+		cfg:   cfg,
+		asked: make(chan struct{}, 1),
 		write: func(b []byte, targets []udp.Target, done func(udp.Target, error)) {
 			for _, to := range targets {
 				_, err := write(b, to.To)
@@ -194,6 +200,10 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
 	}
+	if !cfg.NoRepair {
+		s.ring = newRing()
+	}
+	return s
 }
 
 // Addr returns the address that messages come from and acknowledgements go to.
@@ -266,7 +276,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: maxAckSize + 1})
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: max(maxAckSize, questionSize) + 1})
 	if err != nil { // it does not happen: the configuration is right
 		return err
 	}
@@ -294,6 +304,7 @@ func (s *Server) Run(ctx context.Context) error {
 			cancel(failure)
 		}
 	})
+	readers.Go(func() { s.repair(ctx) })
 	s.broadcast(ctx)
 	cancel(nil)
 	readers.Wait()
@@ -319,6 +330,7 @@ func (s *Server) broadcast(ctx context.Context) {
 			s.forget(list)
 			targets, resolved = list, now
 			s.mu.Lock()
+			s.targets = list
 			told := s.refused.Due(now)
 			s.mu.Unlock()
 			s.tellRefused(told)
@@ -326,11 +338,7 @@ func (s *Server) broadcast(ctx context.Context) {
 		buf = s.send(buf[:0], targets, n == s.cfg.MaxMessages)
 		sent := time.Now()
 		if n == s.cfg.MaxMessages {
-			ticker.Reset(s.cfg.AckWait)
-			select {
-			case <-ctx.Done():
-			case <-ticker.C:
-			}
+			s.linger(ctx, ticker)
 			return
 		}
 		if s.pause(ctx, ticker, sent); ctx.Err() != nil {
@@ -340,6 +348,73 @@ func (s *Server) broadcast(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// reminders is how often the last message is sent again at the most.
+const reminders = 10
+
+// linger waits for AckWait. Nothing comes after the last message by which a client could find out
+// that it misses it, so it is sent again while some client has not acknowledged it.
+func (s *Server) linger(ctx context.Context, ticker *time.Ticker) {
+	ticker.Reset(max(s.cfg.AckWait/reminders, time.Nanosecond))
+	for range reminders {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.mu.Lock()
+		last := s.nextID - 1
+		missed := s.ring != nil && s.clients.behind(last)
+		var again repair
+		if missed {
+			again = repair{bytes.Clone(s.ring.get(last).b), s.targets}
+		}
+		s.mu.Unlock()
+		if missed {
+			s.sendAgain([]repair{again})
+		}
+	}
+}
+
+// repair sends again what clients miss, until ctx ends.
+func (s *Server) repair(ctx context.Context) {
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.asked:
+		}
+		timer.Reset(gather)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		s.mu.Lock()
+		repairs := s.ring.again(time.Now(), s.targets)
+		s.mu.Unlock()
+		s.sendAgain(repairs)
+	}
+}
+
+func (s *Server) sendAgain(repairs []repair) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	for _, r := range repairs {
+		s.write(r.b, r.to, func(to udp.Target, err error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if err != nil {
+				s.summary.SendErrors++
+			}
+		})
+	}
+	s.mu.Lock()
+	s.summary.Repairs += uint64(len(repairs))
+	s.mu.Unlock()
 }
 
 // pause waits for the next message: for the ticker, or for a change, which has the ticker begin
@@ -379,6 +454,7 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 		Epoch:     s.epoch,
 		Interval:  s.cfg.Interval,
 		Data:      s.data,
+		Repair:    s.ring != nil,
 		End:       last,
 	}
 	if m.State == "" {
@@ -394,6 +470,11 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 	if err != nil { // it does not happen: all of it was checked
 		event.Failed = len(targets)
 	} else {
+		if s.ring != nil {
+			s.mu.Lock()
+			s.ring.keep(m.ID, buf)
+			s.mu.Unlock()
+		}
 		s.write(buf, targets, func(to udp.Target, err error) {
 			s.report(to, err)
 			if err != nil {
@@ -432,11 +513,16 @@ var (
 	errNotSent    = errors.New("it acknowledges a message that was never sent, or long ago")
 	errOtherEpoch = errors.New("it acknowledges a message of another run: its epoch is wrong")
 	errNoRoom     = errors.New("the table of clients is full")
+	errTooOften   = errors.New("its address has asked for too many messages in this second")
 	errShare      = errors.New("its address has its share of the table of clients")
 )
 
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
+	if q, ok := parseQuestion(d.Payload); ok && s.ring != nil {
+		s.answer(q, d)
+		return
+	}
 	ack, err := decodeAck(d.Payload)
 	s.mu.Lock()
 	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
@@ -459,6 +545,33 @@ func (s *Server) handleAck(d Datagram) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, Proved: ack.epoch != 0, At: d.Received})
+}
+
+// answer has messages sent again that a client asks for.
+func (s *Server) answer(q question, d Datagram) {
+	s.mu.Lock()
+	s.summary.Questions++
+	err := udp.CheckPeer(d.Source)
+	switch {
+	case err != nil:
+	case q.epoch != s.epoch:
+		err = errOtherEpoch
+	case !s.ring.ask(q, d.Source, d.Received):
+		err = errTooOften
+	}
+	var told []service.Refused
+	if err != nil {
+		s.summary.RefusedAcks++
+		told = s.refused.Note(d.Source, err, d.Received)
+	}
+	s.mu.Unlock()
+	s.tellRefused(told)
+	if err == nil {
+		select {
+		case s.asked <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came

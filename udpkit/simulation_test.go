@@ -73,7 +73,7 @@ func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uin
 		case TimeoutEvent:
 			timeouts++
 		}
-	}}.withDefaults()
+	}, NoRepair: true}.withDefaults()
 	require.NoError(t, err)
 	serverConfig, err := ServerConfig{MaxMessages: messages, AckWait: time.Hour}.withDefaults()
 	require.NoError(t, err)

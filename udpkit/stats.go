@@ -83,6 +83,10 @@ type ClientSummary struct {
 	// reported missing.
 	Received uint64 `json:"received"`
 	Late     uint64 `json:"late"`
+	// Repaired counts those that were missing and came before they were reported as such, mostly
+	// as the client had asked for them; Questions how often it asked.
+	Repaired  uint64 `json:"repaired"`
+	Questions uint64 `json:"questions"`
 	// Duplicates counts messages that came again and were dropped.
 	Duplicates uint64 `json:"duplicates"`
 	// Gaps counts the reported gaps, Missed the ids in them that have not come and were not taken
@@ -131,8 +135,12 @@ type ServerSummary struct {
 	Acks          uint64 `json:"acks"`
 	UnprovedAcks  uint64 `json:"unproved_acks"`
 	DuplicateAcks uint64 `json:"duplicate_acks"`
+	// Questions counts what clients have asked for messages that they miss, Repairs the messages
+	// that were sent again: to the client that asked, or to all if several did.
+	Questions uint64 `json:"questions"`
+	Repairs   uint64 `json:"repairs"`
 	// RefusedAcks counts acknowledgements of messages that were not sent by this run or too long
-	// ago, and those of new clients when the table was full.
+	// ago, those of new clients when the table was full, and questions of another run or too many.
 	RefusedAcks uint64 `json:"refused_acks"`
 	// Malformed counts datagrams that are not acknowledgements.
 	Malformed uint64 `json:"malformed"`

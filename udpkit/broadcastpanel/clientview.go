@@ -46,7 +46,7 @@ func (v *clientView) take(e udpkit.Event) {
 	switch e := e.(type) {
 	case udpkit.MessageEvent:
 		e.Datagram = nil // the receiver's
-		if !e.Late {
+		if !e.Late && !e.Repaired {
 			v.State = e.State
 		}
 		v.Elapsed, v.Silent = 0, false

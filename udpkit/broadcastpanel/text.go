@@ -70,6 +70,8 @@ func (t *text) event(e udpkit.Event) error {
 		}
 		if e.Late {
 			line += t.Paint(console.Yellow, ", late")
+		} else if e.Repaired {
+			line += t.Paint(console.Green, ", repaired")
 		}
 		if len(e.Data) > 0 {
 			line += ", data " + data(e)
@@ -189,6 +191,7 @@ func (t *text) start(e udpkit.StartEvent) string {
 func (t *text) serverSummary(s udpkit.ServerSummary) string {
 	return t.summary(s.Runtime,
 		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
+		"sent again", format.NotZero(s.Repairs, format.Plural(s.Repairs, "message")),
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d without epoch, %d duplicate, %d refused, %d malformed", s.Acks, s.UnprovedAcks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),
@@ -201,7 +204,7 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 func (t *text) clientSummary(s udpkit.ClientSummary) string {
 	dropped := s.Dropped + s.KernelDropped
 	return t.summary(s.Runtime,
-		"received", fmt.Sprintf("%s, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Late, s.Duplicates, s.Malformed+s.Truncated),
+		"received", fmt.Sprintf("%s, %d repaired, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Repaired, s.Late, s.Duplicates, s.Malformed+s.Truncated),
 		"missed", fmt.Sprintf("%d, %s", s.Missed, format.Plural(s.Gaps, "gap")),
 		"silences", fmt.Sprint(s.Timeouts),
 		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),

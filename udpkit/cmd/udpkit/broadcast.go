@@ -69,6 +69,7 @@ func serverCommand() *cobra.Command {
 	flags.StringVar(&targets, "target", "auto", "`where` to send: auto (every interface), limited (255.255.255.255 on every interface), or HOST or HOST:PORT,...")
 	flags.StringSliceVar(&cfg.Interfaces, "interface", nil, "use only the interfaces of these `names`, for auto and limited")
 	flags.StringVar(&states, "states", strings.Join(texts(udpkit.DefaultStates()), ","), "the `states` to cycle through")
+	flags.BoolVar(&cfg.NoRepair, "no-repair", false, "do not send again what clients miss")
 	flags.Var((*firstID)(&cfg.FirstID), "first-id", "`id` of the first message: a number, or clock, which goes on rising when the server is started again (default 1)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
 	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
@@ -134,6 +135,7 @@ func clientCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.Uint16Var(&port, "port", udpkit.DefaultPort, "UDP `port` to receive on; any number of clients share it")
+	flags.BoolVar(&cfg.NoRepair, "no-repair", false, "do not ask the server for what is missing: report it at once")
 	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
 	alias(cmd, "id")
 	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(texts(udpkit.Styles()), ", "))

@@ -1,0 +1,116 @@
+package udpkit
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// maxHoles is how many ranges of messages of a run a client waits for; more are gaps at once.
+	maxHoles = 64
+	// maxTries is how often a client asks for a range of which nothing comes, for about ten
+	// seconds.
+	maxTries = 16
+	// firstWait is the least pause before the first question, for what was only overtaken, and
+	// before the next one. It doubles up to longestWait, and is up to twice as long by chance, so
+	// that not all clients ask at once.
+	firstWait   = 20 * time.Millisecond
+	longestWait = 640 * time.Millisecond
+)
+
+// hole is a range of messages that are missing, and that the server has been asked for, or will be.
+type hole struct {
+	gap
+	tries int
+	at    time.Time // of the next question
+}
+
+func (h *hole) wait(now time.Time) {
+	pause := min(firstWait<<h.tries, longestWait)
+	h.at = now.Add(pause + rand.N(pause))
+}
+
+// await has the client ask for what is missing before a message. It returns the gaps of what the
+// server does not have any more, or what is too much.
+func (r *run) await(gaps []gap, newest uint64, now time.Time) (lost []gap) {
+	for _, g := range gaps {
+		r.leave(g, func(*hole) {}) // the window reports anew what it has taken back
+		if oldest := newest - min(newest, RepairRing-1); g.from < oldest {
+			lost = append(lost, gap{g.from, min(g.to, oldest-1)})
+			g.from = oldest
+		}
+		switch {
+		case g.from > g.to:
+		case len(r.holes) >= maxHoles:
+			lost = append(lost, g)
+		default:
+			h := hole{gap: g}
+			h.wait(now)
+			r.holes = append(r.holes, h)
+		}
+	}
+	return lost
+}
+
+// leave takes a range out of what is awaited. It reports whether some of it was.
+func (r *run) leave(g gap, change func(*hole)) (was bool) {
+	var rest []hole
+	for _, h := range r.holes {
+		if h.to < g.from || h.from > g.to {
+			rest = append(rest, h)
+			continue
+		}
+		was = true
+		if h.from < g.from {
+			left := h
+			left.to = g.from - 1
+			change(&left)
+			rest = append(rest, left)
+		}
+		if h.to > g.to {
+			h.from = g.to + 1
+			change(&h)
+			rest = append(rest, h)
+		}
+	}
+	if was {
+		r.holes = rest
+	}
+	return was
+}
+
+// fill takes a message out of what is awaited, and reports whether it was. The server answers, so
+// the rest is asked for anew.
+func (r *run) fill(id uint64, now time.Time) bool {
+	return r.leave(gap{id, id}, func(h *hole) {
+		if h.tries > 0 {
+			h.tries = 0
+			h.wait(now)
+		}
+	})
+}
+
+// ask calls send for each range that it is time to ask for, and returns what is given up, and when
+// the next one is due; zero for never.
+func (r *run) ask(now time.Time, send func(gap)) (lost []gap, next time.Time) {
+	r.holes = slices.DeleteFunc(r.holes, func(h hole) bool {
+		if h.tries < maxTries || now.Before(h.at) {
+			return false
+		}
+		lost = append(lost, h.gap)
+		return true
+	})
+	for i := range r.holes {
+		h := &r.holes[i]
+		if !now.Before(h.at) {
+			send(h.gap)
+			h.tries++
+			h.wait(now)
+		}
+		if next.IsZero() || h.at.Before(next) {
+			next = h.at
+		}
+	}
+	return lost, next
+}

@@ -1,0 +1,125 @@
+package udpkit
+
+import (
+	"bytes"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+)
+
+const (
+	// gather is how long questions are gathered: what several clients miss is sent to all of them
+	// at once.
+	gather = 20 * time.Millisecond
+	// underWay is how long what was sent to all again may be under way.
+	underWay = 50 * time.Millisecond
+	// askedPerSecond is how many questions of one host are answered in a second, and maxAskers how
+	// many hosts are told apart.
+	askedPerSecond = 100
+	maxAskers      = 4096
+	// repairsPerSecond is how many messages are sent again in a second, half a megabyte at the
+	// most, and maxRepairs how many at once.
+	repairsPerSecond = 500
+	maxRepairs       = 500
+)
+
+// ring keeps the newest messages of a server as they were sent, and what is to be sent again.
+type ring struct {
+	sent   [RepairRing]kept
+	wanted map[uint64]wish // by id
+	budget float64
+	filled time.Time
+	asked  map[netip.Addr]int // in this second
+	second time.Time
+}
+
+type kept struct {
+	id    uint64
+	b     []byte
+	again time.Time // when it was sent again
+}
+
+// wish is who wants a message.
+type wish struct {
+	by   netip.AddrPort
+	many bool // others do too
+}
+
+func newRing() *ring {
+	return &ring{wanted: make(map[uint64]wish), budget: maxRepairs, asked: make(map[netip.Addr]int)}
+}
+
+// keep keeps a message that is being sent. Its memory is used again for that of 1,024 ids later.
+func (r *ring) keep(id uint64, b []byte) {
+	k := &r.sent[id%RepairRing]
+	k.id, k.b, k.again = id, append(k.b[:0], b...), time.Time{}
+}
+
+// get returns a message, nil if it is not kept.
+func (r *ring) get(id uint64) *kept {
+	if k := &r.sent[id%RepairRing]; k.b != nil && k.id == id {
+		return k
+	}
+	return nil
+}
+
+// ask takes a question, with an answer of up to three times its length. It reports whether it is
+// taken.
+func (r *ring) ask(q question, from netip.AddrPort, now time.Time) bool {
+	if now.Sub(r.second) >= time.Second {
+		clear(r.asked)
+		r.second = now
+	}
+	host := from.Addr()
+	if n, known := r.asked[host]; n >= askedPerSecond || !known && len(r.asked) >= maxAskers {
+		return false
+	}
+	r.asked[host]++
+	room := 3 * questionSize
+	for id := q.from; id <= q.to && id-q.from < RepairRing; id++ {
+		k := r.get(id)
+		if k == nil {
+			continue
+		}
+		if room -= len(k.b); room < 0 {
+			break
+		}
+		w, wanted := r.wanted[id]
+		r.wanted[id] = wish{from, wanted && (w.many || w.by != from)}
+	}
+	return true
+}
+
+// again returns what is to be sent now, and to whom: to all where many want it. What there is no
+// budget for is asked for again.
+func (r *ring) again(now time.Time, all []udp.Target) (repairs []repair) {
+	if !r.filled.IsZero() {
+		r.budget = min(maxRepairs, r.budget+repairsPerSecond*now.Sub(r.filled).Seconds())
+	}
+	r.filled = now
+	for _, id := range slices.Sorted(maps.Keys(r.wanted)) {
+		w, k := r.wanted[id], r.get(id)
+		if k == nil || r.budget < 1 || w.many && now.Sub(k.again) < underWay {
+			continue
+		}
+		r.budget--
+		to := all
+		if !w.many {
+			to = []udp.Target{{Path: udp.Path{To: w.by}}}
+		} else {
+			k.again = now
+		}
+		repairs = append(repairs, repair{bytes.Clone(k.b), to})
+	}
+	clear(r.wanted)
+	return repairs
+}
+
+// repair is a message that is sent again.
+type repair struct {
+	b  []byte
+	to []udp.Target
+}
