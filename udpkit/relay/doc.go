@@ -115,6 +115,14 @@
 // for 10,000 readers. One that has not answered after five timeouts in a row has no list: it gets
 // two datagrams, every 2 s, until it answers.
 //
+// Seen with one writer that writes all it can, texts of 120 bytes and a log in memory, on two
+// shared cores that ran the readers, too; cores and memory are the server's:
+//
+//	readers  deliveries/s  cores  waiting  resident
+//	    100     2,000,000    0.7    1 MiB   170 MiB, of which most is the log
+//	  1,000     2,500,000    0.7    8 MiB    56 MiB
+//	 10,000     1,500,000    0.5   13 MiB    66 MiB
+//
 // # Trust
 //
 // The cookie keeps a server from being used against others, as does that nothing is ever sent to a
