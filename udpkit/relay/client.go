@@ -59,6 +59,7 @@ type client struct {
 	takenSince time.Time // zero: the name is not taken, as far as is known
 	registered uint64
 	malformed  uint64
+	refusals   service.Refusals
 	gone       bool // the server has said goodbye, or does not know us
 
 	queue  []Event
@@ -162,6 +163,16 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 	stopServing()
 	receiver.Wait()
 	c.mu.Lock()
+	c.tellRefused(c.refusals.Rest(time.Now()))
+	rest := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	for _, e := range rest { // what else there is comes too late
+		if e, ok := e.(RefusedEvent); ok {
+			c.tell(e)
+		}
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.failed
 	if err == nil {
@@ -170,6 +181,18 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 	c.failed = err
 	close(c.ended)
 	return err
+}
+
+// refuse counts a datagram, and tells why it is refused, with mu held.
+func (c *client) refuse(why error, now time.Time) {
+	c.malformed++
+	c.tellRefused(c.refusals.Note(c.server, why, now))
+}
+
+func (c *client) tellRefused(told []service.Refused) {
+	for _, r := range told {
+		c.emit(RefusedEvent(r))
+	}
 }
 
 // fail ends the run with an error, with mu held; nil ends it well.
@@ -188,6 +211,12 @@ func (c *client) receive(ctx context.Context, a actor, reader *udp.Reader) error
 	var failures udp.Failures
 	for {
 		for d := reader.Next(); d != nil; d = reader.Next() {
+			if d.Truncated {
+				c.mu.Lock()
+				c.refuse(errTooLong, time.Now())
+				c.mu.Unlock()
+				continue
+			}
 			c.handle(a, d.Payload)
 		}
 		c.settled(a)
@@ -274,8 +303,15 @@ func (c *client) handle(a actor, b []byte) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || f.ID != c.hello.ID || f.Kind == relaywire.Welcome && c.role == RoleReader && f.Next > f.Last+1 {
-		c.malformed++
+	switch {
+	case err != nil:
+		c.refuse(errNotRelay, now)
+		return
+	case f.ID != c.hello.ID:
+		c.refuse(errOther, now)
+		return
+	case f.Kind == relaywire.Welcome && c.role == RoleReader && f.Next > f.Last+1:
+		c.refuse(errPlace, now)
 		return
 	}
 	if c.gone = false; f.Kind == relaywire.Bye || f.Kind == relaywire.Reset {
@@ -378,6 +414,7 @@ func (c *client) act(ctx context.Context, a actor) {
 
 // due does what is due and returns how long it can wait then, with mu held.
 func (c *client) due(a actor, now time.Time) time.Duration {
+	c.tellRefused(c.refusals.Due(now))
 	if !c.up {
 		if wait := c.tried.Add(c.retry).Sub(now); wait > 0 {
 			return wait

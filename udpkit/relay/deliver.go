@@ -48,6 +48,7 @@ func (r *Reader) deliver(done <-chan struct{}) {
 			select {
 			case <-done:
 				r.flush(batch[i-unsafe : i])
+				r.untold(batch[i:])
 				return
 			default:
 			}
@@ -66,12 +67,20 @@ func (r *Reader) deliver(done <-chan struct{}) {
 				r.tell(e)
 			}
 			if !r.flush(batch[i+1-unsafe : i+1]) {
+				r.untold(batch[i+1:])
 				return
 			}
 			unsafe, text = 0, 0
 		}
 		clear(batch)
 	}
+}
+
+// untold puts events back into the queue, for run to look at in the end.
+func (r *Reader) untold(events []Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = slices.Concat(events, r.queue)
 }
 
 // flush counts events that were told, if they are safe. It returns false if Run has to end then.

@@ -108,12 +108,22 @@
 //
 // However many readers there are, wherever they are in the log and whether they acknowledge or not,
 // what waits for them in memory takes 60 MiB at most ([ServerStats].Waiting), beside the cache of
-// newest messages ([ServerConfig].Cache, 16 MiB) and about 1 KiB for each registration. Up to 32
-// MiB of it are older messages, read from the log 512 at a time for all readers that are there. The
-// rest is lists of what is under way, which hold no messages: what is to be sent again is looked up
-// again. The more readers there are the shorter each one's list may be, from 512 datagrams to 32
-// for 10,000 readers. One that has not answered after five timeouts in a row has no list: it gets
-// two datagrams, every 2 s, until it answers.
+// newest messages ([ServerConfig].Cache, 16 MiB), up to 8,192 messages that are being read from the
+// log, up to 32,768 that are to be stored, and about 1 KiB for each reader and 9 KiB for each
+// writer; Go's garbage collector takes up to twice all that. Up to 32 MiB of what waits are older
+// messages, read from the log 512 at a time for all readers that are there. The rest is lists of
+// what is under way, which hold no messages: what is to be sent again is looked up again. The more
+// readers there are the shorter each one's list may be, from 512 datagrams to 32 for 10,000
+// readers. One that has not answered after five timeouts in a row has no list: it gets two
+// datagrams, every 2 s, until it answers.
+//
+// Seen with one writer that writes all it can, texts of 120 bytes and a log in memory, on two
+// shared cores that ran the readers, too; cores and memory are the server's:
+//
+//	readers  deliveries/s  cores  waiting  resident
+//	    100     2,000,000    0.7    1 MiB   170 MiB, of which most is the log
+//	  1,000     2,500,000    0.7    8 MiB    56 MiB
+//	 10,000     1,500,000    0.5   13 MiB    66 MiB
 //
 // # Trust
 //

@@ -87,11 +87,11 @@ type LeaveEvent struct {
 	At       time.Time      `json:"at"`
 }
 
-// RefusedEvent says that a server has refused datagrams of one source for one reason. It is told at
-// once, and then once a minute and in the end with the count since. Of more than 64 sources and
-// reasons a minute those of a reason are told together. ServerStats.Malformed counts all.
+// RefusedEvent says that datagrams of one source were refused for one reason. It is told at once,
+// and then once a minute and in the end with the count since. Of more than 64 sources and reasons a
+// minute those of a reason are told together. The Malformed of the Stats counts all.
 type RefusedEvent struct {
-	From   netip.AddrPort `json:"from,omitzero"` // not valid if there are too many to be told apart
+	From   netip.AddrPort `json:"from,omitzero"` // a client's server; not valid if there are too many to be told apart
 	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
 	Count  uint64         `json:"count"`         // since the last one of this source and reason
 	Err    error          `json:"-"`             // the same

@@ -66,11 +66,13 @@ func FuzzHostileClients(f *testing.F) {
 					}
 					f := relaywire.Frame{Kind: relaywire.Ack, ID: 100, Next: reader.next + a, Last: reader.next + a + uint64(b%300), Window: uint32(b), Done: reader.done}
 					if op%8 == 1 {
+						stride := uint32(1 + b%50)
 						for i := range uint32(a % 8) {
-							f.Entries = relaywire.Missing{Offset: i * uint32(b%50), Count: uint32(b % 37)}.Append(f.Entries)
+							f.Entries = relaywire.Missing{Offset: i * stride, Count: 1 + uint32(b)/64%stride}.Append(f.Entries)
 							f.Count++
 						}
 						f.Next = reader.next
+						f.Last = max(f.Last, f.Next-1+8*uint64(stride))
 					}
 					f.Done = min(f.Done, f.Next)
 					s.give(f.Append(nil), from[0])

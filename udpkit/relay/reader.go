@@ -233,7 +233,7 @@ func (r *Reader) take(f *relaywire.Frame, now time.Time) {
 		r.owe(now)
 		r.data(f)
 	default:
-		r.malformed++
+		r.refuse(errNotTo, now)
 	}
 }
 

@@ -1023,14 +1023,25 @@ func TestGarbage(t *testing.T) {
 	assert.Len(t, all[relay.LinkEvent](r.journal), 1, "the link was up all the time")
 	assert.Len(t, all[relay.LinkEvent](w.journal), 1)
 	assert.Positive(t, stats.Malformed)
-	told, refusals := uint64(0), all[relay.RefusedEvent](s.journal)
-	for _, e := range refusals {
-		told += e.Count
-		assert.NotEmpty(t, e.Reason)
-		assert.True(t, e.From.Addr().IsLoopback())
+	for what, c := range map[string]struct {
+		*journal
+		malformed uint64
+		from      netip.AddrPort
+	}{
+		"server": {s.journal, stats.Malformed, netip.AddrPort{}},
+		"reader": {r.journal, r.Stats().Malformed, fr.addr()},
+		"writer": {w.journal, w.Stats().Malformed, fw.addr()},
+	} {
+		told, refusals := uint64(0), all[relay.RefusedEvent](c.journal)
+		for _, e := range refusals {
+			told += e.Count
+			assert.NotEmpty(t, e.Reason)
+			assert.True(t, e.From.Addr().IsLoopback())
+			assert.True(t, what == "server" || e.From == c.from)
+		}
+		assert.Equal(t, c.malformed, told, "each is told, %s", what)
+		assert.Less(t, len(refusals), 30, "and none again and again, %s", what)
 	}
-	assert.Equal(t, stats.Malformed, told, "each is told")
-	assert.Less(t, len(refusals), 30, "and none again and again")
 	assert.Positive(t, r.Stats().Malformed)
 	assert.Positive(t, w.Stats().Malformed)
 }

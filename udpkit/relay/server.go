@@ -430,6 +430,9 @@ const (
 	errServers  service.Malformed = "only a server sends such a one"
 	errNotIts   service.Malformed = "not what a client of its role sends, or of a message that there is not"
 	errTwo      service.Malformed = "one client has two names"
+	errOther    service.Malformed = "for another client"
+	errPlace    service.Malformed = "a welcome to a place beyond the end of the log"
+	errNotTo    service.Malformed = "not what a server sends to a client of this role"
 )
 
 func (s *Server) malformed(from netip.AddrPort, why error) {

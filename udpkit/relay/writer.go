@@ -195,7 +195,7 @@ func (w *Writer) take(f *relaywire.Frame, now time.Time) {
 			w.rtt.backoff++
 		}
 	default:
-		w.malformed++
+		w.refuse(errNotTo, now)
 	}
 }
 
