@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	lite "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -15,6 +13,8 @@ import (
 
 // maxRuns is how many runs are remembered; others are looked up.
 const maxRuns = 8192
+
+const insertMessage = "INSERT INTO message (" + messageColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 // Append stores records and returns their sequence numbers.
 func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
@@ -47,7 +47,7 @@ func (s *Store) insert(c *lite.Conn, records []relay.Record, runs map[relay.ID]u
 		return nil, 0, err
 	}
 	_, last = s.Bounds()
-	insert, err := c.Prepare("INSERT INTO message (" + messageColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?)")
+	insert, err := c.Prepare(insertMessage)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -69,7 +69,12 @@ func (s *Store) insert(c *lite.Conn, records []relay.Record, runs map[relay.ID]u
 		}
 		last++
 		m := message{last, r}
-		if s.buf, err = m.insert(insert, s.buf); err != nil {
+		if s.buf, err = m.insert(insert, s.buf); lite.ErrCode(err).ToPrimary() == lite.ResultConstraint {
+			// The index is damaged, or another program has stored something: look finds that out.
+			s.version = -1
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 		seqs[i], runs[r.Run] = last, r.Number
@@ -105,20 +110,6 @@ func (m *message) insert(statement *lite.Stmt, buf []byte) ([]byte, error) {
 	return buf, statement.Reset()
 }
 
-// present returns an error if the files are not there any more: SQLite would go on writing to them.
-func (s *Store) present() error {
-	for _, had := range s.files {
-		info, err := os.Stat(filepath.Join(s.cfg.Dir, had.Name()))
-		if err != nil {
-			return s.final(err)
-		}
-		if !os.SameFile(info, had) {
-			return s.final(fmt.Errorf("%s is another file now", had.Name()))
-		}
-	}
-	return nil
-}
-
 // advance takes note of what was stored, and wakes those who follow.
 func (s *Store) advance(last uint64, runs map[relay.ID]uint64, records int) {
 	s.mu.Lock()
@@ -131,16 +122,21 @@ func (s *Store) advance(last uint64, runs map[relay.ID]uint64, records int) {
 	grown := last > s.last
 	if grown {
 		s.last = last
-		close(s.grown)
-		s.grown = make(chan struct{})
+		s.wakeFollowers()
 	}
 	s.mu.Unlock()
 	if grown {
 		s.note()
-		if s.unmoved.Add(int64(records)) > moveAfter {
+		if s.unmoved.Add(3+int64(records)/10) > movable || s.surplus() >= stepMessages { // about so many pages
 			s.wake()
 		}
 	}
+}
+
+// wakeFollowers has those who follow look, with mu held.
+func (s *Store) wakeFollowers() {
+	close(s.grown)
+	s.grown = make(chan struct{})
 }
 
 // reached returns how far a run has got.
@@ -152,19 +148,23 @@ func (s *Store) reached(c *lite.Conn, run relay.ID) (uint64, error) {
 		return known, nil
 	}
 	var m message
-	var reached uint64
+	intact := true
 	err := sqlitex.Execute(c, "SELECT "+messageColumns+" FROM message WHERE run=? ORDER BY number DESC LIMIT 1", &sqlitex.ExecOptions{
 		Args: []any{int64(run)}, ResultFunc: func(row *lite.Stmt) error {
-			intact, _ := m.scan(row, nil)
-			if !intact {
-				return fmt.Errorf("%w: message %d", ErrDamaged, m.seq)
-			}
-			reached = m.Number
+			intact, _ = m.scan(row, nil)
 			return nil
 		}})
+	if err == nil && !intact { // the number is from the index: is it the message's?
+		var found int64
+		found, err = number(c, "SELECT number FROM message NOT INDEXED WHERE seq=? AND run=?", int64(m.seq), int64(run))
+		if err == nil && uint64(found) != m.Number {
+			err = fmt.Errorf("%w: message %d is not what the index has", ErrDamaged, m.seq)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
+	reached := m.Number
 	err = sqlitex.Execute(c, "SELECT run, number, seq, checksum FROM run WHERE run=?", &sqlitex.ExecOptions{
 		Args: []any{int64(run)}, ResultFunc: func(row *lite.Stmt) error {
 			number, seq := row.ColumnInt64(1), row.ColumnInt64(2)

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"time"
 
 	lite "zombiezen.com/go/sqlite"
@@ -44,6 +46,9 @@ func (s *Store) do(ctx context.Context, c *conn, what string, f func(*lite.Conn)
 			return nil
 		}
 		if lite.ErrCode(err).ToPrimary() != lite.ResultBusy {
+			if damaged(err) {
+				s.noteDamage()
+			}
 			return s.failed(ctx, what, err)
 		}
 		select {
@@ -80,6 +85,17 @@ func (s *Store) write(ctx context.Context, what string, f func(*lite.Conn) error
 		stored()
 		return nil
 	})
+}
+
+// ended returns an error if the store is closed or ctx has ended.
+func (s *Store) ended(ctx context.Context, what string) error {
+	switch {
+	case s.ctx.Err() != nil:
+		return fmt.Errorf("%s in %s: %w", what, s.cfg.Dir, net.ErrClosed)
+	case ctx.Err() != nil:
+		return s.failed(ctx, what, ctx.Err())
+	}
+	return nil
 }
 
 // step runs a statement that returns nothing.

@@ -24,5 +24,8 @@ func lock(f *os.File) (taken bool, err error) {
 	}
 }
 
-// syncFlag opens a file so that it can be synced.
-const syncFlag = os.O_RDONLY
+// removed reports whether a file that is open has no name any more.
+func removed(f *os.File) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &stat) == nil && stat.Nlink == 0
+}

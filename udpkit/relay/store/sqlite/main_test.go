@@ -10,7 +10,7 @@ import (
 // childVariable names what this test binary is to do in place of the tests.
 const childVariable = "UDPKIT_TEST_CHILD"
 
-var children = map[string]func(){}
+var children = map[string]func(){"append": appendUntilKilled, "serve": serveUntilKilled}
 
 func TestMain(m *testing.M) {
 	if child := children[os.Getenv(childVariable)]; child != nil {

@@ -23,7 +23,7 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 			return nil, s.do(ctx, s.reader, "read messages", func(*lite.Conn) error { return nil })
 		}
 		err := s.do(ctx, s.reader, "read messages", func(c *lite.Conn) (err error) {
-			messages, next, err = read(c, next, last, min(max, maxRead))
+			messages, next, err = s.read(c, next, last, min(max, maxRead))
 			return err
 		})
 		if err != nil || len(messages) > 0 {
@@ -34,46 +34,54 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 
 // read returns messages with the numbers from from to last, at most limit, as far as there is no
 // hole in between, and from where to read on. What is damaged is a hole.
-func read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
+func (s *Store) read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
+	next = last + 1
+	var buf []byte
+	n := 0
+	err = rows(c, from, last, limit, func(row *lite.Stmt) bool {
+		var m message
+		var intact bool
+		intact, buf = m.scan(row, buf)
+		switch n++; {
+		case len(messages) > 0 && (!intact || m.seq != next):
+			return false
+		case intact:
+			messages = append(messages, relay.Message{Seq: m.seq, Username: m.Username, Text: m.Text, At: m.At})
+			next = m.seq + 1
+		case n == limit && m.seq >= from && m.seq < last: // all of them are damaged
+			next = m.seq + 1
+		}
+		return true
+	})
+	if damaged(err) {
+		s.noteDamage()
+	}
+	switch {
+	case len(messages) > 0: // what is wrong after them is for the next call
+		return messages, next, nil
+	case damaged(err): // and so on, until the end of the page that cannot be read
+		return nil, from + 1, nil
+	}
+	return nil, next, err
+}
+
+// rows calls each with the messages from from to last, at most limit, until it returns false.
+func rows(c *lite.Conn, from, last uint64, limit int, each func(row *lite.Stmt) bool) error {
 	rows, err := c.Prepare("SELECT " + messageColumns + " FROM message WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?")
 	if err != nil {
-		return nil, from, err
+		return err
 	}
-	defer rows.Reset()
 	rows.BindInt64(1, int64(from))
 	rows.BindInt64(2, int64(last))
 	rows.BindInt64(3, int64(limit))
-	var m message
-	var buf []byte
-	for next = from; ; {
+	for {
 		more, err := rows.Step()
-		if err != nil {
-			if len(messages) == 0 && damaged(err) {
-				return nil, next + 1, nil // and so on, until the end of the page that cannot be read
-			}
-			if len(messages) == 0 {
-				return nil, next, err
-			}
-			return messages, next, nil
+		if err != nil || !more {
+			return err
 		}
-		if !more {
-			if len(messages) == 0 {
-				next = last + 1
-			}
-			return messages, next, nil
+		if !each(rows) {
+			return rows.Reset()
 		}
-		var intact bool
-		if intact, buf = m.scan(rows, buf); !intact || len(messages) > 0 && m.seq != next {
-			if len(messages) > 0 {
-				return messages, next, nil
-			}
-			if m.seq >= next && m.seq <= last {
-				next = m.seq + 1
-			}
-			continue
-		}
-		messages = append(messages, relay.Message{Seq: m.seq, Username: m.Username, Text: m.Text, At: m.At})
-		next = m.seq + 1
 	}
 }
 

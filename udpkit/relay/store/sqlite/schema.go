@@ -61,8 +61,8 @@ CREATE TRIGGER message_changed AFTER UPDATE ON message BEGIN
 END;
 `}
 
-// setUp makes the tables, or brings those of an earlier version up to date.
-func setUp(c *lite.Conn) (err error) {
+// setUp makes the tables, if that is allowed, or brings those of an earlier version up to date.
+func setUp(c *lite.Conn, create bool) (err error) {
 	version, err := number(c, "PRAGMA user_version")
 	if err != nil {
 		return err
@@ -81,6 +81,8 @@ func setUp(c *lite.Conn) (err error) {
 		return fmt.Errorf("%w: it has format %d, of a later version of this program, which knows %d", relay.ErrConfig, version, len(migrations))
 	case version == int64(len(migrations)):
 		return nil
+	case tables == 0 && !create:
+		return fmt.Errorf("%w: %s is empty and had messages; to begin anew, remove %s too", ErrDamaged, fileName, lockName)
 	case tables == 0:
 		// These cannot be set later, or in a transaction.
 		for _, pragma := range []string{"PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=WAL"} {
@@ -89,6 +91,15 @@ func setUp(c *lite.Conn) (err error) {
 			}
 		}
 	}
+	if err := migrate(c, version); err != nil {
+		return err
+	}
+	// The log is not lost then if the file relay.db-wal is.
+	return sqlitex.Execute(c, "PRAGMA wal_checkpoint(FULL)", nil)
+}
+
+// migrate makes what a version lacks.
+func migrate(c *lite.Conn, version int64) (err error) {
 	end, err := sqlitex.ImmediateTransaction(c)
 	if err != nil {
 		return err

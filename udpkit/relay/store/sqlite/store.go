@@ -91,6 +91,9 @@ type Store struct {
 	lock *os.File
 	id   uint64
 
+	// Both are open in SQLite, too. To close db before that has would end this process's locks.
+	db, wal *os.File
+
 	writer, reader, keeper *conn // keeper moves what is in the file relay.db-wal to where it belongs
 
 	ctx    context.Context // ends with Close
@@ -98,14 +101,16 @@ type Store struct {
 	wg     sync.WaitGroup
 	closed sync.Once
 
-	names   relay.Names // one process has the file, and after it they are free
-	kick    chan struct{}
-	unmoved atomic.Int64 // messages that were stored since the keeper moved some
+	names    relay.Names // one process has the file, and after it they are free
+	kick     chan struct{}
+	repaired string
+	noting   sync.Mutex
+	wrong    atomic.Bool  // that SQLite has found the file to be damaged
+	unmoved  atomic.Int64 // messages that were stored since the keeper moved some
 
 	// What the holder of the writer knows.
 	version int64  // of what other programs have changed
 	buf     []byte // for checksums
-	files   []os.FileInfo
 
 	mu        sync.Mutex
 	failure   error  // why nothing can be stored now
@@ -159,28 +164,25 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if !taken {
 		return fmt.Errorf("%w: another process, or another part of this one, has it open", ErrInUse)
 	}
-	noted, reached := s.readNote()
-	info, err := os.Stat(s.file)
-	if (err != nil || info.Size() == 0) && reached > 0 {
-		return fmt.Errorf("%w: %s is gone or empty and had %d messages; to begin anew, remove %s too", ErrDamaged, fileName, reached, lockName)
-	}
-	// Before SQLite has it: closing a file ends this process's locks on it.
-	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	noted, reached, wrong := s.readNote()
+	if s.db, err = os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
+	s.last = reached
+	if err = s.connect(); err == nil && noted != s.id { // the note is about another log
+		s.last, err = 0, s.load()
 	}
-	if err := s.connect(); err != nil {
-		return err
+	if err == nil {
+		err = s.try()
 	}
-	if noted != s.id {
-		reached = 0
+	if damaged(err) || err == nil && wrong && noted == s.id {
+		s.last = reached
+		err = s.repair(noted, reached)
 	}
-	s.last = max(s.last, reached)
-	s.note()
-	return nil
+	if err == nil {
+		s.note()
+	}
+	return err
 }
 
 // connect opens the file.
@@ -190,7 +192,7 @@ func (s *Store) connect() (err error) {
 			return err
 		}
 		if *c == s.writer {
-			if err := setUp(s.writer.Conn); err != nil {
+			if err := setUp(s.writer.Conn, s.last == 0); err != nil {
 				return err
 			}
 		}
@@ -200,35 +202,62 @@ func (s *Store) connect() (err error) {
 		synchronous = "NORMAL"
 	}
 	for _, c := range []*conn{s.writer, s.keeper} {
-		for _, setting := range []string{"synchronous=" + synchronous, "wal_autocheckpoint=0", "journal_size_limit=4194304"} {
+		for _, setting := range []string{"synchronous=" + synchronous, "wal_autocheckpoint=0", "journal_size_limit=16777216"} {
 			if err := sqlitex.ExecuteTransient(c.Conn, "PRAGMA "+setting, nil); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range []string{s.file, s.file + "-wal"} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		s.files = append(s.files, info)
+	if s.wal, err = os.OpenFile(s.file+"-wal", os.O_RDWR, 0); err != nil {
+		return err
 	}
 	return s.load()
 }
 
-// load reads the state of the log.
-func (s *Store) load() error {
-	var sum, first, last, deletions int64
-	err := sqlitex.Execute(s.writer.Conn, "SELECT id, checksum, first, last, deletions FROM log", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
-		s.id, sum = uint64(row.ColumnInt64(0)), row.ColumnInt64(1)
-		first, last, deletions = row.ColumnInt64(2), row.ColumnInt64(3), row.ColumnInt64(4)
+// disconnect is the opposite of connect.
+func (s *Store) disconnect() {
+	if s.wal != nil {
+		if s.cfg.Sync == SyncPeriodic {
+			s.sync()
+		}
+		_ = s.wal.Close()
+	}
+	for _, c := range []*conn{s.reader, s.keeper, s.writer} {
+		if c != nil {
+			c.token <- struct{}{}
+			_ = c.Close()
+		}
+	}
+}
+
+// maxSeq is more than any log reaches.
+const maxSeq = 1 << 60
+
+// logRow is the row of the table log.
+type logRow struct{ id, first, last, deletions uint64 }
+
+func readLog(c *lite.Conn) (l logRow, err error) {
+	err = sqlitex.Execute(c, "SELECT id, checksum, first, last, deletions FROM log", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+		if row.ColumnInt64(1) == checksum(row.ColumnInt64(0)) {
+			l.id = uint64(row.ColumnInt64(0))
+		}
+		if first, last := row.ColumnInt64(2), row.ColumnInt64(3); 0 < first && first < maxSeq && 0 <= last && last < maxSeq {
+			l.first, l.last = uint64(first), uint64(last)
+		}
+		l.deletions = uint64(row.ColumnInt64(4))
 		return nil
 	}})
+	if err == nil && (l.id == 0 || l.first == 0) {
+		err = fmt.Errorf("%w: its number is not as it was written", ErrDamaged)
+	}
+	return l, err
+}
+
+// load reads the state of the log.
+func (s *Store) load() error {
+	l, err := readLog(s.writer.Conn)
 	if err != nil {
 		return err
-	}
-	if s.id == 0 || sum != checksum(int64(s.id)) {
-		return fmt.Errorf("%w: its number is not as it was written", ErrDamaged)
 	}
 	oldest, err := number(s.writer.Conn, "SELECT min(seq) FROM message")
 	if err != nil {
@@ -243,31 +272,46 @@ func (s *Store) load() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = max(s.last, uint64(max(newest, last, first-1)))
+	s.id, s.deletions = l.id, l.deletions
+	s.last = max(s.last, uint64(newest), l.last, l.first-1)
 	if s.first = uint64(oldest); oldest == 0 {
 		s.first = s.last + 1
 	}
-	s.deletions = uint64(deletions)
 	return nil
 }
 
 // The file that is locked has a note of how far the log has got, in case its end is damaged: the
-// sequence numbers must not be given to other messages.
-const noteFormat = "%016x %020d\n"
+// sequence numbers must not be given to other messages. It also says whether the file was found to
+// be damaged: then it is repaired when it is opened next.
+const noteFormat = "%016x %020d %s\n"
 
-// note writes it. It does no harm if that fails, or does not reach the disk, unless the end of the
-// log is damaged too.
+// note writes it. It does no harm if that fails, or does not reach the disk, unless the file is
+// damaged too.
 func (s *Store) note() {
+	state := "intact"
+	if s.wrong.Load() {
+		state = "wrong"
+	}
+	s.noting.Lock()
+	defer s.noting.Unlock()
 	_, last := s.Bounds()
-	_, _ = s.lock.WriteAt(fmt.Appendf(nil, noteFormat, s.id, last), 0)
+	_, _ = s.lock.WriteAt(fmt.Appendf(nil, noteFormat, s.id, last, state), 0)
 }
 
-func (s *Store) readNote() (id, last uint64) {
-	b, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 64))
-	if n, _ := fmt.Sscanf(string(b), noteFormat, &id, &last); n < 2 {
-		return 0, 0
+// noteDamage notes that the file is damaged.
+func (s *Store) noteDamage() {
+	if !s.wrong.Swap(true) {
+		s.note()
 	}
-	return id, last
+}
+
+func (s *Store) readNote() (id, last uint64, wrong bool) {
+	b, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 64))
+	var state string
+	if n, _ := fmt.Sscanf(string(b), noteFormat, &id, &last, &state); n < 3 {
+		return 0, 0, false
+	}
+	return id, last, state == "wrong"
 }
 
 // Close closes the log and waits until all its goroutines have ended. It is idempotent.
@@ -275,14 +319,11 @@ func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
 		s.wg.Wait()
-		for _, c := range []*conn{s.reader, s.keeper, s.writer} {
-			if c != nil {
-				c.token <- struct{}{}
-				_ = c.Close()
+		s.disconnect()
+		for _, f := range []*os.File{s.db, s.lock} {
+			if f != nil {
+				_ = f.Close()
 			}
-		}
-		if s.lock != nil {
-			_ = s.lock.Close()
 		}
 	})
 	return nil

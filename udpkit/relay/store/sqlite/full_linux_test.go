@@ -1,0 +1,232 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/internal/logtest"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
+)
+
+// insideVariable says that this process may mount file systems that nobody else sees.
+const insideVariable = "UDPKIT_TEST_MOUNTS"
+
+// noMount is printed where it may not.
+const noMount = "cannot mount a file system"
+
+// inMountNamespace runs a test of this binary again in a mount namespace of its own. It takes no
+// privilege where the system allows user namespaces. It returns true in that process.
+func inMountNamespace(t *testing.T) bool {
+	if os.Getenv(insideVariable) != "" {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), insideVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || strings.Contains(string(out), noMount) {
+		testenv.Skip(t, "no mount namespaces here: %v\n%s", err, out)
+	}
+	require.NoError(t, err, "%s", out)
+	t.Logf("%s", out)
+	return false
+}
+
+// smallDisk mounts a file system of a size in MiB.
+func smallDisk(t *testing.T, size int) string {
+	dir := t.TempDir()
+	err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
+	if err == nil || errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", size))
+	}
+	if err != nil {
+		fmt.Println(noMount, err)
+		t.FailNow()
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	return dir
+}
+
+// ballast fills a disk but for a number of bytes.
+func ballast(t *testing.T, dir string, leave int) (remove func()) {
+	name := filepath.Join(dir, "ballast")
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	for chunk := make([]byte, 1<<16); len(chunk) > 0; {
+		if _, err = f.Write(chunk); err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			chunk = chunk[:len(chunk)/2]
+		}
+	}
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(max(info.Size()-int64(leave), 0)))
+	require.NoError(t, f.Close())
+	return func() { require.NoError(t, os.Remove(name)) }
+}
+
+// TestFullDisk lets the disk run full again and again.
+func TestFullDisk(t *testing.T) {
+	if !inMountNamespace(t) {
+		return
+	}
+	disk := smallDisk(t, 32)
+	cfg := sqlite.Config{Dir: filepath.Join(disk, "log")}
+	s := open(t, cfg)
+	follower := logtest.Follow(t, s, 0)
+	run, stored := relay.NewID(), uint64(0)
+	seqs := map[uint64]uint64{} // by number
+	write := func(n int) error {
+		records := logtest.Records(run, stored+1, n)
+		for i := range records {
+			records[i].Text += strings.Repeat(" ", 500)
+		}
+		got, err := s.Append(t.Context(), records)
+		for i, seq := range got {
+			seqs[records[i].Number] = seq
+		}
+		stored += uint64(len(got))
+		if err == nil {
+			require.Len(t, got, n)
+		}
+		return err
+	}
+	for round := range 8 {
+		require.NoError(t, write(100))
+		remove := ballast(t, disk, rand.IntN(300_000))
+		var err error
+		var took time.Duration
+		for before := stored; err == nil; {
+			require.Less(t, stored, before+5000)
+			start := time.Now()
+			err = write(1 + rand.IntN(60))
+			took = time.Since(start)
+		}
+		t.Logf("round %d: %d are stored, after %v %v", round, stored, took, err)
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.ErrorContains(t, err, cfg.Dir)
+		assert.Less(t, took, time.Second)
+		// It says so at once from then on, and goes on with all that needs no space.
+		start := time.Now()
+		require.ErrorIs(t, write(1), syscall.ENOSPC)
+		require.ErrorIs(t, s.SaveClient(t.Context(), relay.ClientRecord{Role: relay.RoleReader, Username: "ann"}), syscall.ENOSPC)
+		assert.Less(t, time.Since(start), time.Second/2)
+		require.NoError(t, s.Claim(t.Context(), "reader.ann", 1, time.Minute))
+		require.NoError(t, s.Release(t.Context(), "reader.ann", 1))
+		_, err = s.Client(t.Context(), relay.RoleReader, "ann")
+		require.NoError(t, err)
+		last, _, err := s.Stored(t.Context(), run, 1<<60)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, last, stored)
+		require.GreaterOrEqual(t, len(logtest.All(t, s)), int(stored))
+		follower.Wait(t, int(stored))
+
+		remove()
+		start = time.Now()
+		for err = write(60); err != nil; err = write(60) { // and with it what was tried before
+			require.Less(t, time.Since(start), 10*time.Second, "it goes on when there is space: %v", err)
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Logf("went on after %v", time.Since(start))
+		require.NoError(t, s.SaveClient(t.Context(), relay.ClientRecord{Role: relay.RoleReader, Username: "ann"}))
+	}
+	follower.Wait(t, int(stored))
+	want := logtest.All(t, s)
+	for i, m := range want {
+		require.Equal(t, logtest.Text(run, uint64(i+1)), strings.TrimSpace(m.Text))
+		require.Equal(t, m.Seq, seqs[uint64(i+1)])
+	}
+	require.Equal(t, stored, uint64(len(want)))
+	require.Equal(t, want, follower.Stop(t))
+	// It also starts on a full disk, to be read.
+	for _, leave := range []int{0, 5_000, 100_000} {
+		remove := ballast(t, disk, leave)
+		require.NoError(t, s.Close())
+		s = open(t, cfg)
+		require.Equal(t, want, logtest.All(t, s))
+		start := time.Now()
+		var err error
+		for next := stored + 1; err == nil; next += 100 {
+			require.Less(t, next, stored+5000)
+			_, err = s.Append(t.Context(), logtest.Records(run+1, next, 100))
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		assert.Less(t, time.Since(start), 2*time.Second)
+		require.Equal(t, want, logtest.All(t, s)[:stored])
+		remove()
+		for err != nil {
+			require.Less(t, time.Since(start), 10*time.Second, "it goes on when there is space: %v", err)
+			time.Sleep(10 * time.Millisecond)
+			_, err = s.Append(t.Context(), logtest.Records(run, stored+1, 1))
+		}
+		want = logtest.All(t, s)
+		stored = uint64(len(want))
+	}
+	require.NoError(t, s.Close())
+	s = open(t, cfg)
+	require.Equal(t, want, logtest.All(t, s))
+}
+
+// TestFullDiskServer: a relay whose disk is full says so, acknowledges nothing that is not stored,
+// serves readers, and goes on when there is space.
+func TestFullDiskServer(t *testing.T) {
+	if !inMountNamespace(t) {
+		return
+	}
+	disk := smallDisk(t, 32)
+	s := open(t, sqlite.Config{Dir: filepath.Join(disk, "log")})
+	server, journal := newServer(t, s)
+	ann := newAuthor(t, server, "ann")
+	bob := newReader(t, server, "bob")
+	failures := func(ended bool) (n int) {
+		for _, e := range of[relay.ErrorEvent](journal) {
+			if e.Ended == ended && errors.Is(e.Err, syscall.ENOSPC) {
+				n++
+			}
+		}
+		return n
+	}
+	for round := range 3 {
+		await(t, "it works", func() bool { return len(of[relay.MessageEvent](bob)) > 500*(round+1) })
+		remove := ballast(t, disk, rand.IntN(100_000))
+		await(t, "the server reports it", func() bool { return failures(false) > failures(true) })
+		await(t, "nothing is stored any more", func() bool {
+			before := ann.Stats().Stored
+			select {
+			case <-time.After(300 * time.Millisecond):
+			case <-t.Context().Done():
+			}
+			return ann.Stats().Stored == before
+		})
+		stored := int(ann.Stats().Stored)
+		await(t, "the reader has what is stored", func() bool { return len(of[relay.MessageEvent](bob)) >= stored })
+		remove()
+		await(t, "the server reports that it works", func() bool { return failures(false) == failures(true) })
+	}
+	ann.flush(t)
+	log := checkReader(t, bob, ann)
+	ann.check(t, log)
+	for _, m := range logtest.All(t, s) {
+		require.Equal(t, log[m.Seq], m.Text)
+	}
+	t.Logf("%d messages", len(log))
+}
