@@ -82,7 +82,7 @@ func newAuthor(t *testing.T, server netip.AddrPort, name string) *author {
 			case <-tick.C:
 			}
 			for range rand.IntN(5) {
-				if a.Send(writing, fmt.Sprint(name, " ", a.written+1)) != nil {
+				if _, err := a.Send(writing, fmt.Sprint(name, " ", a.written+1)); err != nil {
 					return
 				}
 				a.written++
