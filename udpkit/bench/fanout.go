@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
-	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
 const (
@@ -79,7 +79,7 @@ func serve(ctx context.Context, kind, dir string, out io.Writer) error {
 	case "relay":
 		return serveRelay(ctx, relay.NewMemory(0), out)
 	case "store":
-		log, err := store.Open(ctx, store.Config{Dir: dir})
+		log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
 
 // appendAlone measures the store without a relay, with windows of messages appended at a time.
 func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int64, out io.Writer) error {
-	log, err := store.Open(ctx, store.Config{Dir: dir})
+	log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
 	if err != nil {
 		return err
 	}

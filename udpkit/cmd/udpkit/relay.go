@@ -16,8 +16,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
-	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/jetstream"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
 func relayCommand() *cobra.Command {
@@ -33,7 +33,7 @@ func relayCommand() *cobra.Command {
 
 func relayServerCommand() *cobra.Command {
 	var (
-		log  store.Config
+		log  sqlite.Config
 		nats jetstream.Config
 		opt  relaypanel.Options
 		at   address
@@ -53,8 +53,8 @@ func relayServerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log.Sync = store.Sync(sync)
-			open := func(ctx context.Context) (closingLog, error) { return store.Open(ctx, log) }
+			log.Sync = sqlite.Sync(sync)
+			open := func(ctx context.Context) (closingLog, error) { return sqlite.Open(ctx, log) }
 			if len(nats.URLs) > 0 {
 				opt.Place = "NATS"
 				if open, err = openNATS(cmd, nats, log); err != nil {
@@ -83,7 +83,7 @@ func relayServerCommand() *cobra.Command {
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
 	addRelayFlags(cmd, &opt)
-	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(store.SyncAlways), string(store.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(sqlite.SyncAlways), string(sqlite.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -94,7 +94,7 @@ type closingLog interface {
 }
 
 // openNATS returns what opens a log in NATS, with those limits of the flags that are given.
-func openNATS(cmd *cobra.Command, cfg jetstream.Config, limits store.Config) (func(context.Context) (closingLog, error), error) {
+func openNATS(cmd *cobra.Command, cfg jetstream.Config, limits sqlite.Config) (func(context.Context) (closingLog, error), error) {
 	flags := cmd.Flags()
 	switch {
 	case flags.Changed("data"):
