@@ -17,7 +17,7 @@ import (
 	nats "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
-	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
 const (
@@ -85,7 +85,7 @@ func serve(ctx context.Context, kind, dir string, out io.Writer) error {
 	case "relay":
 		return serveRelay(ctx, relay.NewMemory(0), out)
 	case "store":
-		log, err := store.Open(ctx, store.Config{Dir: dir})
+		log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func serveRelay(ctx context.Context, log relay.Log, out io.Writer) error {
 
 // appendAlone measures the store without a relay, with windows of messages appended at a time.
 func appendAlone(ctx context.Context, dir string, warmUp, duration time.Duration, windows []int64, out io.Writer) error {
-	log, err := store.Open(ctx, store.Config{Dir: dir})
+	log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
 func relayCommand() *cobra.Command {
@@ -24,13 +26,14 @@ func relayCommand() *cobra.Command {
 		Long: "Messages from writers to readers over UDP, through a server that stores them: every reader gets each of\n" +
 			"them once and in the same order, whoever starts first, and whoever is away for a while.",
 	}
-	cmd.AddCommand(relayServerCommand(), relayReaderCommand(), relayWriterCommand(), relayJoinCommand())
+	cmd.AddCommand(relayServerCommand(), relayReaderCommand(), relayWriterCommand(), relayJoinCommand(), relayLogCommand(), relayBackupCommand())
 	return cmd
 }
 
 func relayServerCommand() *cobra.Command {
 	var (
-		log  store.Config
+		log  sqlite.Config
+		nats store.Config
 		opt  relaypanel.Options
 		at   address
 		sync string
@@ -41,55 +44,88 @@ func relayServerCommand() *cobra.Command {
 		Example: "  udpkit relay server" + "\n" +
 			"  udpkit relay server --data ~/log --retain-age 7d" + "\n" +
 			"  udpkit relay server --nats nats://127.0.0.1:4222",
-		Long: "Store what writers write, and deliver it to readers. The log is in a directory of this machine, which belongs to one\n" +
-			"server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of others in the\n" +
-			"cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
+		Long: "Store what writers write, and deliver it to readers. The log is an SQLite file in a directory of this machine, which\n" +
+			"belongs to one server at a time, or in a NATS cluster with JetStream, where any number of servers share it. Streams of\n" +
+			"others in the cluster are left alone: if they have the log's name the server ends, and --stream gives it another.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listen, err := at.listen(cmd.Context())
 			if err != nil {
 				return err
 			}
-			log.Sync = store.Sync(sync)
-			if len(log.URLs) > 0 {
-				opt.Place = "NATS"
-			} else if log.Dir == "" {
-				if log.Dir, err = defaultData(listen.Port()); err != nil {
-					return err
+			var open opener
+			if len(nats.URLs) > 0 {
+				nats.Dir, nats.Sync = log.Dir, store.Sync(sync) // which it refuses
+				nats.MaxMessages, nats.MaxAge, opt.Place = log.MaxMessages, log.MaxAge, "NATS"
+				open = func(ctx context.Context) (closingLog, error) { return openNATS(ctx, nats) }
+			} else {
+				if cmd.Flags().Changed("stream") {
+					return usageError{errors.New("--stream is for a log in NATS, with --nats")}
 				}
-			}
-			if log.Dir != "" {
-				opt.Place = log.Dir
+				if log.Dir == "" {
+					if log.Dir, err = defaultData(listen.Port()); err != nil {
+						return err
+					}
+				}
+				log.Sync, opt.Place = sqlite.Sync(sync), log.Dir
+				open = func(ctx context.Context) (closingLog, error) { return openFile(ctx, log) }
 			}
 			cfg := relay.ServerConfig{Listen: listen}
-			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, log, cfg, opt) })
+			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, open, cfg, opt) })
 		},
 	}
 	at.ofListener(cmd, "UDP", "0.0.0.0", relay.DefaultPort)
 	flags := cmd.Flags()
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
-	flags.StringSliceVar(&log.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
-	flags.StringVar(&log.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
-	flags.Int64Var(&log.MaxMessages, "retain-messages", store.DefaultMaxMessages, "keep the newest `N` messages")
+	flags.StringSliceVar(&nats.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead")
+	flags.StringVar(&nats.Name, "stream", store.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
+	flags.Int64Var(&log.MaxMessages, "retain-messages", sqlite.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
 	addRelayFlags(cmd, &opt)
-	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(store.SyncAlways), string(store.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(sqlite.SyncAlways), string(sqlite.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
+// closingLog is a log that was opened for a server.
+type closingLog interface {
+	relay.Log
+	io.Closer
+}
+
+type opener func(context.Context) (closingLog, error)
+
 // serveRelay opens the log and runs a server with it.
-func serveRelay(ctx context.Context, log store.Config, cfg relay.ServerConfig, opt relaypanel.Options) error {
-	opened, err := store.Open(ctx, log)
-	if errors.Is(err, store.ErrForeign) {
-		return fmt.Errorf("%w with --stream NAME", err)
-	}
+func serveRelay(ctx context.Context, open opener, cfg relay.ServerConfig, opt relaypanel.Options) error {
+	log, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	cfg.Log = opened
+	cfg.Log = log
 	warn(ctx, cfg.Listen)
 	err = relaypanel.Server(ctx, cfg, opt)
-	return errors.Join(err, opened.Close())
+	return errors.Join(err, log.Close())
+}
+
+func openFile(ctx context.Context, cfg sqlite.Config) (closingLog, error) {
+	log, err := sqlite.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if repaired := log.Repaired(); repaired != "" {
+		fmt.Fprintln(progress, repaired)
+	}
+	return log, nil
+}
+
+func openNATS(ctx context.Context, cfg store.Config) (closingLog, error) {
+	log, err := store.Open(ctx, cfg)
+	if errors.Is(err, store.ErrForeign) {
+		return nil, fmt.Errorf("%w with --stream NAME", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
 }
 
 // defaultData returns where the log of a port's server is: where programs keep what the user would

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	nats "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -197,16 +199,78 @@ func TestRelayStream(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals to a single process there")
 	}
-	dir := t.TempDir()
-	first, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
+	cluster, err := nats.NewServer(&nats.Options{Host: "127.0.0.1", Port: nats.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	require.NoError(t, err)
+	cluster.Start()
+	t.Cleanup(func() { cluster.Shutdown(); cluster.WaitForShutdown() })
+	require.True(t, cluster.ReadyForConnections(10*time.Second))
+	server := func(args ...string) *process {
+		return command(t, append([]string{"relay", "server", "--address", "127.0.0.1", "--port", "0", "--nats", cluster.ClientURL(), "--json"}, args...)...)
+	}
+	first := server("--stream", "relay-clients")
+	first.event("start")
 	first.interrupted(os.Interrupt)
-	second := command(t, "relay", "server", "--address", "127.0.0.1", "--port", "0", "--data", dir)
+	second := server()
 	assert.Empty(t, second.rest())
 	_ = second.Wait()
 	assert.Equal(t, 2, second.ProcessState.ExitCode())
 	assert.Contains(t, second.stderr.String(), "the stream relay-clients is for relay-clients.m.*, not for relay.c.*.*; choose another name with --stream NAME (see ")
-	again, _ := relayServer(t, "0", dir, "--stream", "relay-clients")
+	again := server("--stream", "relay-clients")
+	again.event("start")
 	again.interrupted(os.Interrupt)
+}
+
+// TestRelayLog: the log of a server that runs can be read and copied, and shows what was written,
+// and nothing that steers a terminal.
+func TestRelayLog(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	data := filepath.Join(t.TempDir(), "log")
+	server, port := relayServer(t, "0", data)
+	for _, name := range []string{"ann", "bob"} {
+		w, in := talking(t, "relay", "writer", "--username", name, "--port", port)
+		_, err := io.WriteString(in, "one of "+name+"\n\x1b[31mtwo\u202e\n")
+		require.NoError(t, err)
+		require.NoError(t, in.Close())
+		w.until("Ended: all is written")
+		require.NoError(t, w.Wait(), &w.stderr)
+	}
+	run := func(code int, args ...string) (out, errors string) {
+		p := command(t, append([]string{"relay"}, args...)...)
+		out = p.rest()
+		_ = p.Wait()
+		require.Equal(t, code, p.ProcessState.ExitCode(), &p.stderr)
+		return out, p.stderr.String()
+	}
+	all, _ := run(0, "log", "--data", data)
+	require.Equal(t, 4, strings.Count(all, "\n"))
+	assert.Contains(t, all, "  #1  ann: one of ann\n")
+	assert.NotContains(t, all, "\x1b")
+	assert.NotContains(t, all, "\u202e")
+	some, _ := run(0, "log", "--data", data, "--from", "2", "--writer", "bob")
+	require.Equal(t, 2, strings.Count(some, "\n"))
+	assert.Contains(t, some, "  #3  bob: one of bob\n")
+	last, _ := run(0, "log", "--data", data, "--from", "4", "--json")
+	var m map[string]any
+	require.NoError(t, json.Unmarshal([]byte(last), &m))
+	assert.Equal(t, "message", m["event"])
+	assert.Equal(t, "\x1b[31mtwo\u202e", m["text"])
+	assert.EqualValues(t, 4, m["seq"])
+
+	copied := t.TempDir()
+	run(0, "backup", "--data", data, filepath.Join(copied, "relay.db"))
+	server.interrupted(os.Interrupt)
+	same, _ := run(0, "log", "--data", copied)
+	assert.Equal(t, all, same)
+	_, says := run(1, "backup", "--data", data, filepath.Join(copied, "relay.db"))
+	assert.Contains(t, says, "exists")
+	_, says = run(1, "log", "--data", filepath.Join(copied, "none"))
+	assert.Contains(t, says, "there is no log in")
+	assert.NoDirExists(t, filepath.Join(copied, "none"))
+	// The copy is a log.
+	server, _ = relayServer(t, "0", copied)
+	server.interrupted(os.Interrupt)
 }
 
 func TestRelayBadArguments(t *testing.T) {
@@ -221,7 +285,9 @@ func TestRelayBadArguments(t *testing.T) {
 		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
 		{"relay server --max-runtime -1s --data nowhere", "negative"},
 		{"relay server --stream= --data nowhere", "--stream is empty"},
-		{"relay server --stream a.b --data nowhere", `the log's name "a.b"`},
+		{"relay server --stream other --data nowhere", "with --nats"},
+		{"relay backup --data nowhere", "one file is needed"},
+		{"relay server --stream a.b --nats nats://127.0.0.1:9", `the log's name "a.b"`},
 		{"relay reader", "--username is needed, such as --username ann"},
 		{"relay writer", "--username is needed"},
 		{"relay join", "--username is needed"},
