@@ -77,7 +77,7 @@ func TestRefused(t *testing.T) {
 		{"client --prot 3", "unknown flag: --prot; did you mean --port?"},
 		{"echo", "choose one of the commands client and server"},
 		{"chat", "choose one of the commands client and server"},
-		{"relay", "choose one of the commands join, reader, server and writer"},
+		{"relay", "choose one of the commands backup, join, log, reader, server and writer"},
 		{"completion", "choose one of the commands bash, fish, powershell and zsh"},
 		{"send", "two arguments are needed"},
 		{"cleint", `unknown command "cleint"; did you mean client?`},

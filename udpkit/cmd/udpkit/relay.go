@@ -27,7 +27,7 @@ func relayCommand() *cobra.Command {
 		Long: "Messages from writers to readers over UDP, through a server that stores them: every reader gets each of\n" +
 			"them once and in the same order, whoever starts first, and whoever is away for a while.",
 	}
-	cmd.AddCommand(relayServerCommand(), relayReaderCommand(), relayWriterCommand(), relayJoinCommand())
+	cmd.AddCommand(relayServerCommand(), relayReaderCommand(), relayWriterCommand(), relayJoinCommand(), relayLogCommand(), relayBackupCommand())
 	return cmd
 }
 
@@ -54,7 +54,7 @@ func relayServerCommand() *cobra.Command {
 				return err
 			}
 			log.Sync = sqlite.Sync(sync)
-			open := func(ctx context.Context) (closingLog, error) { return sqlite.Open(ctx, log) }
+			open := func(ctx context.Context) (closingLog, error) { return openFile(ctx, log) }
 			if len(nats.URLs) > 0 {
 				opt.Place = "NATS"
 				if open, err = openNATS(cmd, nats, log); err != nil {
@@ -79,7 +79,7 @@ func relayServerCommand() *cobra.Command {
 	flags.StringVar(&log.Dir, "data", "", "`directory` of the log (default udpkit/relay-PORT where the user's programs keep data, such as ~/.local/share)")
 	flags.StringSliceVar(&nats.URLs, "nats", nil, "keep the log in the NATS cluster with these `URLs` instead; its limits stay as they are unless they are given here")
 	flags.StringVar(&nats.Name, "stream", jetstream.DefaultName, "`name` of the log, which is kept in the NATS streams NAME, NAME-clients and NAME-names")
-	flags.Int64Var(&log.MaxMessages, "retain-messages", jetstream.DefaultMaxMessages, "keep the newest `N` messages")
+	flags.Int64Var(&log.MaxMessages, "retain-messages", sqlite.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
 	addRelayFlags(cmd, &opt)
@@ -91,6 +91,18 @@ func relayServerCommand() *cobra.Command {
 type closingLog interface {
 	relay.Log
 	Close() error
+}
+
+// openFile opens a log on this machine.
+func openFile(ctx context.Context, cfg sqlite.Config) (closingLog, error) {
+	log, err := sqlite.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if repaired := log.Repaired(); repaired != "" {
+		fmt.Fprintln(progress, repaired)
+	}
+	return log, nil
 }
 
 // openNATS returns what opens a log in NATS, with those limits of the flags that are given.

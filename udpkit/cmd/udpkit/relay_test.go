@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -265,6 +266,59 @@ func TestRelayNATS(t *testing.T) {
 	}
 }
 
+// TestRelayLog: the log of a server that runs can be read and copied, and shows what was written,
+// and nothing that steers a terminal.
+func TestRelayLog(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals to a single process there")
+	}
+	data := filepath.Join(t.TempDir(), "log")
+	server, port := relayServer(t, "0", data)
+	for _, name := range []string{"ann", "bob"} {
+		w, in := talking(t, "relay", "writer", "--username", name, "--port", port)
+		_, err := io.WriteString(in, "one of "+name+"\n\x1b[31mtwo\u202e\n")
+		require.NoError(t, err)
+		require.NoError(t, in.Close())
+		w.until("Ended: all is written")
+		require.NoError(t, w.Wait(), &w.stderr)
+	}
+	run := func(code int, args ...string) (out, errors string) {
+		p := command(t, append([]string{"relay"}, args...)...)
+		out = p.rest()
+		_ = p.Wait()
+		require.Equal(t, code, p.ProcessState.ExitCode(), &p.stderr)
+		return out, p.stderr.String()
+	}
+	all, _ := run(0, "log", "--data", data)
+	require.Equal(t, 4, strings.Count(all, "\n"))
+	assert.Contains(t, all, "  #1  ann: one of ann\n")
+	assert.NotContains(t, all, "\x1b")
+	assert.NotContains(t, all, "\u202e")
+	some, _ := run(0, "log", "--data", data, "--from", "2", "--writer", "bob")
+	require.Equal(t, 2, strings.Count(some, "\n"))
+	assert.Contains(t, some, "  #3  bob: one of bob\n")
+	last, _ := run(0, "log", "--data", data, "--from", "4", "--json")
+	var m map[string]any
+	require.NoError(t, json.Unmarshal([]byte(last), &m))
+	assert.Equal(t, "message", m["event"])
+	assert.Equal(t, "\x1b[31mtwo\u202e", m["text"])
+	assert.EqualValues(t, 4, m["seq"])
+
+	copied := t.TempDir()
+	run(0, "backup", "--data", data, filepath.Join(copied, "relay.db"))
+	server.interrupted(os.Interrupt)
+	same, _ := run(0, "log", "--data", copied)
+	assert.Equal(t, all, same)
+	_, says := run(1, "backup", "--data", data, filepath.Join(copied, "relay.db"))
+	assert.Contains(t, says, "exists")
+	_, says = run(1, "log", "--data", filepath.Join(copied, "none"))
+	assert.Contains(t, says, "there is no log in")
+	assert.NoDirExists(t, filepath.Join(copied, "none"))
+	// The copy is a log.
+	server, _ = relayServer(t, "0", copied)
+	server.interrupted(os.Interrupt)
+}
+
 func TestRelayBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
 		{"relay server extra", `unexpected argument "extra"`},
@@ -277,6 +331,7 @@ func TestRelayBadArguments(t *testing.T) {
 		{"relay server --data nowhere --nats nats://127.0.0.1:9", "both a directory"},
 		{"relay server --max-runtime -1s --data nowhere", "negative"},
 		{"relay server --stream= --data nowhere", "--stream is empty"},
+		{"relay backup --data nowhere", "one file is needed"},
 		{"relay server --stream a.b --nats nats://127.0.0.1:9", `the log's name "a.b"`},
 		{"relay server --stream b --data nowhere", "--stream is for a log in NATS"},
 		{"relay reader", "--username is needed, such as --username ann"},

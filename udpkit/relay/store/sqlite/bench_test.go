@@ -1,40 +1,49 @@
 package sqlite_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/internal/logtest"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
-func BenchmarkBatch(b *testing.B) {
-	for _, n := range []int{1, 8, 64, 256, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := open(b, sqlite.Config{Dir: b.TempDir()})
-			run, number, text := relay.NewID(), uint64(0), strings.Repeat(".", 120)
-			cpu := func() time.Duration {
-				var u syscall.Rusage
-				_ = syscall.Getrusage(0, &u)
-				return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-			}
-			used := cpu()
-			for b.Loop() {
-				records := make([]relay.Record, n)
-				for i := range records {
-					number++
-					records[i] = relay.Record{Run: run, Number: number, Username: "writer", Text: text, At: time.Now()}
+// BenchmarkAppend appends one call after the other, as a server does.
+func BenchmarkAppend(b *testing.B) {
+	for _, sync := range []sqlite.Sync{sqlite.SyncAlways, sqlite.SyncPeriodic} {
+		for _, batch := range []int{1, 8, 64, 256, 1000} {
+			b.Run(fmt.Sprintf("sync=%s/batch=%d", sync, batch), func(b *testing.B) {
+				s := open(b, sqlite.Config{Dir: b.TempDir(), Sync: sync})
+				run, next, text := relay.NewID(), uint64(1), strings.Repeat(".", 120)
+				records := make([]relay.Record, batch)
+				for b.Loop() {
+					for i := range records {
+						records[i] = relay.Record{Run: run, Number: next, Username: "ann", Text: text, At: time.Now()}
+						next++
+					}
+					_, err := s.Append(context.Background(), records)
+					require.NoError(b, err)
 				}
-				_, err := s.Append(b.Context(), records)
-				require.NoError(b, err)
-			}
-			b.ReportMetric(float64((cpu()-used).Nanoseconds())/1000/float64(number), "cpu-us/record")
-			b.ReportMetric(float64(number)/b.Elapsed().Seconds(), "records/s")
-		})
+				b.ReportMetric(float64(next)/b.Elapsed().Seconds(), "messages/s")
+			})
+		}
 	}
+}
+
+// BenchmarkRead reads a log from the oldest message to the newest.
+func BenchmarkRead(b *testing.B) {
+	const messages = 10_000
+	s := open(b, sqlite.Config{Dir: b.TempDir()})
+	_, err := s.Append(b.Context(), logtest.Records(relay.NewID(), 1, messages))
+	require.NoError(b, err)
+	for b.Loop() {
+		require.Len(b, logtest.All(b, s), messages)
+	}
+	b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds(), "messages/s")
 }

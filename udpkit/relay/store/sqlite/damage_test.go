@@ -148,7 +148,7 @@ func TestDamage(t *testing.T) {
 	}{
 		"none":            {"closed", "relay.db", func(*testing.T, string) {}, [2]int{}, false},
 		"none, killed":    {"killed", "relay.db", func(*testing.T, string) {}, [2]int{}, false},
-		"bit in the file": {"closed", "relay.db", bit(0.5), [2]int{0, 5}, false},
+		"bit in the file": {"closed", "relay.db", bit(0.5), [2]int{0, 10}, false},
 		"last quarter":    {"closed", "relay.db", cut(0.75), [2]int{all / 4, all/4 + 50}, false},
 		"half a page":     {"closed", "relay.db", cut(0.9999), [2]int{1, 10}, false},
 		"header":          {"closed", "relay.db", func(t *testing.T, name string) { flip(t, name, 3) }, [2]int{}, true},

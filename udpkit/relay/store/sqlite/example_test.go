@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
@@ -83,4 +84,32 @@ func ExampleConfig() {
 	}
 	fmt.Println(log.Bounds())
 	// Output: 151 250
+}
+
+// A backup is made while the log is in use, and is a log itself.
+func ExampleStore_Backup() {
+	dir, err := os.MkdirTemp("", "log")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	log, err := sqlite.Open(ctx, sqlite.Config{Dir: dir})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer log.Close()
+	_, err = log.Append(ctx, []relay.Record{{Run: relay.NewID(), Number: 1, Username: "ann", Text: "hello", At: time.Now()}})
+	fmt.Println(err)
+	copied := filepath.Join(dir, "copy")
+	fmt.Println(os.Mkdir(copied, 0o700), log.Backup(ctx, filepath.Join(copied, "relay.db")))
+	for m, err := range sqlite.Messages(ctx, copied, 1) {
+		fmt.Println(m.Seq, m.Username, m.Text, err)
+	}
+	// Output:
+	// <nil>
+	// <nil> <nil>
+	// 1 ann hello <nil>
 }

@@ -23,7 +23,11 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 			return nil, s.do(ctx, s.reader, "read messages", func(*lite.Conn) error { return nil })
 		}
 		err := s.do(ctx, s.reader, "read messages", func(c *lite.Conn) (err error) {
-			messages, next, err = s.read(c, next, last, min(max, maxRead))
+			messages, next, err = read(c, next, last, min(max, maxRead))
+			if damaged(err) { // what is lost is a gap
+				s.noteDamage()
+				return nil
+			}
 			return err
 		})
 		if err != nil || len(messages) > 0 {
@@ -33,8 +37,9 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 }
 
 // read returns messages with the numbers from from to last, at most limit, as far as there is no
-// hole in between, and from where to read on. What is damaged is a hole.
-func (s *Store) read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
+// hole in between, and from where to read on, also if err says that something is
+// damaged there.
+func read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
 	next = last + 1
 	var buf []byte
 	n := 0
@@ -53,14 +58,11 @@ func (s *Store) read(c *lite.Conn, from, last uint64, limit int) (messages []rel
 		}
 		return true
 	})
-	if damaged(err) {
-		s.noteDamage()
-	}
 	switch {
 	case len(messages) > 0: // what is wrong after them is for the next call
 		return messages, next, nil
 	case damaged(err): // and so on, until the end of the page that cannot be read
-		return nil, from + 1, nil
+		return nil, from + 1, err
 	}
 	return nil, next, err
 }

@@ -61,35 +61,48 @@ CREATE TRIGGER message_changed AFTER UPDATE ON message BEGIN
 END;
 `}
 
-// setUp makes the tables, if that is allowed, or brings those of an earlier version up to date.
-func setUp(c *lite.Conn, create bool) (err error) {
-	version, err := number(c, "PRAGMA user_version")
+// recognize returns the version of a file and how many tables and indexes it has. Only a file that
+// has none has version 0.
+func recognize(c *lite.Conn) (version, tables int64, err error) {
+	version, err = number(c, "PRAGMA user_version")
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	application, err := number(c, "PRAGMA application_id")
 	if err != nil {
+		return 0, 0, err
+	}
+	tables, err = number(c, "SELECT count(*) FROM sqlite_schema")
+	switch empty := version == 0 && application == 0 && tables == 0; {
+	case err != nil:
+	case !empty && (application != applicationID || version < 1):
+		err = fmt.Errorf("%w: %s is an SQLite file of another program", relay.ErrConfig, fileName)
+	case version > int64(len(migrations)):
+		err = fmt.Errorf("%w: it has format %d, of a later version of this program, which knows %d", relay.ErrConfig, version, len(migrations))
+	}
+	return version, tables, err
+}
+
+// setUp makes the tables, if that is allowed, or brings those of an earlier version up to date.
+func setUp(c *lite.Conn, create bool) (err error) {
+	version, tables, err := recognize(c)
+	if err != nil {
 		return err
 	}
-	tables, err := number(c, "SELECT count(*) FROM sqlite_schema")
-	switch {
-	case err != nil:
-		return err
-	case application != applicationID && (application != 0 || version != 0 || tables != 0):
-		return fmt.Errorf("%w: it is an SQLite file of another program", relay.ErrConfig)
-	case version > int64(len(migrations)):
-		return fmt.Errorf("%w: it has format %d, of a later version of this program, which knows %d", relay.ErrConfig, version, len(migrations))
-	case version == int64(len(migrations)):
-		return nil
-	case tables == 0 && !create:
-		return fmt.Errorf("%w: %s is empty and had messages; to begin anew, remove %s too", ErrDamaged, fileName, lockName)
-	case tables == 0:
-		// These cannot be set later, or in a transaction.
-		for _, pragma := range []string{"PRAGMA auto_vacuum=INCREMENTAL", "PRAGMA journal_mode=WAL"} {
-			if err := sqlitex.Execute(c, pragma, nil); err != nil {
-				return err
-			}
+	if tables == 0 {
+		if !create {
+			return fmt.Errorf("%w: %s is empty and had messages; to begin anew, remove %s too", ErrDamaged, fileName, lockName)
 		}
+		// It cannot be set later.
+		if err := sqlitex.ExecuteTransient(c, "PRAGMA auto_vacuum=INCREMENTAL", nil); err != nil {
+			return err
+		}
+	}
+	if err := sqlitex.ExecuteTransient(c, "PRAGMA journal_mode=WAL", nil); err != nil {
+		return err
+	}
+	if version == int64(len(migrations)) {
+		return nil
 	}
 	if err := migrate(c, version); err != nil {
 		return err

@@ -173,7 +173,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		s.last, err = 0, s.load()
 	}
 	if err == nil {
-		err = s.try()
+		err = s.check()
 	}
 	if damaged(err) || err == nil && wrong && noted == s.id {
 		s.last = reached
