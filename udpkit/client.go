@@ -214,112 +214,6 @@ func (c *Client) Run(ctx context.Context) error {
 	return fmt.Errorf("the client cannot receive any more: %w", err)
 }
 
-// watch reports silences.
-func (c *Client) watch(ctx context.Context) {
-	defer c.watchdog.Stop()
-	defer c.asker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.watchdog.C:
-			c.checkSilence(time.Now())
-		case <-c.asker.C:
-			c.ask(time.Now())
-		}
-	}
-}
-
-// ask asks for what is missing, and tells what is given up.
-func (c *Client) ask(now time.Time) {
-	c.events.Lock()
-	defer c.events.Unlock()
-	var events []Event
-	c.mu.Lock()
-	c.askAt = time.Time{}
-	for _, r := range c.runs.known {
-		if len(r.holes) == 0 {
-			continue
-		}
-		lost, next := r.ask(now, func(g gap) {
-			c.summary.Questions++
-			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0])
-			_, _ = c.ack(c.ackBuf, r.from) // what fails is asked for again
-		})
-		for _, g := range lost {
-			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: g.from, To: g.to, At: now})
-		}
-		c.askBy(next)
-	}
-	c.summary.Gaps += uint64(len(events))
-	c.mu.Unlock()
-	for _, e := range events {
-		c.tell(e)
-	}
-}
-
-// askBy has the client ask at that time at the latest, with mu held.
-func (c *Client) askBy(at time.Time) {
-	if !at.IsZero() && (c.askAt.IsZero() || at.Before(c.askAt)) {
-		c.askAt = at
-		c.asker.Reset(time.Until(at))
-	}
-}
-
-// giveUp tells what is awaited as missing, with events held.
-func (c *Client) giveUp() {
-	c.mu.Lock()
-	var events []Event
-	for _, r := range c.runs.known {
-		for _, h := range r.holes {
-			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: h.from, To: h.to, At: time.Now()})
-		}
-		r.holes = nil
-	}
-	c.summary.Gaps += uint64(len(events))
-	c.mu.Unlock()
-	for _, e := range events {
-		c.tell(e)
-	}
-}
-
-// lookIn has the watchdog look for silences after that time, with mu held.
-func (c *Client) lookIn(now time.Time, wait time.Duration) {
-	c.wake = now.Add(wait)
-	c.watchdog.Reset(wait)
-}
-
-// checkSilence reports silences, and what is due of refused datagrams and forgotten runs.
-func (c *Client) checkSilence(now time.Time) {
-	c.events.Lock()
-	defer c.events.Unlock()
-	var events []Event
-	c.mu.Lock()
-	silent, wait := c.runs.silent(now)
-	for _, r := range silent {
-		if c.runs.succeeded(r) {
-			events = append(events, EndEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), At: now})
-		} else {
-			events = append(events, TimeoutEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), Elapsed: now.Sub(r.last), At: now})
-		}
-	}
-	if elapsed := now.Sub(c.began); c.summary.Servers == 0 && !c.deaf {
-		if c.deaf = elapsed >= c.runs.none(); c.deaf {
-			events = append(events, TimeoutEvent{Elapsed: elapsed, At: now})
-		} else {
-			wait = c.runs.none() - elapsed
-		}
-	}
-	c.summary.Timeouts += uint64(len(events))
-	c.lookIn(now, wait)
-	c.mu.Unlock()
-	for _, e := range events {
-		c.tell(e)
-	}
-	c.tellRefused(c.refused.Due)
-	c.tellForgotten(time.Minute)
-}
-
 func (c *Client) emit(e Event) {
 	c.events.Lock()
 	defer c.events.Unlock()
@@ -333,21 +227,6 @@ func (c *Client) tellRefused(due func(now time.Time) []service.Refused) {
 	c.mu.Unlock()
 	for _, r := range told {
 		c.tell(RefusedEvent(r))
-	}
-}
-
-// tellForgotten tells how many runs were forgotten, with events held, unless it did so within the
-// time of pause.
-func (c *Client) tellForgotten(pause time.Duration) {
-	c.mu.Lock()
-	now, count := time.Now(), c.runs.forgotten-c.told
-	due := count > 0 && now.Sub(c.toldAt) >= pause
-	if due {
-		c.told, c.toldAt = c.runs.forgotten, now
-	}
-	c.mu.Unlock()
-	if due {
-		c.tell(ForgottenEvent{Runs: count, At: now})
 	}
 }
 

@@ -2,6 +2,7 @@ package udpkit
 
 import (
 	"cmp"
+	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -228,4 +229,72 @@ func (s *runs) succeeded(r *run) bool {
 		}
 	}
 	return false
+}
+
+// watch reports silences.
+func (c *Client) watch(ctx context.Context) {
+	defer c.watchdog.Stop()
+	defer c.asker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.watchdog.C:
+			c.checkSilence(time.Now())
+		case <-c.asker.C:
+			c.ask(time.Now())
+		}
+	}
+}
+
+// lookIn has the watchdog look for silences after that time, with mu held.
+func (c *Client) lookIn(now time.Time, wait time.Duration) {
+	c.wake = now.Add(wait)
+	c.watchdog.Reset(wait)
+}
+
+// checkSilence reports silences, and what is due of refused datagrams and forgotten runs.
+func (c *Client) checkSilence(now time.Time) {
+	c.events.Lock()
+	defer c.events.Unlock()
+	var events []Event
+	c.mu.Lock()
+	silent, wait := c.runs.silent(now)
+	for _, r := range silent {
+		if c.runs.succeeded(r) {
+			events = append(events, EndEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), At: now})
+		} else {
+			events = append(events, TimeoutEvent{Server: r.from, Epoch: r.key.epoch, LastID: r.lastID(), Elapsed: now.Sub(r.last), At: now})
+		}
+	}
+	if elapsed := now.Sub(c.began); c.summary.Servers == 0 && !c.deaf {
+		if c.deaf = elapsed >= c.runs.none(); c.deaf {
+			events = append(events, TimeoutEvent{Elapsed: elapsed, At: now})
+		} else {
+			wait = c.runs.none() - elapsed
+		}
+	}
+	c.summary.Timeouts += uint64(len(events))
+	c.lookIn(now, wait)
+	c.mu.Unlock()
+	for _, e := range events {
+		c.tell(e)
+	}
+	c.tellRefused(c.refused.Due)
+	c.tellForgotten(time.Minute)
+}
+
+// tellForgotten tells how many runs were forgotten, with events held, unless it did so within the
+// time of pause.
+func (c *Client) tellForgotten(pause time.Duration) {
+	c.mu.Lock()
+	now, count := time.Now(), c.runs.forgotten-c.told
+	due := count > 0 && now.Sub(c.toldAt) >= pause
+	if due {
+		c.told, c.toldAt = c.runs.forgotten, now
+	}
+	c.mu.Unlock()
+	if due {
+		c.tell(ForgottenEvent{Runs: count, At: now})
+	}
 }

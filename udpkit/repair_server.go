@@ -2,11 +2,13 @@ package udpkit
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -24,6 +26,8 @@ const (
 	// most, and maxRepairs how many at once.
 	repairsPerSecond = 500
 	maxRepairs       = 500
+	// reminders is how often the last message is sent again at the most.
+	reminders = 10
 )
 
 // ring keeps the newest messages of a server as they were sent, and what is to be sent again.
@@ -122,4 +126,95 @@ func (r *ring) again(now time.Time, all []udp.Target) (repairs []repair) {
 type repair struct {
 	b  []byte
 	to []udp.Target
+}
+
+// linger waits for AckWait. Nothing comes after the last message by which a client could find out
+// that it misses it, so it is sent again while some client has not acknowledged it.
+func (s *Server) linger(ctx context.Context, ticker *time.Ticker) {
+	ticker.Reset(max(s.cfg.AckWait/reminders, time.Nanosecond))
+	for range reminders {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.mu.Lock()
+		last := s.nextID - 1
+		missed := s.ring != nil && s.clients.behind(last)
+		var again repair
+		if missed {
+			again = repair{bytes.Clone(s.ring.get(last).b), s.targets}
+		}
+		s.mu.Unlock()
+		if missed {
+			s.sendAgain([]repair{again})
+		}
+	}
+}
+
+// repair sends again what clients miss, until ctx ends.
+func (s *Server) repair(ctx context.Context) {
+	timer := time.NewTimer(gather)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.asked:
+		}
+		timer.Reset(gather)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		s.mu.Lock()
+		repairs := s.ring.again(time.Now(), s.targets)
+		s.mu.Unlock()
+		s.sendAgain(repairs)
+	}
+}
+
+func (s *Server) sendAgain(repairs []repair) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	for _, r := range repairs {
+		s.write(r.b, r.to, func(to udp.Target, err error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if err != nil {
+				s.summary.SendErrors++
+			}
+		})
+	}
+	s.mu.Lock()
+	s.summary.Repairs += uint64(len(repairs))
+	s.mu.Unlock()
+}
+
+// answer has messages sent again that a client asks for.
+func (s *Server) answer(q question, d Datagram) {
+	s.mu.Lock()
+	s.summary.Questions++
+	err := udp.CheckPeer(d.Source)
+	switch {
+	case err != nil:
+	case q.epoch != s.epoch:
+		err = errOtherEpoch
+	case !s.ring.ask(q, d.Source, d.Received):
+		err = errTooOften
+	}
+	var told []service.Refused
+	if err != nil {
+		s.summary.RefusedAcks++
+		told = s.refused.Note(d.Source, err, d.Received)
+	}
+	s.mu.Unlock()
+	s.tellRefused(told)
+	if err == nil {
+		select {
+		case s.asked <- struct{}{}:
+		default:
+		}
+	}
 }

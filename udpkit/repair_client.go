@@ -114,3 +114,56 @@ func (r *run) ask(now time.Time, send func(gap)) (lost []gap, next time.Time) {
 	}
 	return lost, next
 }
+
+// ask asks for what is missing, and tells what is given up.
+func (c *Client) ask(now time.Time) {
+	c.events.Lock()
+	defer c.events.Unlock()
+	var events []Event
+	c.mu.Lock()
+	c.askAt = time.Time{}
+	for _, r := range c.runs.known {
+		if len(r.holes) == 0 {
+			continue
+		}
+		lost, next := r.ask(now, func(g gap) {
+			c.summary.Questions++
+			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0])
+			_, _ = c.ack(c.ackBuf, r.from) // what fails is asked for again
+		})
+		for _, g := range lost {
+			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: g.from, To: g.to, At: now})
+		}
+		c.askBy(next)
+	}
+	c.summary.Gaps += uint64(len(events))
+	c.mu.Unlock()
+	for _, e := range events {
+		c.tell(e)
+	}
+}
+
+// askBy has the client ask at that time at the latest, with mu held.
+func (c *Client) askBy(at time.Time) {
+	if !at.IsZero() && (c.askAt.IsZero() || at.Before(c.askAt)) {
+		c.askAt = at
+		c.asker.Reset(time.Until(at))
+	}
+}
+
+// giveUp tells what is awaited as missing, with events held.
+func (c *Client) giveUp() {
+	c.mu.Lock()
+	var events []Event
+	for _, r := range c.runs.known {
+		for _, h := range r.holes {
+			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: h.from, To: h.to, At: time.Now()})
+		}
+		r.holes = nil
+	}
+	c.summary.Gaps += uint64(len(events))
+	c.mu.Unlock()
+	for _, e := range events {
+		c.tell(e)
+	}
+}

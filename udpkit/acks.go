@@ -1,0 +1,87 @@
+package udpkit
+
+import (
+	"errors"
+	"time"
+)
+
+// The reasons to refuse what is an acknowledgement.
+var (
+	errNotSent    = errors.New("it acknowledges a message that was never sent, or long ago")
+	errOtherEpoch = errors.New("it acknowledges a message of another run: its epoch is wrong")
+	errNoRoom     = errors.New("the table of clients is full")
+	errTooOften   = errors.New("its address has asked for too many messages in this second")
+	errShare      = errors.New("its address has its share of the table of clients")
+)
+
+// handleAck takes one datagram that came back.
+func (s *Server) handleAck(d Datagram) {
+	if q, ok := parseQuestion(d.Payload); ok && s.ring != nil {
+		s.answer(q, d)
+		return
+	}
+	ack, err := decodeAck(d.Payload)
+	s.mu.Lock()
+	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
+	again := false
+	if err != nil {
+		s.summary.Malformed++
+	} else if again, err = s.takeAck(ack, d, rtt); err != nil {
+		s.summary.RefusedAcks++
+	}
+	if err != nil {
+		told := s.refused.Note(d.Source, err, d.Received)
+		s.mu.Unlock()
+		s.tellRefused(told)
+		return
+	}
+	s.mu.Unlock()
+	if again || s.cfg.OnEvent == nil {
+		return // for which an event would be made in vain
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, Proved: ack.epoch != 0, At: d.Received})
+}
+
+// takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came
+// again.
+func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool, err error) {
+	switch {
+	case ack.epoch != 0 && ack.epoch != s.epoch:
+		return false, errOtherEpoch
+	case ack.id < s.cfg.FirstID || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
+		return false, errNotSent
+	}
+	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
+	case ackFull:
+		return false, errNoRoom
+	case ackShare:
+		return false, errShare
+	case ackAgain:
+		s.summary.DuplicateAcks++
+		return true, nil
+	}
+	if ack.epoch == 0 {
+		s.summary.UnprovedAcks++
+		return false, nil
+	}
+	s.summary.Acks++
+	s.rtt.add(rtt)
+	return false, nil
+}
+
+// Clients returns what is known of each client, ordered by id.
+func (s *Server) Clients() []ClientInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A message counts as expected once its acknowledgement has had its time.
+	settled := s.nextID - 1
+	for ; settled > 0 && s.nextID-settled <= sentRing; settled-- {
+		if time.Since(s.sentAt[settled%sentRing]) > s.cfg.AckWait {
+			break
+		}
+	}
+	return s.clients.list(settled)
+}
