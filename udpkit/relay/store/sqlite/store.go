@@ -170,7 +170,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.last = reached
 	if err = s.connect(); err == nil && noted != s.id { // the note is about another log
-		s.last, err = 0, s.load()
+		s.last = 0
+		err = s.load()
 	}
 	if err == nil {
 		err = s.check()
