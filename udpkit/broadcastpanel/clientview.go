@@ -28,6 +28,7 @@ type clientView struct {
 type clientRow struct {
 	Message *udpkit.MessageEvent
 	Remark  string
+	Said    bool           // the server has said it, so that it is no fault
 	Server  netip.AddrPort // of the remark; not valid if it is on several
 }
 
@@ -59,7 +60,7 @@ func (v *clientView) take(e udpkit.Event) {
 			v.row(clientRow{Remark: silence(e), Server: e.Server})
 		}
 	case udpkit.EndEvent:
-		v.row(clientRow{Remark: ended(e), Server: e.Server})
+		v.row(clientRow{Remark: ended(e), Said: e.Said, Server: e.Server})
 	case udpkit.ForgottenEvent:
 		v.row(clientRow{Remark: forgotten(e)})
 	default:

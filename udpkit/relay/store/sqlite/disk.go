@@ -92,10 +92,21 @@ func (s *Store) probe() error {
 
 // present returns an error if the files are not there any more: SQLite would go on writing to them.
 func (s *Store) present() error {
-	for _, f := range []*os.File{s.db, s.wal} {
-		if removed(f) {
-			return s.final(fmt.Errorf("%s was removed", f.Name()))
+	for _, name := range []string{s.file, s.file + walSuffix} {
+		if removed(name) {
+			return s.final(fmt.Errorf("%s was removed", name))
 		}
 	}
 	return nil
+}
+
+// sync has the system write what was stored to the disk.
+func (s *Store) sync() {
+	f, err := os.OpenFile(s.file+walSuffix, os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		_ = s.final(err)
+	}
 }

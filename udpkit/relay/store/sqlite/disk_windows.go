@@ -17,5 +17,6 @@ func lock(f *os.File) (taken bool, err error) {
 	return err == nil, os.NewSyscallError("LockFileEx", err)
 }
 
-// removed reports whether a file that is open has no name any more: the system does not allow it.
-func removed(*os.File) bool { return false }
+// removed reports whether there is no file of this name: the system does not let it be removed
+// while it is open.
+func removed(string) bool { return false }

@@ -243,13 +243,6 @@ func (s *Store) move() {
 	})
 }
 
-// sync has the system write what was stored to the disk.
-func (s *Store) sync() {
-	if err := s.wal.Sync(); err != nil {
-		_ = s.final(err)
-	}
-}
-
 func (s *Store) wake() {
 	select {
 	case s.kick <- struct{}{}:

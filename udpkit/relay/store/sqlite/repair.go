@@ -18,7 +18,7 @@ const checkable = 256 << 20
 
 // check finds out whether SQLite can find all that is in the file.
 func (s *Store) check() error {
-	if info, err := s.db.Stat(); err != nil || info.Size() > checkable {
+	if info, err := os.Stat(s.file); err != nil || info.Size() > checkable {
 		return err
 	}
 	return sqlitex.Execute(s.writer.Conn, "PRAGMA quick_check(1)", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
@@ -33,7 +33,7 @@ func (s *Store) check() error {
 // name. The log's number is known from elsewhere in case its table is lost, 0 if not.
 func (s *Store) repair(id, reached uint64) (err error) {
 	s.disconnect()
-	s.wal, s.reader, s.keeper, s.writer = nil, nil, nil, nil
+	s.reader, s.keeper, s.writer = nil, nil, nil
 	old, err := openConn(s.file)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (s *Store) repair(id, reached uint64) (err error) {
 		}
 	}
 	fresh := s.file + ".new"
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", walSuffix, "-shm"} {
 		if err := os.Remove(fresh + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -78,21 +78,17 @@ func (s *Store) repair(id, reached uint64) (err error) {
 		return fmt.Errorf("it is damaged, and what is intact cannot be copied: %w", err)
 	}
 	_ = old.Close()
-	_ = s.db.Close()
 	kept := s.file + time.Now().UTC().Format(".damaged-20060102-150405.000")
 	if err := os.Rename(s.file, kept); err != nil {
 		return err
 	}
-	if err := os.Rename(s.file+"-wal", kept+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(s.file+walSuffix, kept+walSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Remove(s.file + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(fresh, s.file); err != nil {
-		return err
-	}
-	if s.db, err = os.OpenFile(s.file, os.O_RDWR, 0); err != nil {
 		return err
 	}
 	s.repaired = fmt.Sprintf("%s was damaged: what was intact, %d messages, is in a new file; the old one is %s", s.file, copied, kept)

@@ -3,15 +3,18 @@ package sqlite_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	lite "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
@@ -155,8 +158,10 @@ func TestBackup(t *testing.T) {
 	s := open(t, sqlite.Config{Dir: t.TempDir()})
 	ctx, cancel := context.WithCancel(t.Context())
 	appended := make(chan uint64)
+	_, err := s.Append(t.Context(), logtest.Records(1, 1, 1000))
+	require.NoError(t, err)
 	go func() {
-		number := uint64(0)
+		number := uint64(1000)
 		for ctx.Err() == nil {
 			_, err := s.Append(context.Background(), logtest.Records(1, number+1, 20))
 			assert.NoError(t, err)
@@ -217,35 +222,73 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestSpace: what is discarded makes room on the disk, in steps, and messages are stored meanwhile.
+// TestSpace: what is discarded makes room on the disk, in small steps, between which messages are
+// stored.
 func TestSpace(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, sqlite.Config{Dir: dir})
 	appendLong(t, s, 1, 30_000)
 	require.NoError(t, s.Close())
+	c, err := lite.OpenConn(filepath.Join(dir, "relay.db"), lite.OpenReadWrite)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, sqlitex.ExecuteScript(c, `
+CREATE TABLE journal (first, last);
+CREATE TRIGGER step AFTER UPDATE OF first ON log BEGIN INSERT INTO journal VALUES (new.first, (SELECT max(seq) FROM message)); END`, nil))
 	s = open(t, sqlite.Config{Dir: dir, MaxMessages: 100})
 	first, _ := s.Bounds()
 	require.Equal(t, uint64(29_901), first)
-	count := func() (n int) {
-		for _, err := range sqlite.Messages(t.Context(), dir, 1) {
-			require.NoError(t, err)
-			n++
-		}
-		return n
-	}
 	number := uint64(30_000)
-	for before, after := 0, count(); after > 100+499; before = after {
+	var steps, firsts, lasts []int64
+	require.Eventually(t, func() bool {
 		_, err := s.Append(t.Context(), logtest.Records(1, number+1, 1))
 		require.NoError(t, err)
 		number++
-		if after = count(); before > 0 {
-			t.Logf("%d messages in the file", after)
+		firsts, lasts = []int64{1}, []int64{30_000}
+		require.NoError(t, sqlitex.Execute(c, "SELECT first, last FROM journal ORDER BY first", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+			firsts, lasts = append(firsts, row.ColumnInt64(0)), append(lasts, row.ColumnInt64(1))
+			return nil
+		}}))
+		return firsts[len(firsts)-1] > 29_900
+	}, 20*time.Second, time.Microsecond)
+	between := 0
+	for i := range firsts[1:] {
+		steps = append(steps, firsts[i+1]-firsts[i])
+		if lasts[i+1] > lasts[i] {
+			between++
 		}
 	}
-	require.Eventually(t, func() bool { _, bytes := s.Size(); return bytes < 20<<20 }, 20*time.Second, 10*time.Millisecond)
+	require.LessOrEqual(t, slices.Max(steps), int64(500))
+	require.Greater(t, between, 3, "%d steps", len(steps))
+	require.Eventually(t, func() bool {
+		info, err := os.Stat(filepath.Join(dir, "relay.db"))
+		require.NoError(t, err)
+		return info.Size() < 3<<20
+	}, 20*time.Second, 10*time.Millisecond)
 	last, _, err := s.Stored(t.Context(), 1, 1)
 	require.NoError(t, err)
 	require.Equal(t, number, last)
 	require.Len(t, logtest.All(t, s), 100)
-	fmt.Println(s.Size())
+}
+
+// TestPositions: how far a run has got is known although nothing of it is kept, also later.
+func TestPositions(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, sqlite.Config{Dir: dir, MaxMessages: 10})
+	_, err := s.Append(t.Context(), logtest.Records(1, 1, 5))
+	require.NoError(t, err)
+	_, err = s.Append(t.Context(), logtest.Records(2, 1, 2000))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		for m, err := range sqlite.Messages(t.Context(), dir, 1) {
+			require.NoError(t, err)
+			return m.Seq > 5
+		}
+		return false
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, s.Close())
+	s = open(t, sqlite.Config{Dir: dir})
+	seqs, err := s.Append(t.Context(), logtest.Records(1, 4, 3))
+	require.NoError(t, err)
+	require.Equal(t, []uint64{0, 0, 2006}, seqs)
 }

@@ -26,8 +26,9 @@ const (
 	syncInterval = time.Second
 
 	// The files in the directory.
-	fileName = "relay.db"
-	lockName = "relay.lock"
+	fileName  = "relay.db"
+	walSuffix = "-wal" // after that, of what SQLite has not moved to its place yet
+	lockName  = "relay.lock"
 )
 
 // Sync says when a message counts as stored.
@@ -90,9 +91,6 @@ type Store struct {
 	file string
 	lock *os.File
 	id   uint64
-
-	// Both are open in SQLite, too. To close db before that has would end this process's locks.
-	db, wal *os.File
 
 	writer, reader, keeper *conn // keeper moves what is in the file relay.db-wal to where it belongs
 
@@ -165,12 +163,18 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: another process, or another part of this one, has it open", ErrInUse)
 	}
 	noted, reached, wrong := s.readNote()
-	if s.db, err = os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	// Before SQLite opens it: to close it later would end this process's locks.
+	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
 		return err
 	}
 	s.last = reached
 	if err = s.connect(); err == nil && noted != s.id { // the note is about another log
-		s.last, err = 0, s.load()
+		s.last = 0
+		err = s.load()
 	}
 	if err == nil {
 		err = s.check()
@@ -208,19 +212,13 @@ func (s *Store) connect() (err error) {
 			}
 		}
 	}
-	if s.wal, err = os.OpenFile(s.file+"-wal", os.O_RDWR, 0); err != nil {
-		return err
-	}
 	return s.load()
 }
 
 // disconnect is the opposite of connect.
 func (s *Store) disconnect() {
-	if s.wal != nil {
-		if s.cfg.Sync == SyncPeriodic {
-			s.sync()
-		}
-		_ = s.wal.Close()
+	if s.cfg.Sync == SyncPeriodic && s.keeper != nil {
+		s.sync()
 	}
 	for _, c := range []*conn{s.reader, s.keeper, s.writer} {
 		if c != nil {
@@ -320,10 +318,8 @@ func (s *Store) Close() error {
 		s.cancel()
 		s.wg.Wait()
 		s.disconnect()
-		for _, f := range []*os.File{s.db, s.lock} {
-			if f != nil {
-				_ = f.Close()
-			}
+		if s.lock != nil {
+			_ = s.lock.Close()
 		}
 	})
 	return nil
@@ -353,7 +349,7 @@ func (s *Store) Deletions() uint64 {
 // Size returns how many messages are kept and how many bytes the files have.
 func (s *Store) Size() (messages, bytes uint64) {
 	first, last := s.Bounds()
-	for _, name := range []string{s.file, s.file + "-wal"} {
+	for _, name := range []string{s.file, s.file + walSuffix} {
 		if info, err := os.Stat(name); err == nil {
 			bytes += uint64(info.Size())
 		}
