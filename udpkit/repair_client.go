@@ -12,11 +12,11 @@ const (
 	// maxTries is how often a client asks for a range of which nothing comes, for about ten
 	// seconds.
 	maxTries = 16
-	// firstWait is the least pause before the first question, for what was only overtaken, and
-	// before the next one. It doubles up to longestWait, and is up to twice as long by chance, so
+	// firstPause is the least pause before the first question, for what was only overtaken, and
+	// before the next one. It doubles up to longestPause, and is up to twice as long by chance, so
 	// that not all clients ask at once.
-	firstWait   = 20 * time.Millisecond
-	longestWait = 640 * time.Millisecond
+	firstPause   = 20 * time.Millisecond
+	longestPause = 640 * time.Millisecond
 )
 
 // hole is a range of messages that are missing, and that the server has been asked for, or will be.
@@ -27,7 +27,7 @@ type hole struct {
 }
 
 func (h *hole) wait(now time.Time) {
-	pause := min(firstWait<<h.tries, longestWait)
+	pause := min(firstPause<<h.tries, longestPause)
 	h.at = now.Add(pause + rand.N(pause))
 }
 

@@ -52,16 +52,19 @@ type fanSubject struct {
 // Names of the rows that others are compared with.
 const (
 	natsCore   = "NATS core"
+	jetStream  = "NATS JetStream, stored"
 	storeAlone = "the store alone"
 )
 
 func fanSubjects() []fanSubject {
 	return []fanSubject{
 		{natsCore, natsCore, "nats", "nats", readers},
+		{jetStream, natsCore, "jetstream", "jetstream", readers},
 		{"udpkit relay, unstored", natsCore, "relay", "relay", readers},
 		{"udpkit relay, stored", natsCore, "store", "relay", readers},
 		{storeAlone, storeAlone, "append", "", []int{0}},
 		{"udpkit relay, stored", storeAlone, "store", "relay", []int{0}},
+		{jetStream, storeAlone, "jetstream", "jetstream", []int{0}},
 	}
 }
 
@@ -156,7 +159,7 @@ func (r *runner) prepareFanOut(ctx context.Context, dir string) {
 			r.servers = append(r.servers, s)
 		}
 	}
-	isNATS := func(s fanSubject) bool { return s.name == natsCore }
+	isNATS := func(s fanSubject) bool { return s.name == natsCore || s.name == jetStream }
 	if slices.ContainsFunc(r.servers, isNATS) && !r.findNATS(ctx) {
 		r.servers = slices.DeleteFunc(r.servers, isNATS)
 	}
@@ -216,8 +219,8 @@ func (r *runner) fan(ctx context.Context, s fanSubject, n, round int) error {
 
 // serve starts a server, and returns it when it is ready. dir is its own.
 func (r *runner) serve(ctx context.Context, kind, dir string) (server *process, at ready, err error) {
-	if kind == "nats" {
-		return r.serveNATS(ctx, dir)
+	if kind == "nats" || kind == "jetstream" {
+		return r.serveNATS(ctx, dir, kind == "jetstream")
 	}
 	if server, err = r.start(ctx, 0, r.cfg.Self, "serve", kind, dir); err != nil {
 		return nil, at, err

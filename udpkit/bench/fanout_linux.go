@@ -56,8 +56,8 @@ func fan(ctx context.Context, args []string, out io.Writer) error {
 	defer unix.Close(epoll)
 	l := &fanLoad{pid: int(n[1]), epoll: epoll, got: make([]int64, max(1, readers))}
 	switch args[0] {
-	case "nats":
-		err = l.nats(port, readers)
+	case "nats", "jetstream":
+		err = l.nats(port, readers, args[0] == "jetstream")
 	case "relay":
 		err = l.relay(port, readers)
 	default:
@@ -199,16 +199,17 @@ func rawWrite(fd int, b []byte) error {
 	return nil
 }
 
-// nats connects a publisher and the subscribers to a NATS server. They count the bytes of messages,
-// which are all of one length.
-func (l *fanLoad) nats(port, readers int) error {
-	connect := func(subscribe string) (int, error) {
+// nats connects a publisher and the subscribers to a NATS server. Both what they get of messages and
+// of acknowledgements are two lines each, which they count. With JetStream each message is stored
+// and acknowledged, and each subscriber is a consumer of the stream.
+func (l *fanLoad) nats(port, readers int, stored bool) error {
+	connect := func(commands string) (int, error) {
 		fd, err := dial(unix.SOCK_STREAM, port)
 		if err != nil {
 			return 0, err
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		if err := rawWrite(fd, []byte("CONNECT {\"verbose\":false,\"pedantic\":false}\r\n"+subscribe+"PING\r\n")); err != nil {
+		if err := rawWrite(fd, []byte("CONNECT {\"verbose\":false,\"pedantic\":false}\r\n"+commands+"PING\r\n")); err != nil {
 			return 0, err
 		}
 		for said := ""; !strings.HasSuffix(said, "PONG\r\n"); {
@@ -220,28 +221,71 @@ func (l *fanLoad) nats(port, readers int) error {
 		}
 		return fd, nil
 	}
-	text := strings.Repeat(".", textSize)
-	size := int64(len(fmt.Sprintf("MSG s 1 %d\r\n%s\r\n", textSize, text)))
-	for i := range readers {
-		fd, err := connect("SUB s 1\r\n")
+	// ask makes a stream or a consumer, and waits for that.
+	ask := func(what, config string) error {
+		fd, err := connect("SUB answer 1\r\n")
 		if err != nil {
 			return err
 		}
-		var bytes int64
-		if err := l.add(fd, func() error {
-			n, err := rawRead(fd, l.buf[:])
-			bytes += int64(n)
-			l.got[i] = bytes / size
+		defer unix.Close(fd)
+		if err := rawWrite(fd, fmt.Appendf(nil, "PUB $JS.API.%s answer %d\r\n%s\r\n", what, len(config), config)); err != nil {
 			return err
-		}); err != nil {
+		}
+		n, err := unix.Read(fd, l.buf[:])
+		if said := string(l.buf[:n]); err != nil || strings.Contains(said, `"error"`) {
+			return fmt.Errorf("JetStream answers %q to %s: %w", said, what, err)
+		}
+		return nil
+	}
+	count := func(fd int, got *int64) error {
+		var lines int64
+		return l.add(fd, func() error {
+			n, err := rawRead(fd, l.buf[:])
+			lines += int64(bytes.Count(l.buf[:n], []byte("\n")))
+			*got = lines / 2
+			return err
+		})
+	}
+	reply, subscribe := "", ""
+	if stored {
+		reply, subscribe = "stored ", "SUB stored 1\r\n"
+		if err := ask("STREAM.CREATE.log", `{"name":"log","subjects":["s"],"storage":"file"}`); err != nil {
 			return err
 		}
 	}
-	fd, err := connect("")
-	one := []byte(fmt.Sprintf("PUB s %d\r\n%s\r\n", textSize, text))
+	for i := range readers {
+		subject := "s"
+		if stored {
+			subject = fmt.Sprint("to.", i)
+			if err := ask("CONSUMER.CREATE.log", `{"stream_name":"log","config":{"deliver_subject":"`+subject+`","ack_policy":"none"}}`); err != nil {
+				return err
+			}
+		}
+		fd, err := connect("SUB " + subject + " 1\r\n")
+		if err != nil {
+			return err
+		}
+		if err := count(fd, &l.got[i]); err != nil {
+			return err
+		}
+	}
+	fd, err := connect(subscribe)
+	if err != nil {
+		return err
+	}
+	if stored {
+		acknowledged := new(int64)
+		if readers == 0 {
+			acknowledged = &l.got[0]
+		}
+		if err := count(fd, acknowledged); err != nil {
+			return err
+		}
+	}
+	one := []byte(fmt.Sprintf("PUB s %s%d\r\n%s\r\n", reply, textSize, strings.Repeat(".", textSize)))
 	all := bytes.Repeat(one, slices.Max(inFlight))
 	l.publish = func(n int64) error { return rawWrite(fd, all[:int(n)*len(one)]) }
-	return err
+	return nil
 }
 
 const (

@@ -35,13 +35,22 @@ func (r *runner) findNATS(ctx context.Context) (found bool) {
 	return true
 }
 
-// serveNATS starts a NATS server with the settings that it has by default. It writes its port into
-// dir.
-func (r *runner) serveNATS(ctx context.Context, dir string) (server *process, at ready, err error) {
+// serveNATS starts a NATS server with the settings that it has by default, or with JetStream, which
+// syncs each message. It writes its port into dir.
+func (r *runner) serveNATS(ctx context.Context, dir string, jetStream bool) (server *process, at ready, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, at, err
 	}
-	server, err = r.start(ctx, 0, r.nats, "--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", dir, "--log", os.DevNull)
+	args := []string{"--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", dir, "--log", os.DevNull}
+	if jetStream {
+		config := filepath.Join(dir, "config")
+		text := fmt.Appendf(nil, "jetstream { store_dir: %q, sync_interval: always }\n", dir)
+		if err := os.WriteFile(config, text, 0o600); err != nil {
+			return nil, at, err
+		}
+		args = append(args, "--config", config)
+	}
+	server, err = r.start(ctx, 0, r.nats, args...)
 	if err != nil {
 		return nil, at, err
 	}
