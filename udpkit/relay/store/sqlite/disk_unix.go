@@ -24,7 +24,6 @@ func lock(f *os.File) (taken bool, err error) {
 	}
 }
 
-// removed reports whether there is no file of this name. It does not ask for the file's times:
-// Linux would write each change of them to the disk from then on, which takes as long as all the
-// rest.
+// removed reports whether there is no file of this name. It does not ask for the file's times: then
+// Linux would write every change of them to the disk, which takes as long as all the rest.
 func removed(name string) bool { return unix.Access(name, unix.F_OK) != nil }

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -230,3 +231,53 @@ func TestFullDiskServer(t *testing.T) {
 	}
 	t.Logf("%d messages", len(log))
 }
+
+// writeLimited is a process that may not make its files longer for a while: the disk refuses what
+// is written, for another reason than that it is full.
+func writeLimited() {
+	ctx := context.Background()
+	check := func(ok bool, what string, err error) {
+		if !ok {
+			fmt.Fprintln(os.Stderr, what, err)
+			os.Exit(1)
+		}
+	}
+	s, err := sqlite.Open(ctx, sqlite.Config{Dir: os.Getenv("UDPKIT_TEST_DIR")})
+	check(err == nil, "open", err)
+	_, err = s.Append(ctx, logtest.Records(1, 1, 10))
+	check(err == nil, "append", err)
+	var limit unix.Rlimit
+	check(unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) == nil, "the limit", nil)
+	low := limit
+	low.Cur = 1 << 16
+	check(unix.Setrlimit(unix.RLIMIT_FSIZE, &low) == nil, "a limit", nil)
+	number := uint64(11)
+	for ; err == nil && number < 10_000; number++ {
+		_, err = s.Append(ctx, logtest.Records(1, number, 1))
+	}
+	stored := number - 2
+	check(errors.Is(err, syscall.EFBIG), "the system's error", err)
+	check(s.SaveClient(ctx, relay.ClientRecord{Role: relay.RoleReader, Username: "ann"}) != nil, "a client is saved", nil)
+	messages, err := s.Read(ctx, 1, 10_000)
+	check(err == nil && len(messages) == int(min(stored, 1024)), "reading goes on", err)
+	check(unix.Setrlimit(unix.RLIMIT_FSIZE, &limit) == nil, "no limit", nil)
+	for begun := time.Now(); time.Since(begun) < 10*time.Second; time.Sleep(time.Millisecond) {
+		if _, err = s.Append(ctx, logtest.Records(1, stored+1, 1)); err == nil {
+			break
+		}
+	}
+	check(err == nil, "it goes on by itself", err)
+	_, last := s.Bounds()
+	check(last == stored+1, "each once", nil)
+	check(s.Close() == nil, "close", nil)
+}
+
+// TestRefusingDisk: a disk that refuses to write is said to, and is tried again.
+func TestRefusingDisk(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"=limited", "UDPKIT_TEST_DIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func init() { children["limited"] = writeLimited }

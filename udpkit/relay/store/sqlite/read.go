@@ -14,6 +14,7 @@ const maxRead = 1024
 
 // Read returns messages from number from on.
 func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []relay.Message, err error) {
+	var lost skip
 	for next := from; ; {
 		first, last := s.Bounds()
 		if next < first {
@@ -26,7 +27,7 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 			messages, next, err = read(c, next, last, min(max, maxRead))
 			if damaged(err) { // what is lost is a gap
 				s.noteDamage()
-				return nil
+				next, err = lost.after(next), nil
 			}
 			return err
 		})
@@ -37,8 +38,7 @@ func (s *Store) Read(ctx context.Context, from uint64, max int) (messages []rela
 }
 
 // read returns messages with the numbers from from to last, at most limit, as far as there is no
-// hole in between, and from where to read on, also if err says that something is
-// damaged there.
+// hole in between, and from where to read on.
 func read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message, next uint64, err error) {
 	next = last + 1
 	var buf []byte
@@ -61,10 +61,23 @@ func read(c *lite.Conn, from, last uint64, limit int) (messages []relay.Message,
 	switch {
 	case len(messages) > 0: // what is wrong after them is for the next call
 		return messages, next, nil
-	case damaged(err): // and so on, until the end of the page that cannot be read
-		return nil, from + 1, err
+	case err != nil:
+		return nil, from, err
 	}
-	return nil, next, err
+	return nil, next, nil
+}
+
+// skip counts the messages in a row that cannot be read.
+type skip int
+
+// after returns from where to try again: the next number, until more have failed than a page of
+// SQLite's says where to find, and then ever further ones, as the log may go on for long.
+func (n *skip) after(number uint64) uint64 {
+	const page = 20_000
+	if *n++; *n <= page {
+		return number + 1
+	}
+	return number + 1<<min(*n-page, 60)
 }
 
 // rows calls each with the messages from from to last, at most limit, until it returns false.

@@ -111,6 +111,7 @@ func copyIntact(to, from *lite.Conn, l logRow, reached uint64) (messages uint64,
 		last = max(last, uint64(newest))
 	}
 	var buf []byte
+	var lost skip
 	for next := uint64(1); next <= last; {
 		stop, n := error(nil), 0
 		err := rows(from, next, last, maxRead, func(row *lite.Stmt) bool {
@@ -121,7 +122,7 @@ func copyIntact(to, from *lite.Conn, l logRow, reached uint64) (messages uint64,
 				if buf, stop = m.insert(insert, buf); lite.ErrCode(stop).ToPrimary() == lite.ResultConstraint {
 					stop = insert.Reset() // it is there twice
 				} else if stop == nil {
-					messages, next = messages+1, m.seq+1
+					messages, next, lost = messages+1, m.seq+1, 0
 				}
 			}
 			return stop == nil
@@ -130,7 +131,7 @@ func copyIntact(to, from *lite.Conn, l logRow, reached uint64) (messages uint64,
 		case stop != nil:
 			return messages, stop
 		case damaged(err):
-			next++
+			next = lost.after(next)
 		case err != nil:
 			return messages, err
 		case n < maxRead:

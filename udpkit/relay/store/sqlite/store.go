@@ -265,6 +265,9 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	if oldest < 0 || newest > maxSeq {
+		return fmt.Errorf("%w: it has messages %d to %d", ErrDamaged, oldest, newest)
+	}
 	if s.version, err = number(s.writer.Conn, "PRAGMA data_version"); err != nil {
 		return err
 	}
@@ -306,7 +309,7 @@ func (s *Store) noteDamage() {
 func (s *Store) readNote() (id, last uint64, wrong bool) {
 	b, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 64))
 	var state string
-	if n, _ := fmt.Sscanf(string(b), noteFormat, &id, &last, &state); n < 3 {
+	if n, _ := fmt.Sscanf(string(b), noteFormat, &id, &last, &state); n < 3 || last > maxSeq {
 		return 0, 0, false
 	}
 	return id, last, state == "wrong"

@@ -28,15 +28,17 @@ func Messages(ctx context.Context, dir string, from uint64) iter.Seq2[relay.Mess
 		defer c.Close()
 		newest, err := number(c, "SELECT max(seq) FROM message")
 		last := uint64(newest)
+		var lost skip
 		for next := from; err == nil && next <= last; {
 			if err = context.Cause(ctx); err != nil {
 				break
 			}
 			var messages []relay.Message
 			if messages, next, err = read(c, next, last, maxRead); damaged(err) {
-				err = nil
+				next, err = lost.after(next), nil
 			}
 			for _, m := range messages {
+				lost = 0
 				if !yield(m, nil) {
 					return
 				}
