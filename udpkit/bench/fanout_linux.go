@@ -199,9 +199,9 @@ func rawWrite(fd int, b []byte) error {
 	return nil
 }
 
-// nats connects a publisher and the subscribers to a NATS server. Both what they get of messages and
-// of acknowledgements are two lines each, which they count. With JetStream each message is stored
-// and acknowledged, and each subscriber is a consumer of the stream.
+// nats connects a publisher and the subscribers to a NATS server. What they get, messages and
+// acknowledgements, has two lines each, which they count. Where messages are stored, by JetStream,
+// each is acknowledged, and each subscriber is a consumer of the stream.
 func (l *fanLoad) nats(port, readers int, stored bool) error {
 	connect := func(commands string) (int, error) {
 		fd, err := dial(unix.SOCK_STREAM, port)
