@@ -105,7 +105,7 @@ func (t *clientTable) full(host netip.Addr, proved bool) ackResult {
 	switch {
 	case len(t.entries) >= t.limit, !proved && t.made >= (t.limit+1)/2:
 		return ackFull
-	case t.hosts[host] >= t.share:
+	case t.hosts[host] >= t.share && !host.IsLoopback(): // which is nobody else's
 		return ackShare
 	}
 	return ackNew

@@ -54,7 +54,8 @@
 // An acknowledgement with the server's epoch means that a client has decoded the message. One
 // without, as the original documents' clients send, can be made up by somebody who has read
 // nothing: it is counted apart and never hides a loss, and such clients get half of a server's
-// table, 5,000 by default. One host gets an eighth of it, so that none keeps others out.
+// table, 5,000 by default. Another host gets an eighth of it at the most, so that none keeps
+// others out.
 //
 // A message whose source is forged beyond doubt, a broadcast, multicast or unspecified address or
 // port 0, is delivered like any other and not acknowledged: the answer would go to many hosts. It

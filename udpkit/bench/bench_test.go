@@ -145,7 +145,7 @@ func TestRun(t *testing.T) {
 			assert.Positive(t, row.RateRatio.Median, what)
 		}
 	}
-	assert.Equal(t, map[string]int{"NATS core": 12, "udpkit relay, unstored": 12, "udpkit relay, stored": 16, "the store alone": 4}, servers)
+	assert.Equal(t, map[string]int{"NATS core": 12, "NATS JetStream, stored": 16, "udpkit relay, unstored": 12, "udpkit relay, stored": 16, "the store alone": 4}, servers)
 	require.NotNil(t, report.Acks)
 	assert.Equal(t, report.Acks.Sent, report.Acks.Counted+report.Acks.Dropped, "each is counted, or the kernel has said that it had no room")
 	assert.InDelta(t, 100_000, report.Acks.Clients, float64(report.Acks.Dropped))
