@@ -82,6 +82,7 @@ func (s *Store) write(ctx context.Context, what string, f func(*lite.Conn) error
 			}
 			return s.unstored(err)
 		}
+		s.unsynced.Store(s.cfg.Sync == SyncPeriodic)
 		stored()
 		return nil
 	})

@@ -63,7 +63,7 @@ func (s *Store) keep() {
 			if due(&healed, healing) {
 				s.heal()
 			}
-			if s.cfg.Sync == SyncPeriodic && due(&synced, syncInterval) {
+			if due(&synced, syncInterval) && s.unsynced.Swap(false) {
 				s.sync()
 			}
 			if due(&pruned, pruning) {

@@ -104,6 +104,7 @@ type Store struct {
 	repaired string
 	noting   sync.Mutex
 	wrong    atomic.Bool  // that SQLite has found the file to be damaged
+	unsynced atomic.Bool  // that something was stored with SyncPeriodic and not synced yet
 	unmoved  atomic.Int64 // messages that were stored since the keeper moved some
 
 	// What the holder of the writer knows.
@@ -217,7 +218,7 @@ func (s *Store) connect() (err error) {
 
 // disconnect is the opposite of connect.
 func (s *Store) disconnect() {
-	if s.cfg.Sync == SyncPeriodic && s.keeper != nil {
+	if s.unsynced.Swap(false) {
 		s.sync()
 	}
 	for _, c := range []*conn{s.reader, s.keeper, s.writer} {
