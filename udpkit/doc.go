@@ -73,10 +73,11 @@
 // with spaces up to 342 bytes, sent as an acknowledgement is. The server gathers questions for 20
 // ms and then sends the messages again: to the client that asked, at most three times as many bytes
 // as it sent; or to all, if several miss the same. It answers 100 questions a second of a host, and
-// sends 500 messages a second again. While some client that has acknowledged messages has not
-// acknowledged the last of ServerConfig.MaxMessages, that one is sent again ten times within
-// AckWait. A message that came like this is marked as Repaired. NoRepair turns it off, in the
-// server or in a client.
+// sends 500 messages a second again. A client asks once for each message that it hears of a server,
+// and once more for each that came back: forged messages make it send no more than that. While some
+// client that has acknowledged messages has not acknowledged the last of ServerConfig.MaxMessages,
+// that one is sent again ten times within AckWait. A message that came like this is marked as
+// Repaired. NoRepair turns it off, in the server or in a client.
 //
 // Simulated with 20 clients and 500 messages, ten a second (TestRepair): where 20 % of all
 // datagrams are lost, both ways, each client gets all of them; where half are lost 99.8 %, and the

@@ -19,6 +19,11 @@ const (
 	longestPause = 640 * time.Millisecond
 )
 
+// maxCredit is how many questions a client saves up for a server. It may ask one for each message
+// that it hears, and another one for each that comes back: whoever forges messages of a server makes
+// it send no more than that to the address on them.
+const maxCredit = 64
+
 // hole is a range of messages that are missing, and that the server has been asked for, or will be.
 type hole struct {
 	gap
@@ -83,12 +88,16 @@ func (r *run) leave(g gap, change func(*hole)) (was bool) {
 // fill takes a message out of what is awaited, and reports whether it was. The server answers, so
 // the rest is asked for anew.
 func (r *run) fill(id uint64, now time.Time) bool {
-	return r.leave(gap{id, id}, func(h *hole) {
+	was := r.leave(gap{id, id}, func(h *hole) {
 		if h.tries > 0 {
 			h.tries = 0
 			h.wait(now)
 		}
 	})
+	if was {
+		r.credit++ // beside that of each message
+	}
+	return was
 }
 
 // ask calls send for each range that it is time to ask for, and returns what is given up, and when
@@ -104,7 +113,10 @@ func (r *run) ask(now time.Time, send func(gap)) (lost []gap, next time.Time) {
 	for i := range r.holes {
 		h := &r.holes[i]
 		if !now.Before(h.at) {
-			send(h.gap)
+			if r.credit > 0 {
+				send(h.gap)
+				r.credit--
+			}
 			h.tries++
 			h.wait(now)
 		}

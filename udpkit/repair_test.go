@@ -239,6 +239,28 @@ func TestAwait(t *testing.T) {
 	}
 }
 
+// TestForgedServerIsHardlyAsked: whoever forges messages makes a client send no more questions than
+// that to the address on them.
+func TestForgedServerIsHardlyAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ClientConfig{})
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := 0
+		c.ack = func([]byte, netip.AddrPort) (int, error) { asked++; return 0, nil }
+		go c.watch(ctx)
+		for server := range Epoch(100) {
+			c.hear(t, Message{Epoch: 1 + server, Repair: true}, 1, 1)
+			c.hear(t, Message{Epoch: 1 + server, Repair: true}, 1000, 1000)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		cancel()
+		assert.LessOrEqual(t, asked, 2*100)
+		assert.Positive(t, asked)
+		assert.Len(t, told[GapEvent](c), 100)
+	})
+}
+
 // TestQuestionsAreBounded: who asks too often, for another run, or from an address that nobody has,
 // gets nothing.
 func TestQuestionsAreBounded(t *testing.T) {

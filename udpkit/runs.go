@@ -44,6 +44,7 @@ type run struct {
 	ended             bool // it has said so itself
 	place             int  // among the newcomers
 	holes             []hole
+	credit            int // questions that it may be asked
 }
 
 // lastID returns the newest id that has come.
@@ -71,6 +72,7 @@ func (r *run) announce(interval time.Duration) {
 func (r *run) heard(d Datagram, m *rawMessage, v verdict) (earlier bool) {
 	earlier = r.over || r.last.IsZero() || m.interval != r.interval
 	r.from, r.last = d.Source, d.Received
+	r.credit = min(r.credit+1, maxCredit)
 	if m.interval != r.interval || m.interval != r.offered {
 		r.announce(m.interval)
 	}
