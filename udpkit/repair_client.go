@@ -20,7 +20,7 @@ const (
 )
 
 // maxCredit is how many questions a client saves up for a server. It may ask one for each message
-// that it hears, and another one for each that comes back: whoever forges messages of a server makes
+// that it hears, and another one for each that comes back: whoever forges a server's messages makes
 // it send no more than that to the address on them.
 const maxCredit = 64
 
