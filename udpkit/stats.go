@@ -89,8 +89,8 @@ type ClientSummary struct {
 	Questions uint64 `json:"questions"`
 	// Duplicates counts messages that came again and were dropped.
 	Duplicates uint64 `json:"duplicates"`
-	// Gaps counts the reported gaps, Missed the ids in them that have not come and were not taken
-	// back, see GapEvent; at most MaxMessageID.
+	// Gaps counts the reported gaps, Missed the ids that have not come, in gaps that were not taken
+	// back, see GapEvent, or awaited; at most MaxMessageID.
 	Gaps   uint64 `json:"gaps"`
 	Missed uint64 `json:"missed"`
 	// Malformed counts datagrams that are not messages, Truncated those that were longer than any

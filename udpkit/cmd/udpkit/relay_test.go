@@ -20,6 +20,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	lite "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // relayServer starts a server on a port, 0 for a free one, and returns that.
@@ -303,6 +305,16 @@ func TestRelayLog(t *testing.T) {
 	assert.Equal(t, "message", m["event"])
 	assert.Equal(t, "\x1b[31mtwo\u202e", m["text"])
 	assert.EqualValues(t, 4, m["seq"])
+
+	db, err := lite.OpenConn(filepath.Join(data, "relay.db"), lite.OpenReadWrite)
+	require.NoError(t, err)
+	require.NoError(t, sqlitex.ExecuteTransient(db, "DELETE FROM message WHERE seq IN (2, 3)", nil))
+	require.NoError(t, db.Close())
+	less, _ := run(0, "log", "--data", data)
+	assert.Contains(t, less, "\n#2 to #3 missing: 2 messages deleted or damaged\n")
+	less, _ = run(0, "log", "--data", data, "--json")
+	assert.Contains(t, less, `{"event":"gap","from":2,"to":3}`)
+	all, _ = run(0, "log", "--data", data)
 
 	copied := t.TempDir()
 	run(0, "backup", "--data", data, filepath.Join(copied, "relay.db"))

@@ -54,7 +54,8 @@ func relayLogCommand() *cobra.Command {
 		Short: "Print the messages of a server's log, while it runs or not",
 		Example: "  udpkit relay log" + "\n" +
 			"  udpkit relay log --data ~/log --from 1000 --writer ann",
-		Long: "Print the messages of a server's log, in their order, while the server runs or not. What is damaged is left out.",
+		Long: "Print the messages of a server's log, in their order, while the server runs or not. What is missing in\n" +
+			"between, deleted or damaged, is said.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := logDirectory(data)
 			if err != nil {
@@ -82,10 +83,19 @@ func logDirectory(data string) (string, error) {
 	return defaultData(relay.DefaultPort)
 }
 
-// printLog prints messages, of one writer if that is not "".
+// printLog prints messages, of one writer if that is not "", and which are missing between them.
 func printLog(ctx context.Context, out io.Writer, dir string, from uint64, writer string, asJSON bool) error {
 	lines := console.NewJSON(out)
+	next := uint64(0)
 	for m, err := range sqlite.Messages(ctx, dir, from) {
+		if err == nil && next != 0 && m.Seq > next {
+			if gap := (relay.GapEvent{From: next, To: m.Seq - 1}); asJSON {
+				err = lines.Event(gap)
+			} else {
+				_, err = fmt.Fprintf(out, "#%d to #%d missing: %s deleted or damaged\n", gap.From, gap.To, format.Plural(gap.Messages(), "message"))
+			}
+		}
+		next = m.Seq + 1
 		if err == nil && cmp.Or(writer, m.Username) == m.Username {
 			if asJSON {
 				err = lines.Event(relay.MessageEvent{Message: m})
