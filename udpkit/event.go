@@ -74,9 +74,9 @@ type MessageEvent struct {
 
 // GapEvent says that the ids From to To of a server were left out, and have not come back if the
 // server was asked for them; there can be several for one message. A message that comes after all
-// is reported as a MessageEvent that is Late. A gap of more than 1,024 ids is taken back if the next
-// messages go on before its end, as one with a forged id shows: its ids count as missing no more,
-// and those that are lost are in a later GapEvent.
+// is reported as a MessageEvent that is Late. A gap of more than 1,024 ids is taken back if the
+// next messages go on before its end, as one with a forged id shows: its ids count as missing no
+// more, and those that are lost are in a later GapEvent.
 type GapEvent struct {
 	Server netip.AddrPort `json:"server"`
 	Epoch  Epoch          `json:"epoch,omitempty"`
