@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -590,4 +592,45 @@ func TestRepairOfOurs(t *testing.T) {
 	assert.Equal(t, string(sent), string(buf[:n]), "byte for byte")
 	require.NoError(t, stop())
 	assert.EqualValues(t, 1, real.Stats().Repairs)
+}
+
+// TestRepairOnALossyPath: of what a server sends and a client answers a fifth is lost on the way,
+// and the client gets all of it.
+func TestRepairOnALossyPath(t *testing.T) {
+	const messages = 60
+	client, clientLog, stop := newClient(t, 0, udpkit.ClientConfig{})
+	entrance, exit := peer(t), peer(t)
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), client.Addr().Port())
+	var server atomic.Pointer[netip.AddrPort]
+	carry := func(in, out *net.UDPConn, to func(from netip.AddrPort) netip.AddrPort) {
+		dice, buf := rand.New(rand.NewPCG(uint64(in.LocalAddr().(*net.UDPAddr).Port), 1)), make([]byte, 2000)
+		for {
+			n, from, err := in.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if dice.IntN(5) > 0 {
+				_, _ = out.WriteToUDPAddrPort(buf[:n], to(from))
+			}
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(func() {
+		carry(entrance, exit, func(from netip.AddrPort) netip.AddrPort { server.Store(&from); return to })
+	})
+	both.Go(func() { carry(exit, entrance, func(netip.AddrPort) netip.AddrPort { return *server.Load() }) })
+	_, serverLog, _ := newServer(t, 0, udpkit.ServerConfig{
+		Targets: udpkit.ListTargets(entrance.LocalAddr().(*net.UDPAddr).AddrPort()), MaxMessages: messages, AckWait: 2 * time.Second,
+	})
+	require.Eventually(t, func() bool {
+		first := all[udpkit.MessageEvent](clientLog)
+		return len(first) > 0 && client.Stats().Received > messages-first[0].MessageID
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, stop())
+	assert.Empty(t, all[udpkit.GapEvent](clientLog))
+	assert.Positive(t, client.Stats().Repaired)
+	assert.Positive(t, wait(t, serverLog, any1[udpkit.ServerSummary]).Repairs)
+	entrance.Close()
+	exit.Close()
+	both.Wait()
 }
