@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 const (
@@ -139,6 +141,9 @@ func (c *Client) ask(now time.Time) {
 			continue
 		}
 		lost, next := r.ask(now, func(g gap) {
+			if udp.CheckPeer(r.from) != nil {
+				return
+			}
 			c.summary.Questions++
 			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0])
 			_, _ = c.ack(c.ackBuf, r.from) // what fails is asked for again

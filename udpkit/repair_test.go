@@ -261,6 +261,30 @@ func TestForgedServerIsHardlyAsked(t *testing.T) {
 	})
 }
 
+// TestNobodyIsAsked: no question goes to an address that is not a host's.
+func TestNobodyIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ClientConfig{})
+		ctx, cancel := context.WithCancel(t.Context())
+		c.ack = func(_ []byte, to netip.AddrPort) (int, error) {
+			t.Errorf("%v is asked", to)
+			return 0, nil
+		}
+		go c.watch(ctx)
+		for i, from := range []string{"255.255.255.255:9", "224.0.0.251:9", "0.0.0.0:9", "10.0.0.7:0"} {
+			for _, id := range []uint64{1, 5} {
+				b, err := AppendMessage(nil, Message{Timestamp: "t", State: "A", ID: id, Epoch: Epoch(i + 1), Repair: true})
+				require.NoError(t, err)
+				c.handle(Datagram{Payload: b, Source: netip.MustParseAddrPort(from), Received: time.Now()})
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		cancel()
+		assert.Len(t, told[GapEvent](c), 4)
+	})
+}
+
 // TestQuestionsAreBounded: who asks too often, for another run, or from an address that nobody has,
 // gets nothing.
 func TestQuestionsAreBounded(t *testing.T) {
