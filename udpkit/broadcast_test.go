@@ -619,14 +619,15 @@ func TestRepairOnALossyPath(t *testing.T) {
 		carry(entrance, exit, func(from netip.AddrPort) netip.AddrPort { server.Store(&from); return to })
 	})
 	both.Go(func() { carry(exit, entrance, func(netip.AddrPort) netip.AddrPort { return *server.Load() }) })
-	_, serverLog, _ := newServer(t, 0, udpkit.ServerConfig{
-		Targets: udpkit.ListTargets(entrance.LocalAddr().(*net.UDPAddr).AddrPort()), MaxMessages: messages, AckWait: 2 * time.Second,
+	_, serverLog, stopServer := newServer(t, 0, udpkit.ServerConfig{
+		Targets: udpkit.ListTargets(entrance.LocalAddr().(*net.UDPAddr).AddrPort()), MaxMessages: messages, AckWait: time.Minute,
 	})
 	require.Eventually(t, func() bool {
 		first := all[udpkit.MessageEvent](clientLog)
 		return len(first) > 0 && client.Stats().Received > messages-first[0].MessageID
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 50*time.Second, 10*time.Millisecond)
 	require.NoError(t, stop())
+	require.NoError(t, stopServer())
 	assert.Empty(t, all[udpkit.GapEvent](clientLog))
 	assert.Positive(t, client.Stats().Repaired)
 	assert.Positive(t, wait(t, serverLog, any1[udpkit.ServerSummary]).Repairs)

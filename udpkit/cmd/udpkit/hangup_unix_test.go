@@ -3,7 +3,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,9 @@ import (
 
 // TestHangup: SIGHUP, however often it comes, ends a command as SIGTERM does.
 func TestHangup(t *testing.T) {
+	// Commands heed what they inherit: started by nohup, the tests have them ignore SIGHUP.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
 	_, relayPort := relayServer(t, "0", t.TempDir())
 	for _, args := range []string{
 		"server --target 127.255.255.255 --port PORT",
