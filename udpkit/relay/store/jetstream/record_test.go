@@ -28,6 +28,8 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add("relay.m.ann.0000000000000001", []byte("NATS/1.0\r\nUdpkit-Writer: ann\r\nUdpkit-Run: 0000000000000001\r\nUdpkit-Number: 1\r\n"+
 		"Udpkit-Time: 0000-01-01T00:00:00+23:00\r\n\r\n"), []byte("hello"))
+	f.Add("relay.m.9.0000000000000001", []byte("NATS/1.0\r\nUdpkit-Writer: 9\r\nUdpkit-Run: 0000000000000001\r\nUdpkit-Number: 1\r\n"+
+		"Udpkit-Time: 2026-01-01T00:00:00Z\r\n\r\n"), []byte{0xff}) // two things are wrong
 	f.Add("relay.m.x.y", []byte(nil), []byte("hello"))
 	f.Add("relay.m.ann.0000000000000001", []byte("NATS/1.0\r\nUdpkit-Writer: ann\r\n\r\n"), []byte("hello"))
 	f.Add("relay.m.ann.0000000000000001", []byte("NATS/1.0 404\r\nno colon\r\n\r\n"), []byte{0xff})
