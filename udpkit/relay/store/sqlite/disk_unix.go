@@ -24,6 +24,10 @@ func lock(f *os.File) (taken bool, err error) {
 	}
 }
 
+// unlock releases the file. To close it is not enough while this process starts another one, which
+// has its files for a moment.
+func unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
 // removed reports whether there is no file of this name. It does not ask for the file's times: then
 // Linux would write every change of them to the disk, which takes as long as all the rest.
 func removed(name string) bool { return unix.Access(name, unix.F_OK) != nil }

@@ -17,6 +17,9 @@ func lock(f *os.File) (taken bool, err error) {
 	return err == nil, os.NewSyscallError("LockFileEx", err)
 }
 
+// unlock does nothing: no other process has the file, which is closed then.
+func unlock(*os.File) {}
+
 // removed reports whether there is no file of this name: the system does not let it be removed
 // while it is open.
 func removed(string) bool { return false }

@@ -323,6 +323,7 @@ func (s *Store) Close() error {
 		s.wg.Wait()
 		s.disconnect()
 		if s.lock != nil {
+			unlock(s.lock)
 			_ = s.lock.Close()
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,6 +241,32 @@ func TestInUse(t *testing.T) {
 	require.ErrorIs(t, err, sqlite.ErrInUse)
 	require.NoError(t, s.Close())
 	open(t, sqlite.Config{Dir: dir})
+}
+
+// TestInUseNoMore: a log that is closed can be opened again at once, also in a process that starts
+// others meanwhile.
+func TestInUseNoMore(t *testing.T) {
+	dir, stop := t.TempDir(), make(chan struct{})
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	defer close(stop)
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = exec.Command(os.Args[0], "-test.list", "^$").Run()
+				}
+			}
+		})
+	}
+	for range 50 {
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	}
 }
 
 // TestFiles: what others must not read has the modes for that.
