@@ -427,7 +427,7 @@ func (c *Client) Stats() ClientSummary {
 	sum.Interval = c.interval.distribution()
 	if c.receiver != nil {
 		sum.Dropped = c.receiver.Dropped()
-		sum.KernelDropped = c.receiver.KernelDropped()
+		sum.KernelDropped = c.receiver.KernelDropped() + c.answers.KernelDropped()
 	}
 	sum.Runtime = c.life.Time()
 	return sum

@@ -19,19 +19,20 @@
 //   - A message that comes twice, for example over two interfaces, is delivered
 //     once: the same id with the same content within the last 1,024 ids.
 //   - What was left out shows as soon as a later id comes, however far ahead it is. A server that
-//     sends again is asked for it (see below), and what does not come within about ten seconds is
-//     a [GapEvent], as is at once what the server does not have any more, or any server that does
-//     not send again. Ids that have come are in none. If one of them comes after all,
-//     it is delivered, marked as late. A server that sends no epoch may begin anew at
-//     any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when a
-//     second message continues it.
+//     sends again is asked for it (see below), and what does not come, nor a part of it, within
+//     8 to 17 seconds is a [GapEvent]. So is at once what the server does not have any more, and
+//     what is missing of a server that does not send again. Ids that have come are in none. If one
+//     of them comes after all, it is delivered, marked as late. A server that sends no epoch may
+//     begin anew at any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when
+//     a second message continues it.
 //   - When nothing comes of a run for three intervals, at least a second, that is a
 //     [TimeoutEvent] of that run, however much is heard of others: the loss of its newest
 //     messages shows. An interval is believed from 1 ms to 1 h; one that is another than
 //     before counts when it was announced twice.
 //   - A server that ends says so in its last message, which is an [EndEvent]: a loss before it
 //     is a gap at once. One that was killed is silent; if it has been started anew by then, the
-//     EndEvent of its first run says that what it sent last is lost.
+//     EndEvent of its first run says that what it sent last is lost. An end that somebody forges
+//     hides a silence until the server's next message.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
 //   - No id that somebody forges makes the client drop a genuine message. What is
@@ -44,7 +45,7 @@
 //     within 1,024 ids, what is lost is in the gap that they made. A forged id close
 //     ahead is in no gap itself. A forged id can also take the place of one of the last
 //     1,024 in memory: that one is delivered again if it comes twice.
-//   - All of this is kept of 1,024 server runs that go on, in 25 MiB at the most, and of 1,024
+//   - All of this is kept of 1,024 server runs that go on, in 64 MiB at the most, and of 1,024
 //     more of which one message has come. One that goes on makes room only once it is silent.
 //     What had to be forgotten before is a [ForgottenEvent], at once and then once a minute: what
 //     is lost of these runs is not reported, and what comes of them may be delivered again.
@@ -54,8 +55,8 @@
 // An acknowledgement with the server's epoch means that a client has decoded the message. One
 // without, as the original documents' clients send, can be made up by somebody who has read
 // nothing: it is counted apart and never hides a loss, and such clients get half of a server's
-// table, 5,000 by default. Another host gets an eighth of it at the most, so that none keeps
-// others out.
+// table, 5,000 by default. A host other than the server's own gets an eighth of it at the most, so
+// that none keeps others out.
 //
 // A message whose source is forged beyond doubt, a broadcast, multicast or unspecified address or
 // port 0, is delivered like any other and not acknowledged: the answer would go to many hosts. It
@@ -80,8 +81,9 @@
 // Repaired. NoRepair turns it off, in the server or in a client.
 //
 // Simulated with 20 clients and 500 messages, ten a second (TestRepair): where 20 % of all
-// datagrams are lost, both ways, each client gets all of them; where half are lost 99.8 %, and the
-// rest is reported. What a thousand clients miss is sent again once (TestManyMissTheSame).
+// datagrams are lost, both ways, each client gets all of them; where half are lost, more than
+// 99.5 % of them, and the rest is reported. What a thousand clients miss is sent again once
+// (TestManyMissTheSame).
 //
 // # Wire format
 //

@@ -11,7 +11,7 @@ import (
 const (
 	// maxHoles is how many ranges of messages of a run a client waits for; more are gaps at once.
 	maxHoles = 64
-	// maxTries is how often a client asks for a range of which nothing comes, for about ten
+	// maxTries is how often a client asks for a range of which nothing comes, for 8 to 17
 	// seconds.
 	maxTries = 16
 	// firstPause is the least pause before the first question, for what was only overtaken, and
@@ -133,13 +133,10 @@ func (r *run) ask(now time.Time, send func(gap)) (lost []gap, next time.Time) {
 func (c *Client) ask(now time.Time) {
 	c.events.Lock()
 	defer c.events.Unlock()
-	var events []Event
 	c.mu.Lock()
 	c.askAt = time.Time{}
-	for _, r := range c.runs.known {
-		if len(r.holes) == 0 {
-			continue
-		}
+	c.mu.Unlock()
+	c.tellLost(now, func(r *run) []gap {
 		lost, next := r.ask(now, func(g gap) {
 			if udp.CheckPeer(r.from) != nil {
 				return
@@ -148,16 +145,9 @@ func (c *Client) ask(now time.Time) {
 			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0])
 			_, _ = c.ack(c.ackBuf, r.from) // what fails is asked for again
 		})
-		for _, g := range lost {
-			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: g.from, To: g.to, At: now})
-		}
 		c.askBy(next)
-	}
-	c.summary.Gaps += uint64(len(events))
-	c.mu.Unlock()
-	for _, e := range events {
-		c.tell(e)
-	}
+		return lost
+	})
 }
 
 // askBy has the client ask at that time at the latest, with mu held.
@@ -168,15 +158,29 @@ func (c *Client) askBy(at time.Time) {
 	}
 }
 
-// giveUp tells what is awaited as missing, with events held.
+// giveUp tells all that is awaited as missing, with events held.
 func (c *Client) giveUp() {
+	c.tellLost(time.Now(), func(r *run) (lost []gap) {
+		for _, h := range r.holes {
+			lost = append(lost, h.gap)
+		}
+		r.holes = nil
+		return lost
+	})
+}
+
+// tellLost tells what lost returns of each run that awaits something, which it calls with mu held,
+// as missing. The caller holds events.
+func (c *Client) tellLost(now time.Time, lost func(*run) []gap) {
 	c.mu.Lock()
 	var events []Event
 	for _, r := range c.runs.known {
-		for _, h := range r.holes {
-			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: h.from, To: h.to, At: time.Now()})
+		if len(r.holes) == 0 {
+			continue
 		}
-		r.holes = nil
+		for _, g := range lost(r) {
+			events = append(events, GapEvent{Server: r.from, Epoch: r.key.epoch, From: g.from, To: g.to, At: now})
+		}
 	}
 	c.summary.Gaps += uint64(len(events))
 	c.mu.Unlock()

@@ -98,15 +98,19 @@ func (r *ring) ask(q question, from netip.AddrPort, now time.Time) bool {
 }
 
 // again returns what is to be sent now, and to whom: to all where many want it. What there is no
-// budget for is asked for again.
-func (r *ring) again(now time.Time, all []udp.Target) (repairs []repair) {
+// budget for is counted in over; it is asked for again.
+func (r *ring) again(now time.Time, all []udp.Target) (repairs []repair, over uint64) {
 	if !r.filled.IsZero() {
 		r.budget = min(maxRepairs, r.budget+repairsPerSecond*now.Sub(r.filled).Seconds())
 	}
 	r.filled = now
 	for _, id := range slices.Sorted(maps.Keys(r.wanted)) {
 		w, k := r.wanted[id], r.get(id)
-		if k == nil || r.budget < 1 || w.many && now.Sub(k.again) < underWay {
+		if k == nil || w.many && now.Sub(k.again) < underWay {
+			continue
+		}
+		if r.budget < 1 {
+			over++
 			continue
 		}
 		r.budget--
@@ -119,7 +123,7 @@ func (r *ring) again(now time.Time, all []udp.Target) (repairs []repair) {
 		repairs = append(repairs, repair{bytes.Clone(k.b), to})
 	}
 	clear(r.wanted)
-	return repairs
+	return repairs, over
 }
 
 // repair is a message that is sent again.
@@ -169,7 +173,8 @@ func (s *Server) repair(ctx context.Context) {
 		case <-timer.C:
 		}
 		s.mu.Lock()
-		repairs := s.ring.again(time.Now(), s.targets)
+		repairs, over := s.ring.again(time.Now(), s.targets)
+		s.summary.NotRepaired += over
 		s.mu.Unlock()
 		s.sendAgain(repairs)
 	}

@@ -183,6 +183,21 @@ func TestManyMissTheSame(t *testing.T) {
 	})
 }
 
+// TestRepairsAreBounded: what a server does not send again, as it is too much, is counted.
+func TestRepairsAreBounded(t *testing.T) {
+	r := newRing()
+	for id := range uint64(RepairRing) {
+		r.keep(id, []byte("x"))
+	}
+	now := time.Now()
+	for id := range uint64(RepairRing) {
+		require.True(t, r.ask(question{from: id, to: id}, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(id / 10)}), 9), now))
+	}
+	repairs, over := r.again(now, nil)
+	assert.Len(t, repairs, maxRepairs)
+	assert.EqualValues(t, RepairRing-maxRepairs, over)
+}
+
 func repaired(f *fleet) (n uint64) {
 	for _, c := range f.clients {
 		n += c.Stats().Repaired
@@ -313,7 +328,8 @@ func TestQuestionsAreBounded(t *testing.T) {
 	sum := server.Stats()
 	assert.EqualValues(t, 4000, sum.Questions)
 	assert.EqualValues(t, 4000-askedPerSecond, sum.RefusedAcks)
-	server.sendAgain(server.ring.again(now, nil))
+	repairs, _ := server.ring.again(now, nil)
+	server.sendAgain(repairs)
 	assert.LessOrEqual(t, sent, 3*questionSize)
 	assert.Positive(t, sent)
 }

@@ -42,6 +42,7 @@ type run struct {
 	interval, offered time.Duration
 	over              bool // it is silent or has ended, and that has been said
 	ended             bool // it has said so itself
+	lost              bool // it counts as forgotten
 	place             int  // among the newcomers
 	holes             []hole
 	credit            int // questions that it may be asked
@@ -137,6 +138,14 @@ func (s *runs) forget(r *run) {
 		s.goingOn--
 	}
 	if !r.over || len(r.holes) > 0 {
+		s.lose(r)
+	}
+}
+
+// lose counts a run of which losses are not reported from now on, once.
+func (s *runs) lose(r *run) {
+	if !r.lost {
+		r.lost = true
 		s.forgotten++
 	}
 }
@@ -186,7 +195,7 @@ func (s *runs) observe(r *run, isNew bool, id, sum uint64, now time.Time) (v ver
 	default:
 		// All the places are taken by runs that go on: of this one nothing is known but its newest
 		// message.
-		s.forgotten++
+		s.lose(r)
 		r.id, r.sum = id, sum
 		return fresh, nil
 	}

@@ -63,9 +63,9 @@ type ServerConfig struct {
 	// 1 s.
 	AckWait time.Duration
 	// MaxClients bounds the table of clients. When it is full, clients that have been silent for a
-	// minute and ten intervals make room; if there is none, a new one is refused and counted.
-	// Another host gets an eighth of the table, and 64 places at least; clients that prove nothing
-	// get half of it. Default 10,000.
+	// minute and ten intervals make room; if there is none, a new one is refused and counted. A
+	// host other than this one gets an eighth of the table, and 64 places at least; clients that
+	// prove nothing get half of it. Default 10,000.
 	MaxClients int
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// never delays a broadcast, but loses events, which ServerSummary.EventsDropped counts. The

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -202,6 +203,14 @@ func TestRunsAreBounded(t *testing.T) {
 	}
 	assert.Len(t, told[ForgottenEvent](c), 2, "at once, and in the end")
 	assert.Equal(t, sum.Forgotten, forgotten)
+}
+
+// TestRunsAreSmall holds the memory that the documentation names: windows with the most gaps, and
+// as many holes as there can be.
+func TestRunsAreSmall(t *testing.T) {
+	const each = unsafe.Sizeof(run{}) + unsafe.Sizeof(window{}) + maxGaps*unsafe.Sizeof(gap{}) + RepairRing/2*unsafe.Sizeof(hole{})
+	const newcomer = unsafe.Sizeof(run{})
+	assert.LessOrEqual(t, maxRuns*each+maxNewcomers*newcomer, uintptr(64<<20))
 }
 
 // TestManyServers: of as many servers as there is room for, nothing is lost in silence, nothing

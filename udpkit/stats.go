@@ -139,6 +139,8 @@ type ServerSummary struct {
 	// that were sent again: to the client that asked, or to all if several did.
 	Questions uint64 `json:"questions"`
 	Repairs   uint64 `json:"repairs"`
+	// NotRepaired counts those that were not, as 500 had been sent again within a second.
+	NotRepaired uint64 `json:"not_repaired"`
 	// RefusedAcks counts acknowledgements of messages that were not sent by this run or too long
 	// ago, those of new clients when the table was full, and questions of another run or too many.
 	RefusedAcks uint64 `json:"refused_acks"`

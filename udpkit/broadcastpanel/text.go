@@ -192,6 +192,7 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 	return t.summary(s.Runtime,
 		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
 		"sent again", format.NotZero(s.Repairs, format.Plural(s.Repairs, "message")),
+		"not again", format.NotZero(s.NotRepaired, format.Plural(s.NotRepaired, "message")),
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d without epoch, %d duplicate, %d refused, %d malformed", s.Acks, s.UnprovedAcks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"round trip", distribution(s.RTT),

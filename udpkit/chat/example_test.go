@@ -120,7 +120,7 @@ func ExampleCheckName() {
 	fmt.Println(chat.CheckName("server"))
 	// Output:
 	// <nil>
-	// invalid configuration: the name "server" is reserved, as it looks like "server"
+	// invalid configuration: the name "server" is reserved, or looks like "server", which is
 }
 
 func ExampleClean() {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -74,6 +75,15 @@ type Record struct {
 	Username string
 	Text     string
 	At       time.Time
+}
+
+// Check returns nil if the record can be stored: it has a run, a number, and a username and a text
+// that CheckUsername and CheckText take. An error wraps ErrConfig.
+func (r Record) Check() error {
+	if r.Number == 0 || r.Run == 0 {
+		return fmt.Errorf("%w: a record without number or run", ErrConfig)
+	}
+	return cmp.Or(CheckUsername(r.Username), CheckText(r.Text))
 }
 
 // ClientRecord is what a log keeps of a client.

@@ -122,7 +122,7 @@ func TestChatFailures(t *testing.T) {
 		{"chat server --address nowhere", `"nowhere" is not an IP address`, 2},
 		{"chat server --max-clients -1", "cannot be negative", 2},
 		{"chat client --port 0", "port 0", 2},
-		{"chat client --name server", "is reserved, as it looks like", 2},
+		{"chat client --name server", "is reserved, or looks like", 2},
 		{"chat client --max-runtime -1s", "negative", 2},
 		{"chat frobnicate", `unexpected argument "frobnicate"`, 2},
 		{"chat client --port 1", "is the server running", 1},

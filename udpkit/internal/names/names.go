@@ -33,7 +33,7 @@ func Check(name string) error {
 	}
 	for _, r := range reserved {
 		if Skeleton(name) == Skeleton(r) {
-			return fmt.Errorf("the name %q is reserved, as it looks like %q", name, r)
+			return fmt.Errorf("the name %q is reserved, or looks like %q, which is", name, r)
 		}
 	}
 	return nil

@@ -2,8 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -42,11 +40,7 @@ type position struct {
 // Append stores records and returns their sequence numbers.
 func (l *Log) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
 	for _, r := range records {
-		err := errors.Join(relay.CheckUsername(r.Username), relay.CheckText(r.Text))
-		if r.Number == 0 || r.Run == 0 {
-			err = errors.Join(err, fmt.Errorf("%w: a record without number or run", relay.ErrConfig))
-		}
-		if err != nil {
+		if err := r.Check(); err != nil {
 			return nil, err
 		}
 	}

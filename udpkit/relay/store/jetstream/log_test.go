@@ -72,148 +72,27 @@ func TestConfig(t *testing.T) {
 	})
 }
 
-// TestRestart: a log is the same after it was closed, whatever its new limits.
-func TestRestart(t *testing.T) {
-	cfg := newCluster(t, 1).config("my-log_1", 0)
-	run := relay.NewID()
-	l := open(t, cfg)
-	id := l.ID()
-	_, err := l.Append(t.Context(), logtest.Records(run, 1, 30))
-	require.NoError(t, err)
-	require.NoError(t, l.SaveClient(t.Context(), relay.ClientRecord{Role: relay.RoleWriter, Username: "ann", Run: run}))
-	want := logtest.All(t, l)
-	require.NoError(t, l.Close())
-	require.NoError(t, l.Close())
-
-	l = open(t, cfg)
-	assert.Equal(t, id, l.ID())
-	assert.Equal(t, want, logtest.All(t, l))
-	messages, bytes := l.Size()
-	assert.Equal(t, uint64(30), messages)
-	assert.Greater(t, bytes, uint64(30*20))
-	// It is known what was stored, without any window in time.
-	seqs, err := l.Append(t.Context(), logtest.Records(run, 29, 3))
-	require.NoError(t, err)
-	assert.Equal(t, []uint64{29, 30, 31}, seqs)
-	last, seqs, err := l.Stored(t.Context(), run, 30)
-	require.NoError(t, err)
-	assert.Equal(t, uint64(31), last)
-	assert.Equal(t, []uint64{30, 31}, seqs)
-	client, err := l.Client(t.Context(), relay.RoleWriter, "ann")
-	require.NoError(t, err)
-	assert.Equal(t, run, client.Run)
-	require.NoError(t, l.Close())
-
-	cfg.MaxMessages = 10
-	l = open(t, cfg)
-	first, newest := l.Bounds()
-	assert.Equal(t, []uint64{22, 31}, []uint64{first, newest})
-	assert.Equal(t, id, l.ID())
-	require.NoError(t, l.Close())
-	cfg.MaxMessages, cfg.MaxAge = 20, time.Second
-	l = open(t, cfg)
-	require.Eventually(t, func() bool { first, last := l.Bounds(); return first == 32 && last == 31 }, 10*time.Second, 20*time.Millisecond, "all are too old")
-	require.Zero(t, l.Deletions(), "the limits have removed them")
-	require.Empty(t, logtest.All(t, l))
-	got, err := l.Read(t.Context(), 1, 10)
-	require.NoError(t, err)
-	require.Empty(t, got)
-	seqs, err = l.Append(t.Context(), logtest.Records(run, 32, 1))
-	require.NoError(t, err)
-	require.Equal(t, []uint64{32}, seqs)
-	require.NoError(t, l.Close())
-
-	// Another name is another log.
-	cfg.Name = "other"
-	l = open(t, cfg)
-	assert.NotEqual(t, id, l.ID())
-	first, newest = l.Bounds()
-	assert.Equal(t, []uint64{1, 0}, []uint64{first, newest})
-}
-
-// none is what a follower has at first.
-func none() uint64 { return 0 }
-
-func TestClosed(t *testing.T) {
-	l := open(t, newCluster(t, 1).config("relay", 0))
-	followed := make(chan error)
-	go func() { followed <- l.Follow(context.Background(), none, func([]relay.Message) {}) }()
-	_, err := l.Append(t.Context(), logtest.Records(1, 1, 1))
-	require.NoError(t, err)
-	start := time.Now()
-	require.NoError(t, l.Close())
-	assert.Less(t, time.Since(start), 3*time.Second)
-	require.ErrorIs(t, <-followed, net.ErrClosed)
-	_, err = l.Append(t.Context(), logtest.Records(1, 2, 1))
-	require.ErrorIs(t, err, net.ErrClosed)
-	_, err = l.Read(t.Context(), 1, 1)
-	require.ErrorIs(t, err, net.ErrClosed)
-	_, _, err = l.Stored(t.Context(), 1, 1)
-	require.ErrorIs(t, err, net.ErrClosed)
-	require.ErrorIs(t, l.Claim(t.Context(), "a.b", 1, time.Second), net.ErrClosed)
-	require.ErrorIs(t, l.Release(t.Context(), "a.b", 1), net.ErrClosed)
-	require.ErrorIs(t, l.SaveClient(t.Context(), relay.ClientRecord{Role: relay.RoleReader, Username: "ann"}), net.ErrClosed)
-	_, err = l.Client(t.Context(), relay.RoleReader, "ann")
-	require.ErrorIs(t, err, net.ErrClosed)
-	require.ErrorIs(t, l.Follow(t.Context(), none, func([]relay.Message) {}), net.ErrClosed)
-}
-
-func TestCancelled(t *testing.T) {
-	l := open(t, newCluster(t, 1).config("relay", 0))
-	enough := errors.New("enough")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(enough)
-	_, err := l.Append(ctx, logtest.Records(1, 1, 3))
-	require.ErrorIs(t, err, enough)
-	_, err = l.Read(ctx, 1, 1)
-	require.True(t, err == nil || errors.Is(err, enough))
-	require.ErrorIs(t, l.Claim(ctx, "a.b", 1, time.Second), enough)
-	require.NoError(t, l.Follow(ctx, none, func([]relay.Message) {}))
-	// What was under way does not come in between what comes next.
-	const n = 400
-	next := []uint64{1, 1}
-	for i := range 60 {
-		short, cancel := context.WithTimeout(t.Context(), time.Duration(i*200)*time.Microsecond)
-		_, _ = l.Append(short, logtest.Records(1, next[0], n))
-		cancel()
-		seqs, err := l.Append(t.Context(), logtest.Records(2, next[1], n))
-		require.NoError(t, err)
-		require.Len(t, seqs, n)
-		next[1] += n
-		next[0], _, err = l.Stored(t.Context(), 1, 1<<60)
-		require.NoError(t, err)
-		next[0]++
-	}
-	count := []uint64{1, 1}
-	for _, m := range logtest.All(t, l) {
-		run := 0
-		if m.Text != logtest.Text(1, count[0]) {
-			run = 1
+func TestKept(t *testing.T) {
+	logtest.RunKept(t, 200*time.Microsecond, func(t *testing.T) func(logtest.Limits) logtest.Kept {
+		cfg := newCluster(t, 1).config("my-log_1", 0)
+		return func(limits logtest.Limits) logtest.Kept {
+			cfg.MaxMessages, cfg.MaxAge = limits.Messages, limits.Age
+			return open(t, cfg)
 		}
-		require.Equal(t, logtest.Text(relay.ID(run+1), count[run]), m.Text)
-		count[run]++
-	}
-	require.Equal(t, next, count)
-	require.Greater(t, next[0], uint64(1))
+	})
 }
 
-func TestRefused(t *testing.T) {
-	l := open(t, newCluster(t, 1).config("relay", 0))
-	good := logtest.Records(1, 1, 1)[0]
-	for name, change := range map[string]func(*relay.Record){
-		"name":      func(r *relay.Record) { r.Username = "a b" },
-		"long text": func(r *relay.Record) { r.Text = strings.Repeat("x", relay.MaxText+1) },
-		"not UTF-8": func(r *relay.Record) { r.Text = "\xff" },
-		"number":    func(r *relay.Record) { r.Number = 0 },
-		"run":       func(r *relay.Record) { r.Run = 0 },
-	} {
-		r := good
-		change(&r)
-		_, err := l.Append(t.Context(), []relay.Record{good, r})
-		require.ErrorIs(t, err, relay.ErrConfig, name)
-	}
-	_, last := l.Bounds()
-	require.Zero(t, last)
+// TestAnotherName: another name is another log.
+func TestAnotherName(t *testing.T) {
+	cfg := newCluster(t, 1).config("one", 0)
+	one := open(t, cfg)
+	_, err := one.Append(t.Context(), logtest.Records(1, 1, 3))
+	require.NoError(t, err)
+	cfg.Name = "other"
+	other := open(t, cfg)
+	assert.NotEqual(t, one.ID(), other.ID())
+	first, last := other.Bounds()
+	assert.Equal(t, []uint64{1, 0}, []uint64{first, last})
 }
 
 // TestShared: several servers' logs of one name know it at once, and are one.

@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -74,7 +73,7 @@ func (l *Log) decode(m stored) (r relay.Record, err error) {
 	if err != nil || r.At.Year() < 1700 || r.At.Year() > 2200 { // which can be told to readers
 		return relay.Record{}, fmt.Errorf("its %s is %q", timeHeader, m.header.Get(timeHeader))
 	}
-	if err := cmp.Or(relay.CheckUsername(r.Username), relay.CheckText(r.Text)); err != nil {
+	if err := r.Check(); err != nil {
 		return relay.Record{}, err
 	}
 	if m.subject != l.subject(r.Username, r.Run) {

@@ -20,63 +20,17 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay/internal/logtest"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/jetstream"
 )
 
 // These tests run the whole relay: servers on a log, writers and readers.
 
-// events collects what a server or a client reports.
-type events struct {
-	mu   sync.Mutex
-	list []relay.Event
-}
-
-func (e *events) add(event relay.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.list = append(e.list, event)
-}
-
-// of returns the events of a type.
-func of[E relay.Event](e *events) (found []E) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, event := range e.list {
-		if event, ok := event.(E); ok {
-			found = append(found, event)
-		}
-	}
-	return found
-}
-
-// run runs a role until the test's end.
-func run(t *testing.T, role interface {
-	Run(context.Context) error
-	Close() error
-}) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { assert.NoError(t, role.Run(ctx)) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-		require.NoError(t, role.Close())
-	})
-}
-
-func newReader(t *testing.T, server netip.AddrPort, name string) *events {
-	e := &events{}
-	r, err := relay.NewReader(relay.ReaderConfig{Server: server, Username: name, From: relay.FromStart, OnEvent: e.add})
+func newWriter(t *testing.T, server netip.AddrPort, name string) (*relay.Writer, *logtest.Events) {
+	e := &logtest.Events{}
+	w, err := relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: e.Add})
 	require.NoError(t, err)
-	run(t, r)
-	return e
-}
-
-func newWriter(t *testing.T, server netip.AddrPort, name string) (*relay.Writer, *events) {
-	e := &events{}
-	w, err := relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: e.add})
-	require.NoError(t, err)
-	run(t, w)
+	logtest.Role(t, w)
 	return w, e
 }
 
@@ -85,32 +39,32 @@ func newWriter(t *testing.T, server netip.AddrPort, name string) (*relay.Writer,
 func TestStrangersAtReaders(t *testing.T) {
 	c := newCluster(t, 1)
 	js := connect(t, c)
-	said := &events{}
+	said := &logtest.Events{}
 	s, err := relay.NewServer(relay.ServerConfig{
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: open(t, c.config("relay", 0)), OnEvent: said.add,
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: open(t, c.config("relay", 0)), OnEvent: said.Add,
 	})
 	require.NoError(t, err)
-	run(t, s)
-	dan := newReader(t, s.Addr(), "dan")
+	logtest.Role(t, s)
+	dan := logtest.Reader(t, s.Addr(), "dan")
 	ann, stored := newWriter(t, s.Addr(), "ann")
 	write := func(text string) {
 		t.Helper()
-		before := len(of[relay.StoredEvent](stored))
+		before := len(logtest.Of[relay.StoredEvent](stored))
 		ann.Send(t.Context(), text)
-		require.Eventually(t, func() bool { return len(of[relay.StoredEvent](stored)) > before }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(logtest.Of[relay.StoredEvent](stored)) > before }, 20*time.Second, time.Millisecond)
 	}
 	write("one")
 	_, err = js.Publish(t.Context(), "relay.m.x.y", []byte("hello"))
 	require.NoError(t, err)
 	write("three")
-	for _, reader := range []*events{dan, newReader(t, s.Addr(), "eve")} {
-		require.Eventually(t, func() bool { return len(of[relay.MessageEvent](reader)) == 2 }, 20*time.Second, time.Millisecond)
-		messages := of[relay.MessageEvent](reader)
+	for _, reader := range []*logtest.Events{dan, logtest.Reader(t, s.Addr(), "eve")} {
+		require.Eventually(t, func() bool { return len(logtest.Of[relay.MessageEvent](reader)) == 2 }, 20*time.Second, time.Millisecond)
+		messages := logtest.Of[relay.MessageEvent](reader)
 		assert.Equal(t, []any{uint64(1), "one", uint64(3), "three"}, []any{messages[0].Seq, messages[0].Text, messages[1].Seq, messages[1].Text})
-		assert.Equal(t, []relay.GapEvent{{From: 2, To: 2}}, of[relay.GapEvent](reader))
+		assert.Equal(t, []relay.GapEvent{{From: 2, To: 2}}, logtest.Of[relay.GapEvent](reader))
 	}
-	require.Eventually(t, func() bool { return len(of[relay.ErrorEvent](said)) > 0 }, 20*time.Second, time.Millisecond)
-	assert.Contains(t, of[relay.ErrorEvent](said)[0].Text, "message 2 of the NATS stream relay is not a relay's: it has no header Udpkit-Writer; readers get a gap")
+	require.Eventually(t, func() bool { return len(logtest.Of[relay.ErrorEvent](said)) > 0 }, 20*time.Second, time.Millisecond)
+	assert.Contains(t, logtest.Of[relay.ErrorEvent](said)[0].Text, "message 2 of the NATS stream relay is not a relay's: it has no header Udpkit-Writer; readers get a gap")
 }
 
 // program is what is killed and started again.
@@ -220,13 +174,13 @@ func TestKilled(t *testing.T) {
 		t.Cleanup(server.kill)
 		servers, at = append(servers, server), append(at, netip.MustParseAddrPort(listen))
 	}
-	readers := []*events{newReader(t, at[0], "dan"), newReader(t, at[1], "eve")}
+	readers := []*logtest.Events{logtest.Reader(t, at[0], "dan"), logtest.Reader(t, at[1], "eve")}
 
 	const each = 5000
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	names := []string{"ann", "bob"}
-	stored := make([]*events, len(names))
+	stored := make([]*logtest.Events, len(names))
 	var writing sync.WaitGroup
 	for i, name := range names {
 		var w *relay.Writer
@@ -245,9 +199,9 @@ func TestKilled(t *testing.T) {
 	go func() { writing.Wait(); close(written) }()
 	kills := 0
 	for victims := append(servers, nodes...); ; kills++ {
-		before := len(of[relay.MessageEvent](readers[0]))
+		before := len(logtest.Of[relay.MessageEvent](readers[0]))
 		require.Eventually(t, func() bool {
-			n := len(of[relay.MessageEvent](readers[0]))
+			n := len(logtest.Of[relay.MessageEvent](readers[0]))
 			return n > before+200 || n == 2*each
 		}, time.Minute, 5*time.Millisecond, "they go on after %d kills", kills)
 		select {
@@ -266,15 +220,15 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d kills", kills)
 	require.GreaterOrEqual(t, kills, 3)
 
-	readers = append(readers, newReader(t, at[0], "late"))
+	readers = append(readers, logtest.Reader(t, at[0], "late"))
 	for _, r := range readers {
-		require.Eventually(t, func() bool { return len(of[relay.MessageEvent](r)) >= 2*each }, time.Minute, 10*time.Millisecond)
-		require.Empty(t, of[relay.GapEvent](r))
-		require.Empty(t, of[relay.LogEvent](r))
+		require.Eventually(t, func() bool { return len(logtest.Of[relay.MessageEvent](r)) >= 2*each }, time.Minute, 10*time.Millisecond)
+		require.Empty(t, logtest.Of[relay.GapEvent](r))
+		require.Empty(t, logtest.Of[relay.LogEvent](r))
 	}
 	place := make(map[string]uint64)
 	next := map[string]int{"ann": 1, "bob": 1}
-	for i, m := range of[relay.MessageEvent](readers[0]) {
+	for i, m := range logtest.Of[relay.MessageEvent](readers[0]) {
 		require.Equal(t, uint64(i+1), m.Seq)
 		require.Equal(t, fmt.Sprint(m.Username, " ", next[m.Username]), m.Text)
 		next[m.Username]++
@@ -282,7 +236,7 @@ func TestKilled(t *testing.T) {
 	}
 	require.Len(t, place, 2*each)
 	for _, r := range readers[1:] {
-		messages := of[relay.MessageEvent](r)
+		messages := logtest.Of[relay.MessageEvent](r)
 		require.Len(t, messages, 2*each)
 		for i, m := range messages {
 			require.Equal(t, uint64(i+1), m.Seq)
@@ -290,7 +244,7 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		told := of[relay.StoredEvent](stored[i])
+		told := logtest.Of[relay.StoredEvent](stored[i])
 		require.Len(t, told, each)
 		for n, e := range told {
 			require.Equal(t, fmt.Sprint(name, " ", n+1), e.Text)

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	lite "zombiezen.com/go/sqlite"
@@ -19,11 +18,7 @@ const insertMessage = "INSERT INTO message (" + messageColumns + ") VALUES (?, ?
 // Append stores records and returns their sequence numbers.
 func (s *Store) Append(ctx context.Context, records []relay.Record) (seqs []uint64, err error) {
 	for _, r := range records {
-		err := errors.Join(relay.CheckUsername(r.Username), relay.CheckText(r.Text))
-		if r.Number == 0 || r.Run == 0 {
-			err = errors.Join(err, fmt.Errorf("%w: a record without number or run", relay.ErrConfig))
-		}
-		if err != nil {
+		if err := r.Check(); err != nil {
 			return nil, err
 		}
 	}

@@ -197,9 +197,9 @@ func TestFullDiskServer(t *testing.T) {
 	s := open(t, sqlite.Config{Dir: filepath.Join(disk, "log")})
 	server, journal := newServer(t, s)
 	ann := newAuthor(t, server, "ann")
-	bob := newReader(t, server, "bob")
+	bob := logtest.Reader(t, server, "bob")
 	failures := func(ended bool) (n int) {
-		for _, e := range of[relay.ErrorEvent](journal) {
+		for _, e := range logtest.Of[relay.ErrorEvent](journal) {
 			if e.Ended == ended && errors.Is(e.Err, syscall.ENOSPC) {
 				n++
 			}
@@ -207,7 +207,7 @@ func TestFullDiskServer(t *testing.T) {
 		return n
 	}
 	for round := range 3 {
-		await(t, "it works", func() bool { return len(of[relay.MessageEvent](bob)) > 500*(round+1) })
+		await(t, "it works", func() bool { return len(logtest.Of[relay.MessageEvent](bob)) > 500*(round+1) })
 		remove := ballast(t, disk, rand.IntN(100_000))
 		await(t, "the server reports it", func() bool { return failures(false) > failures(true) })
 		await(t, "nothing is stored any more", func() bool {
@@ -219,7 +219,7 @@ func TestFullDiskServer(t *testing.T) {
 			return ann.Stats().Stored == before
 		})
 		stored := int(ann.Stats().Stored)
-		await(t, "the reader has what is stored", func() bool { return len(of[relay.MessageEvent](bob)) >= stored })
+		await(t, "the reader has what is stored", func() bool { return len(logtest.Of[relay.MessageEvent](bob)) >= stored })
 		remove()
 		await(t, "the server reports that it works", func() bool { return failures(false) == failures(true) })
 	}

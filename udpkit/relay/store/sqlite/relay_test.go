@@ -22,30 +22,6 @@ import (
 
 // These tests run the whole relay: servers on a store, writers and readers.
 
-// events collects what a server or a client reports.
-type events struct {
-	mu   sync.Mutex
-	list []relay.Event
-}
-
-func (e *events) add(event relay.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.list = append(e.list, event)
-}
-
-// of returns the events of a type.
-func of[E relay.Event](e *events) (found []E) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, event := range e.list {
-		if event, ok := event.(E); ok {
-			found = append(found, event)
-		}
-	}
-	return found
-}
-
 // await waits for what is true of the events.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
@@ -54,7 +30,7 @@ func await(t *testing.T, what string, f func() bool) {
 
 // author writes "NAME 1", "NAME 2" and so on, about a thousand a second.
 type author struct {
-	*events
+	*logtest.Events
 	*relay.Writer
 	name    string
 	written int // once stop has returned
@@ -62,9 +38,9 @@ type author struct {
 }
 
 func newAuthor(t *testing.T, server netip.AddrPort, name string) *author {
-	a := &author{events: &events{}, name: name}
+	a := &author{Events: &logtest.Events{}, name: name}
 	var err error
-	a.Writer, err = relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: a.add})
+	a.Writer, err = relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: a.Add})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	writing, stop := context.WithCancel(ctx)
@@ -111,7 +87,7 @@ func (a *author) flush(t *testing.T) {
 // check compares what was reported as stored with what is in the log.
 func (a *author) check(t *testing.T, log map[uint64]string) {
 	t.Helper()
-	stored := of[relay.StoredEvent](a.events)
+	stored := logtest.Of[relay.StoredEvent](a.Events)
 	require.Len(t, stored, a.written)
 	for i, e := range stored {
 		require.Equal(t, uint64(i+1), e.Number)
@@ -122,24 +98,9 @@ func (a *author) check(t *testing.T, log map[uint64]string) {
 	}
 }
 
-func newReader(t *testing.T, server netip.AddrPort, name string) *events {
-	e := &events{}
-	r, err := relay.NewReader(relay.ReaderConfig{Server: server, Username: name, From: relay.FromStart, OnEvent: e.add})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { assert.NoError(t, r.Run(ctx)) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-		require.NoError(t, r.Close())
-	})
-	return e
-}
-
 // checkReader waits until a reader has all that the authors have written, and checks that it has
 // each once and in order. It returns the log as the reader knows it.
-func checkReader(t *testing.T, e *events, authors ...*author) map[uint64]string {
+func checkReader(t *testing.T, e *logtest.Events, authors ...*author) map[uint64]string {
 	t.Helper()
 	total := 0
 	next := map[string]int{}
@@ -147,23 +108,23 @@ func checkReader(t *testing.T, e *events, authors ...*author) map[uint64]string 
 		total += a.written
 		next[a.name] = 1
 	}
-	await(t, "the reader has all", func() bool { return len(of[relay.MessageEvent](e)) >= total })
+	await(t, "the reader has all", func() bool { return len(logtest.Of[relay.MessageEvent](e)) >= total })
 	log := map[uint64]string{}
-	for i, m := range of[relay.MessageEvent](e) {
+	for i, m := range logtest.Of[relay.MessageEvent](e) {
 		require.Equal(t, uint64(i+1), m.Seq)
 		require.Equal(t, fmt.Sprint(m.Username, " ", next[m.Username]), m.Text)
 		next[m.Username]++
 		log[m.Seq] = m.Text
 	}
 	require.Len(t, log, total)
-	require.Empty(t, of[relay.GapEvent](e))
-	require.Empty(t, of[relay.LogEvent](e))
+	require.Empty(t, logtest.Of[relay.GapEvent](e))
+	require.Empty(t, logtest.Of[relay.LogEvent](e))
 	return log
 }
 
-func newServer(t *testing.T, log relay.Log) (netip.AddrPort, *events) {
-	e := &events{}
-	s, err := relay.NewServer(relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: log, OnEvent: e.add})
+func newServer(t *testing.T, log relay.Log) (netip.AddrPort, *logtest.Events) {
+	e := &logtest.Events{}
+	s, err := relay.NewServer(relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: log, OnEvent: e.Add})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -228,7 +189,7 @@ func TestKillServer(t *testing.T) {
 	defer func() { kill() }()
 	server := netip.MustParseAddrPort(listen)
 	ann := newAuthor(t, server, "ann")
-	bob := newReader(t, server, "bob")
+	bob := logtest.Reader(t, server, "bob")
 	began := time.Now()
 	worked := 0
 	for i := range cycles {
@@ -249,7 +210,7 @@ func TestKillServer(t *testing.T) {
 	ann.flush(t)
 	log := checkReader(t, bob, ann)
 	ann.check(t, log)
-	links := len(of[relay.LinkEvent](bob))
+	links := len(logtest.Of[relay.LinkEvent](bob))
 	t.Logf("%d cycles in %v, %d messages, %d cycles with some, %d changes of the link", cycles, time.Since(began), ann.written, worked, links)
 	kill()
 	s := open(t, sqlite.Config{Dir: dir})

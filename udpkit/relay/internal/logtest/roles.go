@@ -1,0 +1,61 @@
+package logtest
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Events collects what a server or a client reports.
+type Events struct {
+	mu   sync.Mutex
+	list []relay.Event
+}
+
+// Add is for OnEvent.
+func (e *Events) Add(event relay.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.list = append(e.list, event)
+}
+
+// Of returns the events of a type.
+func Of[E relay.Event](e *Events) (found []E) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, event := range e.list {
+		if event, ok := event.(E); ok {
+			found = append(found, event)
+		}
+	}
+	return found
+}
+
+// Role runs a role until the test's end.
+func Role(t *testing.T, role interface {
+	Run(context.Context) error
+	Close() error
+}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { assert.NoError(t, role.Run(ctx)) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		require.NoError(t, role.Close())
+	})
+}
+
+// Reader runs a reader of all messages until the test's end, and returns what it reports.
+func Reader(t *testing.T, server netip.AddrPort, name string) *Events {
+	e := &Events{}
+	r, err := relay.NewReader(relay.ReaderConfig{Server: server, Username: name, From: relay.FromStart, OnEvent: e.Add})
+	require.NoError(t, err)
+	Role(t, r)
+	return e
+}
