@@ -68,7 +68,7 @@ func TestOneWayToThePage(t *testing.T) {
 func TestWhoImportsWhom(t *testing.T) {
 	const (
 		module   = "github.com/gonb-labs/udp-notebooks/udpkit"
-		small    = `internal/(format|lastly|measure|names|service|tcp|udp)`
+		small    = `key|internal/(format|lastly|measure|names|service|tcp|udp)`
 		notebook = `github.com/janpfeifer/gonb/.*`
 		kit      = `panel|plot/chart|internal/(console|stage)|` + notebook + `|` + small
 		drawing  = `gonum.org/.*`
@@ -78,6 +78,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`internal/(paneltest|testenv)`, notebook + `|github.com/stretchr/testify/.*|go.uber.org/goleak`},
 		{`internal/stage`, `internal/console|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
+		{`key`, `internal/service`},
 		{`internal/\w+|plot/chart`, ``},
 		{`relay`, `internal/relaywire|` + small},
 		{`udpkit|echo|beacon|chat`, small}, // light, and none of them needs another

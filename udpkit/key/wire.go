@@ -1,0 +1,267 @@
+package key
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"slices"
+	"time"
+)
+
+// Form is how a signed datagram carries its token.
+type Form uint8
+
+const (
+	// JSON is an object: the token is its last field, "mac".
+	JSON Form = iota
+	// Text ends in " mac " and the token.
+	Text
+	// Binary ends in the token's bytes.
+	Binary
+)
+
+// Overhead is how many bytes a datagram is longer than its content at the most, signed or sealed.
+const Overhead = len(jsonBefore) + textToken + len(`"`)
+
+const (
+	jsonBefore = `,"mac":"`
+	jsonAfter  = `"}`
+	textBefore = " mac "
+
+	headSize  = 8 + 4 + 8 // session, count, clock
+	nonceSize = 8 + 4
+	tagSize   = 16
+	tokenSize = headSize + tagSize
+	textToken = (tokenSize*8 + 5) / 6
+
+	sealByte    = 0xF5 // is in no text in UTF-8
+	sealVersion = 1
+	sealHead    = 2 + headSize
+)
+
+// Sealed reports whether a datagram looks like a sealed one: a receiver without a key can say so.
+func Sealed(b []byte) bool {
+	return len(b) >= sealHead+tagSize && b[0] == sealByte && b[1] == sealVersion
+}
+
+// secret is what is derived from one secret for one purpose.
+type secret struct {
+	mac  hash.Hash
+	aead cipher.AEAD
+}
+
+func derive(key []byte, purpose string) secret {
+	sub := func(use string) []byte {
+		b, err := hkdf.Key(sha256.New, key, nil, "udpkit 1 "+use+" "+purpose, Size)
+		if err != nil {
+			panic(err) // it does not happen: the length is right
+		}
+		return b
+	}
+	block, err := aes.NewCipher(sub("seal"))
+	if err != nil {
+		panic(err) // likewise
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // likewise
+	}
+	return secret{hmac.New(sha256.New, sub("sign")), aead}
+}
+
+// sign appends the MAC of the parts to dst.
+func (s secret) sign(dst []byte, parts ...[]byte) []byte {
+	s.mac.Reset()
+	for _, p := range parts {
+		s.mac.Write(p)
+	}
+	n := len(dst)
+	return s.mac.Sum(dst)[:n+tagSize]
+}
+
+// Sender makes datagrams of what a program sends. It is not safe for concurrent use.
+type Sender struct {
+	ring    *Ring
+	purpose string
+	form    Form
+	seal    bool
+	of      *[][]byte // what secret is derived from
+	secret  secret
+	head    [headSize]byte
+	sum     [headSize + sha256.Size]byte
+	count   uint32
+	began   time.Time
+}
+
+// Sender makes a Sender of the Ring. The purpose and the form are the same at the Opener; with seal
+// it seals each datagram instead of signing it.
+func (r *Ring) Sender(purpose string, form Form, seal bool) *Sender {
+	return &Sender{ring: r, purpose: purpose, form: form, seal: seal, began: time.Now()}
+}
+
+// Append appends a datagram with the content to dst, at most [Overhead] bytes longer than it. For
+// the form JSON the content is an object that is not empty and ends in its brace. It allocates
+// nothing if dst has room.
+func (s *Sender) Append(dst, content []byte) []byte {
+	if keys := s.ring.keys.Load(); keys != s.of {
+		s.of, s.secret = keys, derive((*keys)[0], s.purpose)
+	}
+	if s.count++; s.count == 1 { // also when it has wrapped: a nonce is never used twice
+		rand.Read(s.head[:8]) // never fails, see crypto/rand
+	}
+	binary.BigEndian.PutUint32(s.head[8:], s.count)
+	binary.BigEndian.PutUint64(s.head[nonceSize:], clock(s.began, time.Since(s.began)))
+	if s.seal {
+		dst = append(append(dst, sealByte, sealVersion), s.head[:]...)
+		head := dst[len(dst)-sealHead:]
+		return s.secret.aead.Seal(dst, s.head[:nonceSize], content, head)
+	}
+	start := len(dst)
+	switch s.form {
+	case JSON:
+		dst = append(append(dst, content[:len(content)-1]...), jsonBefore...)
+	case Text:
+		dst = append(append(dst, content...), textBefore...)
+	case Binary:
+		dst = append(dst, content...)
+	}
+	token := append(s.sum[:0], s.head[:]...)
+	token = s.secret.sign(token, dst[start:], s.head[:])
+	if s.form == Binary {
+		return append(dst, token...)
+	}
+	dst = base64.RawURLEncoding.AppendEncode(dst, token)
+	if s.form == JSON {
+		dst = append(dst, jsonAfter...)
+	}
+	return dst
+}
+
+// clock is the time in milliseconds some time after another, whatever was done to the clock since.
+func clock(began time.Time, since time.Duration) uint64 {
+	return uint64(began.Add(since).UnixMilli())
+}
+
+// Opener checks datagrams and takes the content out of them. It is not safe for concurrent use.
+type Opener struct {
+	ring     *Ring
+	purpose  string
+	form     Form
+	of       *[][]byte
+	secrets  []secret // the one that fitted last is first
+	sessions sessions
+	token    [headSize + sha256.Size]byte
+	sum      [sha256.Size]byte
+	buf      []byte
+	refused  Refused
+}
+
+// OpenerConfig says what an Opener opens.
+type OpenerConfig struct {
+	// Purpose and Form are those of the Senders.
+	Purpose string
+	Form    Form
+	// Sessions is how many senders are kept apart. When there are more, the one that has been
+	// silent for longest is forgotten. Default 1,024.
+	Sessions int
+	// Repeats has a datagram be taken each time that it comes: where several copies of one are
+	// sent, or the content says what came before. Otherwise ErrRepeated refuses it.
+	Repeats bool
+}
+
+// Opener makes an Opener of the Ring.
+func (r *Ring) Opener(cfg OpenerConfig) *Opener {
+	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg)}
+}
+
+// Open returns the content of a datagram that came at the time of now, signed or sealed. The
+// content is valid until the next call, and b is not changed. An error is ErrUnsigned, ErrForged,
+// ErrExpired or ErrRepeated, and is counted. It allocates nothing for a sender that is known.
+func (o *Opener) Open(b []byte, now time.Time) (content []byte, err error) {
+	if keys := o.ring.keys.Load(); keys != o.of {
+		o.of, o.secrets = keys, nil
+		for _, k := range *keys {
+			o.secrets = append(o.secrets, derive(k, o.purpose))
+		}
+	}
+	var head *[headSize]byte
+	if Sealed(b) {
+		content, head, err = o.unseal(b)
+	} else {
+		content, head, err = o.verify(b)
+	}
+	if err == nil {
+		err = o.sessions.check(head, now)
+	}
+	o.refused.count(err)
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
+}
+
+func (o *Opener) unseal(b []byte) ([]byte, *[headSize]byte, error) {
+	head := (*[headSize]byte)(b[2:sealHead])
+	for i, s := range o.secrets {
+		content, err := s.aead.Open(o.buf[:0], head[:nonceSize], b[sealHead:], b[:sealHead])
+		if err == nil {
+			o.first(i)
+			o.buf = content
+			return content, head, nil
+		}
+	}
+	return nil, nil, ErrForged
+}
+
+func (o *Opener) verify(b []byte) ([]byte, *[headSize]byte, error) {
+	var before, after string
+	length := textToken
+	switch o.form {
+	case JSON:
+		before, after = jsonBefore, jsonAfter
+	case Text:
+		before = textBefore
+	case Binary:
+		length = tokenSize
+	}
+	end := len(b) - len(after)
+	at := end - length
+	cut := at - len(before)
+	if cut < 0 || string(b[cut:at]) != before || string(b[end:]) != after {
+		return nil, nil, ErrUnsigned
+	}
+	if o.form == Binary {
+		copy(o.token[:], b[at:end])
+	} else if n, err := base64.RawURLEncoding.Decode(o.token[:], b[at:end]); err != nil || n != tokenSize {
+		return nil, nil, ErrUnsigned
+	}
+	head := (*[headSize]byte)(o.token[:headSize])
+	for i, s := range o.secrets {
+		if hmac.Equal(s.sign(o.sum[:0], b[:at], head[:]), o.token[headSize:tokenSize]) {
+			o.first(i)
+			o.buf = append(o.buf[:0], b[:cut]...)
+			if o.form == JSON {
+				o.buf = append(o.buf, '}')
+			}
+			return o.buf, head, nil
+		}
+	}
+	return nil, nil, ErrForged
+}
+
+// first has the i-th secret be tried first the next time.
+func (o *Opener) first(i int) {
+	if i > 0 {
+		s := o.secrets[i]
+		o.secrets = slices.Insert(slices.Delete(o.secrets, i, i+1), 0, s)
+	}
+}
+
+// Refused returns what was refused up to now.
+func (o *Opener) Refused() Refused { return o.refused }
