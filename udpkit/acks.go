@@ -3,6 +3,8 @@ package udpkit
 import (
 	"errors"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // The reasons to refuse what is an acknowledgement.
@@ -16,16 +18,23 @@ var (
 
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
-	if q, ok := parseQuestion(d.Payload); ok && s.ring != nil {
+	content, err := s.open(d)
+	if err != nil {
+		return
+	}
+	if q, ok := parseQuestion(content, len(d.Payload)); ok && s.ring != nil {
 		s.answer(q, d)
 		return
 	}
-	ack, err := decodeAck(d.Payload)
+	ack, err := decodeAck(content)
 	s.mu.Lock()
 	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
 	again := false
 	if err != nil {
 		s.summary.Malformed++
+		if key.Sealed(content) {
+			err = errSealed
+		}
 	} else if again, err = s.takeAck(ack, d, rtt); err != nil {
 		s.summary.RefusedAcks++
 	}

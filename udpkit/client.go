@@ -14,6 +14,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // ClientConfig configures a Client. The zero value works; it is copied.
@@ -39,6 +40,11 @@ type ClientConfig struct {
 	Timeout time.Duration
 	// History is how many messages Client.History keeps. Default 1,000.
 	History int
+	// Key has the client take only messages that are signed or sealed with it, and sign what it
+	// answers: see package key. Default: none.
+	Key *key.Ring
+	// Seal has it encrypt what it answers too. It needs a Key.
+	Seal bool
 	// NoAck turns acknowledgements off.
 	NoAck bool
 	// NoRepair keeps the client from asking the server for what it misses: each gap is reported at
@@ -68,6 +74,9 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 {
 		return c, fmt.Errorf("%w: MaxRuntime, Timeout and History cannot be negative", ErrConfig)
 	}
+	if c.Seal && c.Key == nil {
+		return c, errSealKey
+	}
 	c.History = cmp.Or(c.History, 1000)
 	return c, nil
 }
@@ -87,13 +96,15 @@ type Client struct {
 	events sync.Mutex // held while OnEvent runs; taken before mu
 	taken  taken      // what handle works with; guarded by events
 
-	mu       sync.Mutex
-	began    time.Time
-	deaf     bool // that no server has been heard yet was said
-	runs     runs
-	told     uint64    // of runs.forgotten
-	toldAt   time.Time // when
-	wake     time.Time // when the watchdog looks for silences
+	mu     sync.Mutex
+	began  time.Time
+	deaf   bool // that no server has been heard yet was said
+	runs   runs
+	told   uint64    // of runs.forgotten
+	toldAt time.Time // when
+	wake   time.Time // when the watchdog looks for silences
+	signing
+	opener   *key.Opener // nil without a key
 	decoder  decoder
 	sent     timestampReader
 	states   states
@@ -157,6 +168,10 @@ func newClient(cfg ClientConfig) *Client {
 		states: make(states),
 		finish: func() {},
 	}
+	if cfg.Key != nil {
+		c.signing = newSigning(cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal))
+		c.opener = cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true})
+	}
 	c.summary.ClientID = cfg.ID
 	c.watchdog, c.asker = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	c.lookIn(time.Now(), c.runs.none())
@@ -190,7 +205,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.lookIn(now, c.runs.none())
 	c.mu.Unlock()
 
-	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer})
+	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer, Key: protection(c.cfg.Key, c.cfg.Seal)})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
 	if !c.cfg.NoRepair {
@@ -293,9 +308,20 @@ func (c *Client) take(d Datagram, r *taken) {
 		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
 		return
 	}
-	m, err := c.decoder.decode(d.Payload)
+	content := d.Payload
+	if c.opener != nil {
+		var err error
+		if content, err = c.opener.Open(content, d.Received); err != nil {
+			r.refused = c.refused.Note(d.Source, err, d.Received)
+			return
+		}
+	}
+	m, err := c.decoder.decode(content)
 	if err != nil {
 		c.summary.Malformed++
+		if key.Sealed(content) {
+			err = errSealed
+		}
 		r.refused = c.refused.Note(d.Source, err, d.Received)
 		return
 	}
@@ -304,7 +330,7 @@ func (c *Client) take(d Datagram, r *taken) {
 		c.summary.Servers++
 	}
 	missing := run.missing()
-	v, gaps := c.runs.observe(run, isNew, m.id, maphash.Bytes(c.seed, d.Payload), d.Received)
+	v, gaps := c.runs.observe(run, isNew, m.id, maphash.Bytes(c.seed, m.content), d.Received)
 	r.forgotten = c.runs.forgotten > c.told
 	if v == duplicate {
 		c.summary.Duplicates++
@@ -402,7 +428,7 @@ func (c *Client) acknowledge(m *rawMessage, to netip.AddrPort) (err error) {
 	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
 	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}); err == nil {
-		_, err = c.ack(c.ackBuf, to)
+		_, err = c.ack(c.sign(c.ackBuf), to)
 	}
 	if err == nil {
 		c.summary.Acknowledged++
@@ -423,6 +449,9 @@ func (c *Client) Stats() ClientSummary {
 	defer c.mu.Unlock()
 	sum := c.summary
 	sum.Forgotten = c.runs.forgotten
+	if c.opener != nil {
+		sum.Untrusted = c.opener.Refused()
+	}
 	sum.Latency = c.latency.distribution()
 	sum.Interval = c.interval.distribution()
 	if c.receiver != nil {

@@ -35,9 +35,10 @@
 //     hides a silence until the server's next message.
 //   - A server that starts anew has a new [Epoch] and its ids begin anew. Nothing
 //     of it is mistaken for a duplicate, with or without an epoch.
-//   - No id that somebody forges makes the client drop a genuine message. What is
-//     forged can show, and can make gaps be reported that are none: broadcasts
-//     carry no proof of origin. An id far ahead, with the epoch that everybody can
+//   - No id that somebody forges makes the client drop a genuine message. With a key
+//     nothing forged has any effect, see below. Without one, what is forged can show,
+//     and can make gaps be reported that are none: such broadcasts carry no proof of
+//     origin. An id far ahead, with the epoch that everybody can
 //     read, makes a gap of all up to it. When a genuine message goes on before it,
 //     within 1,024 ids, what is left of that gap counts as missing no more, and what
 //     is lost from then on is reported as always. Two forged ids ahead that follow one
@@ -85,6 +86,20 @@
 // 99.5 % of them, and the rest is reported. What a thousand clients miss is sent again once
 // (TestManyMissTheSame).
 //
+// # A shared key
+//
+// With ServerConfig.Key and ClientConfig.Key, from a file that "udpkit key new" makes, messages,
+// acknowledgements and questions are signed, with Seal encrypted too; package key says how, and
+// what a key does not give. What is neither is not believed, shown or answered, and counted by
+// reason in Untrusted. So is what is more than a minute old by its clock: it may be a recording.
+// The clocks of those that first hear each other may differ by as much.
+//
+// A signed message is 57 bytes longer, with a last field "mac" that clients without a key ignore;
+// the course's can be told as before, but their acknowledgements do not count. A signed
+// acknowledgement is 53 bytes longer, a question stays as long as it is. What is sealed, 38 bytes
+// longer, is for holders of the key only. A message costs the client about 0.4 us more signed, 0.2
+// us sealed, and no allocation.
+//
 // # Wire format
 //
 // A message is one JSON object in one datagram of at most 1,024 bytes:
@@ -122,7 +137,7 @@
 //
 // # When not to use it
 //
-// A broadcast stays on its subnet, and is neither encrypted nor authenticated. What is lost is sent
-// again for a while, and then reported. For more than a subnet, for secrets, or where each message
-// must arrive, use something else.
+// A broadcast stays on its subnet, and without a key it is neither encrypted nor authenticated.
+// What is lost is sent again for a while, and then reported. For more than a subnet, to tell those
+// apart who share a key, or where each message must arrive, use something else.
 package udpkit

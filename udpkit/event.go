@@ -23,10 +23,21 @@ type StartEvent struct {
 	Receiver Style            `json:"receiver,omitempty"`  // the client's
 	Epoch    Epoch            `json:"epoch,omitempty"`     // the server's
 	Interval time.Duration    `json:"interval_ns,omitempty"`
+	Key      Protection       `json:"key,omitempty"`
 	// ReadBuffer is the socket's receive buffer in bytes, see ReadBufferSize; 0 if the system does
 	// not tell.
 	ReadBuffer int `json:"read_buffer,omitempty"`
 }
+
+// Protection is what a shared key does for what is sent.
+type Protection string
+
+// The values of Protection.
+const (
+	Unprotected Protection = ""       // there is no key
+	Signed      Protection = "signed" // see ServerConfig.Key
+	Sealed      Protection = "sealed" // and ServerConfig.Seal
+)
 
 // SentEvent says that the server has broadcast a message.
 type SentEvent struct {

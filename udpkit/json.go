@@ -19,6 +19,7 @@ type rawMessage struct {
 	epoch            Epoch
 	interval         time.Duration
 	end, repair      bool
+	content          []byte // the datagram as far as its "mac" if that comes last: without it the same each time
 }
 
 // decoder reads the one flat object that a message is (RFC 8259). It exists since encoding/json
@@ -45,13 +46,14 @@ const (
 	keyRepair
 	keyData
 	keyEnd
+	keyMAC
 
 	keysRequired = keyTimestamp | keyState | keyID
 )
 
 // knownKeys are the keys in the order of their bits, which is the one that servers send them in, as
 // they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"repair":`, `"data":`, `"end":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"repair":`, `"data":`, `"end":`, `"mac":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is not ours.
 func (d *decoder) key(n int) (key []byte, bit uint, err error) {
@@ -92,10 +94,12 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 		return nil, malformed("not a JSON object")
 	}
 	var seen uint
+	macAt := -1
 	for n, more := 0, !d.take('}'); more; n++ {
 		if n == maxJSONKeys {
 			return nil, malformed("more than 32 keys")
 		}
+		start := d.at
 		key, bit, err := d.key(n)
 		if err != nil {
 			return nil, err
@@ -103,7 +107,11 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 		if seen&bit != 0 || bit == 0 && !d.isNew(key) {
 			return nil, malformed("a key is there twice")
 		}
-		seen |= bit
+		if seen |= bit; bit == keyMAC {
+			macAt = start
+		} else {
+			macAt = -1
+		}
 		switch bit {
 		case keyTimestamp:
 			m.timestamp, err = d.value(maxTimestampLen, malformed("timestamp is not a text of 1 to 64 bytes"))
@@ -137,6 +145,9 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 	}
 	if d.space(); d.at < len(d.text) {
 		return nil, malformed("something follows the JSON object")
+	}
+	if m.content = b; macAt >= 0 {
+		m.content = b[:macAt]
 	}
 	if seen&keysRequired != keysRequired {
 		return nil, malformed("no timestamp, state or message_id")

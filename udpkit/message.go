@@ -20,7 +20,7 @@ const (
 	// read 1024.
 	MaxMessageSize = 1024
 	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
-	// stays within MaxMessageSize, whatever its state is.
+	// stays within MaxMessageSize, whatever its state is. With a key it is 57 less.
 	MaxDataLen = 719
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are the ones that every
 	// JSON implementation keeps exactly (RFC 8259, 6).

@@ -3,8 +3,10 @@ package udpkit_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // python starts a peer that speaks the wire format and returns its output.
@@ -117,4 +120,38 @@ func TestClockID(t *testing.T) {
 	assert.IsIncreasing(t, ids)
 	wait(t, ourLog, func(e udpkit.MessageEvent) bool { return fmt.Sprint(e.MessageID) == ids[5] })
 	assert.Zero(t, ours.Stats().Missed)
+}
+
+// TestPythonAndKey: the documents' client reads what a server with a key signs, and its answers do
+// not count; a client with a key takes nothing of the documents' server.
+func TestPythonAndKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, key.Create(path))
+	ring, err := key.Load(path)
+	require.NoError(t, err)
+	ours, ourLog, stop := newClient(t, 0, udpkit.ClientConfig{ID: "ours", Key: ring})
+	port := ours.Addr().Port()
+	peer := python(t, "client.py", port, 3, "python")
+	require.True(t, peer.Scan())
+	server, serverLog, stopServer := newServer(t, port, udpkit.ServerConfig{Interval: 100 * time.Millisecond, Key: ring})
+	for n := range 3 {
+		require.True(t, peer.Scan(), "the Python client ended")
+		assert.Regexp(t, fmt.Sprintf(` %d$`, n+1), peer.Text())
+	}
+	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "ours" && e.MessageID == 3 })
+	refused := wait(t, serverLog, any1[udpkit.RefusedEvent])
+	assert.ErrorIs(t, refused.Err, key.ErrUnsigned)
+	require.NoError(t, stopServer())
+	assert.EqualValues(t, 3, server.Stats().Untrusted.Unsigned)
+	require.Len(t, server.Clients(), 1)
+	assert.Equal(t, "ours", server.Clients()[0].ID)
+
+	before := ours.Stats()
+	script := python(t, "server.py", "127.255.255.255", port, 4)
+	wait(t, ourLog, func(e udpkit.RefusedEvent) bool { return errors.Is(e.Err, key.ErrUnsigned) })
+	require.NoError(t, stop())
+	for script.Scan() { // which gets no answers, and waits for none
+	}
+	assert.Equal(t, before.Received, ours.Stats().Received)
+	assert.Equal(t, before.Acknowledged, ours.Stats().Acknowledged)
 }

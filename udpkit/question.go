@@ -9,7 +9,8 @@ import (
 const RepairRing = 1024
 
 // questionSize is the length of a question in bytes, with spaces at its end: an answer is at most
-// three times as long as the question, and the longest message has to fit.
+// three times as long as the question, and the longest message has to fit. With a key its token is
+// in that length.
 const questionSize = (MaxMessageSize + 2) / 3
 
 // question asks a server for messages that are missing.
@@ -25,18 +26,20 @@ const (
 	questionTo     = " to "
 )
 
-func (q question) append(dst []byte) []byte {
+// append appends the question, longer by overhead when it is sent.
+func (q question) append(dst []byte, overhead int) []byte {
 	start := len(dst)
 	dst = append(append(append(dst, ackPrefix...), q.client...), questionMiddle...)
 	dst = strconv.AppendUint(dst, q.from, 10)
 	dst = strconv.AppendUint(append(dst, questionTo...), q.to, 10)
 	dst = q.epoch.append(append(dst, ackEpoch...))
-	return append(dst, bytes.Repeat([]byte(" "), max(0, start+questionSize-len(dst)))...)
+	return append(dst, bytes.Repeat([]byte(" "), max(0, start+questionSize-overhead-len(dst)))...)
 }
 
-// parseQuestion reads what append writes; ok is false for anything else.
-func parseQuestion(b []byte) (q question, ok bool) {
-	if len(b) != questionSize {
+// parseQuestion reads what append writes, from a datagram of that size; ok is false for anything
+// else.
+func parseQuestion(b []byte, size int) (q question, ok bool) {
+	if size != questionSize {
 		return q, false
 	}
 	rest, ok := bytes.CutPrefix(bytes.TrimRight(b, " "), []byte(ackPrefix))

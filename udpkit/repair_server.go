@@ -33,6 +33,7 @@ const (
 // ring keeps the newest messages of a server as they were sent, and what is to be sent again.
 type ring struct {
 	sent   [RepairRing]kept
+	longer int             // by how much a message is longer when it is sent
 	wanted map[uint64]wish // by id
 	budget float64
 	filled time.Time
@@ -52,8 +53,8 @@ type wish struct {
 	many bool // others do too
 }
 
-func newRing() *ring {
-	return &ring{wanted: make(map[uint64]wish), budget: maxRepairs, asked: make(map[netip.Addr]int)}
+func newRing(longer int) *ring {
+	return &ring{longer: longer, wanted: make(map[uint64]wish), budget: maxRepairs, asked: make(map[netip.Addr]int)}
 }
 
 // keep keeps a message that is being sent. Its memory is used again for that of 1,024 ids later.
@@ -88,7 +89,7 @@ func (r *ring) ask(q question, from netip.AddrPort, now time.Time) bool {
 		if k == nil {
 			continue
 		}
-		if room -= len(k.b); room < 0 {
+		if room -= len(k.b) + r.longer; room < 0 {
 			break
 		}
 		w, wanted := r.wanted[id]
@@ -184,7 +185,7 @@ func (s *Server) sendAgain(repairs []repair) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	for _, r := range repairs {
-		s.write(r.b, r.to, func(to udp.Target, err error) {
+		s.write(s.sign(r.b), r.to, func(to udp.Target, err error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if err != nil {

@@ -21,19 +21,19 @@ func TestQuestion(t *testing.T) {
 	for _, q := range []question{
 		{"ann", 1, 1, 1}, {strings.Repeat("x", MaxClientIDLen), MaxMessageID - 1, MaxMessageID, 1<<64 - 1}, {"a misses messages 1 to 2 epoch b", 0, 7, 9},
 	} {
-		b := q.append(nil)
+		b := q.append(nil, 0)
 		assert.Len(t, b, questionSize)
-		got, ok := parseQuestion(b)
+		got, ok := parseQuestion(b, len(b))
 		assert.True(t, ok)
 		assert.Equal(t, q, got)
 	}
 }
 
 func FuzzQuestion(f *testing.F) {
-	f.Add(question{"ann", 3, 9, 0xabc}.append(nil))
+	f.Add(question{"ann", 3, 9, 0xabc}.append(nil, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if q, ok := parseQuestion(b); ok {
-			require.Equal(t, string(b), string(q.append(nil)))
+		if q, ok := parseQuestion(b, len(b)); ok {
+			require.Equal(t, string(b), string(q.append(nil, 0)))
 		}
 	})
 }
@@ -48,7 +48,7 @@ type fleet struct {
 // sail runs a server that sends messages to clients, and after it the clients for a minute.
 func sail(t *testing.T, n *testenv.Network, clients int, messages uint64, miss func(client int, b []byte) bool, cfg ClientConfig) *fleet {
 	f := &fleet{}
-	serverConfig, err := ServerConfig{MaxMessages: messages, Interval: 100 * time.Millisecond, AckWait: 5 * time.Second}.withDefaults()
+	serverConfig, err := ServerConfig{MaxMessages: messages, Interval: 100 * time.Millisecond, AckWait: 5 * time.Second, Key: cfg.Key, Seal: cfg.Seal}.withDefaults()
 	require.NoError(t, err)
 	all, serverAddr := netip.MustParseAddrPort("10.255.255.255:37020"), netip.MustParseAddrPort("10.0.0.1:9")
 	at := func(i int) netip.AddrPort {
@@ -185,7 +185,7 @@ func TestManyMissTheSame(t *testing.T) {
 
 // TestRepairsAreBounded: what a server does not send again, as it is too much, is counted.
 func TestRepairsAreBounded(t *testing.T) {
-	r := newRing()
+	r := newRing(0)
 	for id := range uint64(RepairRing) {
 		r.keep(id, []byte("x"))
 	}
@@ -315,7 +315,7 @@ func TestQuestionsAreBounded(t *testing.T) {
 	}
 	now, asked := time.Now(), 0
 	ask := func(from string, epoch Epoch) {
-		b := question{"mallory", 1, 10, epoch}.append(nil)
+		b := question{"mallory", 1, 10, epoch}.append(nil, 0)
 		asked += len(b)
 		server.handleAck(Datagram{Payload: b, Source: netip.MustParseAddrPort(from), Received: now})
 	}

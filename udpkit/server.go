@@ -16,6 +16,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // DefaultInterval is the time between two messages.
@@ -57,6 +58,11 @@ type ServerConfig struct {
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Key has the server sign each message and take only what is signed with it: see package key.
+	// Default: none.
+	Key *key.Ring
+	// Seal has it encrypt each message too. It needs a Key.
+	Seal bool
 	// NoRepair keeps the server from sending again what clients say that they miss.
 	NoRepair bool
 	// AckWait is how long an acknowledgement may take before its absence counts as a loss. Default
@@ -104,6 +110,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.FirstID = cmp.Or(c.FirstID, 1); c.FirstID > maxFirstID {
 		return c, fmt.Errorf("%w: the first id %d is larger than 2^52", ErrConfig, c.FirstID)
 	}
+	if c.Seal && c.Key == nil {
+		return c, errSealKey
+	}
 	c.AckWait = cmp.Or(c.AckWait, time.Second)
 	c.MaxClients = cmp.Or(c.MaxClients, 10_000)
 	return c, nil
@@ -130,6 +139,7 @@ type Server struct {
 	// sending is held while a message goes out, so that the events of its acknowledgements come
 	// after its SentEvent.
 	sending sync.Mutex
+	signing // guarded by sending
 
 	mu      sync.Mutex
 	ring    *ring // nil with NoRepair
@@ -141,6 +151,7 @@ type Server struct {
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
+	opener  *key.Opener                  // nil without a key
 	refused service.Refusals
 	summary ServerSummary
 	rtt     samples
@@ -200,8 +211,12 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
 	}
+	if cfg.Key != nil {
+		s.signing = newSigning(cfg.Key.Sender(statusPurpose, key.JSON, cfg.Seal))
+		s.opener = cfg.Key.Opener(key.OpenerConfig{Purpose: answerPurpose, Form: key.Text, Sessions: cfg.MaxClients})
+	}
 	if !cfg.NoRepair {
-		s.ring = newRing()
+		s.ring = newRing(s.overhead)
 	}
 	return s
 }
@@ -235,7 +250,7 @@ func (s *Server) SetState(state State) error {
 
 // SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White
 // space in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig:
-// data is not JSON or longer than MaxDataLen.
+// data is not JSON or longer than MaxDataLen, with a key less the 57 bytes of a signature.
 func (s *Server) SetData(data json.RawMessage) error {
 	if len(data) > 0 {
 		var compact bytes.Buffer
@@ -243,8 +258,8 @@ func (s *Server) SetData(data json.RawMessage) error {
 			return fmt.Errorf("%w: the data is not JSON: %w", ErrConfig, err)
 		}
 		data = compact.Bytes()
-		if len(data) > MaxDataLen {
-			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), MaxDataLen)
+		if limit := MaxDataLen - s.overhead; len(data) > limit {
+			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), limit)
 		}
 		if err := checkData(data); err != nil {
 			return err
@@ -292,6 +307,7 @@ func (s *Server) Run(ctx context.Context) error {
 	targets, _ := s.cfg.Targets.now(s.cfg.Port, &s.scanner) // an error is reported with the first message
 	s.events.Begin(StartEvent{
 		At: began, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+		Key: protection(s.cfg.Key, s.cfg.Seal),
 	})
 
 	var (
@@ -408,7 +424,7 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 			s.ring.keep(m.ID, buf)
 			s.mu.Unlock()
 		}
-		s.write(buf, targets, func(to udp.Target, err error) {
+		s.write(s.sign(buf), targets, func(to udp.Target, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
@@ -453,6 +469,9 @@ func (s *Server) Stats() ServerSummary {
 	defer s.mu.Unlock()
 	sum := s.summary
 	sum.Clients = s.clients.len()
+	if s.opener != nil {
+		sum.Untrusted = s.opener.Refused()
+	}
 	sum.RTT = s.rtt.distribution()
 	if s.acks != nil {
 		sum.KernelDropped = s.acks.KernelDropped()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // ReadBufferSize is the receive buffer in bytes that a Client and a Server ask the system for: for
@@ -97,6 +98,8 @@ type ClientSummary struct {
 	// message.
 	Malformed uint64 `json:"malformed"`
 	Truncated uint64 `json:"truncated"`
+	// Untrusted counts datagrams that were not sent by a holder of ClientConfig.Key, or long ago.
+	Untrusted key.Refused `json:"untrusted,omitzero"`
 	// Dropped counts datagrams that the receiver's queue had no room for.
 	Dropped uint64 `json:"dropped"`
 	// KernelDropped counts datagrams that the socket's buffer had no room for; known on Linux only.
@@ -146,6 +149,9 @@ type ServerSummary struct {
 	RefusedAcks uint64 `json:"refused_acks"`
 	// Malformed counts datagrams that are not acknowledgements.
 	Malformed uint64 `json:"malformed"`
+	// Untrusted counts datagrams that were not sent by a holder of ServerConfig.Key, or came
+	// before.
+	Untrusted key.Refused `json:"untrusted,omitzero"`
 	// KernelDropped counts datagrams that the socket's buffer had no room for; known on Linux only.
 	KernelDropped uint64 `json:"kernel_dropped"`
 	// ReadBuffer is that buffer's size in bytes as the system granted it, see ReadBufferSize; 0 if

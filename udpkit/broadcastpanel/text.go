@@ -179,6 +179,9 @@ func (t *text) start(e udpkit.StartEvent) string {
 	if e.ClientID != "" {
 		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.Paint(console.Bold, panel.Printable(e.ClientID)), e.Listen, e.Receiver)
 	}
+	if e.Key != udpkit.Unprotected {
+		line += "\n  " + t.Paint(console.Green, string(e.Key)+" with the key") + ": nothing else is believed"
+	}
 	if smallBuffer(e.ReadBuffer) {
 		line += "\n  " + t.Paint(console.Yellow, "receive buffer "+buffer(e.ReadBuffer))
 	}
@@ -195,6 +198,7 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 		"not again", format.NotZero(s.NotRepaired, format.Plural(s.NotRepaired, "message")),
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d without epoch, %d duplicate, %d refused, %d malformed", s.Acks, s.UnprovedAcks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
+		"untrusted", s.Untrusted.String(),
 		"round trip", distribution(s.RTT),
 		"dropped", format.NotZero(s.KernelDropped, format.Plural(s.KernelDropped, "datagram")),
 		"buffer", buffer(s.ReadBuffer),
@@ -206,6 +210,7 @@ func (t *text) clientSummary(s udpkit.ClientSummary) string {
 	dropped := s.Dropped + s.KernelDropped
 	return t.summary(s.Runtime,
 		"received", fmt.Sprintf("%s, %d repaired, %d late, %d duplicate, %d malformed", format.Plural(s.Received, "message"), s.Repaired, s.Late, s.Duplicates, s.Malformed+s.Truncated),
+		"untrusted", s.Untrusted.String(),
 		"missed", fmt.Sprintf("%d, %s", s.Missed, format.Plural(s.Gaps, "gap")),
 		"silences", fmt.Sprint(s.Timeouts),
 		"acknowledged", fmt.Sprintf("%d, %d failed", s.Acknowledged, s.AckErrors),

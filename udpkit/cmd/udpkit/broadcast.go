@@ -22,6 +22,7 @@ func serverCommand() *cobra.Command {
 		cfg             udpkit.ServerConfig
 		opt             broadcastpanel.Options
 		targets, states string
+		secret          keyFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -40,6 +41,10 @@ func serverCommand() *cobra.Command {
 			if cfg.States, err = udpkit.ParseStates(states); err != nil {
 				return err
 			}
+			if cfg.Key, err = secret.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = secret.seal
 			opt.Out = stdout
 			if console.IsTerminal(os.Stdin) {
 				opt.Input = os.Stdin
@@ -72,7 +77,7 @@ func serverCommand() *cobra.Command {
 	flags.BoolVar(&cfg.NoRepair, "no-repair", false, "do not send again what clients miss")
 	flags.Var((*firstID)(&cfg.FirstID), "first-id", "`id` of the first message: a number, or clock, which goes on rising when the server is started again (default 1)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
-	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
+	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages, &secret)
 	return cmd
 }
 
@@ -104,10 +109,11 @@ func (f *firstID) Set(text string) error {
 
 func clientCommand() *cobra.Command {
 	var (
-		cfg   udpkit.ClientConfig
-		opt   broadcastpanel.Options
-		port  uint16
-		style string
+		cfg    udpkit.ClientConfig
+		opt    broadcastpanel.Options
+		port   uint16
+		style  string
+		secret keyFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "client",
@@ -119,6 +125,10 @@ func clientCommand() *cobra.Command {
 			if cfg.Receiver, err = udpkit.ParseStyle(style); err != nil {
 				return err
 			}
+			if cfg.Key, err = secret.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = secret.seal
 			cfg.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), port)
 			opt.Out = stdout
 			received := uint64(0)
@@ -139,14 +149,15 @@ func clientCommand() *cobra.Command {
 	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
 	alias(cmd, "id")
 	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(texts(udpkit.Styles()), ", "))
-	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages)
+	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages, &secret)
 	completeWith(cmd, "receiver", udpkit.Styles()...)
 	return cmd
 }
 
 // addBroadcastFlags adds the flags that server and client have in common.
-func addBroadcastFlags(cmd *cobra.Command, opt *broadcastpanel.Options, maxRuntime *time.Duration, maxMessages *uint64) {
+func addBroadcastFlags(cmd *cobra.Command, opt *broadcastpanel.Options, maxRuntime *time.Duration, maxMessages *uint64, secret *keyFlags) {
 	addRunFlags(cmd, &opt.JSON, maxRuntime)
+	secret.add(cmd)
 	cmd.Flags().Uint64Var(maxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
 }
