@@ -327,3 +327,27 @@ func TestCommentWidth(t *testing.T) {
 		return nil
 	}))
 }
+
+// TestPromisesHaveTests: those that the documentation names are there.
+func TestPromisesHaveTests(t *testing.T) {
+	test := regexp.MustCompile(`\bTest[A-Z]\w+`)
+	there := make(map[string]bool)
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllStringSubmatch(string(text), -1) {
+			there[m[1]] = true
+		}
+		return err
+	})
+	require.NoError(t, err)
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	named := test.FindAllString(string(text), -1)
+	require.NotEmpty(t, named)
+	for _, name := range named {
+		assert.True(t, there[name], name)
+	}
+}

@@ -117,6 +117,7 @@ func simulate(t *testing.T, n *testenv.Network, away time.Duration, messages uin
 		}
 		require.LessOrEqual(t, delivered[id], 1, "message %d", id)
 	}
+	t.Logf("%d sent: %d delivered once, %d reported missing, %d of them late, none silent", messages, len(delivered), len(reported), lateOnes)
 	sum := client.Stats()
 	assert.EqualValues(t, len(delivered), sum.Received)
 	assert.Equal(t, missing, sum.Missed)

@@ -123,6 +123,8 @@ var (
 	paced    = mode{"receive", "pace"}
 	echoed   = mode{"echo", "ping"}
 	statused = mode{"receive", "statuses"}
+	signed   = mode{"receive", "signed"}
+	sealed   = mode{"receive", "sealed"}
 )
 
 // Names of the rows that others are compared with.
@@ -131,6 +133,7 @@ const (
 	cPolling  = "C non-blocking"
 	cSelector = "C epoll"
 	cGRO      = "C recvmmsg + GRO"
+	ownClient = "udpkit client"
 )
 
 // subjects returns the rows; cc and python may be empty.
@@ -165,7 +168,9 @@ func subjects(self []string, cc, python []string) []subject {
 			add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", flooded)
 		}
 	}
-	add("udpkit client", "udpkit", cGRO, self, "client", statused)
+	add(ownClient, "udpkit", cGRO, self, "client", statused)
+	add("udpkit client, signed", "udpkit", ownClient, self, "keyed client", signed)
+	add("udpkit client, sealed", "udpkit", ownClient, self, "keyed client", sealed)
 	for _, p := range []struct{ name, args string }{
 		{"recvfrom", "recvfrom"}, {"non-blocking", "poll"}, {"selectors", "selectors"}, {"thread and queue", "thread"},
 		{"asyncio", "asyncio"},
@@ -370,7 +375,7 @@ func (r *runner) idle(ctx context.Context) error {
 	}
 	var all []*watched
 	for _, s := range r.subjects {
-		if s.command[len(s.command)-1] == "client" || strings.Contains(s.name, "GRO") {
+		if strings.Contains(s.name, "client") || strings.Contains(s.name, "GRO") {
 			continue
 		}
 		modes := []string{"idle"}

@@ -122,8 +122,11 @@ func TestRun(t *testing.T) {
 		assert.LessOrEqual(t, r.P50.Median, r.P99.Median)
 		assert.Len(t, r.Idle, 2)
 	}
-	client := row(t, report, "udpkit client")
-	assert.Positive(t, client.Full.Rate.Median)
+	for _, name := range []string{"udpkit client", "udpkit client, signed", "udpkit client, sealed"} {
+		client := row(t, report, name)
+		assert.Positive(t, client.Full.Rate.Median)
+		assert.Less(t, client.Full.Allocations.Median, 0.1, name)
+	}
 	for _, kind := range []string{"list", "broadcast", "relay"} {
 		for _, name := range []string{"C sendto", "Go WriteToUDPAddrPort", ownSending(kind)} {
 			for _, s := range sendingRows(t, report, name, kind) {

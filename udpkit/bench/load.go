@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -42,6 +44,8 @@ type RoundTrip struct {
 //
 //	flood         at full speed, 64 datagrams to a system call where there is UDP_SEGMENT
 //	statuses      the same, but with messages of a server
+//	signed        messages that are signed with a key
+//	sealed        or encrypted
 //	pace          50,000 a second, evenly
 //	ping          one, and the next when it has come back; writes a RoundTrip
 //	acks          for each message of the server, 100,000 acknowledgements
@@ -68,12 +72,12 @@ func load(ctx context.Context, args []string, out io.Writer) error {
 			payload = bytes.Repeat(payload, segments)
 		}
 		return flood(ctx, conn, func() []byte { return payload })
-	case "statuses":
+	case "statuses", "signed", "sealed":
 		n := segments
 		if segment(conn, 1) != nil {
 			n = 1
 		}
-		s, err := newStatuses(n)
+		s, err := newStatuses(n, args[0])
 		if err != nil {
 			return err
 		}
@@ -115,13 +119,21 @@ func flood(ctx context.Context, conn *net.UDPConn, next func() []byte) error {
 
 // statuses are messages of a server in a row, whose ids count on.
 type statuses struct {
-	all  []byte
-	size int // of each
-	at   int // of the last digit of the id
-	n    int
+	one    []byte      // a message
+	at     int         // the index of the last digit of its id
+	size   int         // of each datagram
+	n      int         // datagrams in a row
+	sender *key.Sender // nil without a key
+	inARow []byte
 }
 
-func newStatuses(n int) (*statuses, error) {
+// keys are the ones that clients and loads share here.
+func keys() (*key.Ring, error) {
+	secret := sha256.Sum256([]byte("a key for a benchmark"))
+	return key.New(secret[:])
+}
+
+func newStatuses(n int, kind string) (*statuses, error) {
 	one, err := udpkit.AppendMessage(nil, udpkit.Message{
 		Timestamp: "2026-11-22T12:00:00.000000+00:00", State: udpkit.StateActive, ID: firstID,
 		Epoch: 1, Interval: 5 * time.Second,
@@ -129,32 +141,36 @@ func newStatuses(n int) (*statuses, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &statuses{size: len(one), n: n}
 	id := strconv.AppendUint(nil, firstID, 10)
-	s.at = bytes.Index(one, id) + len(id) - 1
-	for i := range n {
-		s.all = append(s.all, one...)
-		s.count(i, i)
+	s := &statuses{one: one, at: bytes.Index(one, id) + len(id) - 1, size: len(one), n: n}
+	if kind != "statuses" {
+		ring, err := keys()
+		if err != nil {
+			return nil, err
+		}
+		s.sender = ring.Sender("status", key.JSON, kind == "sealed")
+		s.size += s.sender.Overhead()
 	}
-	s.count(0, 0)
 	return s, nil
 }
 
 // next returns the datagrams with the ids that follow.
 func (s *statuses) next() []byte {
-	for i := range s.n {
-		s.count(i, s.n)
+	s.inARow = s.inARow[:0]
+	for range s.n {
+		for at := s.at; ; at-- { // adds one to the decimal number
+			if s.one[at]++; s.one[at] <= '9' {
+				break
+			}
+			s.one[at] = '0'
+		}
+		if s.sender == nil {
+			s.inARow = append(s.inARow, s.one...)
+		} else {
+			s.inARow = s.sender.Append(s.inARow, s.one)
+		}
 	}
-	return s.all
-}
-
-// count adds to the decimal id of datagram i.
-func (s *statuses) count(i, by int) {
-	for at := i*s.size + s.at; by > 0; at-- {
-		by += int(s.all[at] - '0')
-		s.all[at] = '0' + byte(by%10)
-		by /= 10
-	}
+	return s.inARow
 }
 
 // ping waits in vain if a datagram is lost, until Run loses its patience.

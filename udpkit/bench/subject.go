@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -41,6 +42,7 @@ type ready struct {
 //	NAME idle                      wait
 //	NAME idle100                   wait for a hundred sockets
 //	client receive WARMUP DURATION like a receiver, but statuses
+//	"keyed client" ...              the same with a key, signed or sealed
 //	server PORT                    count acknowledgements of the load at PORT
 //	load MODE PORT                 see load
 //	sender ...                     see sender
@@ -90,8 +92,8 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	}
 	n = append(n, 0, 0)
 	warmUp, duration := time.Duration(n[0]), time.Duration(n[1])
-	if args[0] == "client" {
-		return client(ctx, warmUp, duration, out)
+	if name, keyed := strings.CutPrefix(args[0], "keyed "); name == "client" {
+		return client(ctx, keyed, warmUp, duration, out)
 	}
 	receive, ok := receivers()[args[0]]
 	if !ok {
@@ -254,8 +256,16 @@ func idle100(ctx context.Context, name string, receive receive) error {
 
 // client measures a client: what comes from the network until it is in the statistics and in the
 // history.
-func client(ctx context.Context, warmUp, duration time.Duration, out io.Writer) error {
-	c, err := udpkit.NewClient(udpkit.ClientConfig{Listen: loopback, NoAck: true})
+func client(ctx context.Context, keyed bool, warmUp, duration time.Duration, out io.Writer) error {
+	cfg := udpkit.ClientConfig{Listen: loopback, NoAck: true}
+	if keyed {
+		ring, err := keys()
+		if err != nil {
+			return err
+		}
+		cfg.Key = ring
+	}
+	c, err := udpkit.NewClient(cfg)
 	if err != nil {
 		return err
 	}
