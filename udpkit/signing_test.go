@@ -97,9 +97,9 @@ func TestKeyedFlood(t *testing.T) {
 				func(b []byte) []byte { return other.Sender(statusPurpose, key.JSON, true).Append(buf[:0], b) },
 				func(b []byte) []byte { return ring.Sender(answerPurpose, key.JSON, seal).Append(buf[:0], b) }, // by a reflected answer
 				func([]byte) []byte { // damaged
-					at := mathrand.IntN(len(wire))
-					wire[at] ^= 1
-					return append(buf[:0], wire...)
+					b := append(buf[:0], wire...)
+					b[mathrand.IntN(len(b))] ^= 1
+					return b
 				},
 			}
 			began := time.Now()

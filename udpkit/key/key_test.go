@@ -250,6 +250,9 @@ func TestFile(t *testing.T) {
 			require.ErrorContains(t, err, "chmod 600 "+path)
 		}
 	}
+	none, err := key.LoadOptional("")
+	require.NoError(t, err)
+	require.Nil(t, none)
 	_, err = key.Load(path + "?")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 

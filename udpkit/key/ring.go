@@ -103,6 +103,15 @@ func Load(path string) (*Ring, error) {
 	return r, nil
 }
 
+// LoadOptional is Load for a flag that may be empty: then it returns nil, for which nothing is
+// signed.
+func LoadOptional(path string) (*Ring, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return Load(path)
+}
+
 func read(path string) ([][]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
