@@ -85,6 +85,9 @@ func jupyterAt(address string, port int) string {
 	return at.String()
 }
 
+// panelJoin is the variable that panel.ServerAddress looks at.
+const panelJoin = "UDPKIT_JOIN"
+
 // startJupyter starts JupyterLab and returns when it answers.
 func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter, error) {
 	address, err := netip.ParseAddr(cfg.Address)
@@ -116,6 +119,9 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 	cmd := exec.Command(env.Python, args...)
 	cmd.Dir = env.Repository
 	cmd.Env = append(env.Environ, "JUPYTER_TOKEN="+j.token) // an argument would show in the list of processes
+	if cfg.Join.IsValid() {
+		cmd.Env = append(cmd.Env, panelJoin+"="+cfg.Join.String())
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	end := step(cfg.Stdout, "Starting JupyterLab")
 	if j.process, err = startProcess(cmd); err != nil {

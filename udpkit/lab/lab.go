@@ -58,6 +58,9 @@ type Config struct {
 	Token string
 	// Clients is how many client notebooks are opened, at most 32. Default: 2.
 	Clients int
+	// Join is the address of a machine whose chat and relay servers the notebooks use, as a
+	// teacher's; not valid: those of this machine.
+	Join netip.Addr
 	// NoBrowser leaves it to the user to open the printed address.
 	NoBrowser bool
 	// Stdout gets progress, addresses and results. Default: os.Stdout.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -173,14 +174,20 @@ func TestExecute(t *testing.T) {
 // assertNoneLeft checks that no process has the entry in its environment.
 func assertNoneLeft(t *testing.T, entry string) {
 	t.Helper()
+	assert.Empty(t, processesWith(t, entry))
+}
+
+// processesWith returns the processes that have the entry in their environment, on Linux.
+func processesWith(t *testing.T, entry string) (all []string) {
 	files, err := filepath.Glob("/proc/[0-9]*/environ") // nothing to see on other systems
 	require.NoError(t, err)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err == nil && strings.Contains("\x00"+string(data), "\x00"+entry+"\x00") {
-			t.Errorf("%s is left", filepath.Dir(file))
+			all = append(all, filepath.Dir(file))
 		}
 	}
+	return all
 }
 
 // TestRun starts JupyterLab for a checkout of its own, in a directory with a space in its name.
@@ -205,7 +212,8 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	var out strings.Builder
-	cfg := Config{Dir: filepath.Join(checkout, "udpkit"), Port: AnyPort, Clients: 3, NoBrowser: true, Stdout: &out, Ready: func(u string) { ready <- u }}
+	teacher := netip.MustParseAddr("192.0.2.7")
+	cfg := Config{Dir: filepath.Join(checkout, "udpkit"), Join: teacher, Port: AnyPort, Clients: 3, NoBrowser: true, Stdout: &out, Ready: func(u string) { ready <- u }}
 	go func() { ended <- Run(ctx, cfg) }()
 	var address *url.URL
 	select {
@@ -252,6 +260,10 @@ func TestRun(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, body)
 	status, body = get(http.MethodPost, "/api/kernels", token, strings.NewReader(`{"name": "gonb", "path": "notebooks"}`))
 	assert.Equal(t, http.StatusCreated, status, body)
+
+	if runtime.GOOS == "linux" {
+		assert.NotEmpty(t, processesWith(t, "UDPKIT_JOIN="+teacher.String()), "panel.ServerAddress looks at it")
+	}
 
 	start := time.Now()
 	cancel()

@@ -50,6 +50,13 @@ func ExampleParsePort() {
 	// 0 port "x" is not a number from 1 to 65535
 }
 
+func TestServerAddress(t *testing.T) {
+	t.Setenv("UDPKIT_JOIN", "")
+	require.Equal(t, "127.0.0.1", panel.ServerAddress())
+	t.Setenv("UDPKIT_JOIN", "192.0.2.7")
+	require.Equal(t, "192.0.2.7", panel.ServerAddress())
+}
+
 func TestSessionFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("GONB_TMP_DIR", dir)

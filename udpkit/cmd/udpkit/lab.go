@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,6 +20,7 @@ func labCommand() *cobra.Command {
 		cfg          lab.Config
 		at           address
 		check, setUp bool
+		join         string
 	)
 	cmd := &cobra.Command{
 		Use:   "lab",
@@ -37,6 +39,11 @@ func labCommand() *cobra.Command {
 				return err
 			}
 			cfg.Address, cfg.Port = listen.Addr().String(), cmp.Or(int(listen.Port()), lab.AnyPort)
+			if join != "" {
+				if cfg.Join, err = lookUp(cmd.Context(), join); err != nil {
+					return fmt.Errorf("--join: %w", err)
+				}
+			}
 			// Whoever reads the output may go: what is running here must not be left alone because
 			// of that.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -62,6 +69,7 @@ func labCommand() *cobra.Command {
 	flags := cmd.Flags()
 	at.addFlags(cmd, "127.0.0.1", lab.DefaultPort, "`IP` address of JupyterLab; another than a loopback address works in a container only",
 		"TCP `port` of JupyterLab (0: any free one, which is printed)")
+	flags.StringVar(&join, "join", "", "`HOST` whose chat and relay servers the notebooks use, such as the teacher's machine (default this one)")
 	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks")
 	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
 	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and report whether every message arrived")
