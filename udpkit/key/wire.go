@@ -29,6 +29,12 @@ const (
 // Overhead is how many bytes a datagram is longer than its content at the most, signed or sealed.
 const Overhead = len(jsonBefore) + textToken + len(`"`)
 
+// A datagram of the form Binary is this many bytes longer than its content.
+const (
+	BinarySigned = tokenSize          // 36
+	BinarySealed = sealHead + tagSize // 38
+)
+
 const (
 	jsonBefore = `,"mac":"`
 	jsonAfter  = `"}`
@@ -160,6 +166,7 @@ type Opener struct {
 	sum      [sha256.Size]byte
 	buf      []byte
 	refused  Refused
+	unsigned func([]byte) bool
 }
 
 // OpenerConfig says what an Opener opens.
@@ -173,11 +180,14 @@ type OpenerConfig struct {
 	// Repeats has a datagram be taken each time that it comes: where several copies of one are
 	// sent, or the content says what came before. Otherwise ErrRepeated refuses it.
 	Repeats bool
+	// Unsigned reports whether a datagram of the form Binary that no key fits is a whole one
+	// without a token, which has no mark to tell. Default: none is, and all such are ErrForged.
+	Unsigned func(b []byte) bool
 }
 
 // Opener makes an Opener of the Ring.
 func (r *Ring) Opener(cfg OpenerConfig) *Opener {
-	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg)}
+	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg), unsigned: cfg.Unsigned}
 }
 
 // Open returns the content of a datagram that came at the time of now, signed or sealed. The
@@ -251,6 +261,9 @@ func (o *Opener) verify(b []byte) ([]byte, *[headSize]byte, error) {
 			}
 			return o.buf, head, nil
 		}
+	}
+	if o.unsigned != nil && o.unsigned(b) {
+		return nil, nil, ErrUnsigned
 	}
 	return nil, nil, ErrForged
 }
