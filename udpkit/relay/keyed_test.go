@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net"
@@ -91,14 +92,16 @@ func TestKey(t *testing.T) {
 		longest := strings.Repeat("n", relay.MaxNameLen)
 		w := newWriterWith(t, fw.addr(), longest, relay.WriterConfig{Key: ring, Seal: seal})
 		early := newReader(t, s.Addr(), "early", relay.ReaderConfig{Key: ring, Seal: !seal, MaxMessages: messages})
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
 		for i := range messages {
 			text := fmt.Sprintf("%d, and nobody else shall know", i)
 			if i%100 == 0 {
 				text += strings.Repeat(".", relay.MaxText-len(text))
 			}
-			require.NoError(t, w.Send(t.Context(), text))
+			require.NoError(t, w.Send(ctx, text))
 		}
-		require.NoError(t, w.Flush(t.Context()))
+		require.NoError(t, w.Flush(ctx))
 		late := newReader(t, fr.addr(), longest, relay.ReaderConfig{Key: ring, Seal: seal, MaxMessages: messages})
 		for _, r := range []reader{early, late} {
 			require.NoError(t, r.end(t))

@@ -22,8 +22,8 @@ func testRing(t testing.TB) *key.Ring {
 	return ring
 }
 
-// TestNoAmplificationWithKey: who has no key gets no byte, whatever is sent, and a recording that is
-// played from somewhere else gets no more than it has, once. Nothing is kept of either.
+// TestNoAmplificationWithKey: who has no key gets no byte, whatever is sent, and a recording that
+// is played from somewhere else gets no more than it has, once. Nothing is kept of either.
 func TestNoAmplificationWithKey(t *testing.T) {
 	for _, seals := range []bool{false, true} {
 		ring := testRing(t)
@@ -79,6 +79,28 @@ func TestNoAmplificationWithKey(t *testing.T) {
 		assert.NotZero(t, stats.Forged)
 		assert.EqualValues(t, 2*len(frames()), stats.Repeated)
 		assert.Equal(t, given, stats.Total())
+	}
+}
+
+// TestStoredFits: however many runs there are to tell a writer of, the datagram is not too long.
+func TestStoredFits(t *testing.T) {
+	for _, ring := range []*key.Ring{nil, testRing(t)} {
+		s := newServer(ServerConfig{Key: ring, Seal: ring != nil})
+		list := storedList{most: s.runs()}
+		for i := range uint64(100) {
+			list.add(2*i+1, 2*i+1)
+		}
+		require.Positive(t, list.n)
+		b := list.frame(&session{id: 7})
+		_, err := relaywire.Parse(b)
+		require.NoError(t, err)
+		if ring == nil {
+			require.Greater(t, len(b)+relaywire.RunSize, relaywire.MaxRuns*relaywire.RunSize)
+		} else {
+			b = s.keyed.sender.Append(nil, b)
+			require.Greater(t, len(b)+relaywire.RunSize, MaxDatagram, "and no shorter than it could be")
+		}
+		require.LessOrEqual(t, len(b), MaxDatagram)
 	}
 }
 
