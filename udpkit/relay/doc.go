@@ -171,5 +171,6 @@
 // not sealed: a server stores what was written as it is.
 //
 // For each client the key takes about 2 KiB in the server, and what is to be signed 10 MiB at most
-// for all together.
+// for all together. To send a full datagram within the machine took the server 0.5 µs of a core
+// without a key, 1.3 signed and 0.8 sealed, on a processor with instructions for SHA-256 and AES.
 package relay
