@@ -24,7 +24,8 @@
 //
 // A datagram is believed within [MaxAge] of its clock, and, unless its protocol has use for a
 // datagram that comes twice, once. This needs clocks that differ by less than that when two first
-// hear each other; later ones are compared with the first, so that setting a clock harms nobody.
+// hear each other; later ones are compared with the first, so that a clock that is set right harms
+// nobody.
 // It was preferred to a challenge as it needs no way back, keeps nothing for those that have proved
 // nothing, and is one rule for all systems. What it leaves: who records a datagram, and keeps it
 // from its receiver, can have it believed up to MaxAge late; who starts within MaxAge of a

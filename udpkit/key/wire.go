@@ -26,6 +26,12 @@ const (
 	Binary
 )
 
+// A datagram of the form Binary is this many bytes longer than its content.
+const (
+	BinarySigned = tokenSize          // 36
+	BinarySealed = sealHead + tagSize // 38
+)
+
 const (
 	jsonBefore = `,"mac":"`
 	jsonAfter  = `"}`
@@ -94,12 +100,13 @@ type Sender struct {
 	sum     [headSize + sha256.Size]byte
 	count   uint32
 	began   time.Time
+	base    int64 // the clock then, in milliseconds of Unix time
 }
 
 // Sender makes a Sender of the Ring. The purpose and the form are the same at the Opener; with seal
 // it seals each datagram instead of signing it.
 func (r *Ring) Sender(purpose string, form Form, seal bool) *Sender {
-	return &Sender{ring: r, purpose: purpose, form: form, seal: seal, began: time.Now()}
+	return &Sender{ring: r, purpose: purpose, form: form, seal: seal}
 }
 
 // Overhead returns how many bytes a datagram is longer than its content: 57 for JSON, 53 for Text,
@@ -127,7 +134,7 @@ func (s *Sender) Append(dst, content []byte) []byte {
 		rand.Read(s.head[:8]) // never fails, see crypto/rand
 	}
 	binary.BigEndian.PutUint32(s.head[8:], s.count)
-	binary.BigEndian.PutUint64(s.head[nonceSize:], clock(s.began, time.Since(s.began)))
+	binary.BigEndian.PutUint64(s.head[nonceSize:], s.clock())
 	if s.seal {
 		dst = append(append(dst, sealByte, sealVersion), s.head[:]...)
 		head := dst[len(dst)-sealHead:]
@@ -154,9 +161,16 @@ func (s *Sender) Append(dst, content []byte) []byte {
 	return dst
 }
 
-// clock is the time in milliseconds some time after another, whatever was done to the clock since.
-func clock(began time.Time, since time.Duration) uint64 {
-	return uint64(began.Add(since).UnixMilli())
+// clock returns the time in milliseconds. Setting the clock while the program runs changes it only
+// if the clock was, or is, far from right; so does a sleep of the machine, which its monotonic
+// clock does not count.
+func (s *Sender) clock() uint64 {
+	now := time.Now()
+	at := s.base + now.Sub(s.began).Milliseconds()
+	if wall := now.UnixMilli(); s.began.IsZero() || max(wall-at, at-wall) > (MaxAge/2).Milliseconds() {
+		s.began, s.base, at = now, wall, wall
+	}
+	return uint64(at)
 }
 
 // Opener checks datagrams and takes the content out of them. It is not safe for concurrent use.
@@ -171,6 +185,7 @@ type Opener struct {
 	sum      [sha256.Size]byte
 	buf      []byte
 	refused  Refused
+	unsigned func([]byte) bool
 }
 
 // OpenerConfig says what an Opener opens.
@@ -184,11 +199,14 @@ type OpenerConfig struct {
 	// Repeats has a datagram be taken each time that it comes: where several copies of one are
 	// sent, or the content says what came before. Otherwise ErrRepeated refuses it.
 	Repeats bool
+	// Unsigned reports whether a datagram of the form Binary that no key fits is a whole one
+	// without a token, which has no mark to tell. Default: none is, and all such are ErrForged.
+	Unsigned func(b []byte) bool
 }
 
 // Opener makes an Opener of the Ring.
 func (r *Ring) Opener(cfg OpenerConfig) *Opener {
-	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg)}
+	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg), unsigned: cfg.Unsigned}
 }
 
 // Open returns the content of a datagram that came at the time of now, signed or sealed. The
@@ -262,6 +280,9 @@ func (o *Opener) verify(b []byte) ([]byte, *[headSize]byte, error) {
 			}
 			return o.buf, head, nil
 		}
+	}
+	if o.unsigned != nil && o.unsigned(b) {
+		return nil, nil, ErrUnsigned
 	}
 	return nil, nil, ErrForged
 }

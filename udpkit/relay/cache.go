@@ -40,6 +40,7 @@ const slabSize = 64 * relaywire.MaxBody
 
 // packer makes items of messages.
 type packer struct {
+	room int // bytes of a body
 	slab []byte
 	made int // bytes of all slabs
 }
@@ -48,13 +49,13 @@ type packer struct {
 // to the same length: the kernel takes equal datagrams to one address in one piece (UDP_SEGMENT).
 func (p *packer) pack(items []item, messages []Message) []item {
 	for len(messages) > 0 {
-		if cap(p.slab)-len(p.slab) < relaywire.MaxBody {
+		if cap(p.slab)-len(p.slab) < p.room {
 			p.slab = make([]byte, 0, slabSize)
 			p.made += slabSize
 		}
 		body := p.slab[len(p.slab) : len(p.slab)+relaywire.BodyStart]
 		n := 0
-		for n < len(messages) && len(body)+relaywire.MessageSize(messages[n].Username, messages[n].Text) <= relaywire.MaxBody {
+		for n < len(messages) && len(body)+relaywire.MessageSize(messages[n].Username, messages[n].Text) <= p.room {
 			m := &messages[n]
 			body = relaywire.AppendMessage(body, m.At.UnixNano(), m.Username, m.Text)
 			n++
@@ -64,7 +65,7 @@ func (p *packer) pack(items []item, messages []Message) []item {
 		binary.BigEndian.PutUint16(body[8:], uint16(n))
 		if n < len(messages) {
 			used := len(body)
-			body = body[:relaywire.MaxBody]
+			body = body[:p.room]
 			clear(body[used:])
 		}
 		p.slab = p.slab[:len(p.slab)+len(body)]

@@ -165,7 +165,7 @@ func (s *Server) read(key, seq uint64) error {
 // readChunk reads a chunk from the log, as far as there are messages and to limit at least. It
 // returns what there is with an error, too.
 func (s *Server) readChunk(key, limit uint64) (*chunk, error) {
-	c := &chunk{}
+	c := &chunk{packer: packer{room: s.body()}}
 	select {
 	case s.fetches <- struct{}{}:
 		defer func() { <-s.fetches }()

@@ -14,6 +14,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -37,6 +38,8 @@ type client struct {
 	onTell func(Event)
 	conn   *net.UDPConn // nil in a simulation
 	send   func(b []byte)
+	room   int         // how long a datagram may be before it is signed
+	opener *key.Opener // of the one who receives; nil: there is no key
 
 	life service.Life
 
@@ -59,6 +62,9 @@ type client struct {
 	takenSince time.Time // zero: the name is not taken, as far as is known
 	registered uint64
 	malformed  uint64
+	untrusted  key.Refused
+	sender     *key.Sender // nil: there is no key
+	signed     []byte      // the last datagram
 	refusals   service.Refusals
 	gone       bool // the server has said goodbye, or does not know us
 
@@ -299,13 +305,21 @@ func (c *client) down(why string) {
 
 // handle takes a datagram. The caller calls settled when no more are waiting.
 func (c *client) handle(a actor, b []byte) {
-	f, err := relaywire.Parse(b)
 	now := time.Now()
+	var untrusted error
+	if c.opener != nil {
+		b, untrusted = c.opener.Open(b, now)
+	}
+	f, err := relaywire.Parse(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case untrusted != nil:
+		c.untrusted = c.opener.Refused()
+		c.tellRefused(c.refusals.Note(c.server, untrusted, now))
+		return
 	case err != nil:
-		c.refuse(errNotRelay, now)
+		c.refuse(foreign(b), now)
 		return
 	case f.ID != c.hello.ID:
 		c.refuse(errOther, now)
@@ -391,7 +405,7 @@ func (c *client) turnedAway(f *relaywire.Frame, now time.Time) {
 func (c *client) register(now time.Time) {
 	c.tried = now
 	c.trying = c.trying || c.hello.Cookie != relaywire.Cookie{}
-	c.send(c.hello.Append(nil))
+	c.say(c.hello.Append(nil))
 }
 
 // act does what is due, until ctx ends.
@@ -423,19 +437,19 @@ func (c *client) due(a actor, now time.Time) time.Duration {
 		c.answered = false
 		c.register(now)
 		if c.told == "" && c.retry == maxRetry {
-			c.down(fmt.Sprintf("no answer from %v yet; still trying", c.server))
+			c.down(c.unanswered("yet"))
 		}
 		return c.retry
 	}
 	silent := now.Sub(c.heard)
 	if silent > c.expire*3/5 {
-		c.down(fmt.Sprintf("no answer from %v for %v; still trying", c.server, silent.Round(time.Second)))
+		c.down(c.unanswered("for " + silent.Round(time.Second).String()))
 		return 0
 	}
 	ping := c.expire / 5
 	if wait := c.asked.Add(ping).Sub(now); wait <= 0 {
 		c.asked = now
-		c.send(relaywire.Begin(nil, relaywire.Ping, c.hello.ID))
+		c.say(relaywire.Begin(nil, relaywire.Ping, c.hello.ID))
 		a.settle(true)
 	}
 	return max(time.Millisecond, min(a.act(now), c.asked.Add(ping).Sub(now)))
@@ -452,7 +466,7 @@ func (c *client) leave(a actor) {
 		c.mu.Lock()
 		gone := c.gone || !c.up && !c.trying
 		if !gone {
-			c.send(f.Append(nil))
+			c.say(f.Append(nil))
 		}
 		c.mu.Unlock()
 		if gone {

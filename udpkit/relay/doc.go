@@ -54,6 +54,9 @@
 //	  | <------------ welcome (56)     |  asks the log, registers
 //	  | or <----------- refuse (17)    |  name taken, too many, the store fails
 //
+// With a shared key, see below, each is 36 bytes longer, or sealed 38: a challenge of 70 bytes at
+// most answers a hello of 132 at least, and what is not signed is not answered.
+//
 // A client tries again after 50 ms, doubling to 1 s, for as long as it runs. A name belongs to one
 // live client in each role, and names that look alike are one name. While it is refused as taken
 // the client goes on for half as long again as a dead owner would keep it. The log arbitrates
@@ -131,10 +134,43 @@
 // broadcast, multicast or unspecified address or to port 0, whatever comes from there: that counts
 // as malformed or, where only the system knows that an address is a broadcast one, as an error of
 // sending. A client's ID, 64 random bits, keeps those who cannot read the traffic from sending in
-// its name. Who can read it can do that, and reads all messages: there is no encryption and no
-// password, everybody who reaches the port can read and write. Use it on a network that you trust,
-// or inside a VPN. Names are ASCII; texts are valid UTF-8 and otherwise what somebody wrote: a
-// program that shows them decides what is safe to show. All tables and queues are bounded, and one
-// address gets half of the places for clients ([ServerConfig].MaxPerAddress); what is dropped or
-// refused is counted in [ServerStats], [ReaderStats] and [WriterStats].
+// its name. Who can read it can do that, and reads all messages: without a shared key there is no
+// encryption and no password, everybody who reaches the port can read and write. Use it then on a
+// network that you trust, or inside a VPN. Names are ASCII; texts are valid UTF-8 and otherwise
+// what somebody wrote: a program that shows them decides what is safe to show. All tables and
+// queues are bounded, and one address gets half of the places for clients
+// ([ServerConfig].MaxPerAddress); what is dropped or refused is counted in [ServerStats],
+// [ReaderStats] and [WriterStats].
+//
+// # A shared key
+//
+// With [ServerConfig].Key, and the same Key in the configuration of readers and writers, every
+// datagram in both directions is signed, or sealed if its sender has Seal, as package key
+// describes. That is done when it is sent, and anew when it is sent again. It is 36 bytes longer
+// for that, sealed 38, and still at most [MaxDatagram]: its content has at most 1,162 bytes, so
+// fewer messages go in a datagram, and at most 63 items in a stored. The purposes are "relay
+// server" and "relay client", for what they send.
+//
+// A datagram that was not made with the key, is more than a minute old or comes a second time is
+// dropped before anything else is done with it: it registers nobody, proves no address, moves and
+// removes no client, stores, acknowledges and delivers nothing, and no byte answers it. It is
+// counted by reason ([ServerStats].Untrusted) and told in a [RefusedEvent]. So nobody without the
+// key can write, take a name, or speak for the server or a client, not even with an ID that was
+// read on the way; nor, if all seal, read messages or names.
+//
+// A recording is no use: where it was sent it comes a second time, for another run of a client it
+// has the wrong ID, and after a minute it is too old. But whoever keeps a datagram from its
+// receiver, or plays it to a server that has started since, can have it believed once, up to a
+// minute late. If it comes from another address then, that address gets the answer, a challenge or
+// a reset, which is no longer than the datagram; and the client that a reset names registers again,
+// if it is passed on.
+//
+// The server knows 2 [ServerConfig].MaxClients runs of clients apart; if there were more in a
+// minute, what was recorded of the one that has been silent for longest is believed once more. All
+// who have the key trust each other: each can write as anybody, and answer as a server. The log is
+// not sealed: a server stores what was written as it is.
+//
+// For each client the key takes about 2 KiB in the server, and what is to be signed 10 MiB at most
+// for all together. To send a full datagram within the machine took the server 0.5 µs of a core
+// without a key, 1.3 signed and 0.8 sealed, on a processor with instructions for SHA-256 and AES.
 package relay

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // Event is something that a Server, a Reader or a Writer reports while it runs. It is one of the
@@ -89,7 +90,8 @@ type LeaveEvent struct {
 
 // RefusedEvent says that datagrams of one source were refused for one reason. It is told at once,
 // and then once a minute and in the end with the count since. Of more than 64 sources and reasons a
-// minute those of a reason are told together. The Malformed of the Stats counts all.
+// minute those of a reason are told together. The Malformed and the Untrusted of the Stats count
+// all.
 type RefusedEvent struct {
 	From   netip.AddrPort `json:"from,omitzero"` // a client's server; not valid if there are too many to be told apart
 	Reason string         `json:"reason"`        // a short sentence without its end, of a fixed set
@@ -143,31 +145,32 @@ var reasons = [...]Reason{
 
 // ServerStats are a server's counters.
 type ServerStats struct {
-	Challenged    uint64            `json:"challenged"`        // registrations from an address that was not proved yet
-	Registered    uint64            `json:"registered"`        // clients, and clients that came back
-	Left          map[Reason]uint64 `json:"left,omitempty"`    // clients
-	Refused       map[Reason]uint64 `json:"refused,omitempty"` // registrations
-	Busy          uint64            `json:"busy"`              // registrations dropped since too many were under way; they are tried again
-	Malformed     uint64            `json:"malformed"`         // datagrams that are none of the protocol's, or from an address that no host has
-	Unknown       uint64            `json:"unknown"`           // datagrams of clients that are not registered
-	Stored        uint64            `json:"stored"`            // messages of writers, once stored
-	Duplicates    uint64            `json:"duplicates"`        // messages that came again
-	OutOfOrder    uint64            `json:"out_of_order"`      // messages that came too early, or when too many waited; they come again
-	NotStored     uint64            `json:"not_stored"`        // messages that the store failed to take; they come again
-	Delivered     uint64            `json:"delivered"`         // messages that a reader has, summed over readers
-	Gone          uint64            `json:"gone"`              // messages reported in a gap, summed over readers
-	Sent          uint64            `json:"sent"`              // datagrams with messages
-	Resent        uint64            `json:"resent"`            // such of them as were sent before
-	SendErrors    uint64            `json:"send_errors"`       // datagrams that the system did not take
-	FetchErrors   uint64            `json:"fetch_errors"`      // readers' fetches from the log that failed and are tried again
-	KernelDropped uint64            `json:"kernel_dropped"`    // datagrams that the socket's buffer had no room for; Linux tells
-	EventsDropped uint64            `json:"events_dropped"`    // that OnEvent was too slow for
-	First         uint64            `json:"first"`             // sequence number of the oldest message that is kept
-	Last          uint64            `json:"last"`              // and of the newest
-	Readers       int               `json:"readers"`           // registered now
-	Writers       int               `json:"writers"`           // registered now
-	Cached        int               `json:"cached_bytes"`      // of the newest messages, in memory
-	Waiting       int               `json:"waiting_bytes"`     // in memory for readers: older messages, which they share, and lists of what is under way
+	Challenged    uint64            `json:"challenged"`         // registrations from an address that was not proved yet
+	Registered    uint64            `json:"registered"`         // clients, and clients that came back
+	Left          map[Reason]uint64 `json:"left,omitempty"`     // clients
+	Refused       map[Reason]uint64 `json:"refused,omitempty"`  // registrations
+	Busy          uint64            `json:"busy"`               // registrations dropped since too many were under way; they are tried again
+	Malformed     uint64            `json:"malformed"`          // datagrams that are none of the protocol's, or from an address that no host has
+	Untrusted     key.Refused       `json:"untrusted,omitzero"` // datagrams that the key has refused
+	Unknown       uint64            `json:"unknown"`            // datagrams of clients that are not registered
+	Stored        uint64            `json:"stored"`             // messages of writers, once stored
+	Duplicates    uint64            `json:"duplicates"`         // messages that came again
+	OutOfOrder    uint64            `json:"out_of_order"`       // messages that came too early, or when too many waited; they come again
+	NotStored     uint64            `json:"not_stored"`         // messages that the store failed to take; they come again
+	Delivered     uint64            `json:"delivered"`          // messages that a reader has, summed over readers
+	Gone          uint64            `json:"gone"`               // messages reported in a gap, summed over readers
+	Sent          uint64            `json:"sent"`               // datagrams with messages
+	Resent        uint64            `json:"resent"`             // such of them as were sent before
+	SendErrors    uint64            `json:"send_errors"`        // datagrams that the system did not take
+	FetchErrors   uint64            `json:"fetch_errors"`       // readers' fetches from the log that failed and are tried again
+	KernelDropped uint64            `json:"kernel_dropped"`     // datagrams that the socket's buffer had no room for; Linux tells
+	EventsDropped uint64            `json:"events_dropped"`     // that OnEvent was too slow for
+	First         uint64            `json:"first"`              // sequence number of the oldest message that is kept
+	Last          uint64            `json:"last"`               // and of the newest
+	Readers       int               `json:"readers"`            // registered now
+	Writers       int               `json:"writers"`            // registered now
+	Cached        int               `json:"cached_bytes"`       // of the newest messages, in memory
+	Waiting       int               `json:"waiting_bytes"`      // in memory for readers: older messages, which they share, and lists of what is under way
 }
 
 // ServerSummary is a server's last event.
@@ -194,18 +197,19 @@ type ClientInfo struct {
 
 // ReaderStats are a reader's counters.
 type ReaderStats struct {
-	Next          uint64 `json:"next"`           // the message to be delivered next
-	Last          uint64 `json:"last"`           // the newest that the server is known to have
-	Delivered     uint64 `json:"delivered"`      // messages
-	Gaps          uint64 `json:"gaps"`           // GapEvents
-	Missing       uint64 `json:"missing"`        // messages in them
-	Datagrams     uint64 `json:"datagrams"`      // with messages
-	Duplicates    uint64 `json:"duplicates"`     // datagrams that brought nothing new
-	Early         uint64 `json:"early"`          // datagrams that came before their turn, and were kept
-	Refused       uint64 `json:"refused"`        // datagrams there was no room for, which come again
-	Malformed     uint64 `json:"malformed"`      // datagrams that are none of the protocol's
-	Registered    uint64 `json:"registered"`     // times that a server took it
-	KernelDropped uint64 `json:"kernel_dropped"` // datagrams that the socket's buffer had no room for; Linux tells
+	Next          uint64      `json:"next"`               // the message to be delivered next
+	Last          uint64      `json:"last"`               // the newest that the server is known to have
+	Delivered     uint64      `json:"delivered"`          // messages
+	Gaps          uint64      `json:"gaps"`               // GapEvents
+	Missing       uint64      `json:"missing"`            // messages in them
+	Datagrams     uint64      `json:"datagrams"`          // with messages
+	Duplicates    uint64      `json:"duplicates"`         // datagrams that brought nothing new
+	Early         uint64      `json:"early"`              // datagrams that came before their turn, and were kept
+	Refused       uint64      `json:"refused"`            // datagrams there was no room for, which come again
+	Malformed     uint64      `json:"malformed"`          // datagrams that are none of the protocol's
+	Untrusted     key.Refused `json:"untrusted,omitzero"` // datagrams that the key has refused
+	Registered    uint64      `json:"registered"`         // times that a server took it
+	KernelDropped uint64      `json:"kernel_dropped"`     // datagrams that the socket's buffer had no room for; Linux tells
 }
 
 // ReaderSummary is a reader's last event.
@@ -216,13 +220,14 @@ type ReaderSummary struct {
 
 // WriterStats are a writer's counters.
 type WriterStats struct {
-	Written    uint64 `json:"written"`    // messages given to Send
-	Stored     uint64 `json:"stored"`     // of them
-	Pending    uint64 `json:"pending"`    // of them, not known to be stored
-	Datagrams  uint64 `json:"datagrams"`  // with messages
-	Resent     uint64 `json:"resent"`     // messages sent again
-	Malformed  uint64 `json:"malformed"`  // datagrams that are none of the protocol's
-	Registered uint64 `json:"registered"` // times that a server took it
+	Written    uint64      `json:"written"`            // messages given to Send
+	Stored     uint64      `json:"stored"`             // of them
+	Pending    uint64      `json:"pending"`            // of them, not known to be stored
+	Datagrams  uint64      `json:"datagrams"`          // with messages
+	Resent     uint64      `json:"resent"`             // messages sent again
+	Malformed  uint64      `json:"malformed"`          // datagrams that are none of the protocol's
+	Untrusted  key.Refused `json:"untrusted,omitzero"` // datagrams that the key has refused
+	Registered uint64      `json:"registered"`         // times that a server took it
 }
 
 // WriterSummary is a writer's last event.

@@ -111,7 +111,7 @@ func (s *Server) round() (more bool) {
 	more = len(s.ready) > 0
 	answers := len(s.answers)
 	for _, a := range s.answers {
-		s.carrier.AddParts(a.b, nil, a.to)
+		s.carry(a.to.sender, a.b, nil, a.to.path)
 	}
 	clear(s.answers)
 	s.answers = s.answers[:0]
@@ -120,13 +120,7 @@ func (s *Server) round() (more bool) {
 		signal(s.sent)
 	}
 	if sent+answers > 0 {
-		failed := uint64(0)
-		s.carrier.Flush(func(_ udp.Path, err error) {
-			if err != nil {
-				failed++
-			}
-		})
-		if failed > 0 {
+		if failed := s.flush(); failed > 0 {
 			s.mu.Lock()
 			s.stats.SendErrors += failed
 			s.mu.Unlock()

@@ -244,8 +244,14 @@ type writer struct {
 
 func newWriter(t testing.TB, at netip.AddrPort, name string) writer {
 	t.Helper()
+	return newWriterWith(t, at, name, relay.WriterConfig{})
+}
+
+func newWriterWith(t testing.TB, at netip.AddrPort, name string, cfg relay.WriterConfig) writer {
+	t.Helper()
 	j := newJournal(nil)
-	w, err := relay.NewWriter(relay.WriterConfig{Server: at, Username: name, OnEvent: j.on})
+	cfg.Server, cfg.Username, cfg.OnEvent = at, name, j.on
+	w, err := relay.NewWriter(cfg)
 	require.NoError(t, err)
 	return writer{w, run(t, j, w.Run, w.Close)}
 }

@@ -8,12 +8,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
 // write takes messages of a writer, with mu held, and returns what to answer at once.
 func (s *Server) write(c *session, f *relaywire.Frame, now time.Time) (answer []byte) {
-	known := storedList{}
+	known := storedList{most: s.runs()}
 	early := false
 	for number, text := range f.Texts() {
 		switch {
@@ -39,8 +38,8 @@ func (s *Server) write(c *session, f *relaywire.Frame, now time.Time) (answer []
 
 // storedList is what a stored datagram tells of single messages.
 type storedList struct {
-	runs [relaywire.MaxRuns]relaywire.Run
-	n    int
+	runs    [relaywire.MaxRuns]relaywire.Run
+	n, most int
 }
 
 // add adds a message, if there is room.
@@ -56,7 +55,7 @@ func (l *storedList) add(number, seq uint64) {
 			return
 		}
 	}
-	if l.n < len(l.runs) {
+	if l.n < l.most {
 		l.runs[l.n] = relaywire.Run{Number: number, Count: 1, Seq: seq}
 		l.n++
 	}
@@ -120,7 +119,7 @@ func (s *Server) store(ctx context.Context) {
 // answer is a datagram to a client.
 type answer struct {
 	b  []byte
-	to udp.Path
+	to *session
 }
 
 // stored tells writers what has become of their messages: those with a number are stored. To
@@ -145,16 +144,16 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 		c.setSeq(r.Number, seq)
 		list := lists[c]
 		if list == nil {
-			list = &storedList{}
+			list = &storedList{most: s.runs()}
 			lists[c] = list
 		}
-		if list.n == relaywire.MaxRuns {
-			s.answers = append(s.answers, answer{list.frame(c), c.path})
+		if list.n == list.most {
+			s.answers = append(s.answers, answer{list.frame(c), c})
 		}
 		list.add(r.Number, seq)
 	}
 	for c, list := range lists {
-		s.answers = append(s.answers, answer{list.frame(c), c.path})
+		s.answers = append(s.answers, answer{list.frame(c), c})
 	}
 	s.news(messages)
 	if rest := batch[len(seqs):]; len(rest) > 0 {
@@ -173,7 +172,7 @@ func (s *Server) stored(batch []Record, seqs []uint64, err error) {
 			if c := s.sessions[r.Run]; c != nil && c.expected != c.stored+1 {
 				c.expected = c.stored + 1
 				f := relaywire.Frame{Kind: relaywire.Failed, ID: uint64(c.id), First: c.expected, Entries: report}
-				s.answers = append(s.answers, answer{f.Append(nil), c.path})
+				s.answers = append(s.answers, answer{f.Append(nil), c})
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -81,6 +82,11 @@ type ReaderConfig struct {
 	Delay time.Duration
 	// MaxMessages ends Run after this number of messages. 0 means no limit.
 	MaxMessages uint64
+	// Key, if not nil, is shared with the server: the reader believes only what is signed with it,
+	// and signs what it sends. Default nil.
+	Key *key.Ring
+	// Seal encrypts what is sent, with the Key. What comes may be signed or sealed in any case.
+	Seal bool
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own. While it
 	// does not return, up to 16,384 further messages wait, and then the server does. Without Flush,
 	// what it was called for counts as delivered when it returns.
@@ -146,6 +152,9 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.trust(cfg.Key, cfg.Seal); err != nil {
+		return nil, err
+	}
 	switch cfg.From {
 	case FromLast:
 	case FromStart:
@@ -184,7 +193,7 @@ func (r *Reader) Stats() ReaderStats {
 	defer r.mu.Unlock()
 	stats := r.stats
 	stats.Next, stats.Last = r.done, max(r.stats.Last, r.highest)
-	stats.Malformed, stats.Registered = r.malformed, r.registered
+	stats.Malformed, stats.Untrusted, stats.Registered = r.malformed, r.untrusted, r.registered
 	if r.drops != nil {
 		dropped, _ := r.drops()
 		stats.KernelDropped = uint64(dropped)
@@ -364,7 +373,7 @@ func (r *Reader) settle(always bool) {
 		from = r.early[i].end()
 		f.Last = from - 1
 	}
-	r.send(f.Append(nil))
+	r.say(f.Append(nil))
 }
 
 func (r *Reader) act(now time.Time) time.Duration {

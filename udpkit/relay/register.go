@@ -101,7 +101,7 @@ func (s *Server) welcome(c *session, try uint32) {
 
 // send sends a datagram at once, with mu held.
 func (s *Server) send(f *relaywire.Frame, to udp.Path) {
-	if s.reply(f.Append(nil), to) != nil {
+	if s.say(f.Append(nil), to) != nil {
 		s.stats.SendErrors++
 	}
 }
@@ -196,6 +196,7 @@ func (s *Server) admit(ctx context.Context, f *relaywire.Frame, from udp.Path) (
 	}
 	c.role, c.name, c.id, c.claimed = role, f.Name, id, claim == nil
 	c.keeping = make(chan struct{}, 1)
+	s.keyed.session(c)
 	relaywire.Begin(c.data[:0], relaywire.Data, f.ID)
 	relaywire.Begin(c.gaps[:0], relaywire.Gap, f.ID)
 	if record.Username == "" {
@@ -296,7 +297,7 @@ func (s *Server) leave(c *session, done uint64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.remove(c, ReasonLeft)
-		_ = s.reply(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path)
+		_ = s.say(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path)
 	})
 }
 
@@ -425,6 +426,6 @@ func (s *Server) all() (sessions []*session) {
 func (s *Server) farewell(ctx context.Context) {
 	for _, c := range s.all() {
 		s.keep(ctx, c, true)
-		_ = s.reply(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path) // a closed socket: they will notice
+		_ = s.say(relaywire.Begin(nil, relaywire.Bye, uint64(c.id)), c.path) // a closed socket: they will notice
 	}
 }

@@ -58,8 +58,8 @@ func (r Role) String() string {
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // ID is the number that a client's run has chosen for itself at random. It names the run to the
-// server, which answers to nothing else, and so is the client's secret: who knows it and can send
-// in the client's name can act for it.
+// server, which answers to nothing else, and so is the client's secret where no key is shared: who
+// knows it and can send in the client's name can act for it.
 type ID uint64
 
 // NewID returns a random ID. It is never 0.

@@ -17,6 +17,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -66,6 +67,11 @@ type ServerConfig struct {
 	// Expire is how long a client may be silent until it is taken for gone, 1 s to 1 h. Clients
 	// show a sign of life five times in it. Default 15 s.
 	Expire time.Duration
+	// Key, if not nil, is shared with the clients: the server believes and answers only what is
+	// signed with it, and signs what it sends. Default nil.
+	Key *key.Ring
+	// Seal encrypts what is sent, with the Key. What comes may be signed or sealed in any case.
+	Seal bool
 	// Pace is how many bytes a second go to one reader at most. Default 64 MiB.
 	Pace int
 	// Cache is how many bytes of the newest messages are kept in memory. Older ones are read from
@@ -96,7 +102,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.Expire < time.Second || c.Expire > time.Hour {
 		return c, fmt.Errorf("%w: clients cannot expire after %v, it must be 1 s to 1 h", ErrConfig, c.Expire)
 	}
-	return c, nil
+	return c, checkKey(c.Key, c.Seal)
 }
 
 // share returns how many clients may come from an address.
@@ -130,6 +136,7 @@ type Server struct {
 	sending sync.Mutex
 	wanted  atomic.Bool
 	carrier carrier
+	keyed   *keyed // nil: there is no key
 
 	appending chan struct{} // holds a token from the storing of messages until they are in the cache
 
@@ -188,7 +195,8 @@ func newServer(cfg ServerConfig) *Server {
 		arrived: make(chan struct{}, 1), sent: make(chan struct{}, 1), failing: make(service.Failures[trouble]),
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
-	s.cache.max = cfg.Cache
+	s.keyed = newKeyed(&cfg)
+	s.cache.max, s.cache.room = cfg.Cache, s.body()
 	s.stats.Left, s.stats.Refused = make(map[Reason]uint64), make(map[Reason]uint64)
 	return s
 }
@@ -367,9 +375,16 @@ func (s *Server) Clients() []ClientInfo {
 
 // handle takes one datagram, with the way back. The caller calls pump afterwards.
 func (s *Server) handle(b []byte, from udp.Path) {
+	size := len(b)
+	if s.keyed != nil {
+		var ok bool
+		if b, ok = s.open(b, from); !ok {
+			return
+		}
+	}
 	f, err := relaywire.Parse(b)
 	if err != nil {
-		s.malformed(from.To, errNotRelay)
+		s.malformed(from.To, foreign(b))
 		return
 	}
 	if udp.CheckPeer(from.To) != nil {
@@ -395,7 +410,9 @@ func (s *Server) handle(b []byte, from udp.Path) {
 	case c == nil && s.registering[ID(f.ID)]: // it comes again
 	case c == nil || c.path.To != from.To:
 		s.stats.Unknown++
-		answer = relaywire.Begin(nil, relaywire.Reset, f.ID)
+		if relaywire.HeaderSize+s.keyed.longer() <= size { // a sealed one is longer than a signed ping
+			answer = relaywire.Begin(nil, relaywire.Reset, f.ID)
+		}
 	case f.Kind == relaywire.Ping:
 		c.heard = now
 		first, last := s.bounds()
@@ -457,7 +474,7 @@ func (s *Server) answer(b []byte, path udp.Path) {
 	if len(b) == 0 {
 		return
 	}
-	if err := s.reply(b, path); err != nil {
+	if err := s.say(b, path); err != nil {
 		s.mu.Lock()
 		s.stats.SendErrors++
 		s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -36,7 +37,8 @@ type session struct {
 	data [relaywire.HeaderSize]byte // headers of datagrams to it
 	gaps [relaywire.HeaderSize]byte
 
-	path     udp.Path // to its address, from the one that it asked
+	path     udp.Path    // to its address, from the one that it asked
+	sender   *key.Sender // of what pump sends to it, for whoever holds Server.sending; nil: there is no key
 	since    time.Time
 	heard    time.Time
 	messages uint64 // delivered to it, or stored of it
@@ -301,13 +303,13 @@ func (s *session) send(server *Server, limit, listed int, now time.Time) (n, aga
 		if f.gap {
 			head = s.gaps[:]
 		}
-		server.carrier.AddParts(head, body, s.path)
+		server.carry(s.sender, head, body, s.path)
 		if f.again {
 			s.resent++
 			again++
 		}
 		f.at, f.state = now, underWay
-		s.tokens -= float64(len(head) + len(body))
+		s.tokens -= float64(len(head) + len(body) + server.keyed.longer())
 		s.pipe++
 		n++
 	}

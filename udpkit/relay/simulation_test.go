@@ -16,11 +16,16 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // network is that of a test, with a server and clients.
 type network struct {
 	testenv.Network
+	key     *key.Ring  // of all, if not nil
+	seal    bool       // of the server and the readers
+	reading sync.Mutex // a socket has one reader
+
 	mu      sync.Mutex
 	server  *Server
 	clients map[netip.AddrPort]func([]byte)
@@ -97,6 +102,8 @@ func (n *network) serveWith(t *testing.T, cfg ServerConfig) (stop func()) {
 func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
 	n.set(func() {
 		n.clients[addr] = func(b []byte) {
+			n.reading.Lock()
+			defer n.reading.Unlock()
 			c.handle(a, b)
 			c.settled(a)
 		}
@@ -107,7 +114,9 @@ func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
 			s := n.server
 			n.mu.Unlock()
 			if s != nil {
+				n.reading.Lock()
 				s.handle(b, udp.Path{To: addr, From: asked})
+				n.reading.Unlock()
 				s.pump()
 			}
 		})
@@ -159,21 +168,25 @@ func TestDelivery(t *testing.T) {
 		"loss 50 %, a second late": func(n *network) { n.Loss, n.Duplicate, n.Delay = 0.5, 0.5, time.Second },
 		"bursts":                   func(n *network) { n.Loss, n.Burst, n.Delay = 0.02, 1, 10*time.Millisecond },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Logf("seed %d", seed)
-			synctest.Test(t, func(t *testing.T) {
-				n := newNetwork(seed)
-				set(n)
-				simulate(t, n, 400)
+		for how, ring := range map[string]*key.Ring{"": nil, ", signed": testRing(t), ", sealed": testRing(t)} {
+			t.Run(name+how, func(t *testing.T) {
+				t.Logf("seed %d", seed)
+				synctest.Test(t, func(t *testing.T) {
+					n := newNetwork(seed)
+					n.key, n.seal = ring, how == ", sealed"
+					set(n)
+					simulate(t, n, 400)
+				})
 			})
-		})
+		}
 	}
 }
 
 func simulate(t *testing.T, n *network, each int) {
 	const writers, readers = 3, 4
 	log := NewMemory(0)
-	stop := n.serve(t, log, nil)
+	serving := ServerConfig{Log: log, Key: n.key, Seal: n.seal}
+	stop := n.serveWith(t, serving)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var running sync.WaitGroup
@@ -182,7 +195,7 @@ func simulate(t *testing.T, n *network, each int) {
 	var flushed sync.WaitGroup
 	for i := range writers {
 		stored[i] = map[uint64]string{}
-		w, err := newWriter(WriterConfig{Username: fmt.Sprintf("writer%c", 'A'+i), OnEvent: func(e Event) {
+		w, err := newWriter(WriterConfig{Username: fmt.Sprintf("writer%c", 'A'+i), Key: n.key, OnEvent: func(e Event) {
 			if e, ok := e.(StoredEvent); ok {
 				assert.Equal(t, uint64(len(stored[i])+1), e.Number)
 				stored[i][e.Seq] = e.Text
@@ -203,7 +216,7 @@ func simulate(t *testing.T, n *network, each int) {
 	}
 	var got [readers]received
 	for i := range readers {
-		cfg := ReaderConfig{Username: fmt.Sprintf("reader%c", 'A'+i), OnEvent: got[i].event}
+		cfg := ReaderConfig{Username: fmt.Sprintf("reader%c", 'A'+i), Key: n.key, Seal: n.seal, OnEvent: got[i].event}
 		if i == 1 {
 			cfg.Delay = 3 * time.Second
 		}
@@ -230,7 +243,7 @@ func simulate(t *testing.T, n *network, each int) {
 	time.Sleep(time.Second)
 	stop()
 	time.Sleep(time.Second)
-	stop = n.serve(t, log, nil)
+	stop = n.serveWith(t, serving)
 	time.Sleep(30 * time.Second)
 	n.Heal()
 

@@ -10,6 +10,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 const (
@@ -25,6 +26,11 @@ type WriterConfig struct {
 	Server netip.AddrPort
 	// Username is needed, see CheckUsername.
 	Username string
+	// Key, if not nil, is shared with the server: the writer believes only what is signed with it,
+	// and signs what it sends. Default nil.
+	Key *key.Ring
+	// Seal encrypts what is sent, with the Key. What comes may be signed or sealed in any case.
+	Seal bool
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own.
 	OnEvent func(Event)
 }
@@ -70,6 +76,9 @@ func NewWriter(cfg WriterConfig) (*Writer, error) {
 func newWriter(cfg WriterConfig) (*Writer, error) {
 	c, err := newClient(RoleWriter, cfg.Server, cfg.Username, cfg.OnEvent)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.trust(cfg.Key, cfg.Seal); err != nil {
 		return nil, err
 	}
 	c.hello.At = 1
@@ -162,7 +171,7 @@ func (w *Writer) Stats() WriterStats {
 	defer w.mu.Unlock()
 	stats := w.stats
 	stats.Pending = uint64(len(w.messages))
-	stats.Malformed, stats.Registered = w.malformed, w.registered
+	stats.Malformed, stats.Untrusted, stats.Registered = w.malformed, w.untrusted, w.registered
 	return stats
 }
 
@@ -262,7 +271,7 @@ func (w *Writer) act(now time.Time) time.Duration {
 		size := relaywire.HeaderSize + 8 + 1
 		for w.sent < len(w.messages) && w.sent < w.window && f.Count < 255 {
 			text := w.messages[w.sent].text
-			if size += 2 + len(text); size > MaxDatagram {
+			if size += 2 + len(text); size > w.room {
 				break
 			}
 			f.Entries = relaywire.AppendText(f.Entries, text)
@@ -279,7 +288,7 @@ func (w *Writer) act(now time.Time) time.Duration {
 			w.sample, w.sampled = first, now
 		}
 		w.stats.Datagrams++
-		w.send(f.Append(nil))
+		w.say(f.Append(nil))
 	}
 	if w.sent == 0 {
 		return time.Hour

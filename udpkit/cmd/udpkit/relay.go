@@ -38,6 +38,8 @@ func relayServerCommand() *cobra.Command {
 		opt  relaypanel.Options
 		at   address
 		sync string
+
+		shared keyFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -70,7 +72,11 @@ func relayServerCommand() *cobra.Command {
 			if log.Dir != "" {
 				opt.Place = log.Dir
 			}
-			cfg := relay.ServerConfig{Listen: listen}
+			ring, err := shared.ring(cmd.Context())
+			if err != nil {
+				return err
+			}
+			cfg := relay.ServerConfig{Listen: listen, Key: ring, Seal: shared.seal}
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, open, cfg, opt) })
 		},
 	}
@@ -82,6 +88,7 @@ func relayServerCommand() *cobra.Command {
 	flags.Int64Var(&log.MaxMessages, "retain-messages", sqlite.DefaultMaxMessages, "keep the newest `N` messages")
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
+	shared.add(cmd)
 	addRelayFlags(cmd, &opt)
 	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(sqlite.SyncAlways), string(sqlite.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -138,7 +145,9 @@ func serveRelay(ctx context.Context, open func(context.Context) (closingLog, err
 		return err
 	}
 	cfg.Log = opened
-	warn(ctx, cfg.Listen)
+	if cfg.Key == nil {
+		warn(ctx, cfg.Listen)
+	}
 	err = relaypanel.Server(ctx, cfg, opt)
 	return errors.Join(err, opened.Close())
 }
@@ -185,6 +194,10 @@ func relayReaderCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
+			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Reader(ctx, cfg, opt) })
 		},
 	}
@@ -212,6 +225,10 @@ func relayWriterCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
+			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Writer(ctx, cfg, opt) })
 		},
 	}
@@ -240,6 +257,10 @@ func relayJoinCommand() *cobra.Command {
 			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
 				return err
 			}
+			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Join(ctx, cfg, opt) })
 		},
 	}
@@ -252,12 +273,14 @@ func relayJoinCommand() *cobra.Command {
 type relayClient struct {
 	username string
 	address
+	keyFlags
 }
 
 func (c *relayClient) addFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().StringVar(&c.username, "username", "", "your `name`: a letter, then letters, digits, - and _ (needed)")
 	alias(cmd, "username")
 	c.ofServer(cmd, "UDP", relay.DefaultPort)
+	c.keyFlags.add(cmd)
 	addRelayFlags(cmd, opt)
 }
 

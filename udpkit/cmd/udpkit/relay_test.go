@@ -389,3 +389,56 @@ func TestRelayWithoutServer(t *testing.T) {
 		assert.Contains(t, p.stderr.String(), "has not answered: is it running, and are address and port right?")
 	}
 }
+
+// TestRelayKey: with one key file all is as without, and who has none is told apart from who has
+// another; a key is not forgotten where a text was to be sealed.
+func TestRelayKey(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "class.key"), filepath.Join(dir, "other.key")
+	for _, name := range []string{file, other} {
+		made := command(t, "key", "new", name)
+		_ = made.rest()
+		require.NoError(t, made.Wait())
+	}
+	server, port := relayServer(t, "0", filepath.Join(dir, "log"), "--key-file", file, "--seal")
+	reader := command(t, "relay", "reader", "--username", "bob", "--port", port, "--json", "--key-file", file)
+	join := prepare(t, "relay", "join", "--username", "ann", "--port", port, "--seal")
+	join.Env = append(join.Environ(), "UDPKIT_KEY_FILE="+file)
+	join.Stdin = strings.NewReader("hello\n")
+	require.NoError(t, join.Start())
+	assert.Equal(t, "hello", reader.event("message")["text"])
+	join.until("ann (you): hello")
+	assert.NoError(t, join.Wait())
+
+	for _, args := range [][]string{nil, {"--key-file", other}} {
+		p := prepare(t, append([]string{"relay", "writer", "--username", "eve", "--port", port, "--max-runtime", "300ms"}, args...)...)
+		p.Stdin = strings.NewReader("forged\n")
+		require.NoError(t, p.Start())
+		_ = p.rest()
+		assert.Error(t, p.Wait())
+		assert.Equal(t, 1, p.ProcessState.ExitCode())
+	}
+	refused := map[string]bool{}
+	for len(refused) < 2 {
+		refused[server.event("refused")["reason"].(string)] = true
+	}
+	assert.Equal(t, map[string]bool{"it is not signed, and a key is set here": true, "it is signed with another key, or forged": true}, refused)
+	if runtime.GOOS != "windows" {
+		assert.EqualValues(t, 1, reader.interrupted(os.Interrupt)["delivered"])
+		sum := server.interrupted(os.Interrupt)
+		assert.EqualValues(t, 1, sum["stored"])
+		assert.Len(t, sum["untrusted"], 2)
+	}
+
+	for _, role := range []string{"server", "reader", "writer", "join"} {
+		args := []string{"relay", role, "--seal"}
+		if role != "server" {
+			args = append(args, "--username", "ann")
+		}
+		p := command(t, args...)
+		_ = p.rest()
+		assert.Error(t, p.Wait())
+		assert.Equal(t, 2, p.ProcessState.ExitCode(), role)
+		assert.Contains(t, p.stderr.String(), "--seal needs --key-file")
+	}
+}

@@ -32,7 +32,8 @@ const (
 	MaxBody       = MaxDatagram - HeaderSize // of a data datagram
 	BodyStart     = 8 + 2                    // of it: first number, count
 	EntrySize     = 8 + 1 + 2                // of a message in it, with empty name and text
-	RunSize       = 8 + 2 + 8                // in a stored datagram
+	StoredStart   = 8 + 1                    // of a stored datagram, after the header
+	RunSize       = 8 + 2 + 8                // in it
 	RangeSize     = 4 + 4                    // in an ack
 
 	version = 1

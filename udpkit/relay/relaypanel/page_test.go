@@ -1,11 +1,19 @@
 package relaypanel
 
 import (
+	"context"
+	"crypto/rand"
+	"net"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
+	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -32,4 +40,34 @@ func TestPageFailures(t *testing.T) {
 	}
 	require.Len(t, p.Lines, 2)
 	assert.Equal(t, "stored again", p.Lines[0].Notice)
+}
+
+// TestPageUntrusted: what a key has refused is in the small print, and nothing of it if that is
+// nothing.
+func TestPageUntrusted(t *testing.T) {
+	secret := make([]byte, key.Size)
+	_, _ = rand.Read(secret)
+	ring, err := key.New(secret)
+	require.NoError(t, err)
+	server, err := relay.NewServer(relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Key: ring})
+	require.NoError(t, err)
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- server.Run(ctx) }()
+	p := &page{Live: new(panel.Live), view: &view{server: server}}
+	p.picture()
+	assert.NotContains(t, p.Small, "believed")
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server.Addr()))
+	require.NoError(t, err)
+	defer conn.Close()
+	for range 2 {
+		_, err = conn.Write([]byte("a note"))
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return server.Stats().Untrusted.Unsigned == 2 }, paneltest.Patience, time.Millisecond)
+	p.picture()
+	assert.Contains(t, p.Small, " · not believed: 2 unsigned")
+	cancel()
+	require.NoError(t, <-ended)
 }

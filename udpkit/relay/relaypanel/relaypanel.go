@@ -12,6 +12,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -89,7 +90,7 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 		return err
 	}
 	defer reader.Close()
-	if _, err = s.start(&view{role: RoleReader, username: cfg.Username, reader: reader}); err != nil {
+	if _, err = s.start(&view{role: RoleReader, username: cfg.Username, reader: reader, keyed: cfg.Key != nil}); err != nil {
 		return err
 	}
 	err = reader.Run(s.ctx)
@@ -119,7 +120,7 @@ func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
 		return err
 	}
 	defer p.writer.Close()
-	source, err := s.start(&view{role: RoleWriter, username: cfg.Username, writer: p.writer})
+	source, err := s.start(&view{role: RoleWriter, username: cfg.Username, writer: p.writer, keyed: cfg.Key != nil})
 	if err != nil {
 		return err
 	}
@@ -137,6 +138,9 @@ type JoinConfig struct {
 	Username string
 	// From is where in the log to begin to read. Default relay.FromLast.
 	From relay.From
+	// Key and Seal are those of a relay.ReaderConfig, for both. Default: no key.
+	Key  *key.Ring
+	Seal bool
 	// OnEvent is called for each event of reader and writer, one call at a time for each of the
 	// two.
 	OnEvent func(relay.Event)
@@ -172,7 +176,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
-		Server: cfg.Server, Username: cfg.Username, From: cfg.From,
+		Server: cfg.Server, Username: cfg.Username, From: cfg.From, Key: cfg.Key, Seal: cfg.Seal,
 		OnEvent: heard(relay.RoleReader), Flush: s.flush(nil),
 	})
 	if err != nil {
@@ -181,14 +185,14 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	defer reader.Close()
 	p := &pen{session: s, begin: served}
 	p.writer, err = relay.NewWriter(relay.WriterConfig{
-		Server: cfg.Server, Username: cfg.Username,
+		Server: cfg.Server, Username: cfg.Username, Key: cfg.Key, Seal: cfg.Seal,
 		OnEvent: heard(relay.RoleWriter),
 	})
 	if err != nil {
 		return err
 	}
 	defer p.writer.Close()
-	source, err := s.start(&view{role: RoleJoin, username: cfg.Username, reader: reader, writer: p.writer})
+	source, err := s.start(&view{role: RoleJoin, username: cfg.Username, reader: reader, writer: p.writer, keyed: cfg.Key != nil})
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (t *text) summary() string {
 			"stored", fmt.Sprintf("%s of %s", format.Number(s.Stored), format.Plural(s.Written, "message")),
 			"sent again", format.NotZero(s.Resent, format.Plural(s.Resent, "message")))
 	}
-	return format.Summary(13, pairs...)
+	return format.Summary(13, append(pairs, "untrusted", t.view.untrusted(""))...)
 }
 
 // describe returns an event as a line, "" for one that is not shown.

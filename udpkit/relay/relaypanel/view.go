@@ -2,12 +2,14 @@ package relaypanel
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -22,6 +24,7 @@ type view struct {
 	place    string    // of the log, for a person
 	reader   *relay.Reader
 	writer   *relay.Writer
+	keyed    bool
 
 	mu    sync.Mutex
 	start relay.StartEvent
@@ -57,6 +60,9 @@ func (v *view) missed() error {
 	defer v.mu.Unlock()
 	if v.server != nil || v.met {
 		return nil
+	}
+	if v.keyed {
+		return fmt.Errorf("the server %v has not answered: is it running, and are address, port and key right?", v.start.Server)
 	}
 	return fmt.Errorf("the server %v has not answered: is it running, and are address and port right?", v.start.Server)
 }
@@ -111,6 +117,28 @@ func (v *view) logText(first, last uint64) string {
 		return "the log: " + kept(first, last)
 	}
 	return "the log in " + printable(v.place) + ": " + kept(first, last)
+}
+
+// untrusted says what a key has refused, by reason.
+func (v *view) untrusted(label string) string {
+	counts := make(map[string]uint64)
+	add := func(r key.Refused) {
+		counts["unsigned"] += r.Unsigned
+		counts["with another key"] += r.Forged
+		counts["too old or ahead"] += r.Expired
+		counts["came twice"] += r.Repeated
+	}
+	if v.server != nil {
+		add(v.server.Stats().Untrusted)
+	}
+	if v.reader != nil {
+		add(v.reader.Stats().Untrusted)
+	}
+	if v.writer != nil {
+		add(v.writer.Stats().Untrusted)
+	}
+	maps.DeleteFunc(counts, func(_ string, n uint64) bool { return n == 0 })
+	return format.Reasons(counts, label)
 }
 
 // printable returns a text fit to be shown in one line: a tab is a space, and what emoji are joined
