@@ -26,9 +26,11 @@ func (s *Server) handleAck(d Datagram) {
 		s.answer(q, d)
 		return
 	}
-	if c, ok := parseCommand(content, len(d.Payload)); ok && s.control != nil {
-		s.obey(c, d)
-		return
+	if s.control != nil {
+		if c, ok := parseCommand(content, len(d.Payload)); ok {
+			s.obey(c, d)
+			return
+		}
 	}
 	ack, err := decodeAck(content)
 	s.mu.Lock()

@@ -289,9 +289,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return failure
 }
 
-// broadcast sends until ctx ends, or until AckWait after the last message of
-// MaxMessages or of a stop. The last message says
-// that it is the last.
+// broadcast sends until ctx ends, or until AckWait after the last of MaxMessages or of a server that
+// is stopped. The last message says that it is the last.
 func (s *Server) broadcast(ctx context.Context) {
 	every := s.Interval()
 	ticker := time.NewTicker(every)
@@ -336,7 +335,8 @@ func (s *Server) broadcast(ctx context.Context) {
 	}
 }
 
-// send broadcasts one message, perhaps the last. It is the last too if the server is stopped. It returns buf for the next.
+// send broadcasts one message, the last one also if the server is stopped. It returns buf for the
+// next.
 func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
