@@ -233,7 +233,7 @@ func TestCommandOnce(t *testing.T) {
 	said = reply(command("0000000000000008", "stop"))
 	assert.Equal(t, said, reply(command("0000000000000008", "stop")), "it answers while acknowledgements may come")
 	assert.Contains(t, reply(command("0000000000000009", "state C")), `{"error":"the server is ending"}`)
-	assert.Equal(t, "B", string(wait(t, log, func(e udpkit.SentEvent) bool { return e.MessageID == 4 }).State))
+	assert.Equal(t, "B", string(wait(t, log, func(e udpkit.SentEvent) bool { return e.MessageID == 2 }).State))
 	require.Len(t, all[udpkit.CommandEvent](log), 3)
 
 	next, nextLog, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: ring, Interval: time.Hour})

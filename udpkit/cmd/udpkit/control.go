@@ -46,6 +46,15 @@ func controlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var interval time.Duration
+			if verb == "interval" {
+				if interval, err = parseDuration(argument); err != nil {
+					return usageError{fmt.Errorf("%q is not a number of seconds, or a time such as 1500ms, 2m or 1d", argument)}
+				}
+				if interval < time.Millisecond { // before a server is looked for
+					return usageError{fmt.Errorf("the interval %v is shorter than 1ms", interval)}
+				}
+			}
 			if secret.file == "" {
 				return usageError{errors.New("the server's key is needed: give --key-file FILE, or set UDPKIT_KEY_FILE")}
 			}
@@ -55,12 +64,6 @@ func controlCommand() *cobra.Command {
 				}
 				if err != nil {
 					return err
-				}
-			}
-			var interval time.Duration
-			if verb == "interval" {
-				if interval, err = parseDuration(argument); err != nil {
-					return usageError{fmt.Errorf("%q is not a number of seconds, or a time such as 1500ms, 2m or 1d", argument)}
 				}
 			}
 			if cfg.Key, err = secret.ring(cmd.Context()); err != nil {
