@@ -119,3 +119,26 @@ func TestManyChanges(t *testing.T) {
 		assert.Equal(t, wide, string(tell(changesKept+1, verbState, wide).Status.State))
 	})
 }
+
+// TestPages: a page has room for three clients, whatever they are called, and is no longer than a
+// message.
+func TestPages(t *testing.T) {
+	addr := netip.AddrPortFrom(netip.MustParseAddr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%abcdefghijklmno"), 65535)
+	for _, char := range []string{"<", `"`, "\u2028", "x", "é"} {
+		var clients []ClientInfo
+		for range 100 {
+			id := strings.Repeat(char, MaxClientIDLen/len(char))
+			clients = append(clients, ClientInfo{ID: id, Addr: addr, Proved: true, Acks: 2, Expected: 3, LastID: MaxMessageID, RTT: 1<<63 - 1})
+		}
+		for _, seal := range []bool{false, true} {
+			s, c := keyed(t, newRingOfKeys(t), seal, func([]byte) {})
+			c.watchdog.Stop()
+			pages := pagesOf(clients, s.control.pageRoom())
+			require.LessOrEqual(t, len(pages), 34)
+			for _, page := range pages {
+				answer := s.control.sign(reply{Pages: 9999, Page: page}.append(nil, NewEpoch()))
+				require.LessOrEqual(t, len(answer), MaxMessageSize)
+			}
+		}
+	}
+}

@@ -56,6 +56,10 @@ func (c *control) room(now time.Time) bool {
 	return true
 }
 
+// pageRoom is how many bytes of a reply a page of clients may take. The rest is the nonce and the
+// names of the fields.
+func (c *control) pageRoom() int { return MaxMessageSize - c.overhead - 64 }
+
 // obey executes a command, once, and answers it, each time that it comes.
 func (s *Server) obey(c command, d Datagram) {
 	err := udp.CheckPeer(d.Source)
@@ -169,8 +173,7 @@ func (s *Server) page(c command) reply {
 	}
 	k := s.control
 	if page == 1 {
-		// The rest of a reply is the nonce and the names of the fields.
-		k.list, k.pages = c.nonce, pagesOf(s.Clients(), MaxMessageSize-k.overhead-64)
+		k.list, k.pages = c.nonce, pagesOf(s.Clients(), k.pageRoom())
 	} else if k.list != list {
 		return reply{Error: errOtherList.Error()}
 	}

@@ -289,8 +289,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return failure
 }
 
-// broadcast sends until ctx ends, or until AckWait after the last of MaxMessages or of a server that
-// is stopped. The last message says that it is the last.
+// broadcast sends until ctx ends, or until AckWait after the last of MaxMessages or after a stop.
+// The last message says that it is the last.
 func (s *Server) broadcast(ctx context.Context) {
 	every := s.Interval()
 	ticker := time.NewTicker(every)
