@@ -37,7 +37,8 @@ type ControlConfig struct {
 	// Seal has the commands encrypted too. The server decides for its replies.
 	Seal bool
 	// Server is where the server is. With port 0 the Control listens for the server of that host,
-	// and without an address for the only one.
+	// and without an address for the only one. It hears what is sent to this machine by IPv4; of
+	// what is sent to no broadcast address, a client that shares the port may hear it instead.
 	Server netip.AddrPort
 	// Port is the UDP port that servers broadcast to. Default DefaultPort.
 	Port uint16

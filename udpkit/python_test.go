@@ -146,6 +146,7 @@ func TestPythonAndKey(t *testing.T) {
 	require.Len(t, server.Clients(), 1)
 	assert.Equal(t, "ours", server.Clients()[0].ID)
 
+	wait(t, ourLog, any1[udpkit.EndEvent])
 	before := ours.Stats()
 	script := python(t, "server.py", "127.255.255.255", port, 4)
 	wait(t, ourLog, func(e udpkit.RefusedEvent) bool { return errors.Is(e.Err, key.ErrUnsigned) })

@@ -57,8 +57,8 @@ type ServerConfig struct {
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// Key has the server sign each message and take only what is signed with it: see package key.
-	// Default: none.
+	// Key has the server sign each message and take only what is signed with it, commands too: see
+	// package key and [Control]. Default: none.
 	Key *key.Ring
 	// Seal has it encrypt each message too. It needs a Key.
 	Seal bool
