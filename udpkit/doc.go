@@ -117,8 +117,8 @@
 // Who gets no answer sends the same nonce again, signed anew. What it changes is changed once: the
 // server remembers its last 1,024 changes, each for four minutes at least, and does no more than
 // that. A datagram that comes twice is refused. The list of clients comes in pages, one a command,
-// of three clients at least: for 10,000 clients about 1,000 pages. It is the list of one moment. Only
-// the newest list is kept: who goes on with an older one is told so.
+// with three clients at least: for 10,000 clients mostly about 1,000 pages. It is the list of one
+// moment. Only the newest list is kept: who goes on with an older one is told so.
 //
 // A new interval is announced in two messages, 100 ms apart at most, as clients believe it then. A
 // server that is stopped sends its last message as one that has sent MaxMessages does, and still
