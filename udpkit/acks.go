@@ -26,6 +26,12 @@ func (s *Server) handleAck(d Datagram) {
 		s.answer(q, d)
 		return
 	}
+	if s.control != nil {
+		if c, ok := parseCommand(content, len(d.Payload)); ok {
+			s.obey(c, d)
+			return
+		}
+	}
 	ack, err := decodeAck(content)
 	s.mu.Lock()
 	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
@@ -62,7 +68,7 @@ func (s *Server) takeAck(ack rawAck, d Datagram, rtt time.Duration) (again bool,
 	case ack.id < s.cfg.FirstID || ack.id >= s.nextID || s.nextID-ack.id > sentRing:
 		return false, errNotSent
 	}
-	idle := d.Received.Add(-max(time.Minute, 10*s.cfg.Interval))
+	idle := d.Received.Add(-max(time.Minute, 10*s.every))
 	switch s.clients.ack(ack, d.Source, d.Received, rtt, idle) {
 	case ackFull:
 		return false, errNoRoom

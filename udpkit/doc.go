@@ -137,6 +137,34 @@
 // longer, is for holders of the key only. A message costs the client about 0.3 us more signed, 0.2
 // us sealed, and no allocation.
 //
+// # A remote hand
+//
+// A server with a key takes commands at the address that its messages come from, by a [Control] or
+// "udpkit control": what its status is, state, interval, clients, stop. Without a key there are no
+// commands: one is a datagram like any other that is not an acknowledgement. A command is the text
+//
+//	Command <nonce> epoch <epoch> <verb> [argument]
+//
+// with spaces up to 342 bytes, the signature included, and signed or sealed as an acknowledgement
+// is. The nonce is 16 random hexadecimal digits. The epoch is the server's, so that a recording is
+// nothing to its next run; 0 stands for any, for the verb status only. A server answers each in one
+// datagram, at most three times as long, to where it came from: "Reply <nonce> " and an object of
+// JSON, signed for the purpose "reply". It answers nothing that is not signed.
+//
+// Who gets no answer sends the same nonce again, signed anew. What it changes is changed once: the
+// server remembers its last 1,024 changes, each for four minutes at least, and does no more than
+// that. A datagram that comes twice is refused. The list of clients comes in pages, one a command,
+// with three clients at least: for 10,000 clients mostly about 1,000 pages. It is the list of one
+// moment. Only the newest list is kept: who goes on with an older one is told so.
+//
+// A new interval is announced in two messages, 100 ms apart at most, as clients believe it then. A
+// server that is stopped sends its last message as one that has sent MaxMessages does, and still
+// answers for AckWait. Each change is a [CommandEvent].
+//
+// What a key does not give: its holders are not told apart, so each that can hear a server can
+// stop it; a client of yours is such a holder. A command that somebody records, and keeps from the
+// server, can be believed up to a minute late, by clocks that agree.
+//
 // # Wire format
 //
 // A message is one JSON object in one datagram of at most 1,024 bytes:

@@ -7,8 +7,8 @@ import (
 )
 
 // Event is something that a Server or a Client reports while it runs. It is one of StartEvent,
-// SentEvent, AckEvent, MessageEvent, GapEvent, TimeoutEvent, EndEvent, ForgottenEvent,
-// RefusedEvent, ErrorEvent, ServerSummary and ClientSummary, by value.
+// SentEvent, AckEvent, CommandEvent, MessageEvent, GapEvent, TimeoutEvent, EndEvent,
+// ForgottenEvent, RefusedEvent, ErrorEvent, ServerSummary and ClientSummary, by value.
 type Event interface {
 	// Kind is the event's name in a journal, such as "message".
 	Kind() string
@@ -57,6 +57,15 @@ type AckEvent struct {
 	Client    netip.AddrPort `json:"client"`
 	Proved    bool           `json:"proved"` // see ClientInfo.Proved
 	At        time.Time      `json:"at"`
+}
+
+// CommandEvent says that a holder of the key has changed something from afar, see Control. What
+// is only read, or cannot be done, is no event.
+type CommandEvent struct {
+	Verb     string         `json:"verb"`               // state, interval or stop
+	Argument string         `json:"argument,omitempty"` // as it was sent
+	From     netip.AddrPort `json:"from"`
+	At       time.Time      `json:"at"`
 }
 
 // MessageEvent says that the client has received a message that it had not received before.
@@ -152,6 +161,7 @@ type ErrorEvent struct {
 func (StartEvent) Kind() string     { return "start" }
 func (SentEvent) Kind() string      { return "sent" }
 func (AckEvent) Kind() string       { return "ack" }
+func (CommandEvent) Kind() string   { return "command" }
 func (MessageEvent) Kind() string   { return "message" }
 func (GapEvent) Kind() string       { return "gap" }
 func (TimeoutEvent) Kind() string   { return "timeout" }

@@ -55,6 +55,8 @@ func readEvent(line []byte) (Event, error) {
 		return unmarshal[SentEvent](line)
 	case "ack":
 		return unmarshal[AckEvent](line)
+	case "command":
+		return unmarshal[CommandEvent](line)
 	case "message":
 		return unmarshal[MessageEvent](line)
 	case "gap":

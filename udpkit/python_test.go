@@ -141,11 +141,13 @@ func TestPythonAndKey(t *testing.T) {
 	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "ours" && e.MessageID == 3 })
 	refused := wait(t, serverLog, any1[udpkit.RefusedEvent])
 	assert.ErrorIs(t, refused.Err, key.ErrUnsigned)
+	require.Eventually(t, func() bool { return server.Stats().Untrusted.Unsigned == 3 }, 20*time.Second, time.Millisecond) // it prints first
 	require.NoError(t, stopServer())
 	assert.EqualValues(t, 3, server.Stats().Untrusted.Unsigned)
 	require.Len(t, server.Clients(), 1)
 	assert.Equal(t, "ours", server.Clients()[0].ID)
 
+	wait(t, ourLog, any1[udpkit.EndEvent])
 	before := ours.Stats()
 	script := python(t, "server.py", "127.255.255.255", port, 4)
 	wait(t, ourLog, func(e udpkit.RefusedEvent) bool { return errors.Is(e.Err, key.ErrUnsigned) })

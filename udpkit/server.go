@@ -1,7 +1,6 @@
 package udpkit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -58,8 +57,8 @@ type ServerConfig struct {
 	MaxMessages uint64
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
-	// Key has the server sign each message and take only what is signed with it: see package key.
-	// Default: none.
+	// Key has the server sign each message and take only what is signed with it, commands too: see
+	// package key and [Control]. Default: none.
 	Key *key.Ring
 	// Seal has it encrypt each message too. It needs a Key.
 	Seal bool
@@ -86,8 +85,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 		c.Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
 	c.Interval = cmp.Or(c.Interval, DefaultInterval)
-	if c.Interval < time.Millisecond {
-		return c, fmt.Errorf("%w: interval %v is shorter than 1ms", ErrConfig, c.Interval)
+	if err := checkInterval(c.Interval); err != nil {
+		return c, err
 	}
 	if err := c.Targets.checkFamily(c.Listen.Addr()); err != nil {
 		return c, err
@@ -147,11 +146,17 @@ type Server struct {
 	asked   chan struct{}   // has room for one: somebody wants a message again
 	fixed   State           // set by hand, "" for the cycle
 	data    json.RawMessage // likewise, nil for none; replaced, never changed
+	every   time.Duration   // the interval
+	said    State           // by the last message
+	told    time.Duration   // the interval that it has announced
+	stopped bool            // the next message is to be the last
+	ended   bool            // the last one is sent
 	nextID  uint64
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
 	opener  *key.Opener                  // nil without a key
+	control *control                     // likewise
 	refused service.Refusals
 	summary ServerSummary
 	rtt     samples
@@ -203,6 +208,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 				done(to, err)
 			}
 		},
+		every:   cfg.Interval,
 		epoch:   NewEpoch(),
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
@@ -214,6 +220,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 	if cfg.Key != nil {
 		s.signing = newSigning(cfg.Key.Sender(statusPurpose, key.JSON, cfg.Seal))
 		s.opener = cfg.Key.Opener(key.OpenerConfig{Purpose: answerPurpose, Form: key.Text, Sessions: cfg.MaxClients})
+		s.control = newControl(cfg.Key.Sender(replyPurpose, key.Text, cfg.Seal))
 	}
 	if !cfg.NoRepair {
 		s.ring = newRing(s.overhead)
@@ -232,56 +239,9 @@ func (s *Server) Epoch() Epoch { return s.epoch }
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (s *Server) Close() error { return service.Close(s.conn) }
 
-// SetState fixes the state; "" goes back to the cycle. A message is sent at once and the next one
-// an interval later, but 100 ms after the last one at the earliest: a caller in a loop causes ten
-// messages a second, of which each has the newest state. An error wraps ErrConfig.
-func (s *Server) SetState(state State) error {
-	if state != "" {
-		if err := state.check(); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fixed = state
-	s.change()
-	return nil
-}
-
-// SetData has each message carry data, any value of JSON, see Message.Data; nil ends that. White
-// space in it is taken out. It is sent when SetState would send a state. An error wraps ErrConfig:
-// data is not JSON or longer than MaxDataLen, with a key less the 57 bytes of a signature.
-func (s *Server) SetData(data json.RawMessage) error {
-	if len(data) > 0 {
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, data); err != nil {
-			return fmt.Errorf("%w: the data is not JSON: %w", ErrConfig, err)
-		}
-		data = compact.Bytes()
-		if limit := MaxDataLen - s.overhead; len(data) > limit {
-			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), limit)
-		}
-		if err := checkData(data); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.data = data
-	s.change()
-	return nil
-}
-
-// change has a message sent at once, with mu held.
-func (s *Server) change() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-}
-
 // Run broadcasts the first message at once and then one an interval, and one when SetState or
-// SetData changes what it says, until ctx, MaxRuntime or MaxMessages ends it, and returns nil. The
+// SetData changes what it says, until ctx, MaxRuntime, MaxMessages or a command (see [Control])
+// ends it, and returns nil. The
 // last message says that it is the last: where ctx or MaxRuntime ends it, that is one more. A
 // network that fails does not end it: failures are counted and reported, and sending goes on. It
 // returns an error if the server is closed or ran before; that of a closed one satisfies
@@ -306,7 +266,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	targets, _ := s.cfg.Targets.now(s.cfg.Port, &s.scanner) // an error is reported with the first message
 	s.events.Begin(StartEvent{
-		At: began, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.cfg.Interval, ReadBuffer: s.summary.ReadBuffer,
+		At: began, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.Interval(), ReadBuffer: s.summary.ReadBuffer,
 		Key: protection(s.cfg.Key, s.cfg.Seal),
 	})
 
@@ -329,10 +289,11 @@ func (s *Server) Run(ctx context.Context) error {
 	return failure
 }
 
-// broadcast sends until ctx ends, or until AckWait after the last message. The last message says
-// that it is the last.
+// broadcast sends until ctx ends, or until AckWait after the last of MaxMessages or after a stop.
+// The last message says that it is the last.
 func (s *Server) broadcast(ctx context.Context) {
-	ticker := time.NewTicker(s.cfg.Interval)
+	every := s.Interval()
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	var (
 		targets  []udp.Target
@@ -353,9 +314,17 @@ func (s *Server) broadcast(ctx context.Context) {
 		}
 		buf = s.send(buf[:0], targets, n == s.cfg.MaxMessages)
 		sent := time.Now()
-		if n == s.cfg.MaxMessages {
+		s.mu.Lock()
+		told, ended := s.told, s.ended
+		s.mu.Unlock()
+		if ended {
 			s.linger(ctx, ticker)
 			return
+		}
+		if told != every {
+			every = told
+			ticker.Reset(every)
+			s.change() // clients believe an interval that comes twice
 		}
 		if s.pause(ctx, ticker, sent); ctx.Err() != nil {
 			if !errors.Is(context.Cause(ctx), net.ErrClosed) {
@@ -366,27 +335,8 @@ func (s *Server) broadcast(ctx context.Context) {
 	}
 }
 
-// pause waits for the next message: for the ticker, or for a change, which has the ticker begin
-// anew.
-func (s *Server) pause(ctx context.Context, ticker *time.Ticker, sent time.Time) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-ticker.C:
-		return
-	case <-s.changed:
-	}
-	early := time.NewTimer(atOnce - time.Since(sent))
-	defer early.Stop()
-	select {
-	case <-ctx.Done():
-	case <-ticker.C:
-	case <-early.C:
-		ticker.Reset(s.cfg.Interval)
-	}
-}
-
-// send broadcasts one message, perhaps the last. It returns buf for the next.
+// send broadcasts one message, the last one also if the server is stopped. It returns buf for the
+// next.
 func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 	s.sending.Lock()
 	defer s.sending.Unlock()
@@ -401,14 +351,15 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 		State:     s.fixed,
 		ID:        s.nextID,
 		Epoch:     s.epoch,
-		Interval:  s.cfg.Interval,
+		Interval:  s.every,
 		Data:      s.data,
 		Repair:    s.ring != nil,
-		End:       last,
+		End:       last || s.stopped,
 	}
 	if m.State == "" {
 		m.State = s.cfg.States[s.summary.Sent%uint64(len(s.cfg.States))]
 	}
+	s.said, s.told, s.ended = m.State, m.Interval, m.End
 	s.nextID++
 	s.sentAt[m.ID%sentRing] = now
 	s.summary.Sent++

@@ -6,10 +6,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
-// The purposes of what is signed: messages, and what clients send to a server.
+// The purposes of what is signed: messages, what clients send to a server, and its replies to
+// commands.
 const (
 	statusPurpose = "status"
 	answerPurpose = "answer"
+	replyPurpose  = "reply"
 )
 
 var errSealKey = fmt.Errorf("%w: Seal needs a Key", ErrConfig)

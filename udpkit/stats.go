@@ -144,8 +144,12 @@ type ServerSummary struct {
 	Repairs   uint64 `json:"repairs"`
 	// NotRepaired counts those that were not, as 500 had been sent again within a second.
 	NotRepaired uint64 `json:"not_repaired"`
+	// Commands counts what holders of ServerConfig.Key have told the server to do, or asked, see
+	// [Control]; each change once.
+	Commands uint64 `json:"commands,omitempty"`
 	// RefusedAcks counts acknowledgements of messages that were not sent by this run or too long
-	// ago, those of new clients when the table was full, and questions of another run or too many.
+	// ago, those of new clients when the table was full, questions of another run or too many, and
+	// commands for another run.
 	RefusedAcks uint64 `json:"refused_acks"`
 	// Malformed counts datagrams that are not acknowledgements.
 	Malformed uint64 `json:"malformed"`

@@ -3,6 +3,7 @@ package broadcastpanel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -150,9 +151,14 @@ func (s *session) event(e udpkit.Event) error {
 	if s.History != nil {
 		s.Fail(s.History.Event(e))
 	}
-	if _, ok := e.(udpkit.SentEvent); ok {
+	switch e := e.(type) {
+	case udpkit.SentEvent:
 		now := time.Now()
 		s.sent.Store(&now)
+	case udpkit.CommandEvent:
+		if e.Verb == "stop" {
+			s.Because(fmt.Sprintf("by a command of %v", e.From))
+		}
 	}
 	return s.show.event(e)
 }

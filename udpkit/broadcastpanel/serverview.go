@@ -15,7 +15,8 @@ type serverView struct {
 	Sent   udpkit.SentEvent
 
 	// As of the last picture.
-	Next    time.Duration // until the next message
+	Every   time.Duration // between two messages
+	Next    time.Duration // until the next one
 	Sum     udpkit.ServerSummary
 	Clients []udpkit.ClientInfo
 	Loss    float64
@@ -30,8 +31,11 @@ func newServerView(server *udpkit.Server, file string) *serverView {
 
 func (v *serverView) event(e udpkit.Event) error {
 	v.Change(func() {
-		if e, ok := e.(udpkit.SentEvent); ok {
+		switch e := e.(type) {
+		case udpkit.SentEvent:
 			v.Sent, v.Elapsed = e, 0
+		case udpkit.CommandEvent:
+			v.Remark = "command " + commanded(e)
 		}
 		v.take(e)
 	})
@@ -40,7 +44,8 @@ func (v *serverView) event(e udpkit.Event) error {
 
 // picture is what the template shows.
 func (v *serverView) picture() any {
-	v.Next, v.Sum, v.Clients, v.Now = max(0, v.Start.Interval-v.Elapsed), v.server.Stats(), v.server.Clients(), time.Now()
+	v.Every, v.Sum, v.Clients, v.Now = v.server.Interval(), v.server.Stats(), v.server.Clients(), time.Now()
+	v.Next = max(0, v.Every-v.Elapsed)
 	v.Loss = loss(v.Clients)
 	return v
 }

@@ -22,13 +22,12 @@ type text struct {
 	server  *udpkit.Server // nil for a client
 	verbose bool
 
-	mu       sync.Mutex
-	interval time.Duration // a server's
-	sent     udpkit.SentEvent
-	acks     uint64
-	present  map[client]heard // the clients that answer
-	looked   time.Time        // when those were last looked for that do so no more
-	lost     float64          // the share of acknowledgements, as of then
+	mu      sync.Mutex
+	sent    udpkit.SentEvent
+	acks    uint64
+	present map[client]heard // the clients that answer
+	looked  time.Time        // when those were last looked for that do so no more
+	lost    float64          // the share of acknowledgements, as of then
 }
 
 // client names one: another host's of the same name is another client.
@@ -55,14 +54,13 @@ func (t *text) event(e udpkit.Event) error {
 	var line string
 	switch e := e.(type) {
 	case udpkit.StartEvent:
-		t.mu.Lock()
-		t.interval = e.Interval
-		t.mu.Unlock()
 		line = t.start(e)
 	case udpkit.SentEvent:
 		line = t.message(e)
 	case udpkit.AckEvent:
 		line = t.ack(e)
+	case udpkit.CommandEvent:
+		line = t.remark(e.At, console.Yellow, "command", commanded(e), netip.AddrPort{})
 	case udpkit.MessageEvent:
 		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", format.Millis(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
 		if e.Latency != 0 {
@@ -181,6 +179,9 @@ func (t *text) start(e udpkit.StartEvent) string {
 	}
 	if e.Key != udpkit.Unprotected {
 		line += "\n  " + t.Paint(console.Green, string(e.Key)+" with the key") + ": nothing else is believed"
+		if e.ClientID == "" {
+			line += "; udpkit control tells the server what to do"
+		}
 	}
 	if smallBuffer(e.ReadBuffer) {
 		line += "\n  " + t.Paint(console.Yellow, "receive buffer "+buffer(e.ReadBuffer))
@@ -199,6 +200,7 @@ func (t *text) serverSummary(s udpkit.ServerSummary) string {
 		"clients", fmt.Sprint(s.Clients),
 		"acks", fmt.Sprintf("%d, and %d without epoch, %d duplicate, %d refused, %d malformed", s.Acks, s.UnprovedAcks, s.DuplicateAcks, s.RefusedAcks, s.Malformed),
 		"untrusted", s.Untrusted.String(),
+		"commands", format.NotZero(s.Commands, fmt.Sprint(s.Commands)),
 		"round trip", distribution(s.RTT),
 		"dropped", format.NotZero(s.KernelDropped, format.Plural(s.KernelDropped, "datagram")),
 		"buffer", buffer(s.ReadBuffer),
@@ -238,7 +240,7 @@ func (t *text) idle(elapsed time.Duration) {
 	defer t.mu.Unlock()
 	wait := "waiting for a message, " + format.Tenths(elapsed)
 	if t.server != nil {
-		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", format.Tenths(max(0, t.interval-elapsed)), t.sent.MessageID,
+		wait = fmt.Sprintf("next message in %s; #%d %s, %s, %d acknowledged", format.Tenths(max(0, t.server.Interval()-elapsed)), t.sent.MessageID,
 			panel.Printable(string(t.sent.State)), format.Plural(len(t.present), "client"), t.acks)
 		if t.acks > 0 {
 			wait += ", " + percent(t.lost) + " lost"
@@ -248,6 +250,15 @@ func (t *text) idle(elapsed time.Duration) {
 }
 
 func (t *text) End(string) error { return t.Clear() }
+
+// commanded says what a holder of the key has told the server, and from where.
+func commanded(e udpkit.CommandEvent) string {
+	text := e.Verb
+	if e.Argument != "" {
+		text += " " + e.Argument
+	}
+	return fmt.Sprintf("%s by %v", panel.Printable(text), e.From)
+}
 
 // missing says which ids a gap left out.
 func missing(e udpkit.GapEvent) string {

@@ -33,7 +33,8 @@ func serverCommand() *cobra.Command {
 		Long: "Broadcast a timestamp, a state and an id every few seconds, and collect acknowledgements.\n" +
 			"While it runs in a terminal, a line that you type sets the state; an empty line goes back to the cycle. Counts of\n" +
 			"what was sent and acknowledged stand in one line there, which changes in place; elsewhere there is a line a message,\n" +
-			"which suits logs. Clients that come or vanish, failures and states set by hand have lines of their own.",
+			"which suits logs. Clients that come or vanish, failures and states set by hand have lines of their own.\n\n" +
+			"With --key-file it takes commands of all who have the key, see udpkit control.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Targets, err = parseTargets(cmd.Context(), targets); err != nil {
 				return err

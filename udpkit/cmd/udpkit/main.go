@@ -76,6 +76,7 @@ func run(ctx context.Context, args []string) int {
 		beaconCommand(),
 		chatCommand(),
 		relayCommand(),
+		controlCommand(),
 		keyCommand(),
 		versionCommand(),
 	)
