@@ -38,8 +38,9 @@ var ErrConfig = service.ErrConfig
 // Ring holds shared secrets. The first one is sent with, all of them are accepted. It is safe for
 // concurrent use.
 type Ring struct {
-	path string // "" for one that is not from a file
-	keys atomic.Pointer[[][]byte]
+	path   string // "" for one that is not from a file
+	loaded state  // of the file, when it was loaded
+	keys   atomic.Pointer[[][]byte]
 }
 
 // New makes a Ring of 1 to MaxKeys different secrets of Size bytes, which are copied. An error
@@ -94,13 +95,22 @@ func Create(path string) error {
 // empty lines and those that begin with "#". On other systems than Windows, a file that others than
 // its owner can read or write is refused. An error wraps ErrConfig, or is the system's.
 func Load(path string) (*Ring, error) {
+	r := &Ring{path: path, loaded: stateOf(path)}
 	keys, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{path: path}
 	r.keys.Store(&keys)
 	return r, nil
+}
+
+// LoadOptional is Load for a flag that may be empty: then it returns nil, for which nothing is
+// signed.
+func LoadOptional(path string) (*Ring, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return Load(path)
 }
 
 func read(path string) ([][]byte, error) {
@@ -155,14 +165,14 @@ func read(path string) ([][]byte, error) {
 func (r *Ring) Watch(ctx context.Context, tell func(error)) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	state := r.state()
+	state := r.loaded
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		now := r.state()
+		now := stateOf(r.path)
 		if now == state || r.path == "" {
 			continue
 		}
@@ -178,14 +188,16 @@ func (r *Ring) Watch(ctx context.Context, tell func(error)) {
 	}
 }
 
-// state is what changes when the file does.
-func (r *Ring) state() (s struct {
+// state is what changes when a file does.
+type state struct {
 	changed time.Time
 	size    int64
 	mode    os.FileMode
-}) {
-	if info, err := os.Stat(r.path); err == nil {
-		s.changed, s.size, s.mode = info.ModTime(), info.Size(), info.Mode()
+}
+
+func stateOf(path string) (s state) {
+	if info, err := os.Stat(path); err == nil {
+		s = state{info.ModTime(), info.Size(), info.Mode()}
 	}
 	return s
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -30,8 +32,19 @@ type Refused struct {
 	Repeated uint64 `json:"repeated,omitempty"`
 }
 
-// Total returns how many were refused.
-func (r Refused) Total() uint64 { return r.Unsigned + r.Forged + r.Expired + r.Repeated }
+// String returns those of the counts that are not 0, such as "3 unsigned, 1 forged"; "" for none.
+func (r Refused) String() string {
+	var parts []string
+	for _, p := range []struct {
+		n    uint64
+		what string
+	}{{r.Unsigned, "unsigned"}, {r.Forged, "forged"}, {r.Expired, "expired"}, {r.Repeated, "repeated"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
 
 func (r *Refused) count(err error) {
 	switch err {

@@ -26,9 +26,6 @@ const (
 	Binary
 )
 
-// Overhead is how many bytes a datagram is longer than its content at the most, signed or sealed.
-const Overhead = len(jsonBefore) + textToken + len(`"`)
-
 const (
 	jsonBefore = `,"mac":"`
 	jsonAfter  = `"}`
@@ -105,7 +102,21 @@ func (r *Ring) Sender(purpose string, form Form, seal bool) *Sender {
 	return &Sender{ring: r, purpose: purpose, form: form, seal: seal, began: time.Now()}
 }
 
-// Append appends a datagram with the content to dst, at most [Overhead] bytes longer than it. For
+// Overhead returns how many bytes a datagram is longer than its content: 57 for JSON, 53 for Text,
+// 36 for Binary, and 38 for what is sealed.
+func (s *Sender) Overhead() int {
+	switch {
+	case s.seal:
+		return sealHead + tagSize
+	case s.form == JSON:
+		return len(jsonBefore) + textToken + len(jsonAfter) - len("}")
+	case s.form == Text:
+		return len(textBefore) + textToken
+	}
+	return tokenSize
+}
+
+// Append appends a datagram with the content to dst, [Sender.Overhead] bytes longer than it. For
 // the form JSON the content is an object that is not empty and ends in its brace. It allocates
 // nothing if dst has room.
 func (s *Sender) Append(dst, content []byte) []byte {
