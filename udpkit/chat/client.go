@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
@@ -36,6 +37,9 @@ type ClientConfig struct {
 	// Pause is what ReaderConfig.Pause is, for a server that sends no newlines. Ours does, which
 	// its first line tells. Default DefaultPause.
 	Pause time.Duration
+	// Secure protects the connection, see Secure and package keytls. It has DialTimeout too.
+	// Default: none.
+	Secure Secure
 	// OnEvent is called for each event, one call at a time, on the goroutine of Run. While it runs,
 	// lines wait in the connection; if that takes too long, the server disconnects this client.
 	OnEvent func(Event)
@@ -66,7 +70,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 // Client is a connection to a server. Its methods are safe for concurrent use.
 type Client struct {
 	cfg   ClientConfig
-	conn  *net.TCPConn
+	tcp   *net.TCPConn
+	conn  net.Conn // what tcp carries
 	lines *Reader
 	life  service.Life
 
@@ -93,8 +98,11 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		}
 		return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", cfg.Server, advice, err)
 	}
-	c := &Client{cfg: cfg, conn: conn.(*net.TCPConn)}
-	_ = tcp.FindVanished(c.conn, cfg.LostTimeout) // fails where the system has no such option
+	c := &Client{cfg: cfg, tcp: conn.(*net.TCPConn)}
+	_ = tcp.FindVanished(c.tcp, cfg.LostTimeout) // fails where the system has no such option
+	if c.conn, err = cfg.secured(ctx, c.tcp); err != nil {
+		return nil, err
+	}
 	c.lines = NewReader(c.conn, ReaderConfig{MaxLine: maxRelayed, Pause: cfg.Pause, KeepPause: true})
 	if cfg.Name != "" {
 		if err := c.write("/name " + cfg.Name); err != nil {
@@ -145,7 +153,7 @@ func (c *Client) Leave() error {
 	c.mu.Lock()
 	c.leaving = true
 	c.mu.Unlock()
-	if err := c.conn.CloseWrite(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := closeWrite(c.conn); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("cannot leave the chat server at %v: %w", c.cfg.Server, err)
 	}
 	return nil
@@ -153,7 +161,9 @@ func (c *Client) Leave() error {
 
 // Close ends the connection at once, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	_ = c.conn.CloseWrite() // so that the server sees a client that left, not a lost one
+	if c.cfg.Secure == nil { // a secure one says goodbye when it closes
+		_ = c.tcp.CloseWrite() // so that the server sees a client that left, not a lost one
+	}
 	return service.Close(c.conn)
 }
 
@@ -170,20 +180,22 @@ func (c *Client) Run(ctx context.Context) error {
 		defer close(closed)
 		_ = c.Close()
 	})
-	c.tell(StartEvent{At: began, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name})
+	c.tell(StartEvent{At: began, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name, Secure: c.cfg.Secure != nil})
 	err = c.receive()
 	if !stop() {
 		<-closed
 	}
 	c.tell(c.Stats())
 	c.mu.Lock()
-	leaving := c.leaving
+	leaving, silent := c.leaving, c.summary.Received == 0 && c.cfg.Secure == nil
 	c.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, io.EOF) && leaving:
 		return nil
+	case silent && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return fmt.Errorf("%w before it said anything: does it want a key? Then give --key-file", ErrServerClosed)
 	case errors.Is(err, io.EOF):
 		return ErrServerClosed
 	}
