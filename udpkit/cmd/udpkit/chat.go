@@ -48,8 +48,9 @@ func chatServerCommand() *cobra.Command {
 			}
 			if ring != nil {
 				cfg.Secure = keytls.Server(ring)
+			} else {
+				warn(cmd.Context(), cfg.Listen)
 			}
-			warn(cmd.Context(), cfg.Listen)
 			opt.Out = stdout
 			return chatpanel.Server(cmd.Context(), cfg, opt)
 		},

@@ -57,7 +57,7 @@ func chatServer(t *testing.T, args ...string) (s *process, in io.WriteCloser, po
 	s, in = talking(t, append([]string{"chat", "server", "--address", "127.0.0.1", "--port", "0"}, args...)...)
 	line := s.until("Chat server on 127.0.0.1:")
 	_, port, _ = strings.Cut(line, "Chat server on 127.0.0.1:")
-	return s, in, port[:strings.IndexAny(port, ". ")]
+	return s, in, port[:strings.IndexAny(port, ",. ")]
 }
 
 // TestChat is a chat in three terminals.
