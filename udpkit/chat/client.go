@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
@@ -169,7 +168,8 @@ func (c *Client) Close() error {
 
 // Run receives until ctx ends, or the server after Leave, and returns nil. If the server ends the
 // connection by itself, it returns ErrServerClosed; a closed client returns net.ErrClosed, a broken
-// connection the system's error.
+// connection the system's error. If that comes soon and the server has said nothing at all, the
+// error asks for a key, and wraps io.EOF in the place of ErrServerClosed.
 func (c *Client) Run(ctx context.Context) error {
 	began, err := c.life.Begin("chat client", "Client")
 	if err != nil {
@@ -187,15 +187,15 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 	c.tell(c.Stats())
 	c.mu.Lock()
-	leaving, silent := c.leaving, c.summary.Received == 0 && c.cfg.Secure == nil
+	leaving, heard := c.leaving, c.summary.Received > 0
 	c.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, io.EOF) && leaving:
 		return nil
-	case silent && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
-		return fmt.Errorf("%w before it said anything: does it want a key? Then give --key-file", ErrServerClosed)
+	case !heard && c.cfg.Secure == nil && c.life.Time() < 2*handshaking && isCut(err): // as a server that has a key does
+		return fmt.Errorf("disconnected from the chat server at %v before it said anything: does it want a key? Then give --key-file (%w)", c.cfg.Server, err)
 	case errors.Is(err, io.EOF):
 		return ErrServerClosed
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -84,6 +85,12 @@ func (c ClientConfig) secured(ctx context.Context, conn *net.TCPConn) (net.Conn,
 		advice = fmt.Sprintf("it has shown no key within %v: was it started without --key-file?", c.DialTimeout)
 	}
 	return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", c.Server, advice, err)
+}
+
+// isCut reports whether it was the other side, or the network, that has ended a connection.
+func isCut(err error) bool {
+	var system *os.SyscallError
+	return errors.Is(err, io.EOF) || errors.As(err, &system)
 }
 
 // tlsHandshake is the first byte of a client that speaks TLS; no text begins with it.

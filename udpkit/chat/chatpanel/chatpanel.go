@@ -150,8 +150,8 @@ func (s *session) run(role interface{ Run(context.Context) error }, v *view) (er
 		}
 	})
 	if err = role.Run(s.Context()); errors.Is(err, chat.ErrServerClosed) {
-		s.Because(err.Error())
 		err = nil
+		s.Because("the server closed the connection")
 	}
 	return s.Finish(err, "interrupted", s.show.End)
 }

@@ -74,6 +74,7 @@ func TestKeys(t *testing.T) {
 		fails          bool
 	}{
 		"the same":                         {server: []byte{1}, client: []byte{1}},
+		"the first one is here only":       {server: []byte{1}, client: []byte{2, 1}},
 		"another":                          {server: []byte{1}, client: []byte{2}, fails: true},
 		"the new one is known":             {server: []byte{1, 2}, client: []byte{1}},
 		"the new one is sent with there":   {server: []byte{2, 1}, client: []byte{1, 2}},
