@@ -13,6 +13,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // Defaults of Config.
@@ -62,6 +63,11 @@ type Config struct {
 	MaxPeers int
 	// MaxRuntime ends Run after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Key signs what is sent, and only what its holders have signed or sealed is believed, see the
+	// package's documentation. Default: none.
+	Key *key.Ring
+	// Seal has what is sent be sealed with the Key instead: nobody else can read it.
+	Seal bool
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// delays nothing, but loses events, which Stats.EventsDropped counts. The StartEvent and the
 	// final Stats are never lost. When Run ends, it waits at most half a second for it, and for the
@@ -112,6 +118,9 @@ func (c Config) withDefaults(id ID) (Config, error) {
 	if c.MaxPeers < 0 || c.MaxRuntime < 0 {
 		return c, fmt.Errorf("%w: MaxPeers and MaxRuntime cannot be negative", ErrConfig)
 	}
+	if c.Seal && c.Key == nil {
+		return c, fmt.Errorf("%w: Seal needs a Key", ErrConfig)
+	}
 	c.MaxPeers = cmp.Or(c.MaxPeers, DefaultMaxPeers)
 	return c, nil
 }
@@ -123,11 +132,13 @@ type Beacon struct {
 	id       ID
 	network  *network // nil in a simulation
 	reader   *udp.Reader
-	announce func([]byte) []failure // sends to each target
+	announce announcer
+	signing  signing // for the goroutine that sends
 	life     service.Life
 	events   *service.Events[Event]
 
 	mu      sync.Mutex
+	opener  *key.Opener // nil without a key
 	table   table
 	expiry  *time.Timer // fires when a peer may have expired
 	failing service.Failures[target]
@@ -151,7 +162,7 @@ func New(cfg Config) (*Beacon, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize})
+	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: maxProtected})
 	if err != nil { // impossible, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
@@ -161,7 +172,7 @@ func New(cfg Config) (*Beacon, error) {
 }
 
 // newBeacon makes a beacon without a socket, which sends by announce.
-func newBeacon(cfg Config, id ID, announce func([]byte) []failure) *Beacon {
+func newBeacon(cfg Config, id ID, announce announcer) *Beacon {
 	b := &Beacon{
 		cfg: cfg, id: id, announce: announce,
 		events:  service.NewEvents(cfg.OnEvent),
@@ -169,6 +180,9 @@ func newBeacon(cfg Config, id ID, announce func([]byte) []failure) *Beacon {
 		expiry:  time.NewTimer(never),
 		failing: make(service.Failures[target]),
 		refused: service.Refusals{ByHost: true},
+	}
+	if cfg.Key != nil {
+		b.signing, b.opener = protect(cfg)
 	}
 	return b
 }
@@ -205,7 +219,7 @@ func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) e
 	defer cancel()
 	start := StartEvent{
 		At: began, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
-		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry,
+		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry, Key: protection(b.cfg),
 	}
 	if b.network != nil {
 		start.Targets = b.network.addrs()
@@ -252,7 +266,7 @@ func (b *Beacon) say(h Hello) {
 	if err != nil {
 		return // impossible: the name was checked
 	}
-	results := b.announce(datagram)
+	results := b.announce(func() []byte { return b.signing.sign(datagram) })
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -314,12 +328,17 @@ func (b *Beacon) tellRefused(told []service.Refused) {
 
 // handle takes one datagram. It never makes the beacon send.
 func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now time.Time) {
-	h, err := Decode(payload)
-	if truncated {
-		err = errTooLong
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var h Hello
+	err := error(errTooLong)
+	if !truncated {
+		if payload, err = b.open(payload, now); err != nil {
+			b.tellRefused(b.refused.Note(from, err, now))
+			return
+		}
+		h, err = b.decode(payload)
+	}
 	switch {
 	case err != nil:
 		b.stats.Malformed++
@@ -386,6 +405,9 @@ func (b *Beacon) Stats() Stats {
 		}
 	}
 	s := b.stats
+	if b.opener != nil {
+		s.Untrusted = b.opener.Refused()
+	}
 	s.Peers = len(b.table.entries)
 	s.Runtime, s.EventsDropped = b.life.Time(), b.events.Dropped()
 	return s

@@ -37,8 +37,25 @@
 // somebody leaves or expires. Names are for display; anyone on the network can send any name or id.
 //
 // A goodbye, and another name, are believed only from the address that the table has for the peer.
-// That keeps others from doing it by accident, not a forger: a datagram proves nothing about its
-// sender.
+// That keeps others from doing it by accident, not a forger: without a key, a datagram proves
+// nothing about its sender.
+//
+// # With a shared key
+//
+// With [Config.Key] a beacon signs each datagram (package key): it stays readable, and " mac " and
+// a token of 48 characters follow the id. With [Config.Seal] it is encrypted. Then only what a
+// holder of the key has sent is believed or shown; the rest is told in a [RefusedEvent] and counted
+// in Stats.Untrusted. The original program, and beacons without a key, are not heard, and beacons
+// without a key do not hear one that signs: they say which key is missing. The original program
+// shows what is signed as it stands. The key does not tell its holders apart.
+//
+// Each target gets a datagram of its own, and each is believed once. So a recording brings nobody
+// back to a beacon that has heard it, unless since then it has heard more than 1,024 other runs, or
+// twice [Config.MaxPeers] if that is more. To one that has not heard it, as it started later or was
+// cut off, each recorded datagram can be played once: the first within [key.MaxAge], a minute, and
+// the others within one more, where the clocks agree. So a peer can be in its table for two minutes
+// and the expiry after it is gone. A machine with two interfaces in one network may get each
+// datagram twice, and counts the second as repeated.
 //
 // # When not to use it
 //

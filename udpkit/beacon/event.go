@@ -3,6 +3,8 @@ package beacon
 import (
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // Event is something that a Beacon reports while it runs: one of StartEvent, PeerEvent,
@@ -22,6 +24,7 @@ type StartEvent struct {
 	Targets  []netip.AddrPort `json:"targets,omitempty"` // at this moment
 	Interval time.Duration    `json:"interval_ns"`
 	Expiry   time.Duration    `json:"expiry_ns"`
+	Key      string           `json:"key,omitempty"` // what it is for: "signed" or "sealed"
 }
 
 // Change is what has happened to a peer.
@@ -82,6 +85,9 @@ type Stats struct {
 	Peers         int           `json:"peers"`          // that are there now
 	KernelDropped uint64        `json:"kernel_dropped"` // datagrams that the receive buffer had no room for; Linux tells
 	EventsDropped uint64        `json:"events_dropped"` // since Config.OnEvent was slow
+	// Untrusted counts the datagrams that were not believed since no holder of Config.Key has sent
+	// them, or they came before, or too late.
+	Untrusted key.Refused `json:"untrusted,omitzero"`
 }
 
 func (StartEvent) Kind() string   { return "start" }

@@ -124,8 +124,11 @@ func (n *network) close() error {
 	return err
 }
 
-// announce sends b to each target, and returns how it went.
-func (n *network) announce(b []byte) []failure {
+// announcer sends a datagram to each target, which is asked for anew, and returns how it went.
+type announcer func(datagram func() []byte) []failure
+
+// announce is an announcer.
+func (n *network) announce(datagram func() []byte) []failure {
 	if now := time.Now(); n.looked.IsZero() || now.Sub(n.looked) >= lookEvery {
 		n.looked = now
 		n.look()
@@ -137,7 +140,7 @@ func (n *network) announce(b []byte) []failure {
 			err, path.Interface = n.multicast.SetMulticastInterface(&net.Interface{Index: path.Interface, Name: t.Name}), 0
 		}
 		if err == nil {
-			err = udp.Send(n.send, b, path)
+			err = udp.Send(n.send, datagram(), path)
 		}
 		results = append(results, failure{t, err})
 	}

@@ -46,7 +46,8 @@ func simulate(t *testing.T, cfg Config, announce func([]byte) []failure) (_ *sim
 		}
 	}
 	begun := time.Now()
-	s.Beacon = newBeacon(cfg, 1, func(b []byte) []failure {
+	s.Beacon = newBeacon(cfg, 1, func(datagram func() []byte) []failure {
+		b := datagram()
 		s.mu.Lock()
 		s.sent, s.last = append(s.sent, time.Since(begun)), string(b)
 		s.mu.Unlock()
@@ -311,7 +312,7 @@ func TestReadFails(t *testing.T) {
 			}
 		}}.withDefaults(1)
 		require.NoError(t, err)
-		b := newBeacon(cfg, 1, func([]byte) []failure { return nil })
+		b := newBeacon(cfg, 1, func(func() []byte) []failure { return nil })
 		from := badReader{&testenv.FailingReads{Errs: make(chan error)}}
 		ended := make(chan error)
 		go func() { ended <- b.run(t.Context(), func(ctx context.Context) error { return b.readAll(ctx, from) }) }()

@@ -36,6 +36,9 @@ type ClientConfig struct {
 	// Pause is what ReaderConfig.Pause is, for a server that sends no newlines. Ours does, which
 	// its first line tells. Default DefaultPause.
 	Pause time.Duration
+	// Secure protects the connection, see Secure and package keytls. It has DialTimeout too.
+	// Default: none.
+	Secure Secure
 	// OnEvent is called for each event, one call at a time, on the goroutine of Run. While it runs,
 	// lines wait in the connection; if that takes too long, the server disconnects this client.
 	OnEvent func(Event)
@@ -66,7 +69,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 // Client is a connection to a server. Its methods are safe for concurrent use.
 type Client struct {
 	cfg   ClientConfig
-	conn  *net.TCPConn
+	tcp   *net.TCPConn
+	conn  net.Conn // what tcp carries
 	lines *Reader
 	life  service.Life
 
@@ -93,8 +97,11 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		}
 		return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", cfg.Server, advice, err)
 	}
-	c := &Client{cfg: cfg, conn: conn.(*net.TCPConn)}
-	_ = tcp.FindVanished(c.conn, cfg.LostTimeout) // fails where the system has no such option
+	c := &Client{cfg: cfg, tcp: conn.(*net.TCPConn)}
+	_ = tcp.FindVanished(c.tcp, cfg.LostTimeout) // fails where the system has no such option
+	if c.conn, err = cfg.secured(ctx, c.tcp); err != nil {
+		return nil, err
+	}
 	c.lines = NewReader(c.conn, ReaderConfig{MaxLine: maxRelayed, Pause: cfg.Pause, KeepPause: true})
 	if cfg.Name != "" {
 		if err := c.write("/name " + cfg.Name); err != nil {
@@ -145,7 +152,7 @@ func (c *Client) Leave() error {
 	c.mu.Lock()
 	c.leaving = true
 	c.mu.Unlock()
-	if err := c.conn.CloseWrite(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := closeWrite(c.conn); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("cannot leave the chat server at %v: %w", c.cfg.Server, err)
 	}
 	return nil
@@ -153,13 +160,16 @@ func (c *Client) Leave() error {
 
 // Close ends the connection at once, which ends a Run with net.ErrClosed. It is idempotent.
 func (c *Client) Close() error {
-	_ = c.conn.CloseWrite() // so that the server sees a client that left, not a lost one
+	if c.cfg.Secure == nil { // a secure one says goodbye when it closes
+		_ = c.tcp.CloseWrite() // so that the server sees a client that left, not a lost one
+	}
 	return service.Close(c.conn)
 }
 
 // Run receives until ctx ends, or the server after Leave, and returns nil. If the server ends the
 // connection by itself, it returns ErrServerClosed; a closed client returns net.ErrClosed, a broken
-// connection the system's error.
+// connection the system's error. If that comes soon and the server has said nothing at all, the
+// error asks for a key, and wraps io.EOF in the place of ErrServerClosed.
 func (c *Client) Run(ctx context.Context) error {
 	began, err := c.life.Begin("chat client", "Client")
 	if err != nil {
@@ -170,20 +180,22 @@ func (c *Client) Run(ctx context.Context) error {
 		defer close(closed)
 		_ = c.Close()
 	})
-	c.tell(StartEvent{At: began, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name})
+	c.tell(StartEvent{At: began, Local: c.Addr(), Server: c.cfg.Server, Name: c.cfg.Name, Secure: c.cfg.Secure != nil})
 	err = c.receive()
 	if !stop() {
 		<-closed
 	}
 	c.tell(c.Stats())
 	c.mu.Lock()
-	leaving := c.leaving
+	leaving, heard := c.leaving, c.summary.Received > 0
 	c.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, io.EOF) && leaving:
 		return nil
+	case !heard && c.cfg.Secure == nil && c.life.Time() < 2*handshaking && isCut(err): // as a server that has a key does
+		return fmt.Errorf("disconnected from the chat server at %v before it said anything: does it want a key? Then give --key-file (%w)", c.cfg.Server, err)
 	case errors.Is(err, io.EOF):
 		return ErrServerClosed
 	}

@@ -20,8 +20,14 @@
 //
 // # Trust
 //
-// Everybody who reaches the port can take part, and read along: there is neither a password nor
-// encryption. What one participant can do to the others is bounded. Everyone has a queue of their
+// Without a key, everybody who reaches the port can take part, and read along. With one, see
+// [ServerConfig.Secure] and package keytls, only its holders can: connections are encrypted by TLS
+// 1.3, who has not shown the key within 5 s is cut off, and until then counts for the limits on
+// connections and gets nothing. Who listens sees when something is said, and how long it is. One
+// who has the key and cuts in, or another holder, is not kept from anything: the key does not tell
+// its holders apart. A changed key counts for new connections.
+//
+// What one participant can do to the others is bounded. Everyone has a queue of their
 // own, and who does not read is disconnected, never waited for. Who sends much is read more slowly,
 // which TCP tells the sender. There are limits on lines, on silence, on connections in all and from
 // one address, and on new connections in a second. A name belongs to a connection, and names that

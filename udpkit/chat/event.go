@@ -19,6 +19,7 @@ type StartEvent struct {
 	Local  netip.AddrPort `json:"local"`
 	Server netip.AddrPort `json:"server,omitzero"` // the client's
 	Name   string         `json:"name,omitempty"`  // that the client has asked for
+	Secure bool           `json:"secure,omitempty"`
 }
 
 // JoinEvent says that a client has connected.
@@ -81,7 +82,7 @@ func (ClientSummary) Kind() string { return "summary" }
 // Reason says why a client left or was refused.
 type Reason string
 
-// The reasons to leave, and the last two to be refused.
+// The reasons to leave, and the last ones to be refused, as ReasonLost is too.
 const (
 	ReasonLeft        Reason = "left"
 	ReasonSlow        Reason = "did not read what was sent"
@@ -89,9 +90,13 @@ const (
 	ReasonLineTooLong Reason = "sent too long a line"
 	ReasonLost        Reason = "connection lost"
 	ReasonServerEnded Reason = "the server ended"
+	ReasonHasKey      Reason = "speaks TLS, and no key is set here: give --key-file"
 
 	ReasonFull       Reason = "too many clients"
 	ReasonSameSource Reason = "too many clients from one address"
+	ReasonNoKey      Reason = "has no key"
+	ReasonOtherKey   Reason = "has another key"
+	ReasonNoProof    Reason = "did not show in time that it has the key"
 )
 
 // ServerSummary is a server's counters, and its last event.

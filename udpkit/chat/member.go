@@ -19,7 +19,8 @@ import (
 
 // member is a connected client. Server.mu guards what is below the blank line.
 type member struct {
-	conn *net.TCPConn
+	tcp  *net.TCPConn
+	conn net.Conn // what tcp carries; set before the client joins
 	addr netip.AddrPort
 
 	name     string
@@ -68,6 +69,9 @@ func (s *Server) read(ctx context.Context, m *member) {
 			return
 		case errors.Is(err, ErrLineTooLong):
 			s.remove(m, ReasonLineTooLong)
+			return
+		case errors.Is(err, errTLS):
+			s.remove(m, ReasonHasKey)
 			return
 		case err != nil:
 			s.remove(m, ReasonLost)
@@ -199,8 +203,8 @@ func (s *Server) removeLocked(m *member, reason Reason) {
 // abort closes a connection at once and lets the system forget what it has not sent, which it would
 // keep for minutes.
 func (m *member) abort() {
-	_ = m.conn.SetLinger(0)
-	_ = m.conn.Close()
+	_ = m.tcp.SetLinger(0)
+	_ = m.tcp.Close()
 }
 
 // write sends a client what is queued for it, several lines at once if they wait, and closes the
@@ -235,10 +239,15 @@ func (s *Server) write(m *member) {
 	}
 	// The peer then reads to the end, even where Close resets the connection since something came
 	// that was not read.
-	_ = m.conn.CloseWrite()
+	_ = closeWrite(m.conn)
 	_ = m.conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget(m)
+}
+
+// forget makes room for another connection, with mu held.
+func (s *Server) forget(m *member) {
 	delete(s.open, m)
 	if s.sources[m.addr.Addr()]--; s.sources[m.addr.Addr()] == 0 {
 		delete(s.sources, m.addr.Addr())

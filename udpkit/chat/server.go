@@ -68,6 +68,10 @@ type ServerConfig struct {
 	// DefaultLostTimeout. Systems other than Linux, macOS and Windows take minutes if something was
 	// on its way to it.
 	LostTimeout time.Duration
+	// Secure protects each connection, see Secure and package keytls. A client that has not shown
+	// within 5 s that it has the key is disconnected; until then it gets nothing, but counts as
+	// connected. Default: none, everybody can join.
+	Secure Secure
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: it delays
 	// nobody. Events that it is too slow for are dropped, which ServerSummary.EventsDropped counts.
 	// The StartEvent and the summary never are. When Run ends, it waits half a second for it at the
@@ -111,10 +115,12 @@ type Server struct {
 
 	mu      sync.Mutex
 	ended   bool
-	members []*member            // in the order in which they came
-	names   map[string]*member   // by skeleton
-	open    map[*member]struct{} // connections, also of those that have left and still get their last lines
-	sources map[netip.Addr]int   // connections an address
+	members []*member          // in the order in which they came
+	names   map[string]*member // by skeleton
+	// open are all connections, also those that are not secure yet, and of those that have left and
+	// still get their last lines.
+	open    map[*member]struct{}
+	sources map[netip.Addr]int // connections an address
 	stats   ServerSummary
 	failing service.Failure // to accept
 }
@@ -166,7 +172,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.events.Begin(StartEvent{At: began, Local: s.Addr()})
+	s.events.Begin(StartEvent{At: began, Local: s.Addr(), Secure: s.cfg.Secure != nil})
 
 	accepting, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, func() { _ = s.listener.Close() })()
@@ -228,10 +234,10 @@ func (s *Server) report(err error) {
 	}
 }
 
-// admit makes a client of a connection, or refuses it.
+// admit makes a client of a connection, at once or once it is secure, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	_ = tcp.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
-	m := &member{conn: conn, addr: service.AddrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
+	m := &member{tcp: conn, addr: service.AddrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused Reason
@@ -242,17 +248,35 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 		refused = ReasonSameSource
 	}
 	if refused != "" {
-		s.stats.Refused[refused]++
-		s.events.Emit(RefuseEvent{Client: m.addr, Reason: refused, At: m.joined})
+		s.refuse(m, refused)
 		// What fails here concerns nobody but the one who is refused.
-		_ = conn.SetWriteDeadline(m.joined.Add(refusing))
-		_, _ = fmt.Fprintf(conn, "* refused: %s; try again later\n", refused)
+		if s.cfg.Secure == nil {
+			_ = conn.SetWriteDeadline(m.joined.Add(refusing))
+			_, _ = fmt.Fprintf(conn, "* refused: %s; try again later\n", refused)
+		}
 		_ = conn.Close()
 		return
 	}
-	s.members = append(s.members, m)
 	s.open[m] = struct{}{}
 	s.sources[m.addr.Addr()]++
+	if s.cfg.Secure != nil {
+		s.serving.Go(func() { s.secure(ctx, m) })
+		return
+	}
+	m.conn = &unprotected{TCPConn: conn}
+	s.join(ctx, m)
+}
+
+// refuse tells of a connection that does not become a client, with mu held.
+func (s *Server) refuse(m *member, why Reason) {
+	s.stats.Refused[why]++
+	s.events.Emit(RefuseEvent{Client: m.addr, Reason: why, At: time.Now()})
+}
+
+// join makes a client of a connection, with mu held.
+func (s *Server) join(ctx context.Context, m *member) {
+	m.joined = time.Now()
+	s.members = append(s.members, m)
 	s.stats.Accepted++
 	s.events.Emit(JoinEvent{Client: m.addr, At: m.joined})
 	s.toAll(fmt.Sprintf("* %s joined", m), m)

@@ -155,6 +155,16 @@ func read(path string) ([][]byte, error) {
 	return *r.keys.Load(), nil
 }
 
+// Derive returns Size bytes for each secret, in their order, by HKDF (RFC 5869) for a purpose:
+// secrets for what signs and seals by itself.
+func (r *Ring) Derive(purpose string) [][]byte {
+	var list [][]byte
+	for _, secret := range *r.keys.Load() {
+		list = append(list, subkey(secret, "derive", purpose))
+	}
+	return list
+}
+
 // Watch looks at the Ring's file once a second until ctx ends, and takes over what it holds when it
 // has changed; senders and openers use that from their next datagram on. It tells each change: nil
 // for one that was taken, or the error for one that was not, for which the keys stay as they are.

@@ -60,22 +60,24 @@ type secret struct {
 }
 
 func derive(key []byte, purpose string) secret {
-	sub := func(use string) []byte {
-		b, err := hkdf.Key(sha256.New, key, nil, "udpkit 1 "+use+" "+purpose, Size)
-		if err != nil {
-			panic(err) // it does not happen: the length is right
-		}
-		return b
-	}
-	block, err := aes.NewCipher(sub("seal"))
+	block, err := aes.NewCipher(subkey(key, "seal", purpose))
 	if err != nil {
-		panic(err) // likewise
+		panic(err) // it does not happen: the length is right
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
 		panic(err) // likewise
 	}
-	return secret{hmac.New(sha256.New, sub("sign")), aead}
+	return secret{hmac.New(sha256.New, subkey(key, "sign", purpose)), aead}
+}
+
+// subkey is what a secret gives for one use and purpose.
+func subkey(key []byte, use, purpose string) []byte {
+	b, err := hkdf.Key(sha256.New, key, nil, "udpkit 1 "+use+" "+purpose, Size)
+	if err != nil {
+		panic(err) // it does not happen: the length is right
+	}
+	return b
 }
 
 // sign appends the MAC of the parts to dst.

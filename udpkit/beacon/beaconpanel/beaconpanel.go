@@ -140,6 +140,14 @@ func (p *picture) note(e beacon.Event) {
 	}
 }
 
+// Key says what a key is used for.
+func (p picture) Key() string {
+	if p.Start.Key == "" {
+		return ""
+	}
+	return ", " + p.Start.Key + " with the key"
+}
+
 // Where says where the HELLOs go.
 func (p picture) Where() string {
 	list := make([]string, len(p.Start.Targets))

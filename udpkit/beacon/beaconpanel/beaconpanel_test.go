@@ -19,6 +19,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -214,4 +215,29 @@ func (failing) Write([]byte) (int, error) { return 0, errFull }
 func TestWriteFails(t *testing.T) {
 	cfg, _ := radarConfig(t)
 	assert.ErrorIs(t, Text(t.Context(), cfg, failing{}), errFull)
+}
+
+// TestKeyIsShown: that there is a key, and what it has refused.
+func TestKeyIsShown(t *testing.T) {
+	p := somePicture(1)
+	show := func() (lines, html string) {
+		out := new(buffer)
+		screen := &text{out: out, size: func() (int, int) { return 0, 0 }}
+		require.NoError(t, screen.event(p.Start, p))
+		require.NoError(t, screen.end(p))
+		var page bytes.Buffer
+		require.NoError(t, pageTemplate.ExecuteTemplate(&page, "beacon", p))
+		return out.String(), page.String()
+	}
+	lines, html := show()
+	assert.NotContains(t, lines+html, "key")
+	assert.NotContains(t, lines+html, "believed")
+	assert.NotContains(t, lines, "untrusted")
+	p.Start.Key = "sealed"
+	p.Stats.Untrusted = key.Refused{Unsigned: 3, Repeated: 1}
+	lines, html = show()
+	assert.Contains(t, lines, ", sealed with the key. Ctrl-C")
+	assert.Contains(t, lines, "untrusted  3 unsigned, 1 repeated")
+	assert.Contains(t, html, ", sealed with the key")
+	assert.Contains(t, html, "not believed: 3 unsigned, 1 repeated")
 }

@@ -28,7 +28,7 @@ func (t *text) event(e beacon.Event, p picture) error {
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
-		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where())
+		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s%s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where(), p.Key())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)
 	case beacon.RefusedEvent:
@@ -111,6 +111,7 @@ func (t *text) end(p picture) error {
 		"failed", format.NotZero(s.ReadErrors, fmt.Sprintf("%d reads", s.ReadErrors)),
 		"peers", fmt.Sprintf("%d there, %d came, %d left, %d expired, %d refused", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused),
 		"heard", fmt.Sprintf("%d, and %d of its own, %d malformed, %d ignored", s.Heard, s.Own, s.Malformed, s.Ignored),
+		"untrusted", s.Untrusted.String(),
 		"dropped", format.NotZero(s.KernelDropped+s.EventsDropped, fmt.Sprintf("%d datagrams, %d events", s.KernelDropped, s.EventsDropped))))
 }
 

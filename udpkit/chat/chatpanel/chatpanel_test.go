@@ -3,7 +3,9 @@ package chatpanel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -164,4 +166,30 @@ func ExampleStream() {
 	// TCP, a read of up to 1,024 bytes   ["ready\nsteady\ngo\n"]
 	// TCP, a read of up to 4 bytes       ["read" "y\nst" "eady" "\ngo\n"]
 	// TCP, a line                        ["ready" "steady" "go"]
+}
+
+// TestKeyIsShown: that a chat is encrypted, and how to join it then.
+func TestKeyIsShown(t *testing.T) {
+	pass := func(_ context.Context, conn net.Conn) (net.Conn, error) { return conn, nil } // no key at all
+	out := new(paneltest.Buffer)
+	started := make(chan netip.AddrPort, 1)
+	cfg := chat.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Secure: pass, OnEvent: func(e chat.Event) {
+		if e, ok := e.(chat.StartEvent); ok {
+			started <- e.Local
+		}
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- chatpanel.Server(ctx, cfg, chatpanel.Options{Out: out}) }()
+	at := <-started
+	out.Shows(t, fmt.Sprintf("Chat server on %v, encrypted with the key. ", at))
+	out.Shows(t, fmt.Sprintf("Join with: udpkit chat client --key-file FILE --address ADDRESS:%d\n", at.Port()))
+	hers := new(paneltest.Buffer)
+	go func() {
+		ended <- chatpanel.Client(ctx, chat.ClientConfig{Server: at, Secure: pass}, chatpanel.Options{Out: hers})
+	}()
+	hers.Shows(t, fmt.Sprintf("Connected to %v, encrypted with the key. ", at))
+	cancel()
+	require.NoError(t, <-ended)
+	require.NoError(t, <-ended)
 }

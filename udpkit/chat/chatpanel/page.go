@@ -22,6 +22,8 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"clock":   format.Clock,
 	"plural":  format.Plural[uint64],
 	"reasons": format.Reasons[chat.Reason],
+
+	"protected": protected, "joinWith": joinWith,
 })
 
 // view is what is known of a role beyond its events.

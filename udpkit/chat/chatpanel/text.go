@@ -39,9 +39,9 @@ func describe(e chat.Event) (at time.Time, line string) {
 	switch e := e.(type) {
 	case chat.StartEvent:
 		if !e.Server.IsValid() {
-			return e.At, fmt.Sprintf("Chat server on %v. What you type goes to everybody; exit ends it. Join with: nc ADDRESS %d", e.Local, e.Local.Port())
+			return e.At, fmt.Sprintf("Chat server on %v%s. What you type goes to everybody; exit ends it. Join with: %s", e.Local, protected(e), joinWith(e))
 		}
-		return e.At, fmt.Sprintf("Connected to %v. What you type goes to everybody else; exit leaves.", e.Server)
+		return e.At, fmt.Sprintf("Connected to %v%s. What you type goes to everybody else; exit leaves.", e.Server, protected(e))
 	case chat.JoinEvent:
 		return e.At, fmt.Sprintf("* %v joined", e.Client)
 	case chat.NameEvent:
@@ -66,4 +66,20 @@ func describe(e chat.Event) (at time.Time, line string) {
 		return e.At, e.Text
 	}
 	return time.Time{}, ""
+}
+
+// protected says that a key is in use.
+func protected(e chat.StartEvent) string {
+	if e.Secure {
+		return ", encrypted with the key"
+	}
+	return ""
+}
+
+// joinWith is how to join a server from a terminal.
+func joinWith(e chat.StartEvent) string {
+	if e.Secure {
+		return fmt.Sprintf("udpkit chat client --key-file FILE --address ADDRESS:%d", e.Local.Port())
+	}
+	return fmt.Sprintf("nc ADDRESS %d", e.Local.Port())
 }

@@ -17,13 +17,15 @@ func beaconCommand() *cobra.Command {
 		group   string
 		targets []string
 		asJSON  bool
+		secret  keyFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "beacon",
 		Short: "Say HELLO to the network, and show who else is there",
 		Example: "  udpkit beacon --name ann" + "\n" +
 			"  udpkit beacon --interface eth0" + "\n" +
-			"  udpkit beacon --group ipv4",
+			"  udpkit beacon --group ipv4" + "\n" +
+			"  udpkit beacon --key-file class.key",
 		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -37,6 +39,10 @@ func beaconCommand() *cobra.Command {
 				}
 				cfg.Targets = append(cfg.Targets, addr)
 			}
+			if cfg.Key, err = secret.ring(cmd.Context()); err != nil {
+				return err
+			}
+			cfg.Seal = secret.seal
 			var sum beacon.Stats
 			cfg.OnEvent = func(e beacon.Event) {
 				if e, ok := e.(beacon.Stats); ok {
@@ -63,6 +69,7 @@ func beaconCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Interval, "interval", beacon.DefaultInterval, "time between two HELLOs, at least 1ms")
 	flags.DurationVar(&cfg.Expiry, "expiry", 0, "how long a peer may be silent (default 5 intervals, at least 4s)")
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
+	secret.add(cmd)
 	addRunFlags(cmd, &asJSON, &cfg.MaxRuntime)
 	completeWith(cmd, "group", "ipv4", "ipv6")
 	return cmd

@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // TestBeacons lets two commands find each other.
@@ -36,4 +40,28 @@ func TestBeacons(t *testing.T) {
 	assert.Positive(t, ann.event("summary")["heard"])
 	assert.NoError(t, ann.Wait(), "exit code 0")
 	assert.Less(t, time.Since(begun), 3*time.Second)
+}
+
+// TestBeaconsWithAKey: those with the same file find each other, one without it finds nobody and is
+// told why.
+func TestBeaconsWithAKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "class.key")
+	require.NoError(t, key.Create(file))
+	port := freePort(t)
+	args := []string{"beacon", "--port", port, "--target", "127.255.255.255", "--interval", "20ms"}
+	ann := command(t, append(args, "--name", "ann", "--key-file", file, "--json")...)
+	assert.Equal(t, "signed", ann.event("start")["key"])
+	eve := command(t, append(args, "--name", "eve", "--json")...)
+	assert.Equal(t, "it is signed with a key: give --key-file", eve.event("refused")["reason"])
+	assert.Contains(t, ann.event("refused")["reason"], "it is not signed")
+	bob := command(t, append(args, "--name", "bob", "--key-file", file, "--seal", "--json")...)
+	assert.Equal(t, "bob", ann.event("appeared")["name"])
+	assert.Equal(t, "ann", bob.event("appeared")["name"])
+
+	alone := command(t, "beacon", "--seal")
+	assert.Empty(t, alone.rest())
+	var exit *exec.ExitError
+	require.ErrorAs(t, alone.Wait(), &exit)
+	assert.Equal(t, 2, exit.ExitCode())
+	assert.Contains(t, alone.stderr.String(), "--seal needs --key-file")
 }

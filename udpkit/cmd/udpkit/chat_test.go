@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // talking starts a command that is typed at through a pipe.
@@ -54,7 +57,7 @@ func chatServer(t *testing.T, args ...string) (s *process, in io.WriteCloser, po
 	s, in = talking(t, append([]string{"chat", "server", "--address", "127.0.0.1", "--port", "0"}, args...)...)
 	line := s.until("Chat server on 127.0.0.1:")
 	_, port, _ = strings.Cut(line, "Chat server on 127.0.0.1:")
-	return s, in, port[:strings.IndexAny(port, ". ")]
+	return s, in, port[:strings.IndexAny(port, ",. ")]
 }
 
 // TestChat is a chat in three terminals.
@@ -142,4 +145,36 @@ func TestChatFailures(t *testing.T) {
 	_ = p.Wait()
 	assert.Equal(t, 1, p.ProcessState.ExitCode())
 	assert.Contains(t, p.stderr.String(), "choose another port")
+}
+
+// TestChatWithAKey: those with the key talk, and one side without it is told in a sentence.
+func TestChatWithAKey(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "class.key"), filepath.Join(dir, "other.key")
+	require.NoError(t, key.Create(file))
+	require.NoError(t, key.Create(other))
+	keyed, _, port := chatServer(t, "--key-file", file)
+	plain, _, plainPort := chatServer(t)
+	ann, annTypes := talking(t, "chat", "client", "--port", port, "--name", "ann", "--key-file", file)
+	ann.until("encrypted with the key")
+	bob, _ := talking(t, "chat", "client", "--port", port, "--name", "bob", "--key-file", file)
+	bob.until("is now bob")
+	types(t, annTypes, "hello bob")
+	bob.until("  ann: hello bob")
+	for _, test := range []struct {
+		args []string
+		told string
+	}{
+		{[]string{"--port", port, "--key-file", other}, "it has another key"},
+		{[]string{"--port", plainPort, "--key-file", file}, "it speaks no TLS: was it started without --key-file?"},
+		{[]string{"--port", port, "--name", "eve"}, "before it said anything: does it want a key? Then give --key-file"},
+	} {
+		eve, _ := talking(t, append([]string{"chat", "client"}, test.args...)...)
+		said := eve.rest()
+		_ = eve.Wait()
+		assert.Contains(t, said+eve.stderr.String(), test.told)
+	}
+	keyed.until("refused: has another key")
+	keyed.until("refused: has no key")
+	plain.until("left: speaks TLS, and no key is set here: give --key-file")
 }
