@@ -20,12 +20,13 @@
 //
 // # Trust
 //
-// Without a key, everybody who reaches the port can take part, and read along. With one, see
-// [ServerConfig.Secure] and package keytls, only its holders can: connections are encrypted by TLS
-// 1.3, who has not shown the key within 5 s is cut off, and until then counts for the limits on
-// connections and gets nothing. Who listens sees when something is said, and how long it is. One
-// who has the key and cuts in, or another holder, is not kept from anything: the key does not tell
-// its holders apart. A changed key counts for new connections.
+// Without a key, everybody who reaches the port can take part, and whoever is on the way can read
+// along. With one, see [ServerConfig.Secure] and package keytls, only its holders can: connections
+// are encrypted by TLS 1.3, and who has not shown the key within 5 s is cut off and has got
+// nothing. Until then a stranger takes a place of [ServerConfig.MaxClients], and enough of them can
+// take all. Who is on the way still sees when something is said, and about how long it is, and can
+// cut the connection. The key does not tell its holders apart, and a change of it counts for new
+// connections only.
 //
 // What one participant can do to the others is bounded. Everyone has a queue of their
 // own, and who does not read is disconnected, never waited for. Who sends much is read more slowly,

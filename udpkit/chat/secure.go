@@ -34,7 +34,7 @@ func closeWrite(conn net.Conn) error {
 
 // secure makes a client of a connection that has shown in time that it may be one.
 func (s *Server) secure(ctx context.Context, m *member) {
-	limited, cancel := context.WithTimeout(ctx, min(handshaking, s.cfg.IdleTimeout))
+	limited, cancel := context.WithTimeout(ctx, handshaking)
 	defer cancel()
 	conn, err := s.cfg.Secure(limited, m.tcp)
 	s.mu.Lock()

@@ -136,6 +136,7 @@ func TestSecure(t *testing.T) {
 		}
 		require.NoError(t, ann.Leave())
 		require.NoError(t, annEnded())
+		wait(t, bobLog, says("annabella", " left")) // else it might be on its way still
 		require.NoError(t, bob.Close())
 		assert.Error(t, bobEnded())
 		require.Eventually(t, func() bool { return s.Stats().Left[chat.ReasonLeft] == 2 }, patience, time.Millisecond, "%v", s.Stats().Left)
@@ -191,7 +192,7 @@ func TestServerWithoutKey(t *testing.T) {
 
 // TestSilentConnections: those that say nothing count as connected, delay nobody, and are cut off.
 func TestSilentConnections(t *testing.T) {
-	s := newSecureServer(t, chat.ServerConfig{MaxPerAddress: 4, IdleTimeout: time.Second})
+	s := newSecureServer(t, chat.ServerConfig{MaxPerAddress: 4})
 	ann, bob := connectSecure(t, s), connectSecure(t, s)
 	for range 2 {
 		connectFrom(t, s, "127.0.0.1")
@@ -204,7 +205,6 @@ func TestSilentConnections(t *testing.T) {
 	bob.expect(t, ": still here")
 	assert.Zero(t, s.Stats().Refused[chat.ReasonNoProof], "nobody had to wait for them")
 	require.Eventually(t, func() bool { return s.Stats().Refused[chat.ReasonNoProof] == 2 }, patience, time.Millisecond)
-	bob.expect(t, "* disconnected: you said nothing for too long")
 	connectSecure(t, s)
 	assert.EqualValues(t, 3, s.Stats().Accepted)
 }
