@@ -163,7 +163,7 @@
 //
 // What a key does not give: its holders are not told apart, so each that can hear a server can
 // stop it; a client of yours is such a holder. A command that somebody records, and keeps from the
-// server, can be believed up to a minute late, by clocks that agree.
+// server, can be believed up to two minutes late, by clocks that agree.
 //
 // # Wire format
 //

@@ -28,8 +28,9 @@
 // nobody.
 // It was preferred to a challenge as it needs no way back, keeps nothing for those that have proved
 // nothing, and is one rule for all systems. What it leaves: who records a datagram, and keeps it
-// from its receiver, can have it believed up to MaxAge late; who starts within MaxAge of a
-// recording can be played it once.
+// from its receiver, can have it believed up to MaxAge late, and if the first one of a session came
+// as late, the others of it up to twice MaxAge; who starts within MaxAge of a recording can be
+// played it once.
 //
 // # What a key does not give
 //
