@@ -314,6 +314,25 @@ func TestConcurrency(t *testing.T) {
 	assert.Contains(t, text, "captured")
 }
 
+// TestBroadcast runs broadcast.ipynb as Run All does.
+func TestBroadcast(t *testing.T) {
+	env := realSetup(t)
+	text := string(executeNotebook(t, env, broadcasts, filepath.Join(t.TempDir(), broadcasts)))
+	for _, want := range []string{
+		`a listener has \"message 7: ACTIVE\", error: <nil>`, `the server has \"received message 7\" from 127.0.0.1:`,
+		`5 leaves a gap: 3 to 4`, `2 duplicate: dropped`, `4 was missing, and has come late`, `8 leaves a gap: 6 to 7`,
+		`with repair:    100 of 100 messages have come`, `ann believes: message 999, EVACUATE`,
+		`ann refuses a datagram: it is not signed, and a key is set here`, `ann refuses a datagram: it is signed with another key, or forged`,
+		`refused: 1 unsigned, 1 forged`, `  count    2 `, `ann's duplicates: 1`, `ben believes: message 2, STANDBY`,
+		`does it say ACTIVE? false`, `ben refuses a datagram: it is sealed with a key: give --key-file`,
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.Regexp(t, `without repair: \d\d of 100 messages have come`, text)
+	assert.NotContains(t, text, "EVACUAT\\n")
+	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
+}
+
 // TestSockets runs sockets.ipynb as Run All does.
 func TestSockets(t *testing.T) {
 	env := realSetup(t)
@@ -401,6 +420,7 @@ func testSolutions(t *testing.T, env *Env, name, imports string) {
 const (
 	index       = "index.ipynb"
 	sockets     = "sockets.ipynb"
+	broadcasts  = "broadcast.ipynb"
 	walkthrough = "nonblocking.ipynb"
 	concurrency = "concurrency.ipynb"
 )
@@ -485,7 +505,7 @@ func TestUpdate(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
 		}
 	})
-	for _, name := range []string{walkthrough, concurrency, sockets, index} {
+	for _, name := range []string{walkthrough, concurrency, sockets, broadcasts, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, name), data, 0o644))
