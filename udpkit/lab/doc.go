@@ -8,6 +8,10 @@
 // clients', each with a kernel of its own. [Check] runs a server and three clients headless and
 // reports whether every message arrived.
 //
+// All of them work in a checkout of the repository. Outside one, a program that was installed at a
+// version copies the module of that version to udp-notebooks in Config.Dir first, and never changes
+// a copy that is there.
+//
 // It needs Go, Python 3.10 or later, and the network once. It does not work on Windows itself,
 // because the GoNB kernel does not: use WSL or Docker there.
 package lab

@@ -15,18 +15,26 @@ type toolchain struct {
 
 // findGo asks the Go that the repository's go.mod selects.
 func findGo(ctx context.Context, repository string) (t toolchain, err error) {
-	const remedy = "install Go 1.26 or later (go.dev/dl) and put it on PATH"
-	if _, err := exec.LookPath("go"); err != nil {
-		return t, fmt.Errorf("%w: %w: %s", ErrNoGo, err, remedy)
+	if err := lookForGo(); err != nil {
+		return t, err
 	}
 	out, err := run(ctx, repository, goEnviron(""), "go", "env", "-json")
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &t)
 	}
 	if err != nil {
-		return t, fmt.Errorf("%w: %w: %s", ErrNoGo, err, remedy)
+		return t, fmt.Errorf("%w: %w: %s", ErrNoGo, err, goRemedy)
 	}
 	return t, nil
+}
+
+const goRemedy = "install Go 1.26 or later (go.dev/dl) and put it on PATH"
+
+func lookForGo() error {
+	if _, err := exec.LookPath("go"); err != nil {
+		return fmt.Errorf("%w: %w: %s", ErrNoGo, err, goRemedy)
+	}
+	return nil
 }
 
 // goEnviron is the environment for a go command in the repository: without settings of the user's

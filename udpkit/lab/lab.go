@@ -42,7 +42,8 @@ const (
 
 // Config says how to set up, start or check the lab. The zero value works.
 type Config struct {
-	// Dir is a directory inside the repository. Default: the working directory.
+	// Dir is a directory inside the repository, or the one that the copy of it is in, or will be.
+	// Default: the working directory.
 	Dir string
 	// CacheDir holds all that is built and downloaded. Default: "udpkit" in the user's cache
 	// directory.

@@ -28,8 +28,7 @@ func findRepository(dir string) (string, error) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%w: neither %s nor a directory above it has the go.mod of %s: change to a checkout of it",
-				ErrNoRepository, start, modulePath)
+			return "", fmt.Errorf("%w: %s", ErrNoRepository, start)
 		}
 	}
 }

@@ -25,7 +25,7 @@ var requirements []byte
 
 // Env is a lab that is set up.
 type Env struct {
-	// Repository is the absolute path of the checkout that notebooks import udpkit from.
+	// Repository is the absolute path of the checkout, or copy, that notebooks import udpkit from.
 	Repository string
 	// Notebooks is the directory of its notebooks.
 	Notebooks string
@@ -56,6 +56,11 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 		return nil, fmt.Errorf("%w: the GoNB kernel does not run on %s: use WSL, or Docker with: docker compose up", ErrUnsupported, runtime.GOOS)
 	}
 	repository, err := findRepository(cfg.Dir)
+	if errors.Is(err, ErrNoRepository) {
+		if cfg.Dir, err = copyOfModule(ctx, cfg); err == nil {
+			repository, err = findRepository(cfg.Dir)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ func labCommand() *cobra.Command {
 			"  udpkit lab --check",
 		Long: "Start JupyterLab with the index of the notebooks, from which one click opens the server's notebook beside its\n" +
 			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
-			"which takes a few minutes; the next ones take seconds.\n" +
+			"which takes a few minutes; the next ones take seconds. Outside a checkout of the repository, an installed udpkit\n" +
+			"copies the notebooks and the package of its version to ./udp-notebooks, and leaves a copy that is there as it is.\n" +
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
 		Annotations: map[string]string{notebooks: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -41,6 +41,27 @@ var stdout, progress io.Writer = os.Stdout, os.Stderr
 // run returns the exit code, which is decided here for all commands: by the error that a command
 // returns.
 func run(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	ended, end := context.WithCancel(ctx)
+	end()
+	stderr := panel.Output(ended, os.Stderr) // it may be the pipe that nobody reads
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig): // the ErrConfig of all packages
+		fmt.Fprintf(stderr, "%s: %s (see %s --help)\n", cmd.CommandPath(), sentence(err), cmd.CommandPath())
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), sentence(err))
+		return exitFailed
+	}
+}
+
+// rootCommand returns udpkit with all its commands.
+func rootCommand() *cobra.Command {
 	quiet := false
 	root := &cobra.Command{
 		Use:   "udpkit",
@@ -80,29 +101,13 @@ func run(ctx context.Context, args []string) int {
 		keyCommand(),
 		versionCommand(),
 	)
-	root.InitDefaultCompletionCmd(args...)
+	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Run, help.RunE = nil, helpOn
 	}
 	complete(root)
-	root.SetArgs(args)
-
-	cmd, err := root.ExecuteContextC(ctx)
-	ended, end := context.WithCancel(ctx)
-	end()
-	stderr := panel.Output(ended, os.Stderr) // it may be the pipe that nobody reads
-	var usage usageError
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &usage), errors.Is(err, udpkit.ErrConfig): // the ErrConfig of all packages
-		fmt.Fprintf(stderr, "%s: %s (see %s --help)\n", cmd.CommandPath(), sentence(err), cmd.CommandPath())
-		return exitUsage
-	default:
-		fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), sentence(err))
-		return exitFailed
-	}
+	return root
 }
 
 // sentence returns what an error says, once: a failure to write may be met by several that write.
