@@ -321,14 +321,14 @@ func TestBroadcast(t *testing.T) {
 	for _, want := range []string{
 		`a listener has \"message 7: ACTIVE\", error: <nil>`, `the server has \"received message 7\" from 127.0.0.1:`,
 		`5 leaves a gap: 3 to 4`, `2 duplicate: dropped`, `4 was missing, and has come late`, `8 leaves a gap: 6 to 7`,
-		`with repair:    100 of 100 messages have come`, `ann believes: message 999, EVACUATE`,
+		`with repair:    100 of 100 messages came`, `ann believes: message 999, EVACUATE`,
 		`ann refuses a datagram: it is not signed, and a key is set here`, `ann refuses a datagram: it is signed with another key, or forged`,
 		`refused: 1 unsigned, 1 forged`, `  count    2 `, `ann's duplicates: 1`, `ben believes: message 2, STANDBY`,
 		`does it say ACTIVE? false`, `ben refuses a datagram: it is sealed with a key: give --key-file`,
 	} {
 		assert.Contains(t, text, want)
 	}
-	assert.Regexp(t, `without repair: \d\d of 100 messages have come`, text)
+	assert.Regexp(t, `without repair: \d\d of 100 messages came`, text)
 	assert.NotContains(t, text, "EVACUAT\\n")
 	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
 }

@@ -36,7 +36,7 @@ func TestSession(t *testing.T) {
 	assert.Positive(t, on.Repaired)
 	assert.Positive(t, on.Questions)
 	assert.Contains(t, off.String(), "without repair:")
-	assert.Contains(t, on.String(), "with repair:    60 of 60 messages have come")
+	assert.Contains(t, on.String(), "with repair:    60 of 60 messages came")
 	for _, f := range on.Fates {
 		if f.Repaired {
 			assert.Greater(t, f.After, 20*time.Millisecond, "message %d: the client waits, as it may only have been overtaken", f.Number)

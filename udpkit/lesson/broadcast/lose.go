@@ -134,7 +134,7 @@ func (o *Outcome) String() string {
 	if o.Repair {
 		repair = "with repair"
 	}
-	return fmt.Sprintf("%-15s %d of %d messages have come, %d of them repaired, %d are missing; %d of %d datagrams were lost on the way",
+	return fmt.Sprintf("%-15s %d of %d messages came, %d of them repaired, %d missing; %d of %d datagrams lost",
 		repair+":", len(o.Fates)-o.Missing(), len(o.Fates), o.Repaired, o.Missing(), o.Lost, o.Carried)
 }
 
