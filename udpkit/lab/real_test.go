@@ -332,6 +332,28 @@ func TestSockets(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(text, `"image/png": "`))
 }
 
+// TestBroadcast runs broadcast.ipynb as Run All does.
+func TestBroadcast(t *testing.T) {
+	env := realSetup(t)
+	began := time.Now()
+	text := string(executeNotebook(t, env, broadcast, filepath.Join(t.TempDir(), broadcast)))
+	assert.Less(t, time.Since(began), 90*time.Second)
+	for _, want := range []string{
+		`listener 1 has \"7 ACTIVE\", error: <nil>`, `listener 2 has \"7 ACTIVE\", error: <nil>`, `the sender reads \"listener 1 has 7\"`,
+		`2 is a duplicate: drop it`, `6 is new, and 4 to 5 are missing`, `5 is late: it was missing`,
+		"anna    has message 10", "ben     has message 10", "server  hears that anna has message 10", "server  hears that ben has message 10",
+		"client  has message 999, ERROR", "client  refuses a datagram: it is not signed, and a key is set here", "client  has message 2, STANDBY",
+		`\"state\":\"ACTIVE\"`, "believed: 1 duplicates: 2", `"f5 01 `,
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.Equal(t, 1, strings.Count(text, "client  has message 999"), "not with a key")
+	assert.Regexp(t, `without repair +\d+ +0 +[1-9]`, text)
+	assert.Regexp(t, `with repair +\d+ +[1-9]`, text)
+	assert.Equal(t, 2, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
+	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
+}
+
 // TestIndex runs index.ipynb.
 func TestIndex(t *testing.T) {
 	env := realSetup(t)
@@ -343,7 +365,7 @@ func TestIndex(t *testing.T) {
 // TestSolutions puts the hidden solutions into the exercises' cells.
 func TestSolutions(t *testing.T) {
 	env := realSetup(t)
-	for notebook, imports := range map[string]string{walkthrough: "blocking", concurrency: "servers", sockets: "datagram"} {
+	for notebook, imports := range map[string]string{walkthrough: "blocking", concurrency: "servers", sockets: "datagram", broadcast: "by-hand"} {
 		t.Run(notebook, func(t *testing.T) { testSolutions(t, env, notebook, imports) })
 	}
 }
@@ -389,6 +411,7 @@ func testSolutions(t *testing.T, env *Env, name, imports string) {
 const (
 	index       = "index.ipynb"
 	sockets     = "sockets.ipynb"
+	broadcast   = "broadcast.ipynb"
 	walkthrough = "nonblocking.ipynb"
 	concurrency = "concurrency.ipynb"
 )
@@ -473,7 +496,7 @@ func TestUpdate(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
 		}
 	})
-	for _, name := range []string{walkthrough, concurrency, sockets, index} {
+	for _, name := range []string{walkthrough, concurrency, sockets, broadcast, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, name), data, 0o644))
