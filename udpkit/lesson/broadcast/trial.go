@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -127,17 +128,18 @@ func TrialPicture(trials ...Trial) (chart.Picture, error) {
 	picture := chart.Picture{Legend: []chart.Word{
 		{Text: "came at once", Color: chart.Good}, {Text: "repaired", Color: chart.Accent}, {Text: "lost", Color: chart.Alarm},
 	}}
-	longest := 100.0 // ms
+	longest := 0.0 // ms
 	for _, t := range trials {
 		for _, f := range t.Fates {
 			longest = max(longest, milliseconds(f.After))
 		}
 	}
+	scale := 100 * (math.Floor(longest/100) + 1) // longer than all, for all
 	var words []string
 	for _, t := range trials {
 		came, repaired, lost := t.Counts()
 		words = append(words, fmt.Sprintf("%s, %d came at once, %d were repaired, %d lost", t.name(), came, repaired, lost))
-		dots := chart.Dots{Title: fmt.Sprintf("%s, %.0f %% loss", t.name(), 100*t.Loss), X: "message", Y: "came after (ms)", MinY: longest}
+		dots := chart.Dots{Title: fmt.Sprintf("%s, %.0f %% loss", t.name(), 100*t.Loss), X: "message", Y: "came after (ms)", MinY: scale}
 		for i, f := range t.Fates {
 			switch x := float64(i + 1); {
 			case f.Repaired:
