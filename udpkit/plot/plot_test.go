@@ -87,7 +87,7 @@ func TestApart(t *testing.T) {
 	}
 	const ours = "github.com/gonb-labs/udp-notebooks/udpkit"
 	require.ElementsMatch(t, []string{ours + "/plot", ours + "/plot/chart"}, regexp.MustCompile(ours+`\S*`).FindAllString(deps("."), -1))
-	for _, of := range []string{"../broadcastpanel", "../relay/relaypanel", "../beacon/beaconpanel", "../chat/chatpanel", "../lesson/nonblocking", "../lesson/sockets", "../lesson/concurrency"} {
+	for _, of := range []string{"../broadcastpanel", "../relay/relaypanel", "../beacon/beaconpanel", "../chat/chatpanel", "../lesson/nonblocking", "../lesson/sockets", "../lesson/concurrency", "../lesson/broadcast"} {
 		require.NotContains(t, deps(of), "gonum.org", of)
 	}
 }

@@ -1,128 +1,216 @@
-package broadcast_test
+package broadcast
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"net"
-	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/key"
-	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/broadcast"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestSession: what the notebook's text says of the two sessions holds in each run.
-func TestSession(t *testing.T) {
-	s := broadcast.Session{Messages: 60, Interval: 10 * time.Millisecond, Loss: 0.2, Seed: 1}
-	off, err := s.Run(t.Context())
+func TestListenShares(t *testing.T) {
+	first, err := Listen(t.Context(), 0)
 	require.NoError(t, err)
-	s.Repair = true
-	on, err := s.Run(t.Context())
+	defer first.Close()
+	second, err := Listen(t.Context(), uint16(first.LocalAddr().(*net.UDPAddr).Port))
 	require.NoError(t, err)
+	require.NoError(t, second.Close())
+}
 
-	assert.Positive(t, off.Missing())
-	assert.Zero(t, off.Repaired+off.Questions)
-	assert.Zero(t, on.Missing())
-	assert.Positive(t, on.Repaired)
-	assert.Positive(t, on.Questions)
-	assert.Contains(t, off.String(), "without repair:")
-	assert.Contains(t, on.String(), "with repair:    60 of 60 messages came")
-	for _, f := range on.Fates {
-		if f.Repaired {
-			assert.Greater(t, f.After, 20*time.Millisecond, "message %d: the client waits, as it may only have been overtaken", f.Number)
+func TestWhile(t *testing.T) {
+	failed, ended := errors.New("failed"), errors.New("ended")
+	err := While(t.Context(), func(context.Context) error { return failed }, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ended
+	})
+	require.ErrorIs(t, err, failed)
+	require.ErrorIs(t, err, ended)
+}
+
+func TestTell(t *testing.T) {
+	require.Equal(t, "has message 7, ACTIVE", tell(udpkit.MessageEvent{MessageID: 7, State: "ACTIVE"}))
+	require.NotContains(t, tell(udpkit.MessageEvent{State: "a\x1bb"}), "\x1b")
+	require.NotContains(t, tell(udpkit.AckEvent{ClientID: "a\x1bb"}), "\x1b")
+	require.Equal(t, "misses messages 3 to 4", tell(udpkit.GapEvent{From: 3, To: 4}))
+	require.Equal(t, "refuses a datagram: forged", tell(udpkit.RefusedEvent{Reason: "forged"}))
+	require.Empty(t, tell(udpkit.StartEvent{}))
+}
+
+// TestTry: each message has one fate, what is lost comes back with repair only, and a path that
+// loses all, or none, does.
+func TestTry(t *testing.T) {
+	try := func(loss float64, noRepair bool) Trial {
+		trial, err := Try(t.Context(), TrialConfig{Messages: 40, Interval: 2 * time.Millisecond, Loss: loss, Seed: 1, NoRepair: noRepair})
+		require.NoError(t, err)
+		came, repaired, lost := trial.Counts()
+		require.Equal(t, 40, came+repaired+lost)
+		return trial
+	}
+	t.Run("without repair", func(t *testing.T) {
+		t.Parallel()
+		_, repaired, lost := try(0.2, true).Counts()
+		require.Zero(t, repaired)
+		require.Positive(t, lost)
+	})
+	t.Run("with repair", func(t *testing.T) {
+		t.Parallel()
+		trial := try(0.2, false)
+		_, repaired, _ := trial.Counts()
+		require.Positive(t, repaired)
+		require.Positive(t, trial.Questions)
+		require.Positive(t, trial.Again)
+	})
+	t.Run("all lost", func(t *testing.T) {
+		t.Parallel()
+		_, _, lost := try(1, false).Counts()
+		require.Equal(t, 40, lost)
+	})
+	t.Run("none lost", func(t *testing.T) {
+		t.Parallel()
+		came, _, _ := try(0, false).Counts()
+		require.Equal(t, 40, came)
+	})
+}
+
+func TestTryEnds(t *testing.T) {
+	for _, cfg := range []TrialConfig{{}, {Messages: 501, Interval: time.Second}, {Messages: 1, Interval: time.Minute}, {Messages: 1, Interval: time.Second, Loss: 1.1}, {Messages: -1, Interval: time.Second}} {
+		_, err := Try(t.Context(), cfg)
+		require.ErrorContains(t, err, "a trial has 1 to 500 messages")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Try(ctx, TrialConfig{Messages: 500, Interval: time.Second})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestTrialPicture(t *testing.T) {
+	_, err := TrialPicture()
+	require.ErrorAs(t, err, new(chart.Nothing))
+	trial := Trial{TrialConfig: TrialConfig{Loss: 0.2}, Fates: []Fate{{Came: true}, {Came: true, Repaired: true, After: 300 * time.Millisecond}, {}}}
+	picture, err := TrialPicture(trial)
+	require.NoError(t, err)
+	require.Equal(t, "When each message came: with repair, 1 came at once, 1 were repaired, 1 lost", picture.Title)
+	dots := picture.Bands[0].Charts[0].(chart.Dots)
+	require.Equal(t, []float64{3}, dots.Without)
+	require.Equal(t, []chart.Dot{{X: 1, Color: chart.Good}, {X: 2, Y: 300, Color: chart.Accent}}, dots.Dots)
+	require.Contains(t, Table(trial), "with repair")
+}
+
+func goodGaps(ids []uint64) (missing []uint64) {
+	if len(ids) == 0 {
+		return nil
+	}
+	for id := slices.Min(ids); id < slices.Max(ids); id++ {
+		if !slices.Contains(ids, id) {
+			missing = append(missing, id)
 		}
 	}
-
-	p, err := broadcast.Picture(off, on)
-	require.NoError(t, err)
-	require.Len(t, p.Bands, 2)
-	assert.Len(t, p.Bands[0].Charts[0].(chart.Dots).Without, off.Missing())
-	assert.Len(t, p.Bands[1].Charts[0].(chart.Dots).Dots, 60)
-	_, err = broadcast.Picture()
-	var nothing chart.Nothing
-	require.ErrorAs(t, err, &nothing)
+	return missing
 }
 
-func TestSessionRefused(t *testing.T) {
-	for _, s := range []broadcast.Session{{}, {Messages: 1001, Interval: time.Second}, {Messages: 1, Interval: 1}, {Messages: 1, Interval: time.Second, Loss: 1}} {
-		_, err := s.Run(t.Context())
-		require.ErrorIs(t, err, udpkit.ErrConfig)
+func TestCheckGaps(t *testing.T) {
+	require.Empty(t, checkGaps(t.Context(), goodGaps))
+	for name, wrong := range map[string]func([]uint64) []uint64{
+		"nothing":             func([]uint64) []uint64 { return nil },
+		"in order only":       func(ids []uint64) (m []uint64) { return inOrder(ids) },
+		"panics when empty":   func(ids []uint64) []uint64 { _ = ids[0]; return goodGaps(ids) },
+		"sorts what is given": func(ids []uint64) []uint64 { slices.Sort(ids); return goodGaps(ids) },
+		"falling":             func(ids []uint64) []uint64 { m := goodGaps(ids); slices.Reverse(m); return m },
+		"from 1": func(ids []uint64) []uint64 {
+			if len(ids) > 0 && slices.Max(ids) < 1000 {
+				return goodGaps(append([]uint64{1}, ids...))
+			}
+			return goodGaps(ids)
+		},
+		"never returns": func([]uint64) []uint64 { <-t.Context().Done(); return nil },
+	} {
+		require.NotEmpty(t, checkGaps(t.Context(), wrong), name)
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	_, err := broadcast.Session{Messages: 1000, Interval: time.Second, Repair: true}.Run(ctx)
-	require.NoError(t, err)
-	require.Less(t, time.Since(began), 30*time.Second)
-}
-
-// TestShare: a broadcast reaches all who share a port.
-func TestShare(t *testing.T) {
-	ann, err := broadcast.Share(0)
-	require.NoError(t, err)
-	defer ann.Close()
-	port := ann.LocalAddr().(*net.UDPAddr).Port
-	ben, err := broadcast.Share(port)
-	require.NoError(t, err)
-	defer ben.Close()
-	_, err = broadcast.Share(70000)
-	require.ErrorIs(t, err, udpkit.ErrConfig)
-
-	server, err := net.ListenPacket("udp4", "0.0.0.0:0")
-	require.NoError(t, err)
-	defer server.Close()
-	_, err = server.WriteTo([]byte("7"), &net.UDPAddr{IP: net.IPv4(127, 255, 255, 255), Port: port})
-	require.NoError(t, err)
-	for _, s := range []net.PacketConn{ann, ben} {
-		require.NoError(t, s.SetReadDeadline(time.Now().Add(10*time.Second)))
-		n, _, err := s.ReadFrom(make([]byte, 10))
-		require.NoError(t, err)
-		require.Equal(t, 1, n)
+func inOrder(ids []uint64) (missing []uint64) {
+	for i := 1; i < len(ids); i++ {
+		for id := ids[i-1] + 1; id < ids[i]; id++ {
+			missing = append(missing, id)
+		}
 	}
+	return missing
 }
 
-func TestWaitAndExplain(t *testing.T) {
-	client, err := udpkit.NewClient(udpkit.ClientConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")})
-	require.NoError(t, err)
-	defer client.Close()
-	require.False(t, broadcast.Wait(client, 1))
-	ended := make(chan error)
-	go func() { ended <- client.Run(t.Context()) }()
-	conn, err := net.Dial("udp4", client.Addr().String())
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = conn.Write([]byte("nonsense"))
-	require.NoError(t, err)
-	require.True(t, broadcast.Wait(client, 1))
-	client.Close()
-	require.ErrorIs(t, <-ended, net.ErrClosed)
-
-	secret := make([]byte, key.Size)
-	rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
-	signed := ring.Sender("status", key.JSON, false).Append(nil, []byte(`{"state":"ACTIVE"}`))
-	var out strings.Builder
-	require.NoError(t, broadcast.Explain(&out, signed))
-	require.Contains(t, out.String(), "\n  {\"state\":\"ACTIVE\",\"mac\":\"\n")
-	require.Contains(t, out.String(), "  count    1 ")
-	require.Contains(t, out.String(), "  MAC      ")
-	for _, other := range []string{"", "{}", `{"mac":"x"}`, strings.Replace(string(signed), `"mac"`, `"max"`, 1)} {
-		out.Reset()
-		require.NoError(t, broadcast.Explain(&out, []byte(other)))
-		require.Contains(t, out.String(), "no signed message")
+func TestCheckBelieve(t *testing.T) {
+	good := func(d, secret []byte) (string, bool) {
+		i := bytes.LastIndexByte(d, ' ')
+		if i < 0 {
+			return "", false
+		}
+		code, err := hex.DecodeString(string(d[i+1:]))
+		if err != nil || !hmac.Equal(code, mac(string(d[:i]), secret)) {
+			return "", false
+		}
+		return string(d[:i]), true
+	}
+	require.Empty(t, checkBelieve(t.Context(), good))
+	for name, wrong := range map[string]func(d, secret []byte) (string, bool){
+		"nothing": func(d, secret []byte) (string, bool) { return "", false },
+		"all":     func(d, secret []byte) (string, bool) { return string(d), true },
+		"no secret": func(d, _ []byte) (string, bool) {
+			text, code, _ := strings.Cut(string(d), " ")
+			return text, code == fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+		},
+		"a prefix": func(d, secret []byte) (string, bool) {
+			i := bytes.LastIndexByte(d, ' ')
+			if i < 0 {
+				return "", false
+			}
+			if !strings.HasPrefix(hex.EncodeToString(mac(string(d[:i]), secret)), string(d[i+1:])) {
+				return "", false
+			}
+			return string(d[:i]), true
+		},
+		"at the first space": func(d, secret []byte) (string, bool) {
+			text, code, ok := strings.Cut(string(d), " ")
+			if !ok || code != hex.EncodeToString(mac(text, secret)) {
+				return "", false
+			}
+			return text, true
+		},
+		"the last 64": func(d, secret []byte) (string, bool) {
+			i := len(d) - 65
+			if code := string(d[i+1:]); code != hex.EncodeToString(mac(string(d[:i]), secret)) {
+				return "", false
+			}
+			return string(d[:i]), true
+		},
+		"only the length": func(d, secret []byte) (string, bool) {
+			i := bytes.LastIndexByte(d, ' ')
+			if i < 0 || len(d)-i != 65 {
+				return "", false
+			}
+			return string(d[:i]), true
+		},
+		"a text that is refused": func(d, secret []byte) (string, bool) {
+			text, ok := good(d, secret)
+			if !ok {
+				return string(d), false
+			}
+			return text, true
+		},
+	} {
+		require.NotEmpty(t, checkBelieve(t.Context(), wrong), name)
 	}
 }

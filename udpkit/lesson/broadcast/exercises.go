@@ -1,0 +1,151 @@
+package broadcast
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
+)
+
+// checkTime is how long the reader's function may take for anything.
+const checkTime = time.Second
+
+// CheckGaps checks the first exercise: which numbers are missing between the lowest and the highest
+// of those that came, rising, in whatever order and however often they came.
+func CheckGaps(ctx context.Context, gaps func(ids []uint64) []uint64) error {
+	return exercise.Report(ctx, checkGaps(ctx, gaps), nil)
+}
+
+func checkGaps(ctx context.Context, gaps func([]uint64) []uint64) (missing string) {
+	for _, test := range []struct {
+		ids, want []uint64
+		hint      string
+	}{
+		{[]uint64{1, 2, 3}, nil, "nothing is missing there"},
+		{[]uint64{1, 2, 4}, []uint64{3}, "look for the numbers between two that came"},
+		{[]uint64{7, 10}, []uint64{8, 9}, "a gap can be longer than one, and a client may begin to listen late"},
+		{[]uint64{1, 1, 2, 2, 2}, nil, "what came twice is not missing"},
+		{[]uint64{2, 1, 3}, nil, "a datagram can overtake another"},
+		{[]uint64{5, 9, 6, 5, 8}, []uint64{7}, "they come in any order, and some twice"},
+		{[]uint64{9, 2, 6}, []uint64{3, 4, 5, 7, 8}, "from the lowest to the highest, and rising"},
+		{[]uint64{0, 2}, []uint64{1}, "a number may be 0"},
+		{[]uint64{42}, nil, "one alone leaves no gap"},
+		{nil, nil, "nothing came at all"},
+		{[]uint64{1 << 60, 1<<60 + 2}, []uint64{1<<60 + 1}, "begin at the lowest number, and not at 0"},
+	} {
+		given := slices.Clone(test.ids)
+		var got []uint64
+		call := exercise.Start(func() error { got = gaps(given); return nil })
+		err, ended := call.Within(ctx, checkTime)
+		switch {
+		case !ended && ctx.Err() != nil:
+			return ""
+		case !ended:
+			return fmt.Sprintf("gaps(%v) has not returned after a second. %s", test.ids, sentence(test.hint))
+		case errors.Is(err, exercise.ErrPanic):
+			return fmt.Sprintf("gaps(%v): %v", test.ids, err)
+		case !slices.Equal(got, test.want):
+			return fmt.Sprintf("gaps(%v) is %v, and not %v: %s", test.ids, list(got), test.want, test.hint)
+		case !slices.Equal(given, test.ids):
+			return fmt.Sprintf("gaps(%v) has changed the list that it was given: work on a copy", test.ids)
+		}
+	}
+	return ""
+}
+
+func sentence(hint string) string { return strings.ToUpper(hint[:1]) + hint[1:] }
+
+// list makes numbers fit for a message.
+func list(ids []uint64) string {
+	if len(ids) > 10 {
+		return fmt.Sprintf("%v and %d more", ids[:10], len(ids)-10)
+	}
+	return fmt.Sprint(ids)
+}
+
+// sign returns the datagram of the second exercise: the text, a space, and the HMAC-SHA-256 of the
+// text in hexadecimal digits.
+func sign(text string, secret []byte) []byte {
+	return fmt.Appendf(nil, "%s %x", text, mac(text, secret))
+}
+
+func mac(text string, secret []byte) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// CheckBelieve checks the second exercise: a function that returns the text of a datagram that was
+// made by sign with this secret, and false for every other.
+func CheckBelieve(ctx context.Context, believe func(datagram, secret []byte) (text string, ok bool)) error {
+	return exercise.Report(ctx, checkBelieve(ctx, believe), nil)
+}
+
+func checkBelieve(ctx context.Context, believe func(datagram, secret []byte) (string, bool)) (missing string) {
+	secret, other := []byte("a secret of the class"), []byte("a secret of strangers")
+	genuine := sign("the door is open", secret)
+	bare, flipped := sha256.Sum256([]byte("open")), bytes.Clone(genuine)
+	last := &flipped[len(flipped)-1]
+	if *last++; *last == '9'+1 || *last == 'f'+1 { // another digit
+		*last = '0'
+	}
+	shut := sign("the door is shut", secret)
+	tests := []struct {
+		datagram []byte
+		text     string // what is to be believed
+		ok       bool
+		what     string
+	}{
+		{genuine, "the door is open", true, "a genuine one"},
+		{sign("short", secret), "short", true, "a genuine one"},
+		{sign("", secret), "", true, "a genuine one whose text is empty"},
+		{sign("two  spaces ", secret), "two  spaces ", true, "a genuine one whose text ends in a space: split at the last one"},
+		{sign("the door is open", other), "", false, "one that was signed with another secret"},
+		{fmt.Appendf(nil, "open %x", bare), "", false, "one with a hash that needs no secret: everybody can make that"},
+		{append([]byte("the door is open"), shut[len("the door is shut"):]...), "", false, "a text with the HMAC of another text"},
+		{flipped, "", false, "one whose last digit was changed"},
+		{genuine[:len(genuine)-1], "", false, "one that was cut by a digit"},
+		{genuine[:len(genuine)-2], "", false, "one that was cut by a byte"},
+		{genuine[:len("the door is open ")+2], "", false, "one with a single byte of its HMAC: a forger needs 256 attempts"},
+		{[]byte("the door is open "), "", false, "one whose HMAC is empty"},
+		{append(bytes.Clone(genuine), "00"...), "", false, "one with a byte more than its HMAC has"},
+		{[]byte("the door is open"), "", false, "one without an HMAC"},
+		{fmt.Appendf(nil, "%x open", mac("open", secret)), "", false, "one with the HMAC in front"},
+		{append([]byte("open "), strings.Repeat("zz", sha256.Size)...), "", false, "one whose HMAC is no hexadecimal number"},
+		{[]byte("nospace"), "", false, "one without a space"},
+		{[]byte(hex.EncodeToString(mac("", secret))), "", false, "an HMAC alone, without a space"},
+		{[]byte(" "), "", false, "a single space"},
+		{nil, "", false, "an empty one"},
+	}
+	for _, test := range tests {
+		var text string
+		var ok bool
+		call := exercise.Start(func() error { text, ok = believe(bytes.Clone(test.datagram), bytes.Clone(secret)); return nil })
+		err, ended := call.Within(ctx, checkTime)
+		switch {
+		case !ended && ctx.Err() != nil:
+			return ""
+		case !ended:
+			return fmt.Sprintf("believe has not returned after a second: it was given %s", test.what)
+		case errors.Is(err, exercise.ErrPanic):
+			return fmt.Sprintf("believe was given %s: %v", test.what, err)
+		case test.ok && !ok:
+			return fmt.Sprintf("believe refuses %q, %s", test.datagram, test.what)
+		case ok && !test.ok:
+			return fmt.Sprintf("believe believes %q, %s", test.datagram, test.what)
+		case ok && text != test.text:
+			return fmt.Sprintf("believe returns %q for %s; its text is %q", text, test.what, test.text)
+		case !ok && text != "":
+			return fmt.Sprintf("believe refuses %s, and still returns the text %q: somebody will use it", test.what, text)
+		}
+	}
+	return ""
+}
