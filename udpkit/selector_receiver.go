@@ -39,7 +39,9 @@ func (s *session) selecting() error {
 				return
 			}
 			if err == nil {
-				clock.seen(d.Received)
+				if !s.reader.Buffered() { // all that came in one system call have the same time
+					clock.seen(d.Received)
+				}
 				s.handle(*d)
 			} else {
 				failure = s.failed(err)

@@ -119,12 +119,13 @@ type subject struct {
 type mode struct{ subject, load string }
 
 var (
-	flooded  = mode{"receive", "flood"}
-	paced    = mode{"receive", "pace"}
-	echoed   = mode{"echo", "ping"}
-	statused = mode{"receive", "statuses"}
-	signed   = mode{"receive", "signed"}
-	sealed   = mode{"receive", "sealed"}
+	flooded    = mode{"receive", "flood"}
+	backlogged = mode{"backlog", "flood"}
+	paced      = mode{"receive", "pace"}
+	echoed     = mode{"echo", "ping"}
+	statused   = mode{"receive", "statuses"}
+	signed     = mode{"receive", "signed"}
+	sealed     = mode{"receive", "sealed"}
 )
 
 // Names of the rows that others are compared with.
@@ -149,7 +150,12 @@ func subjects(self []string, cc, python []string) []subject {
 	if runtime.GOOS == "linux" {
 		add(cSelector, "C", cBlocking, cc, "epoll", flooded, paced, echoed)
 		add("C recvmmsg", "C", cBlocking, cc, "recvmmsg", flooded, paced, echoed)
-		add(cGRO, "C", cBlocking, cc, "gro", flooded)
+		add(cGRO, "C", cBlocking, cc, "gro", flooded, backlogged)
+		for _, how := range []string{"", ", untold"} {
+			add("Go raw recvmmsg"+how, "Go", cBlocking, self, "raw recvmmsg"+how, flooded, paced, echoed)
+			add("Go raw epoll"+how, "Go", cSelector, self, "raw epoll"+how, flooded, paced, echoed)
+			add("Go raw recvmmsg + GRO"+how, "Go", cGRO, self, "raw gro"+how, flooded, backlogged)
+		}
 	}
 	add("Go ReadFromUDPAddrPort", "Go", cBlocking, self, "ReadFromUDPAddrPort", flooded, paced, echoed)
 	add("Go ReadFromUDP", "Go", cBlocking, self, "ReadFromUDP", flooded)
@@ -165,7 +171,11 @@ func subjects(self []string, cc, python []string) []subject {
 	}
 	if runtime.GOOS == "linux" {
 		for _, style := range udpkit.Styles() {
-			add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", flooded)
+			modes := []mode{flooded, backlogged}
+			if style == udpkit.Channel {
+				modes = []mode{flooded} // its reader does not rest when the handler does, but drops
+			}
+			add("udpkit "+string(style)+" + GRO", "udpkit", cGRO, self, string(style)+"+GRO", modes...)
 		}
 	}
 	add(ownClient, "udpkit", cGRO, self, "client", statused)
@@ -299,7 +309,7 @@ func (r *runner) measure(ctx context.Context, s subject, m mode, round int) erro
 	ctx, cancel := context.WithTimeout(ctx, patience+r.cfg.Time)
 	defer cancel()
 	args := []string{m.subject}
-	if m.subject == "receive" {
+	if m.subject != "echo" {
 		args = append(args, strconv.FormatInt(int64(min(warmUp, r.cfg.Time)), 10), strconv.FormatInt(int64(r.cfg.Time), 10))
 	}
 	receiver, err := r.start(ctx, 0, s.command, args...)

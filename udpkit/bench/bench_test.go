@@ -127,6 +127,18 @@ func TestRun(t *testing.T) {
 		assert.Positive(t, client.Full.Rate.Median)
 		assert.Less(t, client.Full.Allocations.Median, 0.1, name)
 	}
+	for _, name := range []string{"Go raw recvmmsg", "Go raw epoll"} {
+		r := row(t, report, name)
+		assert.Less(t, r.Full.Allocations.Median, 0.1, name)
+		require.NotNil(t, r.Paced, name)
+		require.NotNil(t, r.P50, name)
+	}
+	for _, name := range []string{"Go raw recvmmsg + GRO", "udpkit blocking + GRO", "udpkit selector + GRO"} {
+		r := row(t, report, name)
+		require.NotNil(t, r.Backlog, name)
+		require.NotNil(t, r.Backlog.CPURatio, name)
+		assert.Positive(t, r.Backlog.CPURatio.Median, name)
+	}
 	for _, kind := range []string{"list", "broadcast", "relay"} {
 		for _, name := range []string{"C sendto", "Go WriteToUDPAddrPort", ownSending(kind)} {
 			for _, s := range sendingRows(t, report, name, kind) {
@@ -274,6 +286,7 @@ func TestSubjectRefuses(t *testing.T) {
 	for _, args := range [][]string{
 		nil, {"goroutine"}, {"goroutine", "dance"}, {"nobody", "echo"}, {"goroutine", "receive", "soon", "1"},
 		{"load", "flood"}, {"load", "dance", "1"}, {"load", "flood", "x"}, {"server", "x"},
+		{"raw pigeon", "receive", "1", "1"}, {"raw recvmmsg", "dance"},
 		{"sender", "batch"}, {"sender", "batch", "status", "1", "1", "120", "nowhere"}, {"sender", "batch", "status", "1", "soon", "1", "127.0.0.1:9"},
 		{"sender", "pigeon", "status", "1", "1", "120", "127.0.0.1:9"}, {"sinks", "list", "many"},
 		{"serve", "dinner"}, {"fanout", "nats", "1"}, {"fanout", "pigeon", "1", "1", "1", "1", "1", "1"}, {"fanout", "nats", "x", "1", "1", "1", "1", "1"},

@@ -45,6 +45,7 @@ type meter struct {
 	warmUp, duration time.Duration
 	out              io.Writer
 	done             context.CancelFunc
+	rests            bool // see rest
 
 	datagrams int64
 	looked    int64 // datagrams at the last look, see addAll
@@ -68,7 +69,14 @@ func (m *meter) addAll(n int64) {
 	}
 }
 
+// rest is how long a receiver rests after 65,536 datagrams that shall always find the next ones
+// waiting: long enough for a sender at full speed to fill the socket's buffer.
+const rest = 10 * time.Millisecond
+
 func (m *meter) look(at time.Time) {
+	if m.rests && m.datagrams%65536 == 1 {
+		time.Sleep(rest)
+	}
 	switch {
 	case m.first.IsZero():
 		m.first = at

@@ -59,8 +59,11 @@ type Row struct {
 	// apart again.
 	Full  *Throughput `json:"full,omitempty"`
 	Paced *Throughput `json:"paced,omitempty"`
-	P50   *Figure     `json:"p50_ns,omitempty"`
-	P99   *Figure     `json:"p99_ns,omitempty"`
+	// Backlog is with the sender of Full, but never waiting for it: the receiver rests in between,
+	// and then finds the socket's buffer full.
+	Backlog *Throughput `json:"backlog,omitempty"`
+	P50     *Figure     `json:"p50_ns,omitempty"`
+	P99     *Figure     `json:"p99_ns,omitempty"`
 	// P50Ratio and P99Ratio compare the round trip with that of a blocking receive in C in the same
 	// round.
 	P50Ratio *Figure `json:"p50_ratio,omitempty"`
@@ -160,8 +163,11 @@ func (r *Report) row(name string) *Row {
 }
 
 func (row *Row) throughput(m mode) **Throughput {
-	if m == paced {
+	switch m {
+	case paced:
 		return &row.Paced
+	case backlogged:
+		return &row.Backlog
 	}
 	return &row.Full
 }
@@ -294,7 +300,7 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 func (r *Report) full(w io.Writer) {
-	rows := [][]string{{"receiver", "datagrams/s", "CPU each", "allocations each", "beside", "rate x", "CPU x"}}
+	rows := [][]string{{"receiver", "datagrams/s", "CPU each", "allocations each", "beside", "rate x", "CPU x", "on a backlog", "CPU x"}}
 	for _, row := range r.Rows {
 		t := row.Full
 		if t == nil {
@@ -304,9 +310,15 @@ func (r *Report) full(w io.Writer) {
 		if !strings.HasPrefix(row.Name, "Go ") && !strings.HasPrefix(row.Name, "udpkit ") {
 			allocations = "" // not counted there
 		}
-		cells := []string{row.Name, millions(t.Rate), nanoseconds(t.CPU), allocations, "", "", ""}
+		cells := []string{row.Name, millions(t.Rate), nanoseconds(t.CPU), allocations, "", "", "", "", ""}
 		if t.RateRatio != nil && row.Name != row.Twin {
 			cells[4], cells[5], cells[6] = row.Twin, times(t.RateRatio), times(t.CPURatio)
+		}
+		if row.Backlog != nil {
+			cells[7] = nanoseconds(row.Backlog.CPU)
+			if row.Name != row.Twin {
+				cells[8] = times(row.Backlog.CPURatio)
+			}
 		}
 		rows = append(rows, cells)
 	}

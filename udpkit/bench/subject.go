@@ -38,6 +38,7 @@ type ready struct {
 // the result.
 //
 //	NAME receive WARMUP DURATION   count datagrams, write a count
+//	NAME backlog WARMUP DURATION   the same, and rest so often that datagrams are always waiting
 //	NAME echo                      send each back
 //	NAME idle                      wait
 //	NAME idle100                   wait for a hundred sockets
@@ -51,7 +52,7 @@ type ready struct {
 //	fanout ...                     be their writer and their readers, see fan
 //	append DIR WARMUP DURATION WINDOW...   store messages
 //
-// The times are in nanoseconds. The references understand the first three.
+// The times are in nanoseconds. The references understand the first four.
 func Subject(ctx context.Context, args []string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, lifetime)
 	defer cancel()
@@ -95,6 +96,10 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	if name, keyed := strings.CutPrefix(args[0], "keyed "); name == "client" {
 		return client(ctx, keyed, warmUp, duration, out)
 	}
+	m := meter{warmUp: warmUp, duration: duration, out: out, done: cancel, rests: args[1] == "backlog"}
+	if mechanism, ok := strings.CutPrefix(args[0], "raw "); ok {
+		return raw(mechanism, args[1], &m, out)
+	}
 	receive, ok := receivers()[args[0]]
 	if !ok {
 		return fmt.Errorf("there is no receiver %q", args[0])
@@ -109,8 +114,7 @@ func Subject(ctx context.Context, args []string, out io.Writer) error {
 	}
 	var handle udpkit.Handler
 	switch args[1] {
-	case "receive":
-		m := meter{warmUp: warmUp, duration: duration, out: out, done: cancel}
+	case "receive", "backlog":
 		handle = func(udpkit.Datagram) { m.add() }
 	case "echo":
 		handle = func(d udpkit.Datagram) { _, _ = conn.WriteToUDPAddrPort(d.Payload, d.Source) } // a loss is seen there

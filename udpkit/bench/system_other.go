@@ -14,6 +14,8 @@ func segment(*net.UDPConn, int) error { return errLinux }
 
 func sinks(context.Context, int, bool, io.Reader, io.Writer) error { return errLinux }
 
+func raw(string, string, *meter, io.Writer) error { return errLinux }
+
 func fan(context.Context, []string, io.Writer) error { return errLinux }
 
 func blocking(conn *net.UDPConn) (io.ReadWriter, error) { return conn, nil }

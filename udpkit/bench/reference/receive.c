@@ -37,7 +37,7 @@ static long long cpu(void) {
 	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000LL + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000LL;
 }
 
-static int echo, fd;
+static int echo, backlog, fd;
 static long long warm_up, duration, count, first, started, start_cpu, start_count;
 
 // handle is called for each datagram.
@@ -48,6 +48,10 @@ static inline void handle(const char *data, size_t length, const struct sockaddr
 	}
 	if (++count % 256 != 1)
 		return;
+	if (backlog && count % 65536 == 1) {
+		struct timespec rest = {0, 10000000};
+		nanosleep(&rest, NULL);
+	}
 	long long now = nanoseconds(CLOCK_MONOTONIC);
 	if (!first) {
 		first = now;
@@ -155,7 +159,8 @@ int main(int argc, char **argv) {
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
 	echo = !strcmp(mode, "echo");
 	alarm(60); // nothing stays behind
-	if (!strcmp(mode, "receive") && argc == 5)
+	backlog = !strcmp(mode, "backlog");
+	if (argc == 5)
 		warm_up = atoll(argv[3]), duration = atoll(argv[4]);
 	printf("{\"port\":%d}\n", ntohs(address.sin_port));
 	fflush(stdout);
