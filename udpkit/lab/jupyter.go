@@ -86,7 +86,7 @@ func jupyterAt(address string, port int) string {
 }
 
 // panelJoin is the variable that panel.ServerAddress looks at.
-const panelJoin = "UDPKIT_JOIN"
+const panelJoin = "UDPKIT_SERVER_ADDRESS"
 
 // startJupyter starts JupyterLab and returns when it answers.
 func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter, error) {

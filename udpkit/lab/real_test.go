@@ -262,7 +262,7 @@ func TestRun(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, status, body)
 
 	if runtime.GOOS == "linux" {
-		assert.NotEmpty(t, processesWith(t, "UDPKIT_JOIN="+teacher.String()), "panel.ServerAddress looks at it")
+		assert.NotEmpty(t, processesWith(t, "UDPKIT_SERVER_ADDRESS="+teacher.String()), "panel.ServerAddress looks at it")
 	}
 
 	start := time.Now()

@@ -164,7 +164,7 @@ func ParseLines(text string) ([]string, error) {
 
 // ServerAddress is the address of the server that a client's notebook uses by default: the one that
 // "udpkit lab --join HOST" names, or this machine.
-func ServerAddress() string { return cmp.Or(os.Getenv("UDPKIT_JOIN"), "127.0.0.1") }
+func ServerAddress() string { return cmp.Or(os.Getenv("UDPKIT_SERVER_ADDRESS"), "127.0.0.1") }
 
 // SessionFile returns the path of a file that all cells of a notebook share and no other notebook
 // does; it is gone when the kernel ends or starts again. Outside of GoNB it is in os.TempDir.

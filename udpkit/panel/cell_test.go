@@ -51,9 +51,9 @@ func ExampleParsePort() {
 }
 
 func TestServerAddress(t *testing.T) {
-	t.Setenv("UDPKIT_JOIN", "")
+	t.Setenv("UDPKIT_SERVER_ADDRESS", "")
 	require.Equal(t, "127.0.0.1", panel.ServerAddress())
-	t.Setenv("UDPKIT_JOIN", "192.0.2.7")
+	t.Setenv("UDPKIT_SERVER_ADDRESS", "192.0.2.7")
 	require.Equal(t, "192.0.2.7", panel.ServerAddress())
 }
 
