@@ -61,8 +61,8 @@ func TestCompose(t *testing.T) {
 	_, err = os.Stat(filepath.Join(p.dir, notebooksDir, "client-2.ipynb"))
 	assert.NoError(t, err, "the copy is in the mounted directory")
 
-	// A checkout that has changed, as by a git pull, is built anew by the next start, but neither the
-	// kernel nor JupyterLab is; one that has not costs a moment.
+	// A checkout that has changed, as by a git pull, is built anew by the next start, but neither
+	// the kernel nor JupyterLab is; one that has not costs a moment.
 	up := func() (id string, layers []string) {
 		start := time.Now()
 		out, err := compose(t.Context(), "up", "--detach", "--wait", "--wait-timeout", "180")
