@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -38,9 +39,7 @@ func (s *Server) handleAck(d Datagram) {
 	again := false
 	if err != nil {
 		s.summary.Malformed++
-		if key.Sealed(content) {
-			err = errSealed
-		}
+		err = cmp.Or(key.Needed(content, key.Text), err)
 	} else if again, err = s.takeAck(ack, d, rtt); err != nil {
 		s.summary.RefusedAcks++
 	}

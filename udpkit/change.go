@@ -34,7 +34,7 @@ func (s *Server) SetData(data json.RawMessage) error {
 			return fmt.Errorf("%w: the data is not JSON: %w", ErrConfig, err)
 		}
 		data = compact.Bytes()
-		if limit := MaxDataLen - s.overhead; len(data) > limit {
+		if limit := MaxDataLen - s.sender.Overhead(); len(data) > limit {
 			return fmt.Errorf("%w: the data has %d bytes, the limit is %d", ErrConfig, len(data), limit)
 		}
 		if err := checkData(data); err != nil {

@@ -74,8 +74,8 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	if c.MaxRuntime < 0 || c.Timeout < 0 || c.History < 0 {
 		return c, fmt.Errorf("%w: MaxRuntime, Timeout and History cannot be negative", ErrConfig)
 	}
-	if c.Seal && c.Key == nil {
-		return c, errSealKey
+	if _, err := c.Key.Protection(c.Seal); err != nil {
+		return c, err
 	}
 	c.History = cmp.Or(c.History, 1000)
 	return c, nil
@@ -96,15 +96,15 @@ type Client struct {
 	events sync.Mutex // held while OnEvent runs; taken before mu
 	taken  taken      // what handle works with; guarded by events
 
-	mu     sync.Mutex
-	began  time.Time
-	deaf   bool // that no server has been heard yet was said
-	runs   runs
-	told   uint64    // of runs.forgotten
-	toldAt time.Time // when
-	wake   time.Time // when the watchdog looks for silences
-	signing
-	opener   *key.Opener // nil without a key
+	mu       sync.Mutex
+	began    time.Time
+	deaf     bool // that no server has been heard yet was said
+	runs     runs
+	told     uint64      // of runs.forgotten
+	toldAt   time.Time   // when
+	wake     time.Time   // when the watchdog looks for silences
+	sender   *key.Sender // of answers
+	opener   *key.Opener // of messages
 	decoder  decoder
 	sent     timestampReader
 	states   states
@@ -166,11 +166,9 @@ func newClient(cfg ClientConfig) *Client {
 		seed:   maphash.MakeSeed(),
 		runs:   newRuns(cfg.Timeout),
 		states: make(states),
+		sender: cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal),
+		opener: cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true}),
 		finish: func() {},
-	}
-	if cfg.Key != nil {
-		c.signing = newSigning(cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal))
-		c.opener = cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true})
 	}
 	c.summary.ClientID = cfg.ID
 	c.watchdog, c.asker = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
@@ -205,7 +203,8 @@ func (c *Client) Run(ctx context.Context) error {
 	c.lookIn(now, c.runs.none())
 	c.mu.Unlock()
 
-	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer, Key: protection(c.cfg.Key, c.cfg.Seal)})
+	protection, _ := c.cfg.Key.Protection(c.cfg.Seal)
+	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer, Key: protection})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
 	if !c.cfg.NoRepair {
@@ -308,20 +307,15 @@ func (c *Client) take(d Datagram, r *taken) {
 		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
 		return
 	}
-	content := d.Payload
-	if c.opener != nil {
-		var err error
-		if content, err = c.opener.Open(content, d.Received); err != nil {
-			r.refused = c.refused.Note(d.Source, err, d.Received)
-			return
-		}
+	content, err := c.opener.Open(d.Payload, d.Received)
+	if err != nil {
+		r.refused = c.refused.Note(d.Source, err, d.Received)
+		return
 	}
 	m, err := c.decoder.decode(content)
 	if err != nil {
 		c.summary.Malformed++
-		if key.Sealed(content) {
-			err = errSealed
-		}
+		err = cmp.Or(key.Needed(content, key.JSON), err)
 		r.refused = c.refused.Note(d.Source, err, d.Received)
 		return
 	}
@@ -428,7 +422,7 @@ func (c *Client) acknowledge(m *rawMessage, to netip.AddrPort) (err error) {
 	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
 	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}); err == nil {
-		_, err = c.ack(c.sign(c.ackBuf), to)
+		_, err = c.ack(c.sender.Datagram(c.ackBuf), to)
 	}
 	if err == nil {
 		c.summary.Acknowledged++
@@ -449,9 +443,7 @@ func (c *Client) Stats() ClientSummary {
 	defer c.mu.Unlock()
 	sum := c.summary
 	sum.Forgotten = c.runs.forgotten
-	if c.opener != nil {
-		sum.Untrusted = c.opener.Refused()
-	}
+	sum.Untrusted = c.opener.Refused()
 	sum.Latency = c.latency.distribution()
 	sum.Interval = c.interval.distribution()
 	if c.receiver != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
@@ -88,7 +89,7 @@ func TestNewInterval(t *testing.T) {
 func TestManyChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var answer []byte
-		ring := newRingOfKeys(t)
+		ring := testenv.Ring(t)
 		s, c := keyed(t, ring, false, func(b []byte) { answer = append(answer[:0], b...) })
 		defer c.watchdog.Stop()
 		opener := ring.Opener(key.OpenerConfig{Purpose: replyPurpose, Form: key.Text})
@@ -131,12 +132,12 @@ func TestPages(t *testing.T) {
 			clients = append(clients, ClientInfo{ID: id, Addr: addr, Proved: true, Acks: 2, Expected: 3, LastID: MaxMessageID, RTT: 1<<63 - 1})
 		}
 		for _, seal := range []bool{false, true} {
-			s, c := keyed(t, newRingOfKeys(t), seal, func([]byte) {})
+			s, c := keyed(t, testenv.Ring(t), seal, func([]byte) {})
 			c.watchdog.Stop()
 			pages := pagesOf(clients, s.control.pageRoom())
 			require.LessOrEqual(t, len(pages), 34)
 			for _, page := range pages {
-				answer := s.control.sign(reply{Pages: 9999, Page: page}.append(nil, NewEpoch()))
+				answer := s.control.sender.Datagram(reply{Pages: 9999, Page: page}.append(nil, NewEpoch()))
 				require.LessOrEqual(t, len(answer), MaxMessageSize)
 			}
 		}

@@ -57,8 +57,8 @@ type Control struct {
 
 	mu       sync.Mutex
 	receiver Receiver
-	signing
-	opener *key.Opener
+	sender   *key.Sender
+	opener   *key.Opener
 }
 
 // NewControl finds the server. To hear whether there are several, it listens for one more interval
@@ -80,8 +80,8 @@ func NewControl(ctx context.Context, cfg ControlConfig) (*Control, error) {
 	}
 	c := &Control{
 		server: cfg.Server, receiver: receiver,
-		signing: newSigning(cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal)),
-		opener:  cfg.Key.Opener(key.OpenerConfig{Purpose: replyPurpose, Form: key.Text, Sessions: maxRuns}),
+		sender: cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal),
+		opener: cfg.Key.Opener(key.OpenerConfig{Purpose: replyPurpose, Form: key.Text, Sessions: maxRuns}),
 	}
 	if cfg.Server.Port() == 0 {
 		if err := c.find(ctx, cfg); err != nil {
@@ -202,7 +202,7 @@ func (c *Control) ask(ctx context.Context, verb, argument string) (r reply, nonc
 		return r, 0, fmt.Errorf("%w: %v is no server's address", ErrConfig, c.server)
 	}
 	text := command{nonce: NewEpoch(), epoch: c.epoch, verb: verb, argument: argument}
-	content := text.append(nil, c.overhead)
+	content := text.append(nil, c.sender.Overhead())
 	waiting, answered := context.WithTimeout(ctx, answerTime)
 	defer answered()
 	var (
@@ -212,7 +212,7 @@ func (c *Control) ask(ctx context.Context, verb, argument string) (r reply, nonc
 	)
 	sending.Go(func() {
 		for pause := firstAgain; ; pause *= 2 {
-			_, failure = c.conn.WriteToUDPAddrPort(c.sign(content), c.server)
+			_, failure = c.conn.WriteToUDPAddrPort(c.sender.Datagram(content), c.server)
 			select {
 			case <-waiting.Done():
 				return

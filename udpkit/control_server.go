@@ -27,7 +27,7 @@ var (
 
 // control is what a server with a key keeps of commands, guarded by Server.sending.
 type control struct {
-	signing
+	sender  *key.Sender
 	changes map[Epoch]reply // by nonce
 	order   []change        // oldest first
 	list    Epoch           // the nonce of the command that asked for the list of clients
@@ -40,7 +40,7 @@ type change struct {
 }
 
 func newControl(s *key.Sender) *control {
-	return &control{signing: newSigning(s), changes: make(map[Epoch]reply)}
+	return &control{sender: s, changes: make(map[Epoch]reply)}
 }
 
 // room reports whether a change can be remembered. It forgets the oldest one for it.
@@ -58,7 +58,7 @@ func (c *control) room(now time.Time) bool {
 
 // pageRoom is how many bytes of a reply a page of clients may take. The rest is the nonce and the
 // names of the fields.
-func (c *control) pageRoom() int { return MaxMessageSize - c.overhead - 64 }
+func (c *control) pageRoom() int { return MaxMessageSize - c.sender.Overhead() - 64 }
 
 // obey executes a command, once, and answers it, each time that it comes.
 func (s *Server) obey(c command, d Datagram) {
@@ -81,10 +81,10 @@ func (s *Server) obey(c command, d Datagram) {
 		r = s.execute(c, d)
 	}
 	content := r.append(nil, c.nonce)
-	if len(content)+s.control.overhead > MaxMessageSize { // by an error that quotes much
+	if len(content)+s.control.sender.Overhead() > MaxMessageSize { // by an error that quotes much
 		content = reply{Error: "it cannot be done"}.append(nil, c.nonce)
 	}
-	s.write(s.control.sign(content), []udp.Target{{Path: udp.Path{To: d.Source}}}, func(_ udp.Target, err error) {
+	s.write(s.control.sender.Datagram(content), []udp.Target{{Path: udp.Path{To: d.Source}}}, func(_ udp.Target, err error) {
 		if err != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()

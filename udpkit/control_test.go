@@ -2,7 +2,6 @@ package udpkit_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -18,14 +17,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
-
-func newKey(t *testing.T) *key.Ring {
-	secret := make([]byte, key.Size)
-	rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
-	return ring
-}
 
 func newControl(t *testing.T, cfg udpkit.ControlConfig) *udpkit.Control {
 	c, err := udpkit.NewControl(t.Context(), cfg)
@@ -43,7 +34,7 @@ func local(s *udpkit.Server) netip.AddrPort {
 func TestControl(t *testing.T) {
 	for _, seal := range []bool{false, true} {
 		t.Run(fmt.Sprint("seal ", seal), func(t *testing.T) {
-			ring := newKey(t)
+			ring := testenv.Ring(t)
 			client, clientLog, _ := newClient(t, 0, udpkit.ClientConfig{ID: "ann", Key: ring, Seal: seal})
 			log := newLog()
 			server, err := udpkit.NewServer(udpkit.ServerConfig{
@@ -118,7 +109,7 @@ func TestControl(t *testing.T) {
 
 // TestControlFinds: it says why it has found no server, or too many.
 func TestControlFinds(t *testing.T) {
-	ring, port := newKey(t), testenv.FreePort(t)
+	ring, port := testenv.Ring(t), testenv.FreePort(t)
 	find := func(cfg udpkit.ControlConfig) error {
 		cfg.Port = port
 		c, err := udpkit.NewControl(t.Context(), cfg)
@@ -134,7 +125,7 @@ func TestControlFinds(t *testing.T) {
 	assert.ErrorIs(t, find(udpkit.ControlConfig{}), udpkit.ErrConfig)
 
 	first, _, stop := newServer(t, port, udpkit.ServerConfig{Key: ring})
-	err = find(udpkit.ControlConfig{Key: newKey(t), Timeout: short})
+	err = find(udpkit.ControlConfig{Key: testenv.Ring(t), Timeout: short})
 	assert.ErrorIs(t, err, udpkit.ErrNoAnswer)
 	assert.ErrorIs(t, err, key.ErrForged)
 	err = find(udpkit.ControlConfig{Key: ring, Server: netip.MustParseAddrPort("127.0.0.2:0"), Timeout: short})
@@ -161,8 +152,8 @@ func TestControlFinds(t *testing.T) {
 // TestControlUnanswered: who is there and does not have the key says nothing.
 func TestControlUnanswered(t *testing.T) {
 	t.Parallel()
-	server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: newKey(t)})
-	_, err := udpkit.NewControl(t.Context(), udpkit.ControlConfig{Key: newKey(t), Server: local(server)})
+	server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: testenv.Ring(t)})
+	_, err := udpkit.NewControl(t.Context(), udpkit.ControlConfig{Key: testenv.Ring(t), Server: local(server)})
 	assert.ErrorIs(t, err, udpkit.ErrNoAnswer)
 	assert.ErrorIs(t, wait(t, log, any1[udpkit.RefusedEvent]).Err, key.ErrForged)
 }
@@ -202,7 +193,7 @@ func words(overhead int, format string, args ...any) []byte {
 // TestCommandOnce: a command that comes again, signed anew, gets the same reply and is not executed
 // again; a datagram that comes again is nothing, and nothing to the server's next run.
 func TestCommandOnce(t *testing.T) {
-	ring := newKey(t)
+	ring := testenv.Ring(t)
 	server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: ring, Interval: time.Hour, AckWait: time.Minute})
 	h, opener := newHand(t, server), ring.Opener(key.OpenerConfig{Purpose: "reply", Form: key.Text})
 	sender := ring.Sender("answer", key.Text, false)
@@ -250,7 +241,7 @@ func TestCommandOnce(t *testing.T) {
 // TestCommandsOfStrangers: what no holder of the key has sent is not executed, and not one byte
 // answers it.
 func TestCommandsOfStrangers(t *testing.T) {
-	ring, other := newKey(t), newKey(t)
+	ring, other := testenv.Ring(t), testenv.Ring(t)
 	server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: ring, Interval: time.Hour})
 	h := newHand(t, server)
 	text := fmt.Sprintf("Command 0000000000000001 epoch %v stop", server.Epoch())
@@ -280,7 +271,7 @@ func TestNoKeyNoCommands(t *testing.T) {
 	for _, verb := range []string{"status", "stop"} {
 		text := words(0, "Command 0000000000000001 epoch %v %s", server.Epoch(), verb)
 		h.send(text)
-		h.send(newKey(t).Sender("answer", key.Text, false).Append(nil, text[:342-53]))
+		h.send(testenv.Ring(t).Sender("answer", key.Text, false).Append(nil, text[:342-53]))
 	}
 	h.send(words(0, "Client ann misses messages 1 to 1 epoch %v", server.Epoch()))
 	assert.Contains(t, string(h.receive()), `"message_id":1,`, "the first answer")
@@ -290,7 +281,7 @@ func TestNoKeyNoCommands(t *testing.T) {
 
 // TestControlAsksAgain: a reply that is lost is asked for again, and nothing is done twice.
 func TestControlAsksAgain(t *testing.T) {
-	ring := newKey(t)
+	ring := testenv.Ring(t)
 	server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: ring, Interval: time.Hour})
 	road, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
@@ -328,7 +319,7 @@ func TestControlAsksAgain(t *testing.T) {
 func TestControlClients(t *testing.T) {
 	const clients = 500
 	for _, seal := range []bool{false, true} {
-		ring := newKey(t)
+		ring := testenv.Ring(t)
 		server, log, _ := newServer(t, testenv.FreePort(t), udpkit.ServerConfig{Key: ring, Seal: seal, Interval: time.Hour})
 		wait(t, log, any1[udpkit.SentEvent])
 		h, sender := newHand(t, server), ring.Sender("answer", key.Text, seal)

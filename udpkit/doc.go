@@ -127,9 +127,10 @@
 //
 // With ServerConfig.Key and ClientConfig.Key, from a file that "udpkit key new" makes, messages,
 // acknowledgements and questions are signed, with Seal encrypted too; package key says how, and
-// what a key does not give. What is neither is not believed, shown or answered, and counted by
-// reason in Untrusted. So is what is more than a minute old by its clock: it may be a recording.
-// The clocks of those that first hear each other may differ by as much.
+// what a key does not give. The purposes are "status", and "answer" for what clients send. What is
+// neither is not believed, shown or answered, and counted by reason in Untrusted. So is what is
+// more than a minute old by its clock: it may be a recording. The clocks of those that first hear
+// each other may differ by as much.
 //
 // A signed message is 57 bytes longer, with a last field "mac" that clients without a key ignore;
 // the course's can be told as before, but their acknowledgements do not count. A signed

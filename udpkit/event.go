@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/netip"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // Event is something that a Server or a Client reports while it runs. It is one of StartEvent,
@@ -23,21 +25,11 @@ type StartEvent struct {
 	Receiver Style            `json:"receiver,omitempty"`  // the client's
 	Epoch    Epoch            `json:"epoch,omitempty"`     // the server's
 	Interval time.Duration    `json:"interval_ns,omitempty"`
-	Key      Protection       `json:"key,omitempty"`
+	Key      key.Protection   `json:"key,omitempty"`
 	// ReadBuffer is the socket's receive buffer in bytes, see ReadBufferSize; 0 if the system does
 	// not tell.
 	ReadBuffer int `json:"read_buffer,omitempty"`
 }
-
-// Protection is what a shared key does for what is sent.
-type Protection string
-
-// The values of Protection.
-const (
-	Unprotected Protection = ""       // there is no key
-	Signed      Protection = "signed" // see ServerConfig.Key
-	Sealed      Protection = "sealed" // and ServerConfig.Seal
-)
 
 // SentEvent says that the server has broadcast a message.
 type SentEvent struct {

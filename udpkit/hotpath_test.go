@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // The status as our server sends it, and as Python's json.dumps writes the original one.
@@ -30,8 +31,11 @@ var (
 )
 
 // hotClient returns a client without sockets whose acknowledgements go nowhere.
-func hotClient(tb testing.TB) *Client {
-	cfg, err := ClientConfig{ID: "client-1", History: 100}.withDefaults()
+func hotClient(tb testing.TB) *Client { return hotClientOf(tb, nil, false) }
+
+// hotClientOf returns one with a key.
+func hotClientOf(tb testing.TB, ring *key.Ring, seal bool) *Client {
+	cfg, err := ClientConfig{ID: "client-1", History: 100, Key: ring, Seal: seal}.withDefaults()
 	require.NoError(tb, err)
 	c := newClient(cfg)
 	c.ack = func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }

@@ -75,7 +75,7 @@ func TestWhoImportsWhom(t *testing.T) {
 	)
 	rules := []struct{ who, may string }{ // the first whose name matches
 		{`internal/console`, notebook + `|github.com/rivo/uniseg|` + small},
-		{`internal/(paneltest|testenv)`, notebook + `|github.com/stretchr/testify/.*|go.uber.org/goleak`},
+		{`internal/(paneltest|testenv)`, notebook + `|key|github.com/stretchr/testify/.*|go.uber.org/goleak`},
 		{`internal/stage`, `internal/console|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
 		{`key`, `internal/service`},

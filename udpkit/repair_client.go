@@ -142,8 +142,8 @@ func (c *Client) ask(now time.Time) {
 				return
 			}
 			c.summary.Questions++
-			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0], c.overhead)
-			_, _ = c.ack(c.sign(c.ackBuf), r.from) // what fails is asked for again
+			c.ackBuf = question{c.cfg.ID, g.from, g.to, r.key.epoch}.append(c.ackBuf[:0], c.sender.Overhead())
+			_, _ = c.ack(c.sender.Datagram(c.ackBuf), r.from) // what fails is asked for again
 		})
 		c.askBy(next)
 		return lost

@@ -185,7 +185,7 @@ func (s *Server) sendAgain(repairs []repair) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	for _, r := range repairs {
-		s.write(s.sign(r.b), r.to, func(to udp.Target, err error) {
+		s.write(s.sender.Datagram(r.b), r.to, func(to udp.Target, err error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if err != nil {

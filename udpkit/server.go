@@ -109,8 +109,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.FirstID = cmp.Or(c.FirstID, 1); c.FirstID > maxFirstID {
 		return c, fmt.Errorf("%w: the first id %d is larger than 2^52", ErrConfig, c.FirstID)
 	}
-	if c.Seal && c.Key == nil {
-		return c, errSealKey
+	if _, err := c.Key.Protection(c.Seal); err != nil {
+		return c, err
 	}
 	c.AckWait = cmp.Or(c.AckWait, time.Second)
 	c.MaxClients = cmp.Or(c.MaxClients, 10_000)
@@ -138,7 +138,7 @@ type Server struct {
 	// sending is held while a message goes out, so that the events of its acknowledgements come
 	// after its SentEvent.
 	sending sync.Mutex
-	signing // guarded by sending
+	sender  *key.Sender // of messages; guarded by sending
 
 	mu      sync.Mutex
 	ring    *ring // nil with NoRepair
@@ -155,7 +155,7 @@ type Server struct {
 	sentAt  [sentRing]time.Time // by id modulo sentRing
 	clients clientTable
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
-	opener  *key.Opener                  // nil without a key
+	opener  *key.Opener                  // of what clients send
 	control *control                     // likewise
 	refused service.Refusals
 	summary ServerSummary
@@ -209,6 +209,8 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 			}
 		},
 		every:   cfg.Interval,
+		sender:  cfg.Key.Sender(statusPurpose, key.JSON, cfg.Seal),
+		opener:  cfg.Key.Opener(key.OpenerConfig{Purpose: answerPurpose, Form: key.Text, Sessions: cfg.MaxClients}),
 		epoch:   NewEpoch(),
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
@@ -218,12 +220,10 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		clients: newClientTable(cfg.MaxClients),
 	}
 	if cfg.Key != nil {
-		s.signing = newSigning(cfg.Key.Sender(statusPurpose, key.JSON, cfg.Seal))
-		s.opener = cfg.Key.Opener(key.OpenerConfig{Purpose: answerPurpose, Form: key.Text, Sessions: cfg.MaxClients})
 		s.control = newControl(cfg.Key.Sender(replyPurpose, key.Text, cfg.Seal))
 	}
 	if !cfg.NoRepair {
-		s.ring = newRing(s.overhead)
+		s.ring = newRing(s.sender.Overhead())
 	}
 	return s
 }
@@ -265,9 +265,10 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel(nil)
 
 	targets, _ := s.cfg.Targets.now(s.cfg.Port, &s.scanner) // an error is reported with the first message
+	protection, _ := s.cfg.Key.Protection(s.cfg.Seal)
 	s.events.Begin(StartEvent{
 		At: began, Listen: s.Addr(), Targets: addresses(targets), Epoch: s.epoch, Interval: s.Interval(), ReadBuffer: s.summary.ReadBuffer,
-		Key: protection(s.cfg.Key, s.cfg.Seal),
+		Key: protection,
 	})
 
 	var (
@@ -375,7 +376,7 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 			s.ring.keep(m.ID, buf)
 			s.mu.Unlock()
 		}
-		s.write(s.sign(buf), targets, func(to udp.Target, err error) {
+		s.write(s.sender.Datagram(buf), targets, func(to udp.Target, err error) {
 			s.report(to, err)
 			if err != nil {
 				event.Failed++
@@ -420,9 +421,7 @@ func (s *Server) Stats() ServerSummary {
 	defer s.mu.Unlock()
 	sum := s.summary
 	sum.Clients = s.clients.len()
-	if s.opener != nil {
-		sum.Untrusted = s.opener.Refused()
-	}
+	sum.Untrusted = s.opener.Refused()
 	sum.RTT = s.rtt.distribution()
 	if s.acks != nil {
 		sum.KernelDropped = s.acks.KernelDropped()

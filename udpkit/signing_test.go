@@ -2,7 +2,6 @@ package udpkit
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -23,14 +22,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
-func newRingOfKeys(t testing.TB) *key.Ring {
-	secret := make([]byte, key.Size)
-	rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
-	return ring
-}
-
 // keyed returns a server whose datagrams sent takes, and a client whose answers go to it.
 func keyed(t testing.TB, ring *key.Ring, seal bool, sent func([]byte)) (*Server, *Client) {
 	cfg, err := ServerConfig{Key: ring, Seal: seal}.withDefaults()
@@ -40,22 +31,12 @@ func keyed(t testing.TB, ring *key.Ring, seal bool, sent func([]byte)) (*Server,
 		return len(b), nil
 	})
 	s.cfg.Targets = ListTargets(netip.MustParseAddrPort("127.255.255.255:1"))
-	c := hotClient(t)
-	if c.cfg.Key, c.cfg.Seal = ring, seal; ring != nil {
-		keyClient(c)
-	}
+	c := hotClientOf(t, ring, seal)
 	c.ack = func(b []byte, _ netip.AddrPort) (int, error) {
 		s.handleAck(Datagram{Payload: b, Source: hotServer, Received: time.Now()})
 		return len(b), nil
 	}
 	return s, c
-}
-
-// keyClient has a client without sockets use the key of its configuration.
-func keyClient(c *Client) {
-	with := newClient(c.cfg)
-	with.watchdog.Stop()
-	c.signing, c.opener = with.signing, with.opener
 }
 
 // hear has a client hear a datagram now.
@@ -87,10 +68,13 @@ func TestKeyedFlood(t *testing.T) {
 	for _, seal := range []bool{false, true} {
 		t.Run(fmt.Sprint("seal ", seal), func(t *testing.T) {
 			var wire []byte
-			ring := newRingOfKeys(t)
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			dice := mathrand.New(mathrand.NewPCG(seed, 1))
+			ring := testenv.Ring(t)
 			s, c := keyed(t, ring, seal, func(b []byte) { wire = append(wire[:0], b...) })
 			var buf []byte
-			other := newRingOfKeys(t)
+			other := testenv.Ring(t)
 			forgers := []func([]byte) []byte{
 				func(b []byte) []byte { return b },
 				func(b []byte) []byte { return other.Sender(statusPurpose, key.JSON, false).Append(buf[:0], b) },
@@ -98,7 +82,7 @@ func TestKeyedFlood(t *testing.T) {
 				func(b []byte) []byte { return ring.Sender(answerPurpose, key.JSON, seal).Append(buf[:0], b) }, // by a reflected answer
 				func([]byte) []byte { // damaged
 					b := append(buf[:0], wire...)
-					b[mathrand.IntN(len(b))] ^= 1
+					b[dice.IntN(len(b))] ^= 1
 					return b
 				},
 			}
@@ -107,7 +91,7 @@ func TestKeyedFlood(t *testing.T) {
 				broadcasts(s, 1)
 				hear(c, wire)
 				for i := range each {
-					hear(c, forgers[i%len(forgers)](forgery(mathrand.Uint64N(MaxMessageID), NewEpoch())))
+					hear(c, forgers[i%len(forgers)](forgery(dice.Uint64N(MaxMessageID), NewEpoch())))
 				}
 			}
 			sum := c.Stats()
@@ -129,48 +113,57 @@ func TestKeyedFlood(t *testing.T) {
 // TestKeyedServer: a server with a key believes and answers nobody without it, and nothing that was
 // recorded.
 func TestKeyedServer(t *testing.T) {
-	ring := newRingOfKeys(t)
-	sent, acks := 0, [][]byte(nil)
-	s, c := keyed(t, ring, false, func(b []byte) { sent++ })
-	ack := c.ack
-	c.ack = func(b []byte, to netip.AddrPort) (int, error) {
-		acks = append(acks, append([]byte(nil), b...))
-		return ack(b, to)
-	}
-	s.write = func([]byte, []udp.Target, func(udp.Target, error)) {}
-	broadcasts(s, 3)
-	from := func(host byte, b []byte) {
-		s.handleAck(Datagram{Payload: b, Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, host}), 9), Received: time.Now()})
-	}
-	plain, err := AppendAck(nil, Ack{ClientID: "mallory", MessageID: 1, Epoch: s.epoch})
-	require.NoError(t, err)
-	genuine := ring.Sender(answerPurpose, key.Text, false).Append(nil, []byte("Client ann received message 1 epoch "+s.epoch.String()))
-	from(1, genuine)
-	require.Len(t, s.Clients(), 1)
-	from(2, genuine) // played to it as if from another host
-	from(1, genuine)
-	from(3, plain)
-	from(3, newRingOfKeys(t).Sender(answerPurpose, key.Text, true).Append(nil, plain))
-	for range 10 {
-		from(3, question{"mallory", 1, 3, s.epoch}.append(nil, 0))
-	}
-	sum := s.Stats()
-	assert.Equal(t, key.Refused{Unsigned: 11, Forged: 1, Repeated: 2}, sum.Untrusted)
-	assert.Equal(t, "11 unsigned, 1 forged, 2 repeated", sum.Untrusted.String())
-	assert.Len(t, s.Clients(), 1)
-	assert.EqualValues(t, 1, sum.Acks)
-	assert.Zero(t, sum.Questions+sum.Malformed+sum.RefusedAcks)
-	assert.Empty(t, acks)
-	assert.Zero(t, sent)
+	synctest.Test(t, func(t *testing.T) {
+		ring := testenv.Ring(t)
+		answers, answered := 0, 0 // datagrams and bytes
+		s, _ := keyed(t, ring, false, func(b []byte) { answers, answered = answers+1, answered+len(b) })
+		broadcasts(s, 3)
+		answers, answered = 0, 0
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.repair(ctx)
+		defer synctest.Wait()
+		defer cancel()
+		from := func(host byte, b []byte) {
+			s.handleAck(Datagram{Payload: b, Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, host}), 9), Received: time.Now()})
+		}
+		plain, err := AppendAck(nil, Ack{ClientID: "mallory", MessageID: 1, Epoch: s.epoch})
+		require.NoError(t, err)
+		genuine := ring.Sender(answerPurpose, key.Text, false).Append(nil, []byte("Client ann received message 1 epoch "+s.epoch.String()))
+		from(1, genuine)
+		require.Len(t, s.Clients(), 1)
+		from(2, genuine) // played to it as if from another host
+		from(1, genuine)
+		from(3, plain)
+		other := testenv.Ring(t).Sender(answerPurpose, key.Text, true)
+		from(3, other.Append(nil, plain))
+		for _, sender := range []*key.Sender{nil, other} {
+			for range 5 {
+				from(3, sender.Append(nil, question{"mallory", 1, 3, s.epoch}.append(nil, sender.Overhead())))
+				from(3, sender.Append(nil, command{NewEpoch(), s.epoch, verbStop, ""}.append(nil, sender.Overhead())))
+			}
+		}
+		time.Sleep(time.Second)
+		sum := s.Stats()
+		assert.Equal(t, key.Refused{Unsigned: 11, Forged: 11, Repeated: 2}, sum.Untrusted)
+		assert.Equal(t, "11 unsigned, 11 forged, 2 repeated", sum.Untrusted.String())
+		assert.Len(t, s.Clients(), 1)
+		assert.EqualValues(t, 1, sum.Acks)
+		assert.Zero(t, sum.Questions+sum.Commands+sum.Malformed+sum.RefusedAcks)
+		assert.Zero(t, answers)
 
-	// A question is as long with a key as without, and so is what it gets.
-	for _, seal := range []bool{false, true} {
-		sender := ring.Sender(answerPurpose, key.Text, seal)
-		q := sender.Append(nil, question{"ann", 1, 3, s.epoch}.append(nil, sender.Overhead()))
-		assert.Len(t, q, questionSize)
-		from(1, q)
-	}
-	assert.EqualValues(t, 2, s.Stats().Questions)
+		// A question is as long with a key as without; what it gets is at most three times as long.
+		for _, seal := range []bool{false, true} {
+			sender := ring.Sender(answerPurpose, key.Text, seal)
+			q := sender.Append(nil, question{"ann", 1, 3, s.epoch}.append(nil, sender.Overhead()))
+			assert.Len(t, q, questionSize)
+			answers, answered = 0, 0
+			from(1, q)
+			time.Sleep(time.Second)
+			assert.Positive(t, answers)
+			assert.LessOrEqual(t, answered, 3*questionSize)
+		}
+		assert.EqualValues(t, 2, s.Stats().Questions)
+	})
 }
 
 // TestRecordedRun: a client that starts is not fooled by what was recorded of a run, and one that
@@ -179,7 +172,7 @@ func TestRecordedRun(t *testing.T) {
 	for _, seal := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var recorded [][]byte
-			ring := newRingOfKeys(t)
+			ring := testenv.Ring(t)
 			s, c := keyed(t, ring, seal, func(b []byte) { recorded = append(recorded, append([]byte(nil), b...)) })
 			broadcasts(s, 3)
 			for _, b := range recorded {
@@ -220,7 +213,7 @@ func (s *Server) resolved() []udp.Target {
 // again, and says of a sealed one what is missing.
 func TestKeylessClient(t *testing.T) {
 	var wire [][]byte
-	ring := newRingOfKeys(t)
+	ring := testenv.Ring(t)
 	s, _ := keyed(t, ring, false, func(b []byte) { wire = append(wire, append([]byte(nil), b...)) })
 	require.NoError(t, s.SetData(json.RawMessage(`"`+strings.Repeat("x", MaxDataLen-57-2)+`"`)))
 	require.ErrorIs(t, s.SetData(json.RawMessage(`"`+strings.Repeat("x", MaxDataLen-57-1)+`"`)), ErrConfig)
@@ -261,7 +254,7 @@ func TestKeyedRepair(t *testing.T) {
 	for _, seal := range []bool{false, true} {
 		n := testenv.Network{Loss: 0.2, Duplicate: 0.1, Delay: 10 * time.Millisecond, Seed: uint64(time.Now().UnixNano())}
 		t.Logf("seed %d", n.Seed)
-		ring := newRingOfKeys(t)
+		ring := testenv.Ring(t)
 		synctest.Test(t, func(t *testing.T) {
 			f := sail(t, &n, 5, 200, nil, ClientConfig{Key: ring, Seal: seal})
 			assert.InDelta(t, 1, f.check(t, 200), 1e-9)
@@ -280,7 +273,7 @@ func TestKeyedDay(t *testing.T) {
 	const messages = uint64(24 * time.Hour / DefaultInterval / runs)
 	n := &testenv.Network{Loss: 0.01, Burst: 0.3, Duplicate: 0.02, Delay: time.Second, Seed: uint64(time.Now().UnixNano())}
 	t.Logf("seed %d", n.Seed)
-	ring, stranger := newRingOfKeys(t), newRingOfKeys(t)
+	ring, stranger := testenv.Ring(t), testenv.Ring(t)
 	began := time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -288,7 +281,8 @@ func TestKeyedDay(t *testing.T) {
 		at := func(i int) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}), 5) }
 		var (
 			now      atomic.Pointer[Server]
-			mu       sync.Mutex // guards recorded
+			mu       sync.Mutex // guards the next two
+			recorder = mathrand.New(mathrand.NewPCG(n.Seed, 2))
 			crowd    [clients]*Client
 			ids      [clients]map[Epoch]*[messages + 2]byte // how often each has come, and told
 			first    [clients]map[Epoch]uint64              // what was heard first: the promise begins there
@@ -331,16 +325,17 @@ func TestKeyedDay(t *testing.T) {
 		}
 		go func() { // the forger is heard by all, whatever the network does
 			sender := stranger.Sender(statusPurpose, key.JSON, false)
+			dice := mathrand.New(mathrand.NewPCG(n.Seed, 1))
 			for ctx.Err() == nil {
 				time.Sleep(time.Minute)
 				server := now.Load()
 				epoch := server.epoch
 				for i := range crowd {
-					deliver(i, forgery(mathrand.Uint64N(1<<20), epoch))
-					deliver(i, sender.Append(nil, forgery(mathrand.Uint64N(1<<20), epoch)))
+					deliver(i, forgery(dice.Uint64N(1<<20), epoch))
+					deliver(i, sender.Append(nil, forgery(dice.Uint64N(1<<20), epoch)))
 					for range 3 {
 						mu.Lock()
-						b := recorded[mathrand.IntN(len(recorded))]
+						b := recorded[dice.IntN(len(recorded))]
 						mu.Unlock()
 						deliver(i, b)
 					}
@@ -354,7 +349,7 @@ func TestKeyedDay(t *testing.T) {
 			require.NoError(t, err)
 			server := newServer(cfg, func(b []byte, to netip.AddrPort) (int, error) {
 				mu.Lock()
-				recorded[mathrand.IntN(len(recorded))] = append([]byte(nil), b...)
+				recorded[recorder.IntN(len(recorded))] = append([]byte(nil), b...)
 				mu.Unlock()
 				for i := range crowd {
 					if to == all || to == at(i) {
@@ -426,7 +421,7 @@ func mega(bytes []uint64) (mb []uint64) {
 func TestKeyedHotPathAllocatesNothing(t *testing.T) {
 	for _, seal := range []bool{false, true} {
 		var wire []byte
-		s, c := keyed(t, newRingOfKeys(t), seal, func(b []byte) { wire = append(wire[:0], b...) })
+		s, c := keyed(t, testenv.Ring(t), seal, func(b []byte) { wire = append(wire[:0], b...) })
 		var buf []byte
 		m := hotMessage
 		next := func() {
@@ -434,7 +429,7 @@ func TestKeyedHotPathAllocatesNothing(t *testing.T) {
 			var err error
 			buf, err = AppendMessage(buf[:0], m)
 			require.NoError(t, err)
-			hear(c, s.sign(buf))
+			hear(c, s.sender.Datagram(buf))
 		}
 		for range 300 {
 			next()
@@ -446,13 +441,13 @@ func TestKeyedHotPathAllocatesNothing(t *testing.T) {
 
 // BenchmarkKeyedClient is BenchmarkClient's way of a message with a key.
 func BenchmarkKeyedClient(b *testing.B) {
-	for _, kind := range []Protection{Unprotected, Signed, Sealed} {
+	for _, kind := range []key.Protection{key.Unprotected, key.Signed, key.Sealed} {
 		b.Run("key="+string(kind), func(b *testing.B) {
 			var ring *key.Ring
-			if kind != Unprotected {
-				ring = newRingOfKeys(b)
+			if kind != key.Unprotected {
+				ring = testenv.Ring(b)
 			}
-			s, c := keyed(b, ring, kind == Sealed, func([]byte) {})
+			s, c := keyed(b, ring, kind == key.Sealed, func([]byte) {})
 			c.cfg.NoAck = true
 			datagrams := make([][]byte, 1<<12)
 			m := hotMessage
@@ -460,7 +455,7 @@ func BenchmarkKeyedClient(b *testing.B) {
 				m.ID = uint64(i + 1)
 				buf, err := AppendMessage(nil, m)
 				require.NoError(b, err)
-				datagrams[i] = append([]byte(nil), s.sign(buf)...)
+				datagrams[i] = append([]byte(nil), s.sender.Datagram(buf)...)
 			}
 			now := time.Now()
 			for i := 0; b.Loop(); i++ {

@@ -16,6 +16,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
+// helloPurpose is what HELLO and BYE are signed for.
+const helloPurpose = "hello"
+
 // Defaults of Config.
 const (
 	DefaultPort     = 3400
@@ -118,8 +121,8 @@ func (c Config) withDefaults(id ID) (Config, error) {
 	if c.MaxPeers < 0 || c.MaxRuntime < 0 {
 		return c, fmt.Errorf("%w: MaxPeers and MaxRuntime cannot be negative", ErrConfig)
 	}
-	if c.Seal && c.Key == nil {
-		return c, fmt.Errorf("%w: Seal needs a Key", ErrConfig)
+	if _, err := c.Key.Protection(c.Seal); err != nil {
+		return c, err
 	}
 	c.MaxPeers = cmp.Or(c.MaxPeers, DefaultMaxPeers)
 	return c, nil
@@ -133,12 +136,12 @@ type Beacon struct {
 	network  *network // nil in a simulation
 	reader   *udp.Reader
 	announce announcer
-	signing  signing // for the goroutine that sends
+	sender   *key.Sender // for the goroutine that sends
 	life     service.Life
 	events   *service.Events[Event]
 
 	mu      sync.Mutex
-	opener  *key.Opener // nil without a key
+	opener  *key.Opener
 	table   table
 	expiry  *time.Timer // fires when a peer may have expired
 	failing service.Failures[target]
@@ -162,7 +165,7 @@ func New(cfg Config) (*Beacon, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: maxProtected})
+	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize + key.MaxOverhead})
 	if err != nil { // impossible, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
@@ -180,9 +183,9 @@ func newBeacon(cfg Config, id ID, announce announcer) *Beacon {
 		expiry:  time.NewTimer(never),
 		failing: make(service.Failures[target]),
 		refused: service.Refusals{ByHost: true},
-	}
-	if cfg.Key != nil {
-		b.signing, b.opener = protect(cfg)
+		sender:  cfg.Key.Sender(helloPurpose, key.Text, cfg.Seal),
+		// Also those that have left are remembered, so that no recording brings them back.
+		opener: cfg.Key.Opener(key.OpenerConfig{Purpose: helloPurpose, Form: key.Text, Sessions: max(1024, 2*cfg.MaxPeers)}),
 	}
 	return b
 }
@@ -217,9 +220,10 @@ func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) e
 	}
 	ctx, cancel := service.Limit(ctx, b.cfg.MaxRuntime)
 	defer cancel()
+	protection, _ := b.cfg.Key.Protection(b.cfg.Seal)
 	start := StartEvent{
 		At: began, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
-		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry, Key: protection(b.cfg),
+		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry, Key: protection,
 	}
 	if b.network != nil {
 		start.Targets = b.network.addrs()
@@ -266,7 +270,7 @@ func (b *Beacon) say(h Hello) {
 	if err != nil {
 		return // impossible: the name was checked
 	}
-	results := b.announce(func() []byte { return b.signing.sign(datagram) })
+	results := b.announce(func() []byte { return b.sender.Datagram(datagram) })
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -333,11 +337,13 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 	var h Hello
 	err := error(errTooLong)
 	if !truncated {
-		if payload, err = b.open(payload, now); err != nil {
+		if payload, err = b.opener.Open(payload, now); err != nil {
 			b.tellRefused(b.refused.Note(from, err, now))
 			return
 		}
-		h, err = b.decode(payload)
+		if h, err = Decode(payload); err != nil {
+			err = cmp.Or(key.Needed(payload, key.Text), err)
+		}
 	}
 	switch {
 	case err != nil:
@@ -405,9 +411,7 @@ func (b *Beacon) Stats() Stats {
 		}
 	}
 	s := b.stats
-	if b.opener != nil {
-		s.Untrusted = b.opener.Refused()
-	}
+	s.Untrusted = b.opener.Refused()
 	s.Peers = len(b.table.entries)
 	s.Runtime, s.EventsDropped = b.life.Time(), b.events.Dropped()
 	return s

@@ -24,7 +24,7 @@ type StartEvent struct {
 	Targets  []netip.AddrPort `json:"targets,omitempty"` // at this moment
 	Interval time.Duration    `json:"interval_ns"`
 	Expiry   time.Duration    `json:"expiry_ns"`
-	Key      string           `json:"key,omitempty"` // what it is for: "signed" or "sealed"
+	Key      key.Protection   `json:"key,omitempty"`
 }
 
 // Change is what has happened to a peer.

@@ -8,19 +8,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
 // keyed returns a key, and how a peer of the test's sends with it.
 func keyed(t *testing.T) (*key.Ring, func(text string) []byte) {
-	secret := make([]byte, key.Size)
-	for i := range secret {
-		secret[i] = byte(i)
-	}
-	ring, err := key.New(secret)
-	require.NoError(t, err)
+	ring := testenv.Ring(t, 0)
 	sender := ring.Sender(helloPurpose, key.Text, false)
 	return ring, func(text string) []byte { return sender.Append(nil, []byte(text)) }
 }
@@ -75,8 +70,8 @@ func TestKeyedAllocatesNothing(t *testing.T) {
 	b := newBeacon(Config{Name: "ann", MaxPeers: 8, Expiry: time.Hour, Key: ring}, 1, nil)
 	now, from := time.Now(), netip.MustParseAddrPort("10.0.0.1:5000")
 	own := []byte("HELLO|ann|0000000000000001")
-	b.signing.sign(own)
-	assert.Zero(t, testing.AllocsPerRun(100, func() { b.signing.sign(own) }), "signing")
+	b.sender.Datagram(own)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { b.sender.Datagram(own) }), "signing")
 
 	texts := [][]byte{
 		own, []byte("HELLO|"), bytes.Replace(sign("HELLO|bob|0123456789abcdef"), []byte("bob"), []byte("eve"), 1), sign("HELLO|bob|0123456789abcdef"),

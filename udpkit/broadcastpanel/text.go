@@ -177,7 +177,7 @@ func (t *text) start(e udpkit.StartEvent) string {
 	if e.ClientID != "" {
 		line = fmt.Sprintf("Client %s listens on %v, receiver %s. Ctrl-C ends it.", t.Paint(console.Bold, panel.Printable(e.ClientID)), e.Listen, e.Receiver)
 	}
-	if e.Key != udpkit.Unprotected {
+	if e.Key != "" {
 		line += "\n  " + t.Paint(console.Green, string(e.Key)+" with the key") + ": nothing else is believed"
 		if e.ClientID == "" {
 			line += "; udpkit control tells the server what to do"

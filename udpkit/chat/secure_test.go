@@ -15,25 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key/keytls"
 )
 
-// ring returns a key; another for another seed.
-func ring(t *testing.T, seed byte) *key.Ring {
-	t.Helper()
-	secret := make([]byte, key.Size)
-	for i := range secret {
-		secret[i] = seed + byte(i)
-	}
-	r, err := key.New(secret)
-	require.NoError(t, err)
-	return r
-}
-
 func newSecureServer(t *testing.T, cfg chat.ServerConfig) *server {
 	t.Helper()
-	cfg.Secure = keytls.Server(ring(t, 1))
+	cfg.Secure = keytls.Server(testenv.Ring(t, 1))
 	return newServer(t, cfg)
 }
 
@@ -47,7 +36,7 @@ type securePeer struct {
 func connectSecure(t *testing.T, s *server) *securePeer {
 	t.Helper()
 	tcp := connectFrom(t, s, "127.0.0.1").TCPConn
-	conn, err := keytls.Client(ring(t, 1))(t.Context(), tcp)
+	conn, err := keytls.Client(testenv.Ring(t, 1))(t.Context(), tcp)
 	require.NoError(t, err)
 	p := &securePeer{conn, tcp, bufio.NewScanner(conn)}
 	p.expect(t, "* you are ")
@@ -110,7 +99,7 @@ func TestSecure(t *testing.T) {
 	for _, secure := range []bool{true, false} {
 		cfg, way := chat.ServerConfig{}, chat.Secure(nil)
 		if secure {
-			cfg.Secure, way = keytls.Server(ring(t, 1)), keytls.Client(ring(t, 1))
+			cfg.Secure, way = keytls.Server(testenv.Ring(t, 1)), keytls.Client(testenv.Ring(t, 1))
 		}
 		s := newServer(t, cfg)
 		p := &proxy{listener: listen(t)}
@@ -147,7 +136,7 @@ func TestSecure(t *testing.T) {
 // TestWrongKey: a client with another key neither joins nor is spoken to, and both sides are told.
 func TestWrongKey(t *testing.T) {
 	s := newSecureServer(t, chat.ServerConfig{})
-	_, err := chat.Dial(t.Context(), chat.ClientConfig{Server: s.Addr(), Secure: keytls.Client(ring(t, 2))})
+	_, err := chat.Dial(t.Context(), chat.ClientConfig{Server: s.Addr(), Secure: keytls.Client(testenv.Ring(t, 2))})
 	assert.ErrorIs(t, err, key.ErrForged)
 	assert.ErrorContains(t, err, "it has another key")
 	refused := wait(t, s.log, anyOf[chat.RefuseEvent])
@@ -177,7 +166,7 @@ func TestNoKey(t *testing.T) {
 func TestServerWithoutKey(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{})
 	bob := connect(t, s)
-	_, err := chat.Dial(t.Context(), chat.ClientConfig{Server: s.Addr(), Secure: keytls.Client(ring(t, 1))})
+	_, err := chat.Dial(t.Context(), chat.ClientConfig{Server: s.Addr(), Secure: keytls.Client(testenv.Ring(t, 1))})
 	assert.ErrorIs(t, err, key.ErrUnsigned)
 	assert.ErrorContains(t, err, "it speaks no TLS: was it started without --key-file?")
 	bob.expect("left: " + string(chat.ReasonHasKey))
@@ -185,7 +174,7 @@ func TestServerWithoutKey(t *testing.T) {
 	assert.Zero(t, s.Stats().Messages)
 
 	silent := listen(t)
-	_, err = chat.Dial(t.Context(), chat.ClientConfig{Server: silent.addr, DialTimeout: 100 * time.Millisecond, Secure: keytls.Client(ring(t, 1))})
+	_, err = chat.Dial(t.Context(), chat.ClientConfig{Server: silent.addr, DialTimeout: 100 * time.Millisecond, Secure: keytls.Client(testenv.Ring(t, 1))})
 	assert.ErrorContains(t, err, "it has shown no key within 100ms")
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }

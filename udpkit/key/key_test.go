@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -57,7 +58,8 @@ func TestOpen(t *testing.T) {
 				for range 3 {
 					b := s.Append([]byte("before"), []byte(f.content))[len("before"):]
 					require.Len(t, b, len(f.content)+s.Overhead())
-					require.Equal(t, seal, key.Sealed(b))
+					require.Equal(t, seal, errors.Is(key.Needed(b, f.form), key.ErrSealed))
+					require.Equal(t, !seal && f.form != key.Binary, errors.Is(key.Needed(b, f.form), key.ErrSigned))
 					was := bytes.Clone(b)
 					content, err := o.Open(b, time.Now())
 					require.NoError(t, err)

@@ -26,6 +26,17 @@ const (
 	Binary
 )
 
+// around returns what stands before and after a token.
+func (f Form) around() (before, after string) {
+	switch f {
+	case JSON:
+		return jsonBefore, jsonAfter
+	case Text:
+		return textBefore, ""
+	}
+	return "", ""
+}
+
 // A datagram of the form Binary is this many bytes longer than its content.
 const (
 	BinarySigned = tokenSize          // 36
@@ -48,8 +59,10 @@ const (
 	sealHead    = 2 + headSize
 )
 
-// Sealed reports whether a datagram looks like a sealed one: a receiver without a key can say so.
-func Sealed(b []byte) bool {
+// MaxOverhead is the longest that a datagram is longer than its content, see Sender.Overhead.
+const MaxOverhead = len(jsonBefore) + textToken + len(jsonAfter) - len("}")
+
+func sealed(b []byte) bool {
 	return len(b) >= sealHead+tagSize && b[0] == sealByte && b[1] == sealVersion
 }
 
@@ -90,7 +103,8 @@ func (s secret) sign(dst []byte, parts ...[]byte) []byte {
 	return s.mac.Sum(dst)[:n+tagSize]
 }
 
-// Sender makes datagrams of what a program sends. It is not safe for concurrent use.
+// Sender makes datagrams of what a program sends. That of a nil Ring is nil, and leaves what it is
+// given as it is. It is not safe for concurrent use.
 type Sender struct {
 	ring    *Ring
 	purpose string
@@ -102,33 +116,52 @@ type Sender struct {
 	sum     [headSize + sha256.Size]byte
 	count   uint32
 	began   time.Time
-	base    int64 // the clock then, in milliseconds of Unix time
+	base    int64  // the clock then, in milliseconds of Unix time
+	buf     []byte // the last datagram of Datagram
 }
 
 // Sender makes a Sender of the Ring. The purpose and the form are the same at the Opener; with seal
 // it seals each datagram instead of signing it.
 func (r *Ring) Sender(purpose string, form Form, seal bool) *Sender {
+	if r == nil {
+		return nil
+	}
 	return &Sender{ring: r, purpose: purpose, form: form, seal: seal}
 }
 
 // Overhead returns how many bytes a datagram is longer than its content: 57 for JSON, 53 for Text,
-// 36 for Binary, and 38 for what is sealed.
+// 36 for Binary, 38 for what is sealed, and 0 for a nil Sender.
 func (s *Sender) Overhead() int {
 	switch {
+	case s == nil:
+		return 0
 	case s.seal:
 		return sealHead + tagSize
 	case s.form == JSON:
-		return len(jsonBefore) + textToken + len(jsonAfter) - len("}")
+		return MaxOverhead
 	case s.form == Text:
 		return len(textBefore) + textToken
 	}
 	return tokenSize
 }
 
+// Datagram returns the datagram with the content, as Append makes it. It is valid until the next
+// call.
+func (s *Sender) Datagram(content []byte) []byte {
+	if s == nil {
+		return content
+	}
+	s.buf = s.Append(s.buf[:0], content)
+	return s.buf
+}
+
 // Append appends a datagram with the content to dst, [Sender.Overhead] bytes longer than it. For
 // the form JSON the content is an object that is not empty and ends in its brace. It allocates
 // nothing if dst has room.
 func (s *Sender) Append(dst, content []byte) []byte {
+	if s == nil {
+		return append(dst, content...)
+	}
 	if keys := s.ring.keys.Load(); keys != s.of {
 		s.of, s.secret = keys, derive((*keys)[0], s.purpose)
 	}
@@ -143,24 +176,17 @@ func (s *Sender) Append(dst, content []byte) []byte {
 		return s.secret.aead.Seal(dst, s.head[:nonceSize], content, head)
 	}
 	start := len(dst)
-	switch s.form {
-	case JSON:
-		dst = append(append(dst, content[:len(content)-1]...), jsonBefore...)
-	case Text:
-		dst = append(append(dst, content...), textBefore...)
-	case Binary:
-		dst = append(dst, content...)
+	before, after := s.form.around()
+	if s.form == JSON {
+		content = content[:len(content)-1] // the brace goes behind the token
 	}
+	dst = append(append(dst, content...), before...)
 	token := append(s.sum[:0], s.head[:]...)
 	token = s.secret.sign(token, dst[start:], s.head[:])
 	if s.form == Binary {
 		return append(dst, token...)
 	}
-	dst = base64.RawURLEncoding.AppendEncode(dst, token)
-	if s.form == JSON {
-		dst = append(dst, jsonAfter...)
-	}
-	return dst
+	return append(base64.RawURLEncoding.AppendEncode(dst, token), after...)
 }
 
 // clock returns the time in milliseconds. Setting the clock while the program runs changes it only
@@ -175,7 +201,8 @@ func (s *Sender) clock() uint64 {
 	return uint64(at)
 }
 
-// Opener checks datagrams and takes the content out of them. It is not safe for concurrent use.
+// Opener checks datagrams and takes the content out of them. That of a nil Ring is nil: it takes
+// every datagram as it is. It is not safe for concurrent use.
 type Opener struct {
 	ring     *Ring
 	purpose  string
@@ -208,6 +235,9 @@ type OpenerConfig struct {
 
 // Opener makes an Opener of the Ring.
 func (r *Ring) Opener(cfg OpenerConfig) *Opener {
+	if r == nil {
+		return nil
+	}
 	return &Opener{ring: r, purpose: cfg.Purpose, form: cfg.Form, sessions: newSessions(cfg), unsigned: cfg.Unsigned}
 }
 
@@ -215,6 +245,13 @@ func (r *Ring) Opener(cfg OpenerConfig) *Opener {
 // content is valid until the next call, and b is not changed. An error is ErrUnsigned, ErrForged,
 // ErrExpired or ErrRepeated, and is counted. It allocates nothing for a sender that is known.
 func (o *Opener) Open(b []byte, now time.Time) (content []byte, err error) {
+	if o == nil {
+		return b, nil
+	}
+	return o.open(b, now)
+}
+
+func (o *Opener) open(b []byte, now time.Time) (content []byte, err error) {
 	if keys := o.ring.keys.Load(); keys != o.of {
 		o.of, o.secrets = keys, nil
 		for _, k := range *keys {
@@ -222,7 +259,7 @@ func (o *Opener) Open(b []byte, now time.Time) (content []byte, err error) {
 		}
 	}
 	var head *[headSize]byte
-	if Sealed(b) {
+	if sealed(b) {
 		content, head, err = o.unseal(b)
 	} else {
 		content, head, err = o.verify(b)
@@ -251,14 +288,9 @@ func (o *Opener) unseal(b []byte) ([]byte, *[headSize]byte, error) {
 }
 
 func (o *Opener) verify(b []byte) ([]byte, *[headSize]byte, error) {
-	var before, after string
+	before, after := o.form.around()
 	length := textToken
-	switch o.form {
-	case JSON:
-		before, after = jsonBefore, jsonAfter
-	case Text:
-		before = textBefore
-	case Binary:
+	if o.form == Binary {
 		length = tokenSize
 	}
 	end := len(b) - len(after)
@@ -298,4 +330,9 @@ func (o *Opener) first(i int) {
 }
 
 // Refused returns what was refused up to now.
-func (o *Opener) Refused() Refused { return o.refused }
+func (o *Opener) Refused() Refused {
+	if o == nil {
+		return Refused{}
+	}
+	return o.refused
+}

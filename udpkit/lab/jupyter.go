@@ -85,8 +85,8 @@ func jupyterAt(address string, port int) string {
 	return at.String()
 }
 
-// panelJoin is the variable that panel.ServerAddress looks at.
-const panelJoin = "UDPKIT_SERVER_ADDRESS"
+// serverAddress is the variable that panel.ServerAddress looks at.
+const serverAddress = "UDPKIT_SERVER_ADDRESS"
 
 // startJupyter starts JupyterLab and returns when it answers.
 func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter, error) {
@@ -120,7 +120,7 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 	cmd.Dir = env.Repository
 	cmd.Env = append(env.Environ, "JUPYTER_TOKEN="+j.token) // an argument would show in the list of processes
 	if cfg.Join.IsValid() {
-		cmd.Env = append(cmd.Env, panelJoin+"="+cfg.Join.String())
+		cmd.Env = append(cmd.Env, serverAddress+"="+cfg.Join.String())
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	end := step(cfg.Stdout, "Starting JupyterLab")

@@ -64,7 +64,6 @@ type client struct {
 	malformed  uint64
 	untrusted  key.Refused
 	sender     *key.Sender // nil: there is no key
-	signed     []byte      // the last datagram
 	refusals   service.Refusals
 	gone       bool // the server has said goodbye, or does not know us
 
@@ -306,10 +305,7 @@ func (c *client) down(why string) {
 // handle takes a datagram. The caller calls settled when no more are waiting.
 func (c *client) handle(a actor, b []byte) {
 	now := time.Now()
-	var untrusted error
-	if c.opener != nil {
-		b, untrusted = c.opener.Open(b, now)
-	}
+	b, untrusted := c.opener.Open(b, now)
 	f, err := relaywire.Parse(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()

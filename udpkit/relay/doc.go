@@ -161,9 +161,9 @@
 // A recording is no use: where it was sent it comes a second time, for another run of a client it
 // has the wrong ID, and after a minute it is too old. But whoever keeps a datagram from its
 // receiver, or plays it to a server that has started since, can have it believed once, up to a
-// minute late. If it comes from another address then, that address gets the answer, a challenge or
-// a reset, which is no longer than the datagram; and the client that a reset names registers again,
-// if it is passed on.
+// minute late, and two if the first of its run came as late. If it comes from another address then,
+// that address gets the answer, a challenge or a reset, which is no longer than the datagram; and
+// the client that a reset names registers again, if it is passed on.
 //
 // The server knows 2 [ServerConfig].MaxClients runs of clients apart; if there were more in a
 // minute, what was recorded of the one that has been silent for longest is believed once more. All

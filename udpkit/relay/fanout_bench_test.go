@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -27,7 +28,7 @@ func BenchmarkFanout(b *testing.B) {
 
 // BenchmarkFanoutKey is BenchmarkFanout with a shared key, beside none.
 func BenchmarkFanoutKey(b *testing.B) {
-	ring := ringOf(b, secret())
+	ring := testenv.Ring(b)
 	for _, inFlight := range []int{1, 256} {
 		b.Run(fmt.Sprintf("%d in flight, no key", inFlight), func(b *testing.B) { fanout(b, 64, inFlight, nil, false) })
 		b.Run(fmt.Sprintf("%d in flight, signed", inFlight), func(b *testing.B) { fanout(b, 64, inFlight, ring, false) })

@@ -1,12 +1,12 @@
 package relay
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
@@ -17,11 +17,6 @@ const (
 	fromClients = "relay client"
 )
 
-const (
-	errSealed service.Malformed = "it is sealed with a key, and none is set here: give --key-file"
-	errSigned service.Malformed = "it is signed with a key, and none is set here: give --key-file"
-)
-
 // plain reports whether a datagram is one of the relay's as it is.
 func plain(b []byte) bool {
 	_, err := relaywire.Parse(b)
@@ -30,20 +25,10 @@ func plain(b []byte) bool {
 
 // foreign says why Parse has refused a datagram.
 func foreign(b []byte) error {
-	if key.Sealed(b) {
-		return errSealed
-	}
 	if n := len(b) - key.BinarySigned; n > 0 && plain(b[:n]) {
-		return errSigned
+		return key.ErrSigned
 	}
-	return errNotRelay
-}
-
-func checkKey(ring *key.Ring, seal bool) error {
-	if seal && ring == nil {
-		return fmt.Errorf("%w: Seal needs a Key", ErrConfig)
-	}
-	return nil
+	return cmp.Or(key.Needed(b, key.Binary), error(errNotRelay))
 }
 
 // room returns how long what is signed or sealed may be.
@@ -110,13 +95,10 @@ func (s *Server) open(b []byte, from udp.Path) (content []byte, ok bool) {
 
 // longer returns how many bytes longer a datagram is than what it says.
 func (k *keyed) longer() int {
-	switch {
-	case k == nil:
+	if k == nil {
 		return 0
-	case k.seal:
-		return key.BinarySealed
 	}
-	return key.BinarySigned
+	return k.sender.Overhead()
 }
 
 // say sends a datagram at once.
@@ -155,7 +137,7 @@ func (s *Server) flush() (failed uint64) {
 		at := 0
 		for i := range k.unsigned {
 			u := &k.unsigned[i]
-			k.signed = u.by.Append(k.signed[:0], k.content[at:at+u.size])
+			k.signed = u.by.Append(k.signed[:0], k.content[at:at+u.size]) // a buffer for all: there are many senders
 			s.carrier.AddParts(k.signed, nil, u.path)
 			at += u.size
 		}
@@ -172,22 +154,15 @@ func (s *Server) flush() (failed uint64) {
 
 // trust has a client take only what is signed with a key, and sign what it sends.
 func (c *client) trust(ring *key.Ring, seal bool) error {
-	if ring != nil {
-		c.sender = ring.Sender(fromClients, key.Binary, seal)
-		c.opener = ring.Opener(key.OpenerConfig{Purpose: fromServers, Form: key.Binary, Unsigned: plain})
-	}
+	c.sender = ring.Sender(fromClients, key.Binary, seal)
+	c.opener = ring.Opener(key.OpenerConfig{Purpose: fromServers, Form: key.Binary, Unsigned: plain})
 	c.room = room(ring)
-	return checkKey(ring, seal)
+	_, err := ring.Protection(seal)
+	return err
 }
 
 // say sends a datagram, with mu held.
-func (c *client) say(b []byte) {
-	if c.sender != nil {
-		c.signed = c.sender.Append(c.signed[:0], b)
-		b = c.signed
-	}
-	c.send(b)
-}
+func (c *client) say(b []byte) { c.send(c.sender.Datagram(b)) }
 
 // unanswered says that no server answers, and what may be the reason; with mu held.
 func (c *client) unanswered(since string) string {

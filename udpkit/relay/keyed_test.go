@@ -3,7 +3,6 @@ package relay_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,27 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-func secret() []byte {
-	b := make([]byte, key.Size)
-	_, _ = rand.Read(b)
-	return b
-}
-
-func ringOf(t testing.TB, secrets ...[]byte) *key.Ring {
-	t.Helper()
-	ring, err := key.New(secrets...)
-	require.NoError(t, err)
-	return ring
-}
-
 // both runs a test with what is signed, and with what is sealed.
 func both(t *testing.T, test func(t *testing.T, ring *key.Ring, seal bool)) {
 	for _, seal := range []bool{false, true} {
-		t.Run(fmt.Sprintf("sealed %v", seal), func(t *testing.T) { test(t, ringOf(t, secret()), seal) })
+		t.Run(fmt.Sprintf("sealed %v", seal), func(t *testing.T) { test(t, testenv.Ring(t), seal) })
 	}
 }
 
@@ -152,7 +139,7 @@ func TestStrangers(t *testing.T) {
 		stranger, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(s.Addr()))
 		require.NoError(t, err)
 		defer stranger.Close()
-		other := ringOf(t, secret())
+		other := testenv.Ring(t)
 		var senders []*key.Sender
 		for _, seal := range []bool{false, true} {
 			senders = append(senders, other.Sender("relay client", key.Binary, seal), other.Sender("relay server", key.Binary, seal))
@@ -308,12 +295,11 @@ func TestRecording(t *testing.T) {
 // those that send with the new one understand each other.
 func TestKeyIsChanged(t *testing.T) {
 	both(t, func(t *testing.T, _ *key.Ring, seal bool) {
-		before, after := secret(), secret()
-		s := serve(t, relay.ServerConfig{Key: ringOf(t, before, after), Seal: seal})
-		ahead := ringOf(t, after, before)
+		s := serve(t, relay.ServerConfig{Key: testenv.Ring(t, 1, 2), Seal: seal})
+		ahead := testenv.Ring(t, 2, 1)
 		w := newWriterWith(t, s.Addr(), "ann", relay.WriterConfig{Key: ahead, Seal: seal})
 		r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{Key: ahead, Seal: seal})
-		behind := newReader(t, s.Addr(), "eve", relay.ReaderConfig{Key: ringOf(t, before)})
+		behind := newReader(t, s.Addr(), "eve", relay.ReaderConfig{Key: testenv.Ring(t, 1)})
 		w.write(t, 1, 100)
 		whole(t, r.read(t, 100), 1, 100)
 		whole(t, behind.read(t, 100), 1, 100)
@@ -333,11 +319,11 @@ func TestKeyDiffers(t *testing.T) {
 			t.Helper()
 			wait(t, j, func(e relay.LinkEvent) bool { return !e.Up && strings.Contains(e.Text, text) })
 		}
-		how := map[bool]string{false: "it is signed with a key, and none is set here: give --key-file", true: "it is sealed with a key, and none is set here: give --key-file"}[seal]
+		how := map[bool]string{false: "it is signed with a key: give --key-file", true: "it is sealed with a key: give --key-file"}[seal]
 
 		keyed, keyless := serve(t, relay.ServerConfig{Key: ring, Seal: seal}), serve(t, relay.ServerConfig{})
 		none := newReader(t, keyed.Addr(), "ann", relay.ReaderConfig{})
-		another := newReader(t, keyed.Addr(), "bob", relay.ReaderConfig{Key: ringOf(t, secret()), Seal: seal})
+		another := newReader(t, keyed.Addr(), "bob", relay.ReaderConfig{Key: testenv.Ring(t), Seal: seal})
 		alone := newReader(t, keyless.Addr(), "eve", relay.ReaderConfig{Key: ring, Seal: seal})
 		refused(keyed.journal, "it is not signed, and a key is set here")
 		says(none.journal, "yet; still trying")

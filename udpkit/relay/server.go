@@ -102,7 +102,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if c.Expire < time.Second || c.Expire > time.Hour {
 		return c, fmt.Errorf("%w: clients cannot expire after %v, it must be 1 s to 1 h", ErrConfig, c.Expire)
 	}
-	return c, checkKey(c.Key, c.Seal)
+	_, err := c.Key.Protection(c.Seal)
+	return c, err
 }
 
 // share returns how many clients may come from an address.

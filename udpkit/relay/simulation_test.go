@@ -168,7 +168,7 @@ func TestDelivery(t *testing.T) {
 		"loss 50 %, a second late": func(n *network) { n.Loss, n.Duplicate, n.Delay = 0.5, 0.5, time.Second },
 		"bursts":                   func(n *network) { n.Loss, n.Burst, n.Delay = 0.02, 1, 10*time.Millisecond },
 	} {
-		for how, ring := range map[string]*key.Ring{"": nil, ", signed": testRing(t), ", sealed": testRing(t)} {
+		for how, ring := range map[string]*key.Ring{"": nil, ", signed": testenv.Ring(t), ", sealed": testenv.Ring(t)} {
 			t.Run(name+how, func(t *testing.T) {
 				t.Logf("seed %d", seed)
 				synctest.Test(t, func(t *testing.T) {

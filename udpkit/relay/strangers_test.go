@@ -10,23 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
-
-func testRing(t testing.TB) *key.Ring {
-	secret := make([]byte, key.Size)
-	_, _ = rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
-	return ring
-}
 
 // TestNoAmplificationWithKey: who has no key gets no byte, whatever is sent, and a recording that
 // is played from somewhere else gets no more than it has, once. Nothing is kept of either.
 func TestNoAmplificationWithKey(t *testing.T) {
 	for _, seals := range []bool{false, true} {
-		ring := testRing(t)
+		ring := testenv.Ring(t)
 		s := newTarget(t, ServerConfig{Key: ring, Seal: seals})
 		defer s.stop()
 		given := uint64(0)
@@ -46,7 +39,7 @@ func TestNoAmplificationWithKey(t *testing.T) {
 			copy(b, hello)
 			silent(b)
 		}
-		other, wrong := testRing(t), []*key.Sender{}
+		other, wrong := testenv.Ring(t), []*key.Sender{}
 		for _, seal := range []bool{false, true} {
 			wrong = append(wrong, other.Sender(fromClients, key.Binary, seal), ring.Sender(fromServers, key.Binary, seal))
 		}
@@ -84,7 +77,7 @@ func TestNoAmplificationWithKey(t *testing.T) {
 
 // TestStoredFits: however many runs there are to tell a writer of, the datagram is not too long.
 func TestStoredFits(t *testing.T) {
-	for _, ring := range []*key.Ring{nil, testRing(t)} {
+	for _, ring := range []*key.Ring{nil, testenv.Ring(t)} {
 		s := newServer(ServerConfig{Key: ring, Seal: ring != nil})
 		list := storedList{most: s.runs()}
 		for i := range uint64(100) {
@@ -107,7 +100,7 @@ func TestStoredFits(t *testing.T) {
 // TestKeyAllocatesNothing: what is sent and taken most costs no allocation for its key.
 func TestKeyAllocatesNothing(t *testing.T) {
 	for _, seal := range []bool{false, true} {
-		ring := testRing(t)
+		ring := testenv.Ring(t)
 		s := newServer(ServerConfig{Key: ring, Seal: seal, MaxClients: 10})
 		s.carrier = nowhere{}
 		var c session

@@ -145,7 +145,7 @@ func (p picture) Key() string {
 	if p.Start.Key == "" {
 		return ""
 	}
-	return ", " + p.Start.Key + " with the key"
+	return ", " + string(p.Start.Key) + " with the key"
 }
 
 // Where says where the HELLOs go.

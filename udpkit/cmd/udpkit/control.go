@@ -16,8 +16,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
-// controlVerbs are what a server can be told, and whether that takes an argument.
-var controlVerbs = map[string]bool{"state": true, "interval": true, "clients": false, "stop": false}
+// controlVerbs are what a server can be told; the first two take an argument.
+var controlVerbs = []string{"state", "interval", "clients", "stop"}
 
 func controlCommand() *cobra.Command {
 	var (
@@ -60,7 +60,7 @@ func controlCommand() *cobra.Command {
 			}
 			if host != "" {
 				if cfg.Server, err = parseTarget(cmd.Context(), host); err != nil && verb == "" {
-					err = usageError{fmt.Errorf("%q is no verb, which are state, interval, clients and stop, and no host: %w", host, err)}
+					err = usageError{fmt.Errorf("%q is no verb, which are %s, and no host: %w", host, inWords(controlVerbs), err)}
 				}
 				if err != nil {
 					return err
@@ -83,7 +83,7 @@ func controlCommand() *cobra.Command {
 // splitControl takes the arguments apart.
 func splitControl(args []string) (host, verb, argument string, err error) {
 	if len(args) > 0 {
-		if _, is := controlVerbs[args[0]]; !is {
+		if !slices.Contains(controlVerbs, args[0]) {
 			host, args = args[0], args[1:]
 		}
 	}
@@ -91,10 +91,10 @@ func splitControl(args []string) (host, verb, argument string, err error) {
 		return host, "", "", nil
 	}
 	verb, args = args[0], args[1:]
-	takes, is := controlVerbs[verb]
+	takes := slices.Contains(controlVerbs[:2], verb)
 	switch {
-	case !is:
-		return "", "", "", usageError{fmt.Errorf("unknown verb %q: choose one of state, interval, clients and stop", verb)}
+	case !slices.Contains(controlVerbs, verb):
+		return "", "", "", usageError{fmt.Errorf("unknown verb %q: choose one of %s", verb, inWords(controlVerbs))}
 	case takes && len(args) == 0 && verb == "state":
 		return "", "", "", usageError{errors.New("name the state, or auto")}
 	case takes && len(args) == 0:
@@ -110,8 +110,8 @@ func splitControl(args []string) (host, verb, argument string, err error) {
 
 func completeControl(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var list []string
-	if len(args) == 0 || len(args) == 1 && !slices.Contains([]string{"state", "interval", "clients", "stop"}, args[0]) {
-		list = []string{"state", "interval", "clients", "stop"}
+	if len(args) == 0 || len(args) == 1 && !slices.Contains(controlVerbs, args[0]) {
+		list = controlVerbs
 	} else if args[len(args)-1] == "state" {
 		list = append(texts(udpkit.DefaultStates()), "auto")
 	}

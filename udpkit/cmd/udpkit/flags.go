@@ -56,8 +56,13 @@ func choose(cmd *cobra.Command, _ []string) error {
 			names = append(names, c.Name())
 		}
 	}
+	return usageError{fmt.Errorf("choose one of the commands %s", inWords(names))}
+}
+
+// inWords returns two or more names as in a sentence.
+func inWords(names []string) string {
 	last := len(names) - 1
-	return usageError{fmt.Errorf("choose one of the commands %s and %s", strings.Join(names[:last], ", "), names[last])}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // settle sets the flags that are not given from the environment, and refuses those that are given

@@ -12,27 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key/keytls"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// ring returns keys, each from a seed.
-func ring(t *testing.T, seeds ...byte) *key.Ring {
-	t.Helper()
-	var secrets [][]byte
-	for _, seed := range seeds {
-		secret := make([]byte, key.Size)
-		for i := range secret {
-			secret[i] = seed + byte(i)
-		}
-		secrets = append(secrets, secret)
-	}
-	r, err := key.New(secrets...)
-	require.NoError(t, err)
-	return r
-}
 
 // shake is a side of a handshake.
 type shake func(context.Context, net.Conn) (net.Conn, error)
@@ -84,7 +69,7 @@ func TestKeys(t *testing.T) {
 		"only what the server never shows": {server: []byte{2, 1}, client: []byte{1}, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, c, serverErr, clientErr := meet(t, keytls.Server(ring(t, test.server...)), keytls.Client(ring(t, test.client...)))
+			s, c, serverErr, clientErr := meet(t, keytls.Server(testenv.Ring(t, test.server...)), keytls.Client(testenv.Ring(t, test.client...)))
 			if test.fails {
 				assert.ErrorIs(t, serverErr, key.ErrForged)
 				assert.ErrorIs(t, clientErr, key.ErrForged)
@@ -106,7 +91,7 @@ func TestKeys(t *testing.T) {
 // TestStrangers: neither a client without a certificate nor one with somebody's is let in, nor is a
 // server believed that has another key, or speaks no TLS.
 func TestStrangers(t *testing.T) {
-	ours := ring(t, 1)
+	ours := testenv.Ring(t, 1)
 	with := func(cfg *tls.Config) shake {
 		return func(ctx context.Context, conn net.Conn) (net.Conn, error) {
 			c := tls.Client(conn, cfg)

@@ -2,7 +2,6 @@ package relaypanel
 
 import (
 	"context"
-	"crypto/rand"
 	"net"
 	"net/netip"
 	"testing"
@@ -12,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
-	"github.com/gonb-labs/udp-notebooks/udpkit/key"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -45,10 +44,7 @@ func TestPageFailures(t *testing.T) {
 // TestPageUntrusted: what a key has refused is in the small print, and nothing of it if that is
 // nothing.
 func TestPageUntrusted(t *testing.T) {
-	secret := make([]byte, key.Size)
-	_, _ = rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
+	ring := testenv.Ring(t)
 	server, err := relay.NewServer(relay.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Key: ring})
 	require.NoError(t, err)
 	defer server.Close()

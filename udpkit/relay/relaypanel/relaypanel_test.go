@@ -3,7 +3,6 @@ package relaypanel_test
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
-	"github.com/gonb-labs/udp-notebooks/udpkit/key"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
 )
@@ -612,10 +611,7 @@ func TestManyMessages(t *testing.T) {
 // TestUntrusted: what a key has refused is told when it comes, and counted in the end; without any
 // nothing is said of it.
 func TestUntrusted(t *testing.T) {
-	secret := make([]byte, key.Size)
-	_, _ = rand.Read(secret)
-	ring, err := key.New(secret)
-	require.NoError(t, err)
+	ring := testenv.Ring(t)
 	server, addr := startServer(t, relay.ServerConfig{Key: ring}, relaypanel.Options{})
 	ann := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "ann", Key: ring, Seal: true}, strings.NewReader("hello"), relaypanel.Options{})
 	text := ann.ends(t)
@@ -624,7 +620,7 @@ func TestUntrusted(t *testing.T) {
 	eve := startWriter(t, relay.WriterConfig{Server: addr, Username: "eve"}, strings.NewReader("forged"), relaypanel.Options{})
 	server.out.Shows(t, "it is not signed, and a key is set here")
 	eve.stop()
-	_, err = eve.end(t)
+	_, err := eve.end(t)
 	assert.ErrorIs(t, err, relaypanel.ErrNotStored)
 	server.stop()
 	assert.Regexp(t, `\n  untrusted  \d+ unsigned\n?`, server.ends(t))
