@@ -127,16 +127,16 @@
 //
 // With ServerConfig.Key and ClientConfig.Key, from a file that "udpkit key new" makes, messages,
 // acknowledgements and questions are signed, with Seal encrypted too; package key says how, and
-// what a key does not give. The purposes are "status", and "answer" for what clients send. What is
-// neither is not believed, shown or answered, and counted by reason in Untrusted. So is what is
-// more than a minute old by its clock: it may be a recording. The clocks of those that first hear
-// each other may differ by as much.
+// what a key does not give. What is neither is not believed, shown or answered, and counted by
+// reason in Untrusted. So is what is more than a minute old by its clock: it may be a recording.
+// The clocks of those that first hear each other may differ by as much. The purposes, as package
+// key has them, are "status" for messages and "answer" for what clients send.
 //
-// A signed message is 57 bytes longer, with a last field "mac" that clients without a key ignore;
-// the course's can be told as before, but their acknowledgements do not count. A signed
-// acknowledgement is 53 bytes longer, a question stays as long as it is. What is sealed, 38 bytes
-// longer, is for holders of the key only. A message costs the client about 0.3 us more signed, 0.2
-// us sealed, and no allocation.
+// A signed message is 57 bytes longer, with a last field "mac" that clients without a key ignore:
+// the course's show it as before, but their acknowledgements do not count. A signed acknowledgement
+// is 53 bytes longer, a question stays as long as it is. What is sealed, 38 bytes longer, is for
+// holders of the key only. A message costs the client about 0.3 us more signed, 0.2 us sealed, and
+// no allocation.
 //
 // # A remote hand
 //
