@@ -188,17 +188,17 @@
 // it, which also measures yours; bench/README.md has all of it.
 //
 //	                       at full speed        50,000/s   there and back   idle
-//	C recvfrom             1.13 M/s    676 ns   4.6 us     46 / 92 us       0 %
-//	ReadFromUDPAddrPort    1.02 M/s    884 ns   8.9 us     50 / 109 us      0 %
-//	Blocking               1.07 M/s    670 ns   6.0 us     51 / 107 us      0 %
-//	NonBlocking            0.49 M/s    843 ns   5.4 us     not measured     0.6 %
-//	SelectorStyle          0.95 M/s    720 ns   6.8 us     49 / 128 us      0 %
-//	Goroutine              1.01 M/s    663 ns   6.0 us     49 / 101 us      0 %
-//	Channel                1.10 M/s    664 ns   6.4 us     58 / 115 us      0 %
-//	with Coalesce          9-10 M/s    65-78 ns if the sender uses UDP_SEGMENT; NonBlocking 3.9 M/s
-//	Client                 4.0 M/s     246 ns   likewise
-//	Client, signed         1.9 M/s     521 ns   with a key
-//	Client, sealed         2.6 M/s     388 ns   likewise
+//	C recvfrom             1.75 M/s    482 ns   4.7 us     46 / 80 us       0 %
+//	ReadFromUDPAddrPort    1.45 M/s    671 ns   8.5 us     50 / 95 us       0 %
+//	Blocking               1.47 M/s    541 ns   6.2 us     48 / 96 us       0 %
+//	NonBlocking            0.82 M/s    606 ns   5.5 us     not measured     0.4 %
+//	SelectorStyle          1.35 M/s    573 ns   6.5 us     44 / 97 us       0 %
+//	Goroutine              1.48 M/s    537 ns   6.1 us     47 / 94 us       0 %
+//	Channel                1.50 M/s    552 ns   6.4 us     50 / 95 us       0 %
+//	with Coalesce          13-15 M/s   58 ns    if the sender uses UDP_SEGMENT; NonBlocking 4.2 M/s
+//	Client                 5.0 M/s     198 ns   likewise
+//	Client, signed         1.9 M/s     535 ns   with a key
+//	Client, sealed         2.7 M/s     363 ns   likewise
 //
 // The times are the receiver's CPU for each datagram; there and back p50 and p99. Nothing is
 // allocated for a datagram.

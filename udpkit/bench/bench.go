@@ -194,7 +194,7 @@ func subjects(self []string, cc, python []string) []subject {
 	return all
 }
 
-// Run measures. It takes about five minutes with the defaults, uses the addresses of loopback only,
+// Run measures. It takes about ten minutes with the defaults, uses the addresses of loopback only,
 // and ends all the processes that it has started. If ctx ends before, it returns what has been
 // measured until then, along with an error that wraps context.Cause(ctx). What cannot run on this
 // machine is in [Report.Missing] and is no error.

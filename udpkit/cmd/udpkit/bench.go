@@ -25,7 +25,7 @@ func benchCommand() *cobra.Command {
 			"  udpkit bench --only \"udpkit selector\" --rounds 1",
 		Long: "Measure every receiver style on this machine, side by side with the loops of the standard library, C and Python,\n" +
 			"every way to send to many beside C, and the relay beside NATS: each in a process of its own, on loopback only, in\n" +
-			"rounds that take turns. It takes a few minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
+			"rounds that take turns. It takes ten minutes; leave the machine alone meanwhile. What cannot be measured here is\n" +
 			"listed with the reason. On standard error stands how far it is: in a line that changes in place on a terminal, in a\n" +
 			"line for each step elsewhere.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
