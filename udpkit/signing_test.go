@@ -143,6 +143,7 @@ func TestKeyedServer(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		sum := s.Stats()
 		assert.Equal(t, key.Refused{Unsigned: 11, Forged: 11, Repeated: 2}, sum.Untrusted)
 		assert.Equal(t, "11 unsigned, 11 forged, 2 repeated", sum.Untrusted.String())
@@ -159,6 +160,7 @@ func TestKeyedServer(t *testing.T) {
 			answers, answered = 0, 0
 			from(1, q)
 			time.Sleep(time.Second)
+			synctest.Wait()
 			assert.Positive(t, answers)
 			assert.LessOrEqual(t, answered, 3*questionSize)
 		}
