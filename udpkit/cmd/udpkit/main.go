@@ -99,6 +99,7 @@ func rootCommand() *cobra.Command {
 		relayCommand(),
 		controlCommand(),
 		keyCommand(),
+		healthCommand(),
 		versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
