@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
@@ -34,16 +34,28 @@ const (
 type client struct {
 	hello  relaywire.Frame // as it is sent; the cookie is the last that came
 	role   Role
-	server netip.AddrPort
 	onTell func(Event)
-	conn   *net.UDPConn // nil in a simulation
-	send   func(b []byte)
 	room   int         // how long a datagram may be before it is signed
 	opener *key.Opener // of the one who receives; nil: there is no key
 
 	life service.Life
 
+	// Where to look for a server. Beside seek they do not change.
+	candidates []*candidate
+	resolver   *net.Resolver
+	fixed      bool // there is one, with an IP address
+
 	mu     sync.Mutex
+	server netip.AddrPort // not valid if its address is not known yet
+	conn   *net.UDPConn   // nil in a simulation, and until there is a server to turn to
+	send   func(b []byte) // nil as long as conn
+	closed bool
+	turned chan struct{} // there is another conn, or it is closed
+	linked chan struct{} // seek has something to look at
+	since  time.Time     // when the server was turned to or lost
+	away   bool          // there is no use in waiting for the server
+	brief  string        // why it does not serve
+
 	ended  chan struct{} // Run is over
 	failed error         // why it must end
 	stop   context.CancelCauseFunc
@@ -71,45 +83,38 @@ type client struct {
 	queued chan struct{} // there are events
 }
 
-func newClient(role Role, server netip.AddrPort, username string, onEvent func(Event)) (*client, error) {
+func newClient(role Role, servers []string, port uint16, resolver *net.Resolver, username string, onEvent func(Event)) (*client, error) {
 	if err := CheckUsername(username); err != nil {
 		return nil, err
 	}
-	if !server.IsValid() {
-		server = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), DefaultPort)
+	if len(servers) == 0 {
+		servers = []string{"127.0.0.1"}
 	}
-	if server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port()); udp.CheckPeer(server) != nil {
-		return nil, fmt.Errorf("%w: %v is not an address of a server", ErrConfig, server)
-	}
-	return &client{
-		hello:  relaywire.Frame{Kind: relaywire.Hello, ID: uint64(NewID()), Role: uint8(role), Name: username},
-		role:   role,
-		server: server, onTell: onEvent, expire: usualExpire,
-		ended: make(chan struct{}), wake: make(chan struct{}, 1), queued: make(chan struct{}, 1),
-	}, nil
-}
-
-// open opens the socket.
-func (c *client) open() error {
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(c.server))
+	candidates, err := parseCandidates(servers, cmp.Or(port, DefaultPort))
 	if err != nil {
-		return fmt.Errorf("the %v cannot open a socket to %v: %w", c.role, c.server, err)
+		return nil, err
 	}
-	_ = conn.SetReadBuffer(readBuffer) // the system may grant less, which costs datagrams and no messages
-	c.conn = conn
-	c.send = func(b []byte) {
-		// What is not sent is not answered, and sent again; see receive for what an error can tell.
-		_, _ = conn.Write(b)
+	c := &client{
+		hello: relaywire.Frame{Kind: relaywire.Hello, ID: uint64(NewID()), Role: uint8(role), Name: username},
+		role:  role, onTell: onEvent, expire: usualExpire,
+		candidates: candidates, resolver: cmp.Or(resolver, net.DefaultResolver),
+		turned: make(chan struct{}, 1), linked: make(chan struct{}, 1),
+		ended: make(chan struct{}), wake: make(chan struct{}, 1), queued: make(chan struct{}, 1),
 	}
-	return nil
+	if addr, ok := candidates[0].addr(); ok && len(candidates) == 1 {
+		c.server, c.fixed = addr, true
+	}
+	return c, nil
 }
 
-// Addr returns the local address.
-func (c *client) Addr() netip.AddrPort { return service.AddrOf(c.conn.LocalAddr()) }
-
-// Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
-func (c *client) Close() error {
-	return service.Close(c.conn)
+// open opens the socket, if the address of the server is known.
+func (c *client) open() error {
+	if !c.fixed {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.turn(c.server)
 }
 
 // actor is what differs between a reader and a writer. All but deliver are called with mu held.
@@ -135,9 +140,9 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 	defer cancel(nil)
 	c.mu.Lock()
 	c.stop = cancel
-	start := StartEvent{At: time.Now(), Server: c.server, Role: c.role, Username: c.hello.Name}
+	start := StartEvent{At: time.Now(), Server: c.where(), Role: c.role, Username: c.hello.Name}
 	if c.conn != nil {
-		start.Local = c.Addr()
+		start.Local = service.AddrOf(c.conn.LocalAddr())
 	}
 	c.emit(start)
 	c.mu.Unlock()
@@ -148,6 +153,9 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 	acting, stopActing := context.WithCancel(ctx)
 	var actors sync.WaitGroup
 	actors.Go(func() { c.act(acting, a) })
+	if !c.fixed {
+		actors.Go(func() { c.seek(acting) })
+	}
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	var served error
 	var receiver sync.WaitGroup
@@ -210,61 +218,11 @@ func (c *client) fail(err error) {
 	}
 }
 
-// receive takes datagrams from the socket until ctx ends.
-func (c *client) receive(ctx context.Context, a actor, reader *udp.Reader) error {
-	defer context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	var failures udp.Failures
-	for {
-		for d := reader.Next(); d != nil; d = reader.Next() {
-			if d.Truncated {
-				c.mu.Lock()
-				c.refuse(errTooLong, time.Now())
-				c.mu.Unlock()
-				continue
-			}
-			c.handle(a, d.Payload)
-		}
-		c.settled(a)
-		err := reader.Read(true)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil:
-			failures.Over()
-		case refused(err): // an answer to what was sent, once for each
-			c.refusedNow()
-		default:
-			c.failing(err)
-			if !failures.Rest(ctx, err) && ctx.Err() == nil {
-				return fmt.Errorf("the %v cannot go on: %w", c.role, err)
-			}
-		}
-	}
-}
-
 // refused reports whether err says that nobody listens at the server's port.
 func refused(err error) bool {
 	const wsaeconnreset = 10054
 	var errno syscall.Errno
 	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.As(err, &errno) && errno == wsaeconnreset
-}
-
-func (c *client) refusedNow() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone = true
-	c.down(fmt.Sprintf("nothing listens at %v: is the server running, and are address and port right? It goes on trying", c.server))
-	c.poke()
-}
-
-// failing says why nothing can be received. While the client is registered it waits for the silence
-// that follows, which may be short enough to do no harm.
-func (c *client) failing(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.up && !errors.Is(err, net.ErrClosed) {
-		c.down(fmt.Sprintf("cannot receive: %v; still trying", err))
-	}
 }
 
 // poke has act look at what is due, with mu held.
@@ -293,8 +251,9 @@ func (c *client) tell(e Event) {
 // down notes that no server serves the client, with mu held.
 func (c *client) down(why string) {
 	if c.up {
-		c.up, c.retry = false, 0
+		c.up, c.retry, c.since = false, 0, time.Now()
 		c.hello.Try++
+		signal(c.linked)
 	}
 	if why != c.told {
 		c.told = why
@@ -302,14 +261,16 @@ func (c *client) down(why string) {
 	}
 }
 
-// handle takes a datagram. The caller calls settled when no more are waiting.
-func (c *client) handle(a actor, b []byte) {
+// handle takes a datagram that came by a socket. The caller calls settled when no more are waiting.
+func (c *client) handle(a actor, b []byte, by *net.UDPConn) {
 	now := time.Now()
 	b, untrusted := c.opener.Open(b, now)
 	f, err := relaywire.Parse(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case by != c.conn: // from a server that it has turned away from
+		return
 	case untrusted != nil:
 		c.untrusted = c.opener.Refused()
 		c.tellRefused(c.refusals.Note(c.server, untrusted, now))
@@ -345,6 +306,10 @@ func (c *client) handle(a actor, b []byte) {
 		why := fmt.Sprintf("the server at %v has begun anew; registering again", c.server)
 		if f.Kind == relaywire.Bye {
 			why = fmt.Sprintf("the server at %v has ended; waiting for it to come back", c.server)
+			if !c.fixed {
+				why = fmt.Sprintf("the server at %v has ended; looking for one that serves", c.server)
+			}
+			c.away = true
 		}
 		if c.up {
 			c.down(why)
@@ -361,6 +326,7 @@ func (c *client) handle(a actor, b []byte) {
 		c.up, c.told, c.asked = true, "", now
 		c.registered++
 		a.welcomed(&f, now)
+		signal(c.linked)
 		c.poke()
 	default:
 		if c.up {
@@ -382,7 +348,7 @@ func (c *client) turnedAway(f *relaywire.Frame, now time.Time) {
 	reason := reasons[f.Reason]
 	if reason != ReasonNameTaken {
 		c.takenSince = time.Time{}
-		c.down(fmt.Sprintf("the server at %v takes nobody now: %s; still trying", c.server, reason))
+		c.unusable(fmt.Sprintf("the server at %v takes nobody now: %s", c.server, reason), "; still trying")
 		return
 	}
 	// The one who has the name may be dead, or our own earlier run: then it is free soon.
@@ -426,13 +392,16 @@ func (c *client) act(ctx context.Context, a actor) {
 func (c *client) due(a actor, now time.Time) time.Duration {
 	c.tellRefused(c.refusals.Due(now))
 	if !c.up {
+		if c.send == nil { // there is no server to turn to yet
+			return maxRetry
+		}
 		if wait := c.tried.Add(c.retry).Sub(now); wait > 0 {
 			return wait
 		}
 		c.retry = min(max(minRetry, 2*c.retry), maxRetry)
 		c.answered = false
 		c.register(now)
-		if c.told == "" && c.retry == maxRetry {
+		if c.fixed && c.told == "" && c.retry == maxRetry {
 			c.down(c.unanswered("yet"))
 		}
 		return c.retry

@@ -82,6 +82,24 @@
 // before, or since its last Flush; if its server is killed too, what was delivered in the last
 // seconds.
 //
+// # Several servers
+//
+// A client may know several servers that share a log, and servers by name. It tries them in turn,
+// 1 s each, or 5 s if the server says something but does not take it, and stays with the first that
+// does until that ends, is not reached, or is silent for 3/5 of expire. Then the others have their
+// turn, and that one is the last. A name is looked up again meanwhile, every 2 s at most and never
+// while there is a server, and up to 16 of its addresses are tried; one that has none is waited for
+// like a server that is away. Since the client keeps its ID, its numbers and its place in the log,
+// the next server stores nothing twice, and goes on where the one before was. A client that gave up
+// a server which is alive is served by the new one only: its socket takes nothing else.
+//
+// Servers that do not share a log are no relay. A client that gets from one to the other is told so
+// in a [LogEvent], as after a restart with another log: a reader gets the other log from its oldest
+// message on, again if it has been there before, and not what it had not read of the first. What a
+// writer has written stays where it was stored, and what was on its way may be in both. But nobody
+// is told where a reader has found one of them and a writer the other: give all clients the same
+// servers, in the same order, only if these share a log.
+//
 // # Writing
 //
 // A writer numbers its messages 1, 2, 3 and sends up to 512 ahead of what is stored; the window

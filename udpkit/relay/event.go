@@ -19,8 +19,8 @@ type Event interface {
 // StartEvent is the first: the socket is open.
 type StartEvent struct {
 	At       time.Time      `json:"at"`
-	Local    netip.AddrPort `json:"local"`
-	Server   netip.AddrPort `json:"server,omitzero"`    // a client's
+	Local    netip.AddrPort `json:"local,omitzero"`     // not valid yet for a client that looks for a server
+	Server   string         `json:"server,omitempty"`   // a client's: HOST:PORT, or several, separated by commas
 	Role     Role           `json:"role,omitempty"`     // a client's
 	Username string         `json:"username,omitempty"` // a client's
 }
@@ -29,6 +29,8 @@ type StartEvent struct {
 // reason why not.
 type LinkEvent struct {
 	Up bool `json:"up"`
+	// Server is the one that serves, if there are several or it has a name.
+	Server netip.AddrPort `json:"server,omitzero"`
 	// Text says why not, and what happens next.
 	Text string    `json:"text,omitempty"`
 	Next uint64    `json:"next,omitempty"` // a reader's: the message that comes next
@@ -53,10 +55,12 @@ type GapEvent struct {
 // Messages returns how many messages are missing.
 func (e GapEvent) Messages() uint64 { return e.To - e.From + 1 }
 
-// LogEvent tells a reader that the server has another log than before: its sequence numbers begin
-// anew, and what was not read of the old one is lost.
+// LogEvent tells a client that the server has another log than before. To a reader its sequence
+// numbers begin anew, and what was not read of the old one is lost. What a writer was told is
+// stored is in the old one only, and what was on its way may be in both.
 type LogEvent struct {
-	Next uint64    `json:"next"` // the message that comes next
+	Role Role      `json:"role"`           // of the client
+	Next uint64    `json:"next,omitempty"` // a reader's: the message that comes next
 	At   time.Time `json:"at"`
 }
 

@@ -25,7 +25,7 @@ func Example() {
 	var running sync.WaitGroup
 	running.Go(func() { fmt.Println("server:", server.Run(ctx)) })
 
-	writer, err := relay.NewWriter(relay.WriterConfig{Server: server.Addr(), Username: "ann"})
+	writer, err := relay.NewWriter(relay.WriterConfig{Servers: []string{server.Addr().String()}, Username: "ann"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -44,7 +44,7 @@ func Example() {
 	<-written
 
 	reader, err := relay.NewReader(relay.ReaderConfig{
-		Server: server.Addr(), Username: "bob", MaxMessages: 3,
+		Servers: []string{server.Addr().String()}, Username: "bob", MaxMessages: 3,
 		OnEvent: func(e relay.Event) {
 			if m, ok := e.(relay.MessageEvent); ok {
 				fmt.Println(m.Seq, m.Username, m.Text)
@@ -159,7 +159,7 @@ func ExampleWriter_Flush() {
 		return
 	}
 	defer server.Close() // it never runs: nobody answers
-	writer, err := relay.NewWriter(relay.WriterConfig{Server: server.Addr(), Username: "ann"})
+	writer, err := relay.NewWriter(relay.WriterConfig{Servers: []string{server.Addr().String()}, Username: "ann"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -202,7 +202,7 @@ func ExampleNewReader() {
 	}
 	var batch []string
 	reader, err := relay.NewReader(relay.ReaderConfig{
-		Server: server.Addr(), Username: "bob", From: relay.FromStart, Delay: 100 * time.Millisecond, MaxMessages: 3,
+		Servers: []string{server.Addr().String()}, Username: "bob", From: relay.FromStart, Delay: 100 * time.Millisecond, MaxMessages: 3,
 		OnEvent: func(e relay.Event) {
 			switch e := e.(type) {
 			case relay.MessageEvent:

@@ -58,12 +58,12 @@ func fanout(b *testing.B, readers, inFlight int, ring *key.Ring, seal bool) {
 			}
 		}
 	}
-	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "writer", Key: ring, Seal: seal, OnEvent: on})
+	w, err := relay.NewWriter(relay.WriterConfig{Servers: []string{s.Addr().String()}, Username: "writer", Key: ring, Seal: seal, OnEvent: on})
 	require.NoError(b, err)
 	defer w.Close()
 	go func() { ended <- w.Run(ctx) }()
 	for i := range readers {
-		r, err := relay.NewReader(relay.ReaderConfig{Server: s.Addr(), Username: fmt.Sprint("reader", i), Key: ring, Seal: seal, OnEvent: on})
+		r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{s.Addr().String()}, Username: fmt.Sprint("reader", i), Key: ring, Seal: seal, OnEvent: on})
 		require.NoError(b, err)
 		defer r.Close()
 		go func() { ended <- r.Run(ctx) }()

@@ -229,7 +229,10 @@ type reader struct {
 
 func newReader(t testing.TB, at netip.AddrPort, name string, cfg relay.ReaderConfig) reader {
 	t.Helper()
-	cfg.Server, cfg.Username = at, name
+	cfg.Username = name
+	if cfg.Servers == nil {
+		cfg.Servers = []string{at.String()}
+	}
 	j := newJournal(cfg.OnEvent)
 	cfg.OnEvent = j.on
 	r, err := relay.NewReader(cfg)
@@ -250,7 +253,10 @@ func newWriter(t testing.TB, at netip.AddrPort, name string) writer {
 func newWriterWith(t testing.TB, at netip.AddrPort, name string, cfg relay.WriterConfig) writer {
 	t.Helper()
 	j := newJournal(nil)
-	cfg.Server, cfg.Username, cfg.OnEvent = at, name, j.on
+	cfg.Username, cfg.OnEvent = name, j.on
+	if cfg.Servers == nil {
+		cfg.Servers = []string{at.String()}
+	}
 	w, err := relay.NewWriter(cfg)
 	require.NoError(t, err)
 	return writer{w, run(t, j, w.Run, w.Close)}

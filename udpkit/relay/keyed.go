@@ -172,3 +172,12 @@ func (c *client) unanswered(since string) string {
 	}
 	return fmt.Sprintf("no answer from %v %s%s", c.server, since, why)
 }
+
+// silence is that in a list of reasons.
+func (c *client) silence() string {
+	why := ""
+	if c.opener != nil {
+		why = " (does it have the same key?)"
+	}
+	return fmt.Sprintf("no answer from %v%s", c.server, why)
+}

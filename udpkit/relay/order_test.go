@@ -211,7 +211,7 @@ type place struct {
 // connect gives a client an address, which moves until it ends.
 func (c *chaos) connect(cl *client, a actor) (at *place) {
 	at = &place{c: c, cl: cl, take: func(b []byte) {
-		cl.handle(a, b)
+		cl.handle(a, b, nil)
 		cl.settled(a)
 	}}
 	at.move()

@@ -3,7 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
-	"net/netip"
+	"net"
 	"slices"
 	"sort"
 	"strconv"
@@ -71,8 +71,15 @@ func (f From) String() string {
 
 // ReaderConfig configures a Reader. It is copied.
 type ReaderConfig struct {
-	// Server is the server's address. Default 127.0.0.1 and DefaultPort.
-	Server netip.AddrPort
+	// Servers are the servers to look for: each is HOST or HOST:PORT, and HOST a name or an IP
+	// address. The reader stays with one that serves it, and looks for another when it does not any
+	// more: it tries them in turn, and of a name, which is looked up again, up to 16 addresses.
+	// They must share a log, see the package's documentation. Default 127.0.0.1.
+	Servers []string
+	// Port is that of Servers without one. Default DefaultPort.
+	Port uint16
+	// Resolver looks names up. Default net.DefaultResolver.
+	Resolver *net.Resolver
 	// Username is needed, see CheckUsername.
 	Username string
 	// From is where in the log to begin. Default FromLast.
@@ -122,6 +129,7 @@ type Reader struct {
 	said    time.Time // when it was sent
 	names   map[string]string
 	stats   ReaderStats
+	dropped uint64 // by the kernel, of the sockets before this one
 	drops   func() (uint32, bool)
 }
 
@@ -133,8 +141,8 @@ type span struct {
 
 func (s *span) end() uint64 { return s.first + uint64(len(s.messages)) }
 
-// NewReader opens a reader's socket. An error wraps ErrConfig, or is the system's. The caller
-// closes the reader.
+// NewReader opens a reader's socket, if there is one server, with an IP address; else Run does. An
+// error wraps ErrConfig, or is the system's. The caller closes the reader.
 func NewReader(cfg ReaderConfig) (*Reader, error) {
 	r, err := newReader(cfg)
 	if err != nil {
@@ -148,7 +156,7 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	if cfg.From > FromNow || cfg.Delay < 0 {
 		return nil, fmt.Errorf("%w: From is %v, Delay is %v", ErrConfig, cfg.From, cfg.Delay)
 	}
-	c, err := newClient(RoleReader, cfg.Server, cfg.Username, cfg.OnEvent)
+	c, err := newClient(RoleReader, cfg.Servers, cfg.Port, cfg.Resolver, cfg.Username, cfg.OnEvent)
 	if err != nil {
 		return nil, err
 	}
@@ -175,14 +183,14 @@ func (r *Reader) Run(ctx context.Context) error {
 	if _, err := r.life.Begin("reader", "Reader"); err != nil {
 		return err
 	}
-	reader, err := udp.NewReader(r.conn, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true})
-	if err != nil {
-		return fmt.Errorf("the reader cannot go on: %w", err)
-	}
-	r.mu.Lock()
-	r.drops = reader.Dropped
-	r.mu.Unlock()
-	err = r.run(ctx, r, func(ctx context.Context) error { return r.receive(ctx, r, reader) })
+	err := r.run(ctx, r, func(ctx context.Context) error {
+		return r.receive(ctx, r, udp.ReaderConfig{Size: MaxDatagram, Coalesce: true}, func(reader *udp.Reader) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.dropped = r.droppedNow()
+			r.drops = reader.Dropped
+		})
+	})
 	r.tell(ReaderSummary{ReaderStats: r.Stats(), Runtime: r.life.Time()})
 	return err
 }
@@ -194,11 +202,17 @@ func (r *Reader) Stats() ReaderStats {
 	stats := r.stats
 	stats.Next, stats.Last = r.done, max(r.stats.Last, r.highest)
 	stats.Malformed, stats.Untrusted, stats.Registered = r.malformed, r.untrusted, r.registered
-	if r.drops != nil {
-		dropped, _ := r.drops()
-		stats.KernelDropped = uint64(dropped)
-	}
+	stats.KernelDropped = r.droppedNow()
 	return stats
+}
+
+// droppedNow returns how many datagrams the kernel has dropped, of all sockets, with mu held.
+func (r *Reader) droppedNow() uint64 {
+	if r.drops == nil {
+		return r.dropped
+	}
+	dropped, _ := r.drops()
+	return r.dropped + uint64(dropped)
 }
 
 func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
@@ -209,7 +223,7 @@ func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
 		// messages for now.
 	default:
 		if r.log != 0 {
-			r.emit(LogEvent{Next: f.Next, At: now})
+			r.emit(LogEvent{Role: RoleReader, Next: f.Next, At: now})
 		} else {
 			r.done = f.Next
 		}
@@ -221,7 +235,7 @@ func (r *Reader) welcomed(f *relaywire.Frame, now time.Time) {
 	}
 	r.log = f.Log
 	r.quick = ackQuick
-	r.emit(LinkEvent{Up: true, Next: r.next, At: now})
+	r.emit(LinkEvent{Up: true, Server: r.found(), Next: r.next, At: now})
 	r.settle(true)
 }
 

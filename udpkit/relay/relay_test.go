@@ -275,7 +275,7 @@ func TestFlush(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		told, unsafe := 0, 0
 		r, err := relay.NewReader(relay.ReaderConfig{
-			Server: s.Addr(), Username: "bob", From: relay.FromStart, MaxMessages: test.max, Delay: 50 * time.Millisecond,
+			Servers: []string{s.Addr().String()}, Username: "bob", From: relay.FromStart, MaxMessages: test.max, Delay: 50 * time.Millisecond,
 			OnEvent: func(e relay.Event) {
 				m, ok := e.(relay.MessageEvent)
 				if !ok {
@@ -659,7 +659,7 @@ func TestConfig(t *testing.T) {
 		assert.ErrorIs(t, err, relay.ErrConfig, name)
 	}
 	good := func(name string) relay.ReaderConfig {
-		return relay.ReaderConfig{Server: taken.Addr(), Username: name}
+		return relay.ReaderConfig{Servers: []string{taken.Addr().String()}, Username: name}
 	}
 	for name, change := range map[string]func(*relay.ReaderConfig){
 		"name":        func(c *relay.ReaderConfig) { c.Username = "" },
@@ -667,16 +667,16 @@ func TestConfig(t *testing.T) {
 		"other name":  func(c *relay.ReaderConfig) { c.Username = "bob!" },
 		"from":        func(c *relay.ReaderConfig) { c.From = relay.FromNow + 1 },
 		"delay":       func(c *relay.ReaderConfig) { c.Delay = -1 },
-		"port":        func(c *relay.ReaderConfig) { c.Server = anyPort },
-		"unspecified": func(c *relay.ReaderConfig) { c.Server = netip.MustParseAddrPort("0.0.0.0:5") },
-		"multicast":   func(c *relay.ReaderConfig) { c.Server = netip.MustParseAddrPort("224.0.0.1:5") },
+		"port":        func(c *relay.ReaderConfig) { c.Servers = []string{anyPort.String()} },
+		"unspecified": func(c *relay.ReaderConfig) { c.Servers = []string{"0.0.0.0:5"} },
+		"multicast":   func(c *relay.ReaderConfig) { c.Servers = []string{"224.0.0.1:5"} },
 	} {
 		cfg := good("bob")
 		change(&cfg)
 		_, err := relay.NewReader(cfg)
 		assert.ErrorIs(t, err, relay.ErrConfig, name)
 		if cfg.From == 0 && cfg.Delay == 0 {
-			_, err = relay.NewWriter(relay.WriterConfig{Server: cfg.Server, Username: cfg.Username})
+			_, err = relay.NewWriter(relay.WriterConfig{Servers: cfg.Servers, Username: cfg.Username})
 			assert.ErrorIs(t, err, relay.ErrConfig, name)
 		}
 	}
@@ -739,7 +739,7 @@ func TestCancel(t *testing.T) {
 	why := errors.New("why")
 	cancel(why)
 	s := serve(t, relay.ServerConfig{})
-	w, err := relay.NewWriter(relay.WriterConfig{Server: s.Addr(), Username: "ann"})
+	w, err := relay.NewWriter(relay.WriterConfig{Servers: []string{s.Addr().String()}, Username: "ann"})
 	require.NoError(t, err)
 	defer w.Close()
 	for i := range uint64(512) { // as many as there is room for
@@ -751,7 +751,7 @@ func TestCancel(t *testing.T) {
 	assert.ErrorIs(t, err, why)
 	assert.ErrorIs(t, w.Flush(canceled), why)
 	assert.NoError(t, w.Run(canceled))
-	r, err := relay.NewReader(relay.ReaderConfig{Server: s.Addr(), Username: "bob"})
+	r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{s.Addr().String()}, Username: "bob"})
 	require.NoError(t, err)
 	defer r.Close()
 	assert.NoError(t, r.Run(canceled))

@@ -104,7 +104,7 @@ func (n *network) connect(c *client, a actor, addr netip.AddrPort) {
 		n.clients[addr] = func(b []byte) {
 			n.reading.Lock()
 			defer n.reading.Unlock()
-			c.handle(a, b)
+			c.handle(a, b, nil)
 			c.settled(a)
 		}
 	})

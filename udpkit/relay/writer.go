@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"net"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
@@ -22,8 +22,15 @@ const (
 
 // WriterConfig configures a Writer. It is copied.
 type WriterConfig struct {
-	// Server is the server's address. Default 127.0.0.1 and DefaultPort.
-	Server netip.AddrPort
+	// Servers are the servers to look for: each is HOST or HOST:PORT, and HOST a name or an IP
+	// address. The writer stays with one that serves it, and looks for another when it does not any
+	// more: it tries them in turn, and of a name, which is looked up again, up to 16 addresses.
+	// They must share a log, see the package's documentation. Default 127.0.0.1.
+	Servers []string
+	// Port is that of Servers without one. Default DefaultPort.
+	Port uint16
+	// Resolver looks names up. Default net.DefaultResolver.
+	Resolver *net.Resolver
 	// Username is needed, see CheckUsername.
 	Username string
 	// Key, if not nil, is shared with the server: the writer believes only what is signed with it,
@@ -43,6 +50,7 @@ type Writer struct {
 	// client.mu guards these.
 	messages []written // what is not stored, in order
 	base     uint64    // number of the first of them
+	log      uint64    // of the server, 0: there was none yet
 	sent     int       // how many of them were sent
 	again    uint64    // numbers below it were sent before
 	window   int       // how many may be
@@ -62,8 +70,8 @@ type written struct {
 	given time.Time
 }
 
-// NewWriter opens a writer's socket. An error wraps ErrConfig, or is the system's. The caller
-// closes the writer.
+// NewWriter opens a writer's socket, if there is one server, with an IP address; else Run does. An
+// error wraps ErrConfig, or is the system's. The caller closes the writer.
 func NewWriter(cfg WriterConfig) (*Writer, error) {
 	w, err := newWriter(cfg)
 	if err != nil {
@@ -74,7 +82,7 @@ func NewWriter(cfg WriterConfig) (*Writer, error) {
 
 // newWriter makes a writer without a socket. Set client.send.
 func newWriter(cfg WriterConfig) (*Writer, error) {
-	c, err := newClient(RoleWriter, cfg.Server, cfg.Username, cfg.OnEvent)
+	c, err := newClient(RoleWriter, cfg.Servers, cfg.Port, cfg.Resolver, cfg.Username, cfg.OnEvent)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +164,9 @@ func (w *Writer) Run(ctx context.Context) error {
 	if _, err := w.life.Begin("writer", "Writer"); err != nil {
 		return err
 	}
-	reader, err := udp.NewReader(w.conn, udp.ReaderConfig{Size: MaxDatagram})
-	if err != nil {
-		return fmt.Errorf("the writer cannot go on: %w", err)
-	}
-	err = w.run(ctx, w, func(ctx context.Context) error { return w.receive(ctx, w, reader) })
+	err := w.run(ctx, w, func(ctx context.Context) error {
+		return w.receive(ctx, w, udp.ReaderConfig{Size: MaxDatagram}, func(*udp.Reader) {})
+	})
 	w.tell(WriterSummary{WriterStats: w.Stats(), Runtime: w.life.Time()})
 	return err
 }
@@ -175,10 +181,14 @@ func (w *Writer) Stats() WriterStats {
 	return stats
 }
 
-func (w *Writer) welcomed(_ *relaywire.Frame, now time.Time) {
+func (w *Writer) welcomed(f *relaywire.Frame, now time.Time) {
+	if w.log != 0 && w.log != f.Log {
+		w.emit(LogEvent{Role: RoleWriter, At: now})
+	}
+	w.log = f.Log
 	w.back(now) // what the server has of it, it says when it comes again
 	w.rtt.backoff = 0
-	w.emit(LinkEvent{Up: true, At: now})
+	w.emit(LinkEvent{Up: true, Server: w.found(), At: now})
 }
 
 // back begins anew with the first message that is not stored.

@@ -7,13 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
@@ -28,7 +27,11 @@ type address struct {
 // addFlags adds both. The host is what the help says of the address, the port what it says of that.
 func (a *address) addFlags(cmd *cobra.Command, at string, port uint16, ofHost, ofPort string) {
 	cmd.Flags().StringVar(&a.host, "address", at, ofHost)
-	cmd.Flags().Uint16Var(&a.port, "port", port, ofPort)
+	a.addPort(cmd, port, ofPort)
+}
+
+func (a *address) addPort(cmd *cobra.Command, port uint16, usage string) {
+	cmd.Flags().Uint16Var(&a.port, "port", port, usage)
 	a.own = cmd.Flags().Lookup("port")
 }
 
@@ -45,22 +48,13 @@ func (a *address) ofListener(cmd *cobra.Command, protocol, at string, port uint1
 
 // split takes the host and the port apart.
 func (a address) split() (host string, port uint16, err error) {
-	host = strings.TrimSuffix(strings.TrimPrefix(a.host, "["), "]")
-	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(a.host, ":") {
-		return host, a.port, nil
+	if host, port, err = udp.SplitHost(a.host, a.port); err != nil {
+		return "", 0, usageError{err}
 	}
-	host, text, err := net.SplitHostPort(a.host)
-	if err != nil {
-		return "", 0, usageError{fmt.Errorf("%q is neither a host nor HOST:PORT", a.host)}
-	}
-	number, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return "", 0, usageError{fmt.Errorf("%q is not a port, which is a number from 1 to 65535", text)}
-	}
-	if a.own != nil && a.own.Changed && a.port != uint16(number) {
+	if a.own != nil && a.own.Changed && a.port != port {
 		return "", 0, usageError{fmt.Errorf("the address %s has another port than --port %d", a.host, a.port)}
 	}
-	return host, uint16(number), nil
+	return host, port, nil
 }
 
 // listen returns the address of a server's own.
@@ -76,16 +70,24 @@ func (a address) listen(ctx context.Context) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, port), nil
 }
 
-// resolve returns the address of a server.
-func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
-	host, port, err := a.split()
+// server returns the host and the port of a server.
+func (a address) server() (host string, port uint16, err error) {
+	host, port, err = a.split()
 	switch {
 	case err != nil:
-		return netip.AddrPort{}, err
 	case host == "":
-		return netip.AddrPort{}, usageError{errors.New("the host is missing")}
+		err = usageError{errors.New("the host is missing")}
 	case port == 0:
-		return netip.AddrPort{}, usageError{errors.New("port 0 is no port of a server")}
+		err = usageError{errors.New("port 0 is no port of a server")}
+	}
+	return host, port, err
+}
+
+// resolve returns the address of a server.
+func (a address) resolve(ctx context.Context) (netip.AddrPort, error) {
+	host, port, err := a.server()
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
 	ip, err := lookUp(ctx, host)
 	return netip.AddrPortFrom(ip, port), err
@@ -104,47 +106,20 @@ func parseTarget(ctx context.Context, text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, port), err
 }
 
-// lookUpTime is how long the address of a name may be looked for.
-const lookUpTime = 5 * time.Second
-
 // resolver is for tests to replace.
 var resolver = net.DefaultResolver
 
 // lookUp returns the address of a host: of a name the first IPv4 one, if there is any. All names
 // that a person types are looked up here; that there is no address is an error of the command line.
 func lookUp(ctx context.Context, host string) (netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip, nil
-	}
-	if host == "localhost" {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
-	}
-	limited, cancel := context.WithTimeout(ctx, lookUpTime)
-	defer cancel()
-	ips, err := resolver.LookupNetIP(limited, "ip", host)
-	var dns *net.DNSError
+	ips, err := udp.LookUp(ctx, resolver, host)
 	switch {
-	case err == nil: // then there is one at least
+	case err == nil:
+		return ips[0], nil
 	case ctx.Err() != nil:
-		return netip.Addr{}, fmt.Errorf("interrupted before the address of %q was found", host)
-	case errors.As(err, &dns) && dns.IsNotFound:
-		err = fmt.Errorf("no address is known for the name %q: check the spelling, or give the IP address", host)
-	case limited.Err() != nil || dns != nil && dns.IsTimeout:
-		err = fmt.Errorf("no name server has answered for %q within %v: check the network, or give the IP address", host, lookUpTime)
-	default:
-		err = fmt.Errorf("the name %q cannot be looked up, give the IP address instead: %w", host, err)
+		return netip.Addr{}, err
 	}
-	if err != nil {
-		return netip.Addr{}, usageError{err}
-	}
-	found := ips[0]
-	for _, ip := range ips {
-		if ip.Unmap().Is4() {
-			found = ip
-			break
-		}
-	}
-	return found.Unmap(), nil
+	return netip.Addr{}, usageError{err}
 }
 
 // warn tells on standard error who can reach a server that listens on all addresses, and how to

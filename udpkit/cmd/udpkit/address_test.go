@@ -50,7 +50,7 @@ func TestLookUp(t *testing.T) {
 		asks(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		begun := time.Now()
 		says(t.Context(), "slow.example.", `no name server has answered for "slow.example." within 5s: check the network, or give the IP address`)
-		assert.Equal(t, lookUpTime, time.Since(begun))
+		assert.Equal(t, 5*time.Second, time.Since(begun))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		says(ctx, "slow.example.", `interrupted before the address of "slow.example." was found`)

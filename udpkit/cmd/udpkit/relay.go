@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -190,10 +189,10 @@ func relayReaderCommand() *cobra.Command {
 			if cfg.From, err = relay.ParseFrom(from); err != nil {
 				return err
 			}
-			cfg.Username = at.username
-			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
+			if err = at.check(); err != nil {
 				return err
 			}
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
 			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
 				return err
 			}
@@ -221,10 +220,10 @@ func relayWriterCommand() *cobra.Command {
 		Long: "Write each line of the standard input as a message, until its end. The exit code is 0 only if all of them are stored.\n" +
 			"A line has at most " + fmt.Sprint(relay.MaxText) + " bytes. In a terminal, Ctrl-C and Ctrl-D leave.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg.Username = at.username
-			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
+			if err = at.check(); err != nil {
 				return err
 			}
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
 			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
 				return err
 			}
@@ -253,10 +252,10 @@ func relayJoinCommand() *cobra.Command {
 			if cfg.From, err = relay.ParseFrom(from); err != nil {
 				return err
 			}
-			cfg.Username = at.username
-			if cfg.Server, err = at.resolve(cmd.Context()); err != nil {
+			if err = at.check(); err != nil {
 				return err
 			}
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
 			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
 				return err
 			}
@@ -272,27 +271,36 @@ func relayJoinCommand() *cobra.Command {
 // relayClient is what the commands of clients have in common.
 type relayClient struct {
 	username string
-	address
+	servers  []string
+	address  // its port
 	keyFlags
 }
 
 func (c *relayClient) addFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().StringVar(&c.username, "username", "", "your `name`: a letter, then letters, digits, - and _ (needed)")
 	alias(cmd, "username")
-	c.ofServer(cmd, "UDP", relay.DefaultPort)
+	cmd.Flags().StringSliceVar(&c.servers, "address", []string{"127.0.0.1"},
+		"the server's `address`, HOST or HOST:PORT; HOST is a name or an IP address. Several, of servers that share a log, separated by commas, or --address again: whichever serves")
+	c.addPort(cmd, relay.DefaultPort, "UDP `port` of the server")
 	c.keyFlags.add(cmd)
 	addRelayFlags(cmd, opt)
 }
 
-// resolve checks the flags, and returns the server's address.
-func (c *relayClient) resolve(ctx context.Context) (netip.AddrPort, error) {
+// check checks the flags.
+func (c *relayClient) check() error {
 	if c.username == "" {
-		return netip.AddrPort{}, usageError{errors.New("--username is needed, such as --username ann")}
+		return usageError{errors.New("--username is needed, such as --username ann")}
 	}
 	if err := relay.CheckUsername(c.username); err != nil {
-		return netip.AddrPort{}, err
+		return err
 	}
-	return c.address.resolve(ctx)
+	for _, server := range c.servers {
+		c.host = server
+		if _, _, err := c.server(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func addRelayFlags(cmd *cobra.Command, opt *relaypanel.Options) {

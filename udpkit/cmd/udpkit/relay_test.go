@@ -390,6 +390,32 @@ func TestRelayWithoutServer(t *testing.T) {
 	}
 }
 
+// TestRelaySeveral: several addresses are given at once, again, and in the environment.
+func TestRelaySeveral(t *testing.T) {
+	_, port := relayServer(t, "0", filepath.Join(t.TempDir(), "log"))
+	nobody, server := "127.0.0.1:"+freePort(t), "127.0.0.1:"+port
+	for name, args := range map[string][]string{
+		"at-once":     {"--address", nobody + "," + server},
+		"again":       {"--address", nobody, "--address", "localhost:" + port},
+		"environment": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := prepare(t, append([]string{"relay", "reader", "--username", name, "--json"}, args...)...)
+			if args == nil {
+				p.Env = append(p.Environ(), "UDPKIT_ADDRESS="+nobody+","+server)
+			}
+			require.NoError(t, p.Start())
+			assert.Contains(t, p.event("start")["server"], nobody+", ")
+			link := p.event("link")
+			assert.Equal(t, true, link["up"])
+			assert.Equal(t, server, link["server"])
+			require.NoError(t, p.Process.Kill())
+			_ = p.rest()
+			_ = p.Wait()
+		})
+	}
+}
+
 // TestRelayKey: with one key file all is as without, and who has none is told apart from who has
 // another; a key is not forgotten where a text was to be sealed.
 func TestRelayKey(t *testing.T) {

@@ -67,12 +67,12 @@ func TestRoles(t *testing.T) {
 		},
 		"the reader has run already; a new run is a new Reader": func(bad bool) (role, error) {
 			return relay.NewReader(relay.ReaderConfig{
-				Server: somebody, Username: "ann", Delay: negative(bad), OnEvent: func(relay.Event) { told.Add(1) },
+				Servers: []string{somebody.String()}, Username: "ann", Delay: negative(bad), OnEvent: func(relay.Event) { told.Add(1) },
 			})
 		},
 		"the writer has run already; a new run is a new Writer": func(bad bool) (role, error) {
 			name := map[bool]string{false: "ann", true: "not a name"}[bad]
-			return relay.NewWriter(relay.WriterConfig{Server: somebody, Username: name, OnEvent: func(relay.Event) { told.Add(1) }})
+			return relay.NewWriter(relay.WriterConfig{Servers: []string{somebody.String()}, Username: name, OnEvent: func(relay.Event) { told.Add(1) }})
 		},
 	} {
 		t.Run(another, func(t *testing.T) {

@@ -29,10 +29,10 @@ func Example() {
 	}()
 	server := <-started
 
-	err := relaypanel.Writer(ctx, relay.WriterConfig{Server: server, Username: "ann"}, relaypanel.Options{Out: io.Discard, Say: []string{"hello", "goodbye"}})
+	err := relaypanel.Writer(ctx, relay.WriterConfig{Servers: []string{server.String()}, Username: "ann"}, relaypanel.Options{Out: io.Discard, Say: []string{"hello", "goodbye"}})
 	fmt.Println("writer:", err)
 	err = relaypanel.Reader(ctx, relay.ReaderConfig{
-		Server: server, Username: "bob", MaxMessages: 2,
+		Servers: []string{server.String()}, Username: "bob", MaxMessages: 2,
 		OnEvent: func(e relay.Event) {
 			if m, ok := e.(relay.MessageEvent); ok {
 				fmt.Println(m.Seq, m.Username, m.Text)

@@ -44,19 +44,19 @@ func runCell() error {
 		opt.Place = "memory"
 		return relaypanel.Server(ctx, relay.ServerConfig{Listen: addr}, opt)
 	case "reader":
-		return relaypanel.Reader(ctx, relay.ReaderConfig{Server: addr, Username: "ann"}, opt)
+		return relaypanel.Reader(ctx, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "ann"}, opt)
 	case "nothing": // to say, and nobody is to be asked
-		return relaypanel.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, relaypanel.Options{Say: relaypanel.Numbered(0)})
+		return relaypanel.Writer(ctx, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{Say: relaypanel.Numbered(0)})
 	case "writer":
-		return relaypanel.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, opt)
+		return relaypanel.Writer(ctx, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, opt)
 	}
-	return relaypanel.Join(ctx, relaypanel.JoinConfig{Server: addr, Username: "ann"}, opt)
+	return relaypanel.Join(ctx, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, opt)
 }
 
 // write writes lines as somebody, and returns when they are stored.
 func write(t *testing.T, server netip.AddrPort, username string, lines ...string) {
 	t.Helper()
-	require.NoError(t, relaypanel.Writer(t.Context(), relay.WriterConfig{Server: server, Username: username}, relaypanel.Options{Out: new(paneltest.Buffer), Say: lines}))
+	require.NoError(t, relaypanel.Writer(t.Context(), relay.WriterConfig{Servers: []string{server.String()}, Username: username}, relaypanel.Options{Out: new(paneltest.Buffer), Say: lines}))
 }
 
 func TestNotebookServer(t *testing.T) {
@@ -66,7 +66,7 @@ func TestNotebookServer(t *testing.T) {
 	addr := netip.MustParseAddrPort(open[:strings.Index(open, "<")])
 	write(t, addr, "ann", "one", "two")
 	k.Until(t, "writer ann at 127.0.0.1:", "the log in memory: #1 to #2", ">2</span><br>stored<")
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob"}, relaypanel.Options{})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob"}, relaypanel.Options{})
 	k.Until(t, "reader <b>bob</b>", ">2</span><br>delivered<")
 	k.Interrupt(t)
 	bob.out.Shows(t, "has ended; waiting for it to come back")

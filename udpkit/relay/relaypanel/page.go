@@ -94,8 +94,7 @@ func (p *page) event(e relay.Event) error {
 		case refusedEvent:
 			p.Remark = e.String()
 		default:
-			switch e.(type) {
-			case relay.GapEvent, relay.LogEvent:
+			if delivered(e) {
 				p.told++
 			}
 			if text := notice(e); text != "" {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,8 +132,10 @@ func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
 
 // JoinConfig configures a Join.
 type JoinConfig struct {
-	// Server is the server's address. Default 127.0.0.1 and relay.DefaultPort.
-	Server netip.AddrPort
+	// Servers, Port and Resolver are those of a relay.ReaderConfig, for both.
+	Servers  []string
+	Port     uint16
+	Resolver *net.Resolver
 	// Username is needed, see relay.CheckUsername.
 	Username string
 	// From is where in the log to begin to read. Default relay.FromLast.
@@ -176,7 +178,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
-		Server: cfg.Server, Username: cfg.Username, From: cfg.From, Key: cfg.Key, Seal: cfg.Seal,
+		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, From: cfg.From, Key: cfg.Key, Seal: cfg.Seal,
 		OnEvent: heard(relay.RoleReader), Flush: s.flush(nil),
 	})
 	if err != nil {
@@ -185,7 +187,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	defer reader.Close()
 	p := &pen{session: s, begin: served}
 	p.writer, err = relay.NewWriter(relay.WriterConfig{
-		Server: cfg.Server, Username: cfg.Username, Key: cfg.Key, Seal: cfg.Seal,
+		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, Key: cfg.Key, Seal: cfg.Seal,
 		OnEvent: heard(relay.RoleWriter),
 	})
 	if err != nil {

@@ -128,10 +128,10 @@ func keyboard(t *testing.T) (in io.Reader, types func(line string), end func()) 
 
 func TestPlainText(t *testing.T) {
 	server, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob"}, relaypanel.Options{})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob"}, relaypanel.Options{})
 	bob.out.Shows(t, "  * served; #1 comes next\n")
 	in, types, end := keyboard(t)
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{})
 	types("hello")
 	types("") // an empty message
 	types("  tab\tand\x1b[2J  ")
@@ -165,7 +165,7 @@ func TestPlainText(t *testing.T) {
 func TestRefusedLines(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
 	in := strings.NewReader("one\n" + strings.Repeat("x", relay.MaxText+1) + "\nnot \xff UTF-8\n" + strings.Repeat("y", 1<<17) + "\r\n" + strings.Repeat("z", relay.MaxText) + "\nlast, without a newline")
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{})
 	text, err := ann.end(t)
 	require.ErrorIs(t, err, relaypanel.ErrNotStored)
 	assert.EqualError(t, err, "not everything is stored: 3 of 6 lines refused")
@@ -177,7 +177,7 @@ func TestRefusedLines(t *testing.T) {
 	} {
 		assert.Contains(t, text, part)
 	}
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: 3}, relaypanel.Options{})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", MaxMessages: 3}, relaypanel.Options{})
 	text = bob.ends(t)
 	assert.Contains(t, text, "#3  ann: last, without a newline\n")
 	assert.Contains(t, text, "Ended: after 3 messages")
@@ -191,8 +191,8 @@ func TestServerAway(t *testing.T) {
 	first.stop()
 	first.ends(t)
 	in, types, end := keyboard(t)
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{})
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob"}, relaypanel.Options{})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob"}, relaypanel.Options{})
 	types("is anybody there?")
 	for _, r := range []*role{ann, bob} {
 		r.out.Shows(t, "is the server running")
@@ -218,7 +218,7 @@ func TestInterruptedWriter(t *testing.T) {
 	silent := anyPort
 	silent = netip.AddrPortFrom(silent.Addr(), 9) // discard: nobody listens
 	in, types, _ := keyboard(t)
-	ann := startWriter(t, relay.WriterConfig{Server: silent, Username: "ann"}, in, relaypanel.Options{})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{silent.String()}, Username: "ann"}, in, relaypanel.Options{})
 	types("one")
 	types("two")
 	types("") // read after the others were taken
@@ -230,7 +230,7 @@ func TestInterruptedWriter(t *testing.T) {
 	assert.Less(t, time.Since(begun), 3*time.Second)
 	assert.Contains(t, text, "Ended: interrupted")
 	// The same when the time is up, though the lines have ended.
-	text, err = startWriter(t, relay.WriterConfig{Server: silent, Username: "ann"}, strings.NewReader("one\ntwo\n"), relaypanel.Options{MaxRuntime: 50 * time.Millisecond}).end(t)
+	text, err = startWriter(t, relay.WriterConfig{Servers: []string{silent.String()}, Username: "ann"}, strings.NewReader("one\ntwo\n"), relaypanel.Options{MaxRuntime: 50 * time.Millisecond}).end(t)
 	require.EqualError(t, err, "not everything is stored: 2 of 2 lines not known to be stored")
 	assert.Contains(t, text, "Ended: time is up")
 	assert.Contains(t, text, "stored     0 of 2 messages")
@@ -240,8 +240,8 @@ func TestJoin(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
 	annIn, annTypes, annEnd := keyboard(t)
 	bobIn, bobTypes, _ := keyboard(t)
-	ann := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "ann"}, annIn, relaypanel.Options{})
-	bob := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "bob"}, bobIn, relaypanel.Options{})
+	ann := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, annIn, relaypanel.Options{})
+	bob := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "bob"}, bobIn, relaypanel.Options{})
 	annTypes("hello bob")
 	bob.out.Shows(t, "#1  ann: hello bob\n")
 	ann.out.Shows(t, "#1  ann (you): hello bob\n")
@@ -262,7 +262,7 @@ func TestJoin(t *testing.T) {
 
 	// Without anybody who types it reads until its end, and what it missed.
 	carl := start(t, func(ctx context.Context, out io.Writer) error {
-		return relaypanel.Join(ctx, relaypanel.JoinConfig{Server: addr, Username: "carl"}, relaypanel.Options{Out: out})
+		return relaypanel.Join(ctx, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "carl"}, relaypanel.Options{Out: out})
 	})
 	carl.out.Shows(t, "#3  ann: the last word\n")
 	carl.stop()
@@ -273,7 +273,7 @@ func TestJoin(t *testing.T) {
 // before.
 func TestJoinWaits(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, relaypanel.Options{})
-	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("first\n"), relaypanel.Options{}).ends(t)
+	startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, strings.NewReader("first\n"), relaypanel.Options{}).ends(t)
 	stored := make(chan struct{})
 	var links atomic.Int32
 	slow := func(e relay.Event) {
@@ -288,14 +288,14 @@ func TestJoinWaits(t *testing.T) {
 			}
 		}
 	}
-	bob := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), relaypanel.Options{})
+	bob := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "bob", OnEvent: slow}, strings.NewReader("second\n"), relaypanel.Options{})
 	assert.Contains(t, bob.ends(t), "#2  bob (you): second\n")
 	assert.EqualValues(t, 2, links.Load(), "the caller gets the relay's events")
 
 	// Nor does it write before it reads, though it reads nothing that is older.
-	other := startReader(t, relay.ReaderConfig{Server: addr, Username: "carl"}, relaypanel.Options{})
+	other := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "carl"}, relaypanel.Options{})
 	other.out.Shows(t, "#2")
-	carl := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "carl", From: relay.FromNow}, strings.NewReader("third\n"), relaypanel.Options{})
+	carl := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "carl", From: relay.FromNow}, strings.NewReader("third\n"), relaypanel.Options{})
 	carl.out.Shows(t, "reader: another reader is carl")
 	other.stop()
 	assert.Contains(t, carl.ends(t), "#3  carl (you): third\n")
@@ -306,15 +306,15 @@ func TestSay(t *testing.T) {
 	assert.Empty(t, relaypanel.Numbered(-1))
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
 	ann := start(t, func(ctx context.Context, out io.Writer) error {
-		return relaypanel.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, relaypanel.Options{Out: out, Say: []string{"one", "two"}})
+		return relaypanel.Writer(ctx, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{Out: out, Say: []string{"one", "two"}})
 	})
 	assert.Contains(t, ann.ends(t), "stored     2 of 2 messages")
 	nothing := start(t, func(ctx context.Context, out io.Writer) error {
-		return relaypanel.Writer(ctx, relay.WriterConfig{Server: addr, Username: "ann"}, relaypanel.Options{Out: out})
+		return relaypanel.Writer(ctx, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{Out: out})
 	})
 	assert.Contains(t, nothing.ends(t), "Ended: all is written", "nothing is soon written")
 	bob := start(t, func(ctx context.Context, out io.Writer) error {
-		return relaypanel.Join(ctx, relaypanel.JoinConfig{Server: addr, Username: "bob", From: relay.FromNow}, relaypanel.Options{Out: out, Say: []string{"three"}})
+		return relaypanel.Join(ctx, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "bob", From: relay.FromNow}, relaypanel.Options{Out: out, Say: []string{"three"}})
 	})
 	assert.Contains(t, bob.ends(t), "#3  bob (you): three\n")
 }
@@ -345,9 +345,9 @@ func TestJSON(t *testing.T) {
 	log := relay.NewMemory(3)
 	first, addr := startServer(t, relay.ServerConfig{Log: log}, relaypanel.Options{})
 	in, types, end := keyboard(t)
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{JSON: true})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{JSON: true})
 	types("1")
-	startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: 1}, relaypanel.Options{}).ends(t)
+	startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", MaxMessages: 1}, relaypanel.Options{}).ends(t)
 	for _, line := range []string{"2", strings.Repeat("x", 2000), "3", "4", "\u202e5 <b>"} {
 		types(line)
 	}
@@ -371,7 +371,7 @@ func TestJSON(t *testing.T) {
 	first.stop()
 	first.ends(t)
 	server, _ := startServer(t, relay.ServerConfig{Log: log, Listen: addr}, relaypanel.Options{JSON: true}) // without what the first has in memory
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: 3}, relaypanel.Options{JSON: true})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", MaxMessages: 3}, relaypanel.Options{JSON: true})
 	text = bob.ends(t)
 	assert.NotContains(t, text, "\u202e", "nothing steers a terminal")
 	all = events(t, text)
@@ -387,7 +387,7 @@ func TestJSON(t *testing.T) {
 	assert.Equal(t, "\u202e5 <b>", messages[2]["text"], "and the text is what was written")
 	assert.EqualValues(t, 1, all[len(all)-1]["missing"])
 
-	carl := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "carl", From: relay.FromNow}, strings.NewReader("6\n"), relaypanel.Options{JSON: true})
+	carl := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "carl", From: relay.FromNow}, strings.NewReader("6\n"), relaypanel.Options{JSON: true})
 	all = events(t, carl.ends(t))
 	var roles []any
 	for _, e := range append(find(all, "start"), find(all, "link")...) {
@@ -406,11 +406,11 @@ func TestJSON(t *testing.T) {
 // TestBatches: with a delay messages come together, and are shown together.
 func TestBatches(t *testing.T) {
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
-	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("a\nb\nc\n"), relaypanel.Options{}).ends(t)
+	startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, strings.NewReader("a\nb\nc\n"), relaypanel.Options{}).ends(t)
 	for _, asJSON := range []bool{false, true} {
 		out := new(writes)
 		ctx, cancel := context.WithCancel(t.Context())
-		err := relaypanel.Reader(ctx, relay.ReaderConfig{Server: addr, Username: "bob", From: relay.FromStart, Delay: 50 * time.Millisecond, MaxMessages: 3}, relaypanel.Options{Out: out, JSON: asJSON})
+		err := relaypanel.Reader(ctx, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", From: relay.FromStart, Delay: 50 * time.Millisecond, MaxMessages: 3}, relaypanel.Options{Out: out, JSON: asJSON})
 		cancel()
 		require.NoError(t, err)
 		var together []string
@@ -441,7 +441,7 @@ func TestFullOutput(t *testing.T) {
 	for i := range said {
 		said[i] = fmt.Sprintf("[%d]%s", i+1, strings.Repeat("x", 400-i))
 	}
-	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, nil, relaypanel.Options{Say: said}).ends(t)
+	startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, nil, relaypanel.Options{Say: said}).ends(t)
 	// whole returns the numbers of the messages whose line is whole.
 	whole := func(out string) (numbers []string) {
 		for line := range strings.Lines(out) {
@@ -464,9 +464,9 @@ func TestFullOutput(t *testing.T) {
 					var err error
 					if join {
 						join = false // it would never end by itself
-						err = relaypanel.Join(t.Context(), relaypanel.JoinConfig{Server: addr, Username: name}, opt)
+						err = relaypanel.Join(t.Context(), relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: name}, opt)
 					} else {
-						cfg := relay.ReaderConfig{Server: addr, Username: name, MaxMessages: uint64(many - len(got))}
+						cfg := relay.ReaderConfig{Servers: []string{addr.String()}, Username: name, MaxMessages: uint64(many - len(got))}
 						err = relaypanel.Reader(t.Context(), cfg, opt)
 					}
 					if got = append(got, whole(out.written.String())...); len(got) < many {
@@ -503,8 +503,8 @@ func TestHistory(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, os.WriteFile(file("server"), []byte("of an earlier run\n"), 0o600))
 	server, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{History: file("server")})
-	startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, strings.NewReader("a\nb\nc\n"), relaypanel.Options{History: file("writer")}).ends(t)
-	startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: 3}, relaypanel.Options{History: file("reader")}).ends(t)
+	startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, strings.NewReader("a\nb\nc\n"), relaypanel.Options{History: file("writer")}).ends(t)
+	startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", MaxMessages: 3}, relaypanel.Options{History: file("reader")}).ends(t)
 	server.stop()
 	server.ends(t)
 	for name, username := range map[string]string{"server": "", "writer": "ann", "reader": "bob"} {
@@ -553,12 +553,12 @@ func TestFailures(t *testing.T) {
 	broken := errors.New("the screen is gone")
 	for _, asJSON := range []bool{false, true} {
 		opt := relaypanel.Options{Out: failing{broken}, JSON: asJSON}
-		assert.ErrorIs(t, relaypanel.Reader(t.Context(), relay.ReaderConfig{Server: addr, Username: "bob"}, opt), broken)
+		assert.ErrorIs(t, relaypanel.Reader(t.Context(), relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob"}, opt), broken)
 		assert.ErrorIs(t, relaypanel.Server(t.Context(), relay.ServerConfig{Listen: anyPort}, opt), broken)
 	}
 	// So does an input that cannot be read, once what was read is stored.
 	in := io.MultiReader(strings.NewReader("one\n"), iotestErr{fs.ErrPermission})
-	text, err := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{}).end(t)
+	text, err := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{}).end(t)
 	assert.ErrorIs(t, err, fs.ErrPermission)
 	assert.NotErrorIs(t, err, relaypanel.ErrNotStored)
 	assert.Contains(t, text, "stored     1 of 1 message")
@@ -573,10 +573,10 @@ func TestNameTaken(t *testing.T) {
 	t.Parallel()
 	_, addr := startServer(t, relay.ServerConfig{Expire: time.Second}, relaypanel.Options{})
 	in, types, end := keyboard(t)
-	first := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "ann"}, in, relaypanel.Options{})
+	first := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, in, relaypanel.Options{})
 	types("first")
 	first.out.Shows(t, "#1  ann (you): first\n")
-	second := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "ann"}, strings.NewReader("second\n"), relaypanel.Options{})
+	second := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, strings.NewReader("second\n"), relaypanel.Options{})
 	second.out.Shows(t, "in case it is gone")
 	text, err := second.end(t)
 	assert.ErrorIs(t, err, relay.ErrNameTaken)
@@ -594,8 +594,8 @@ func TestNameTaken(t *testing.T) {
 func TestManyMessages(t *testing.T) {
 	const many = 20_000
 	_, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
-	ann := startWriter(t, relay.WriterConfig{Server: addr, Username: "ann"}, nil, relaypanel.Options{Say: relaypanel.Numbered(many)})
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob", MaxMessages: many}, relaypanel.Options{})
+	ann := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, nil, relaypanel.Options{Say: relaypanel.Numbered(many)})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob", MaxMessages: many}, relaypanel.Options{})
 	assert.Contains(t, ann.ends(t), "stored     20,000 of 20,000 messages")
 	text := bob.ends(t)
 	n := 0
@@ -613,15 +613,37 @@ func TestManyMessages(t *testing.T) {
 func TestUntrusted(t *testing.T) {
 	ring := testenv.Ring(t)
 	server, addr := startServer(t, relay.ServerConfig{Key: ring}, relaypanel.Options{})
-	ann := startJoin(t, relaypanel.JoinConfig{Server: addr, Username: "ann", Key: ring, Seal: true}, strings.NewReader("hello"), relaypanel.Options{})
+	ann := startJoin(t, relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann", Key: ring, Seal: true}, strings.NewReader("hello"), relaypanel.Options{})
 	text := ann.ends(t)
 	assert.Contains(t, text, "ann (you): hello")
 	assert.NotContains(t, text, "untrusted")
-	eve := startWriter(t, relay.WriterConfig{Server: addr, Username: "eve"}, strings.NewReader("forged"), relaypanel.Options{})
+	eve := startWriter(t, relay.WriterConfig{Servers: []string{addr.String()}, Username: "eve"}, strings.NewReader("forged"), relaypanel.Options{})
 	server.out.Shows(t, "it is not signed, and a key is set here")
 	eve.stop()
 	_, err := eve.end(t)
 	assert.ErrorIs(t, err, relaypanel.ErrNotStored)
 	server.stop()
 	assert.Regexp(t, `\n  untrusted  \d+ unsigned\n?`, server.ends(t))
+}
+
+// Who turns to another server reads that, and a writer too that this one has another log.
+func TestServers(t *testing.T) {
+	first, addr := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
+	_, other := startServer(t, relay.ServerConfig{}, relaypanel.Options{})
+	servers := []string{addr.String(), other.String()}
+	in, keyboard := io.Pipe()
+	ann := startWriter(t, relay.WriterConfig{Servers: servers, Username: "ann"}, in, relaypanel.Options{})
+	ann.out.Shows(t, fmt.Sprintf("Writer ann of the relay servers %v, %v. ", addr, other))
+	ann.out.Shows(t, fmt.Sprintf("  * served by %v\n", addr))
+	first.stop()
+	first.ends(t)
+	ann.out.Shows(t, "  * the server has another log than before: what is stored so far is in the old one")
+	ann.out.Shows(t, fmt.Sprintf("  * served by %v\n", other))
+	require.NoError(t, keyboard.Close())
+	ann.ends(t)
+
+	text, err := startWriter(t, relay.WriterConfig{Servers: []string{addr.String(), "127.0.0.1:9"}, Username: "ann"}, strings.NewReader("one\n"),
+		relaypanel.Options{MaxRuntime: 50 * time.Millisecond}).end(t)
+	require.ErrorIs(t, err, relaypanel.ErrNotStored)
+	assert.Contains(t, text, "Writer ann of the relay servers ")
 }

@@ -26,10 +26,10 @@ func TestJoinOnTerminal(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Server: addr, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
+		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
 	}()
 	term.Screen.Until(t, "writer: served")
-	bob := startReader(t, relay.ReaderConfig{Server: addr, Username: "bob"}, relaypanel.Options{})
+	bob := startReader(t, relay.ReaderConfig{Servers: []string{addr.String()}, Username: "bob"}, relaypanel.Options{})
 	seq := 0
 	for _, typed := range []string{"half a line", "a line that is much longer than this terminal is wide"} {
 		term.Types(t, typed+"\x1b[D\x1b[D") // two steps back
@@ -74,7 +74,7 @@ func TestWriterOnTerminal(t *testing.T) {
 	term := paneltest.OpenTerminal(t)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- relaypanel.Writer(t.Context(), relay.WriterConfig{Server: addr, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
+		ended <- relaypanel.Writer(t.Context(), relay.WriterConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
 	}()
 	term.Screen.Until(t, "served")
 	term.Types(t, "\rhello\r") // an empty line is no message
@@ -88,7 +88,7 @@ func TestWriterOnTerminal(t *testing.T) {
 	term.Screen.Until(t, "stored     2 of 2 messages")
 
 	go func() {
-		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Server: addr, Username: "bob"}, relaypanel.Options{In: term.Program, Out: term.Program})
+		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "bob"}, relaypanel.Options{In: term.Program, Out: term.Program})
 	}()
 	term.Screen.Until(t, "#2  ann: exit")
 	write(t, addr, "ann", "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe \u009b31m end")
@@ -120,7 +120,7 @@ func TestServerOnTerminal(t *testing.T) {
 	at := (<-addr).Local
 	term.Screen.Until(t, "* 0 readers, 0 writers; 0 stored/s, 0 …")
 	write(t, at, "ann", "one", "two")
-	startReader(t, relay.ReaderConfig{Server: at, Username: "bob"}, relaypanel.Options{})
+	startReader(t, relay.ReaderConfig{Servers: []string{at.String()}, Username: "bob"}, relaypanel.Options{})
 	term.Screen.Until(t, "* 1 reader, ")
 	cancel()
 	require.NoError(t, <-ended)
@@ -137,7 +137,7 @@ func TestDumbTerminal(t *testing.T) {
 	term := paneltest.OpenTerminal(t)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Server: addr, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
+		ended <- relaypanel.Join(t.Context(), relaypanel.JoinConfig{Servers: []string{addr.String()}, Username: "ann"}, relaypanel.Options{In: term.Program, Out: term.Program})
 	}()
 	term.Screen.Until(t, "reads and writes")
 	term.Types(t, "hello\n")

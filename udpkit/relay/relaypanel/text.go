@@ -3,6 +3,7 @@ package relaypanel
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -29,12 +30,22 @@ func (l *lines) add(e relay.Event, lines string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, lines...)
-	switch e.(type) {
-	case relay.MessageEvent, relay.GapEvent, relay.LogEvent:
+	if delivered(e) {
 		l.ends = append(l.ends, len(l.waiting))
 		return nil
 	}
 	return l.write()
+}
+
+// delivered reports whether a reader has to be told what has become of an event.
+func delivered(e relay.Event) bool {
+	switch e := e.(type) {
+	case relay.MessageEvent, relay.GapEvent:
+		return true
+	case relay.LogEvent:
+		return e.Role == relay.RoleReader
+	}
+	return false
 }
 
 func (l *lines) write() error {
@@ -163,17 +174,18 @@ func (t *text) describe(e relay.Event) string {
 
 // begin says what has begun. Of a Join the reader's start says it.
 func (t *text) begin(e relay.StartEvent) string {
+	at := "the relay server" + several(e.Server) + " " + printable(e.Server)
 	switch {
 	case t.view.server != nil:
 		return fmt.Sprintf("Relay server on %v; %s. Ctrl-C ends it.", e.Local, t.view.logText(t.view.log.Bounds()))
 	case e.Role == relay.RoleWriter && t.view.reader != nil:
 		return ""
 	case e.Role == relay.RoleReader && t.view.writer == nil:
-		return fmt.Sprintf("Reader %s of the relay server %v. Ctrl-C ends it.", e.Username, e.Server)
+		return fmt.Sprintf("Reader %s of %s. Ctrl-C ends it.", e.Username, at)
 	case e.Role == relay.RoleReader:
-		return fmt.Sprintf("%s reads and writes at the relay server %v. Each line that you type is a message; Ctrl-C leaves.", e.Username, e.Server)
+		return fmt.Sprintf("%s reads and writes at %s. Each line that you type is a message; Ctrl-C leaves.", e.Username, at)
 	}
-	return fmt.Sprintf("Writer %s of the relay server %v. Each line is a message; Ctrl-C leaves.", e.Username, e.Server)
+	return fmt.Sprintf("Writer %s of %s. Each line is a message; Ctrl-C leaves.", e.Username, at)
 }
 
 // notice says what has happened in a few words, "" for what is no notice.
@@ -186,12 +198,15 @@ func notice(e relay.Event) string {
 		case !e.Up:
 			return printable(e.Text)
 		case e.Next > 0:
-			return fmt.Sprintf("served; #%d comes next", e.Next)
+			return fmt.Sprintf("served%s; #%d comes next", by(e.Server), e.Next)
 		}
-		return "served"
+		return "served" + by(e.Server)
 	case relay.GapEvent:
 		return fmt.Sprintf("%s missing: %s no longer kept", ranged(e.From, e.To), format.Plural(e.Messages(), "message"))
 	case relay.LogEvent:
+		if e.Role == relay.RoleWriter {
+			return "the server has another log than before: what is stored so far is in the old one, and what was on its way may be in both"
+		}
 		return "the server has another log than before: numbers begin anew, and what was not read of the old one is lost"
 	case relay.JoinEvent:
 		what := "registered"
@@ -213,6 +228,14 @@ func notice(e relay.Event) string {
 		return printable(e.Text)
 	}
 	return ""
+}
+
+// by says which server serves, if there is a choice.
+func by(server netip.AddrPort) string {
+	if !server.IsValid() {
+		return ""
+	}
+	return " by " + server.String()
 }
 
 // name returns a username, and whether it is this session's.

@@ -3,6 +3,7 @@ package relaypanel
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,10 +62,14 @@ func (v *view) missed() error {
 	if v.server != nil || v.met {
 		return nil
 	}
+	right := "address and port"
 	if v.keyed {
-		return fmt.Errorf("the server %v has not answered: is it running, and are address, port and key right?", v.start.Server)
+		right = "address, port and key"
 	}
-	return fmt.Errorf("the server %v has not answered: is it running, and are address and port right?", v.start.Server)
+	if several(v.start.Server) != "" {
+		return fmt.Errorf("none of the servers %s has answered: are they running, and are %s right?", v.start.Server, right)
+	}
+	return fmt.Errorf("the server %s has not answered: is it running, and are %s right?", v.start.Server, right)
 }
 
 // served reports whether everything has a server.
@@ -83,18 +88,36 @@ func (v *view) served() bool {
 func (v *view) state() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.start.Server.IsValid() {
+	server := printable(v.start.Server)
+	if server == "" {
 		return "starting"
 	}
+	the := "the server" + several(server)
+	var by []string
 	for _, l := range v.links {
 		if !l.Up {
-			return fmt.Sprintf("waiting for the server %v", v.start.Server)
+			return fmt.Sprintf("waiting for %s %s", the, server)
+		}
+		if l.Server.IsValid() && !slices.Contains(by, l.Server.String()) {
+			by = append(by, l.Server.String())
 		}
 	}
 	if len(v.links) == 0 {
-		return fmt.Sprintf("looking for the server %v", v.start.Server)
+		return fmt.Sprintf("looking for %s %s", the, server)
 	}
-	return fmt.Sprintf("served by %v", v.start.Server)
+	if len(by) > 0 {
+		slices.Sort(by)
+		server = strings.Join(by, " and ")
+	}
+	return fmt.Sprintf("served by %s", server)
+}
+
+// several returns the ending of "server" for what a relay.StartEvent tells of them.
+func several(servers string) string {
+	if strings.Contains(servers, ",") {
+		return "s"
+	}
+	return ""
 }
 
 // own reports whether a name is this session's.

@@ -54,7 +54,7 @@ func Role(t *testing.T, role interface {
 // Reader runs a reader of all messages until the test's end, and returns what it reports.
 func Reader(t *testing.T, server netip.AddrPort, name string) *Events {
 	e := &Events{}
-	r, err := relay.NewReader(relay.ReaderConfig{Server: server, Username: name, From: relay.FromStart, OnEvent: e.Add})
+	r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{server.String()}, Username: name, From: relay.FromStart, OnEvent: e.Add})
 	require.NoError(t, err)
 	Role(t, r)
 	return e

@@ -28,7 +28,7 @@ import (
 
 func newWriter(t *testing.T, server netip.AddrPort, name string) (*relay.Writer, *logtest.Events) {
 	e := &logtest.Events{}
-	w, err := relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: e.Add})
+	w, err := relay.NewWriter(relay.WriterConfig{Servers: []string{server.String()}, Username: name, OnEvent: e.Add})
 	require.NoError(t, err)
 	logtest.Role(t, w)
 	return w, e

@@ -40,7 +40,7 @@ type author struct {
 func newAuthor(t *testing.T, server netip.AddrPort, name string) *author {
 	a := &author{Events: &logtest.Events{}, name: name}
 	var err error
-	a.Writer, err = relay.NewWriter(relay.WriterConfig{Server: server, Username: name, OnEvent: a.Add})
+	a.Writer, err = relay.NewWriter(relay.WriterConfig{Servers: []string{server.String()}, Username: name, OnEvent: a.Add})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	writing, stop := context.WithCancel(ctx)
