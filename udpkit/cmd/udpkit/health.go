@@ -116,7 +116,7 @@ func (p *probe) relay(ctx context.Context, server netip.AddrPort, ring *key.Ring
 	errDone := errors.New("registered")
 	said := "it does not answer"
 	w, err := relay.NewWriter(relay.WriterConfig{
-		Server: server, Username: fmt.Sprintf("health-%v", udpkit.NewEpoch()), Key: ring, Seal: p.seal,
+		Servers: []string{server.String()}, Username: fmt.Sprintf("health-%v", udpkit.NewEpoch()), Key: ring, Seal: p.seal,
 		OnEvent: func(e relay.Event) {
 			if link, is := e.(relay.LinkEvent); is && link.Up {
 				registered(errDone)
