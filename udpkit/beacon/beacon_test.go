@@ -16,28 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
 var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
-
-// sharedPort returns a port that others can share, and nobody else takes: its socket stays open
-// until the tests have ended.
-func sharedPort() uint16 {
-	reserved.Lock()
-	defer reserved.Unlock()
-	conn, err := udp.Listen(context.Background(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
-	if err != nil {
-		panic(err)
-	}
-	reserved.conns = append(reserved.conns, conn)
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-}
-
-var reserved struct {
-	sync.Mutex
-	conns []*net.UDPConn
-}
 
 // log collects events and lets a test wait for them.
 type log struct {
@@ -118,7 +100,7 @@ func start(t *testing.T, cfg beacon.Config) (_ *beacon.Beacon, _ *log, stop func
 }
 
 func TestTwoSeeEachOther(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	ann, annLog, stopAnn := start(t, beacon.Config{Name: "ann", Port: port})
 	bob, bobLog, stopBob := start(t, beacon.Config{Name: "bob", Port: port})
 	atBob := wait(t, bobLog, change(beacon.Appeared, "ann"))
@@ -163,7 +145,7 @@ func peer(t *testing.T, host string, port uint16) func(string) {
 
 // TestLifeOfAPeer: it comes, is renamed, leaves, comes back and falls silent.
 func TestLifeOfAPeer(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	b, l, _ := start(t, beacon.Config{Port: port, Expiry: 300 * time.Millisecond})
 	send := peer(t, "127.0.0.1", port)
 	send("HELLO|cat|0123456789abcdef")
@@ -182,7 +164,7 @@ func TestLifeOfAPeer(t *testing.T) {
 // TestOtherAddresses: a peer is its id, whatever address it is heard from; but only from the one
 // that the table has can it be renamed or sent away.
 func TestOtherAddresses(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	b, l, _ := start(t, beacon.Config{Port: port})
 	one, two := peer(t, "127.0.0.1", port), peer(t, "127.0.0.2", port)
 	one("HELLO|cat|0123456789abcdef")
@@ -202,7 +184,7 @@ func TestOtherAddresses(t *testing.T) {
 // TestWithoutID: bare senders are told apart by their IP addresses, not by their ports, since the
 // original program takes a new one each time.
 func TestWithoutID(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	b, l, _ := start(t, beacon.Config{Port: port})
 	for range 3 {
 		peer(t, "127.0.0.1", port)("HELLO|")
@@ -218,7 +200,7 @@ func TestWithoutID(t *testing.T) {
 }
 
 func TestMalformedIsCounted(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	b, l, stop := start(t, beacon.Config{Port: port})
 	send := peer(t, "127.0.0.1", port)
 	bad := []string{"", "hello|", "HELLO|\x1b[2J", "HELLO|" + strings.Repeat("x", 2000), "HELLO|cat|0123456789abcdef" + strings.Repeat("x", 60), "BYE|"}
@@ -247,7 +229,7 @@ func TestMalformedIsCounted(t *testing.T) {
 
 // TestNeverAnswers: whatever comes, what goes out is what the timer says.
 func TestNeverAnswers(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer sink.Close()
@@ -271,7 +253,7 @@ func TestNeverAnswers(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	b, err := beacon.New(beacon.Config{Port: sharedPort(), Targets: loopback})
+	b, err := beacon.New(beacon.Config{Port: testenv.FreePort(t), Targets: loopback})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- b.Run(t.Context()) }()
@@ -315,7 +297,7 @@ func TestConfigRefused(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	targets := slices.Clone(loopback)
 	l := newLog()
 	b, err := beacon.New(beacon.Config{Port: port, Targets: targets, MaxRuntime: time.Millisecond, OnEvent: l.add})
@@ -331,7 +313,7 @@ func TestDefaults(t *testing.T) {
 
 // TestFlood: who is there stays there while a stranger sends forged HELLOs as fast as it can.
 func TestFlood(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	ann, annLog, _ := start(t, beacon.Config{Name: "ann", Port: port, MaxPeers: 100})
 	_, _, _ = start(t, beacon.Config{Name: "bob", Port: port})
 	wait(t, annLog, change(beacon.Appeared, "bob"))
@@ -355,7 +337,7 @@ func TestGroup4(t *testing.T) {
 	if err != nil || lo.Flags&net.FlagLoopback == 0 {
 		t.Skip("interface 1 is not the loopback interface here")
 	}
-	cfg := beacon.Config{Name: "ann", Port: sharedPort(), Group: beacon.DefaultGroup4, Interfaces: []string{lo.Name}}
+	cfg := beacon.Config{Name: "ann", Port: testenv.FreePort(t), Group: beacon.DefaultGroup4, Interfaces: []string{lo.Name}}
 	ann, annLog, stopAnn := start(t, cfg)
 	cfg.Name = "bob"
 	_, bobLog, _ := start(t, cfg)
@@ -371,7 +353,7 @@ func TestGroup4(t *testing.T) {
 // TestNoTarget: a beacon without an interface says so, and goes on listening. An interface that
 // does not exist is a mistake.
 func TestNoTarget(t *testing.T) {
-	_, err := beacon.New(beacon.Config{Port: sharedPort(), Interfaces: []string{"no such card"}})
+	_, err := beacon.New(beacon.Config{Port: testenv.FreePort(t), Interfaces: []string{"no such card"}})
 	require.ErrorIs(t, err, beacon.ErrConfig)
 	require.ErrorContains(t, err, `no network interface "no such card": choose among `)
 
@@ -379,7 +361,7 @@ func TestNoTarget(t *testing.T) {
 		return
 	}
 	for _, group := range []netip.Addr{{}, beacon.DefaultGroup4} {
-		port, l := sharedPort(), newLog()
+		port, l := testenv.FreePort(t), newLog()
 		b, err := beacon.New(beacon.Config{Port: port, Group: group, Interfaces: []string{"spare"}, OnEvent: l.add})
 		require.NoError(t, err)
 		defer b.Close()

@@ -14,7 +14,7 @@ import (
 func Example() {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
-	port := sharedPort()
+	const port = 23400
 	loopback := []netip.AddrPort{netip.MustParseAddrPort("127.255.255.255:0")}
 
 	ann, err := beacon.New(beacon.Config{

@@ -52,7 +52,7 @@ func python(t *testing.T, args ...any) *bufio.Scanner {
 // TestPython lets the document's program and a beacon hear each other. Its receiver does not share
 // its port, so on one machine each has its own; in TestNamespaces both have 3400.
 func TestPython(t *testing.T) {
-	mine := sharedPort()
+	mine := testenv.FreePort(t)
 	free, err := net.ListenUDP("udp4", &net.UDPAddr{})
 	require.NoError(t, err)
 	its := free.LocalAddr().(*net.UDPAddr).AddrPort().Port()

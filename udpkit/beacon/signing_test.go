@@ -43,7 +43,7 @@ func anyStart(beacon.StartEvent) bool { return true }
 // TestKeyed: beacons with one key know each other, sealed or not; whoever has none, or another one,
 // sees none of them and is not seen, and each is told why.
 func TestKeyed(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	secret := testenv.Ring(t, 1)
 	both := append(loopback, netip.MustParseAddrPort("127.0.0.1:0"))
 	ann, annLog, stopAnn := start(t, beacon.Config{Name: "ann", Port: port, Key: secret, Targets: both})
@@ -87,7 +87,7 @@ func TestKeyed(t *testing.T) {
 // TestKeyedOnTheWire: what is signed can be read, what is sealed cannot, and the longest name fits.
 func TestKeyedOnTheWire(t *testing.T) {
 	for _, seal := range []bool{false, true} {
-		port := sharedPort()
+		port := testenv.FreePort(t)
 		hear := tap(t, port)
 		name := strings.Repeat("n", beacon.MaxNameLen)
 		b, _, stop := start(t, beacon.Config{Name: name, Port: port, Key: testenv.Ring(t, 1), Seal: seal})
@@ -110,7 +110,7 @@ func TestKeyedOnTheWire(t *testing.T) {
 // TestStrangers: with a key, no datagram of a stranger changes the table: not a plain one, as the
 // original program sends, nor one with another key, one that was changed, or a recording.
 func TestStrangers(t *testing.T) {
-	port := sharedPort()
+	port := testenv.FreePort(t)
 	hear := tap(t, port)
 	secret := testenv.Ring(t, 1)
 	_, _, stopAnn := start(t, beacon.Config{Name: "ann", Port: port, Key: secret})
@@ -133,11 +133,11 @@ func TestStrangers(t *testing.T) {
 		send(string(hello))
 		send(string(bye))
 	}
-	require.Eventually(t, func() bool {
-		no := bob.Stats().Untrusted
-		return no.Repeated == 20 && no.Forged == 30 && no.Unsigned == 30
-	}, 20*time.Second, time.Millisecond, "%+v", bob.Stats().Untrusted)
+	assert.Eventually(t, func() bool {
+		return bob.Stats().Untrusted == key.Refused{Unsigned: 30, Forged: 30, Repeated: 20}
+	}, 20*time.Second, time.Millisecond)
 	after := bob.Stats()
+	assert.Equal(t, "30 unsigned, 30 forged, 20 repeated", after.Untrusted.String())
 	assert.Empty(t, bob.Peers())
 	assert.Equal(t, before.Appeared, after.Appeared)
 	assert.Equal(t, before.Heard, after.Heard)
@@ -157,7 +157,7 @@ func TestSealNeedsAKey(t *testing.T) {
 // TestPythonWithAKey: a beacon with a key does not believe the original program, which sees its
 // HELLOs as they stand.
 func TestPythonWithAKey(t *testing.T) {
-	mine := sharedPort()
+	mine := testenv.FreePort(t)
 	free, err := net.ListenUDP("udp4", &net.UDPAddr{})
 	require.NoError(t, err)
 	its := free.LocalAddr().(*net.UDPAddr).AddrPort().Port()

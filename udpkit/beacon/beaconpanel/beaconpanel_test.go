@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
@@ -29,10 +29,10 @@ var loopback = netip.MustParseAddr("127.255.255.255")
 // radarConfig is a beacon on a port of its own, and say is a peer that sends it datagrams.
 func radarConfig(t *testing.T) (cfg beacon.Config, say func(string)) {
 	t.Helper()
-	held, err := udp.Listen(t.Context(), netip.MustParseAddrPort("0.0.0.0:0"), udp.Options{Reuse: true})
+	port := testenv.FreePort(t)
+	held, err := udp.Listen(t.Context(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), udp.Options{Reuse: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = held.Close() })
-	port := held.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	cfg = beacon.Config{
 		Name: "ann", Port: port, Targets: []netip.AddrPort{netip.AddrPortFrom(loopback, 0)},
 		Interval: 20 * time.Millisecond, MaxRuntime: 20 * time.Second,
