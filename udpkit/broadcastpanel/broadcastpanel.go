@@ -38,6 +38,9 @@ type Options struct {
 	// content, looked at once a second, means what a line of Input does. A file that does not exist
 	// means the cycle. Default: none.
 	StateFile string
+	// Large has a server's panel in a notebook be readable from the back of a room: large type, and
+	// who has joined, the newest 24 by name, in place of the figures. Default: false.
+	Large bool
 }
 
 // tick is the time between two calls of display.idle, the rhythm of udpkit.ClientConfig.OnIdle.
@@ -71,7 +74,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	}
 	defer server.Close()
 	s.reached = func() string { return reached(server.Stats().Sent, cfg.MaxMessages) }
-	lines, err := s.display(opt, func() display { return newServerView(server, opt.StateFile) }, server)
+	lines, err := s.display(opt, func() display { return newServerView(server, opt) }, server)
 	if err != nil {
 		return err
 	}

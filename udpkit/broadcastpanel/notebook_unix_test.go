@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,12 +36,13 @@ func runCell() error {
 	states := panel.Flag("states", "ACTIVE", "what to say", udpkit.ParseStates)
 	interval := flag.Duration("interval", 150*time.Millisecond, "time between two messages")
 	listen := flag.String("listen", "", "where to listen")
+	large := flag.Bool("large", false, "for a projector")
 	flag.Parse()
 	if err := panel.FlagsFromEnv(); err != nil {
 		return err
 	}
 	if *role == "server" {
-		return broadcastpanel.Server(ctx, udpkit.ServerConfig{Targets: *targets, States: *states, Interval: *interval}, broadcastpanel.Options{})
+		return broadcastpanel.Server(ctx, udpkit.ServerConfig{Targets: *targets, States: *states, Interval: *interval}, broadcastpanel.Options{Large: *large})
 	}
 	return broadcastpanel.Client(ctx, udpkit.ClientConfig{ID: *id, Listen: mustAddr(*listen), MaxRuntime: time.Minute}, broadcastpanel.Options{})
 }
@@ -90,6 +92,64 @@ func TestNotebookServer(t *testing.T) {
 	}
 	require.NotContains(t, k.Interrupt(t), "next message")
 	client.end(t)
+}
+
+// TestNotebookLarge: the large panel names those who have joined, the newest first and a bounded
+// number of them, and those who are gone.
+func TestNotebookLarge(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	require.NoError(t, err)
+	defer conn.Close()
+	var mu sync.Mutex
+	clients := map[string]bool{}
+	answers := func(ids ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		clear(clients)
+		for _, id := range ids {
+			clients[id] = true
+		}
+	}
+	go func() {
+		b := make([]byte, 2000)
+		for {
+			n, server, err := conn.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			m, err := udpkit.DecodeMessage(b[:n])
+			if err != nil {
+				continue
+			}
+			mu.Lock()
+			for id := range clients {
+				if ack, err := udpkit.AppendAck(nil, udpkit.Ack{ClientID: id, MessageID: m.ID, Epoch: m.Epoch}); err == nil {
+					_, _ = conn.WriteToUDPAddrPort(ack, server)
+				}
+			}
+			mu.Unlock()
+		}
+	}()
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=server", "UDPKIT_LARGE=true", "UDPKIT_INTERVAL=100ms", "UDPKIT_TARGET="+conn.LocalAddr().String())
+	k.Until(t, "Nobody has answered yet.")
+	answers("ann", `<b title="x">`)
+	k.Until(t, ">2</b> here<", ">ann<", "&lt;b title=&#34;x&#34;&gt;")
+	answers("ann", "bob")
+	k.Until(t, ">2</b> here · 1 gone<", ">ann<", ">bob<", `line-through">&lt;b title=&#34;x&#34;&gt;<`)
+	last := k.Until(t, ">bob<")
+	require.Less(t, strings.Index(last, ">bob<"), strings.Index(last, ">ann<"), "the newest first")
+	many := []string{"ann", "bob"}
+	for i := range 30 {
+		many = append(many, fmt.Sprint("pupil-", i))
+	}
+	answers(many...)
+	last = k.Until(t, ">32</b> here · 1 gone<", "and 8 more")
+	require.NotContains(t, last, ">ann<")
+	require.Equal(t, 24, strings.Count(last, ">pupil-"))
+	answers()
+	last = k.Until(t, ">0</b> here · 33 gone<", "and 29 more")
+	require.Equal(t, 4, strings.Count(last, "line-through"))
+	k.Interrupt(t)
 }
 
 func TestNotebookRate(t *testing.T) {

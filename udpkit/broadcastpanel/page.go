@@ -1,7 +1,9 @@
 package broadcastpanel
 
 import (
+	"fmt"
 	"html/template"
+	"math"
 	"time"
 
 	_ "embed"
@@ -24,6 +26,8 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"short":     format.Short,
 	"buffer":    buffer,
 	"tenths":    format.Tenths,
+	"seconds":   func(d time.Duration) string { return fmt.Sprintf("%.0f s", math.Ceil(d.Seconds())) },
+	"number":    format.Number[int],
 	"clock":     format.Millis,
 	"ago":       format.Ago,
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },

@@ -1,6 +1,9 @@
 package broadcastpanel
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -21,10 +24,20 @@ type serverView struct {
 	Clients []udpkit.ClientInfo
 	Loss    float64
 	Now     time.Time
+
+	// Of the large one. The newest are the first.
+	joined     map[client]uint64 // when each came, as a count
+	joins      uint64
+	Here, Gone []string // the names of clients
 }
 
-func newServerView(server *udpkit.Server, file string) *serverView {
-	v := &serverView{server: server, File: file}
+func newServerView(server *udpkit.Server, opt Options) *serverView {
+	v := &serverView{server: server, File: opt.StateFile}
+	if opt.Large {
+		v.joined = make(map[client]uint64)
+		v.Live = panel.NewLive(pageTemplate.Lookup("large"), v.picture)
+		return v
+	}
 	v.Live = panel.NewLive(pageTemplate.Lookup("server"), v.picture)
 	return v
 }
@@ -47,7 +60,35 @@ func (v *serverView) picture() any {
 	v.Every, v.Sum, v.Clients, v.Now = v.server.Interval(), v.server.Stats(), v.server.Clients(), time.Now()
 	v.Next = max(0, v.Every-v.Elapsed)
 	v.Loss = loss(v.Clients)
+	if v.joined != nil {
+		v.present()
+	}
 	return v
+}
+
+// present finds out who is here and who is gone.
+func (v *serverView) present() {
+	newest := make(map[client]udpkit.ClientInfo, len(v.Clients))
+	for _, c := range v.Clients {
+		who := client{c.ID, c.Addr.Addr()}
+		if had, ok := newest[who]; !ok || c.LastID > had.LastID {
+			newest[who] = c
+		}
+		if _, known := v.joined[who]; !known {
+			v.joins++
+			v.joined[who] = v.joins
+		}
+	}
+	maps.DeleteFunc(v.joined, func(who client, _ uint64) bool { _, ok := newest[who]; return !ok })
+	all := slices.SortedFunc(maps.Keys(newest), func(a, b client) int { return cmp.Compare(v.joined[b], v.joined[a]) })
+	v.Here, v.Gone = nil, nil
+	for _, who := range all {
+		if c := newest[who]; vanished(c.LastID, c.LastAck, v.Sent.MessageID, v.Now) {
+			v.Gone = append(v.Gone, who.id)
+		} else {
+			v.Here = append(v.Here, who.id)
+		}
+	}
 }
 
 // loss is the part of all expected acknowledgements that has not come.

@@ -118,7 +118,7 @@ func (t *text) message(e udpkit.SentEvent) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sent = e
-	lines := t.vanished(e)
+	lines := t.gone(e)
 	if !t.verbose && t.HasStatus() {
 		return strings.Join(lines, "\n")
 	}
@@ -149,23 +149,33 @@ func (t *text) ack(e udpkit.AckEvent) string {
 	return fmt.Sprintf("%s  %s  %s at %v has come", format.Millis(e.At), t.Paint(console.Green, "client     "), panel.Printable(e.ClientID), e.Client)
 }
 
-// vanished takes the clients away that have not acknowledged the last messages, for a second at
+// A client has vanished that has not acknowledged the last messages, for some time.
+const (
+	unanswered   = 3
+	leastSilence = time.Second
+)
+
+// vanished reports whether a client has, given its last acknowledgement and the last message.
+func vanished(last uint64, at time.Time, sent uint64, now time.Time) bool {
+	return last+unanswered < sent && now.Sub(at) >= leastSilence
+}
+
+// gone takes the clients away that have not acknowledged the last messages, for a second at
 // least, and returns a line for each; none if the server is verbose.
-func (t *text) vanished(e udpkit.SentEvent) (lines []string) {
-	const messages, least = 3, time.Second
-	if e.At.Sub(t.looked) < least {
+func (t *text) gone(e udpkit.SentEvent) (lines []string) {
+	if e.At.Sub(t.looked) < leastSilence {
 		return nil
 	}
 	t.looked = e.At
 	t.lost = loss(t.server.Clients()) // not at each drawing: there may be 10,000
 	for who, last := range t.present {
-		if last.id+messages >= e.MessageID || e.At.Sub(last.at) < least {
+		if !vanished(last.id, last.at, e.MessageID, e.At) {
 			continue
 		}
 		delete(t.present, who)
 		if !t.verbose {
 			lines = append(lines, fmt.Sprintf("%s  %s  %s at %v has vanished: the last %d messages are not acknowledged", format.Millis(e.At),
-				t.Paint(console.Yellow, "client     "), panel.Printable(who.id), who.host, messages))
+				t.Paint(console.Yellow, "client     "), panel.Printable(who.id), who.host, unanswered))
 		}
 	}
 	slices.Sort(lines)

@@ -282,12 +282,15 @@ func (c *client) patience(now time.Time) time.Duration {
 	return c.since.Add(unheardPatience).Sub(now)
 }
 
-// unusable notes, with mu held, that the server cannot be used now, and tells it with what to do
-// about it unless another one is tried.
+// unusable notes, with mu held, that the server cannot be used now. If it is the only one, or was
+// in use, that is told at once.
 func (c *client) unusable(brief, advice string) {
 	c.away, c.brief = true, brief
-	if c.fixed || c.up {
+	switch {
+	case c.fixed:
 		c.down(brief + advice)
+	case c.up:
+		c.down(brief + "; still trying") // as seek tells it, if there is no other
 	}
 	signal(c.linked)
 }

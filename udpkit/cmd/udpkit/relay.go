@@ -280,7 +280,7 @@ func (c *relayClient) addFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().StringVar(&c.username, "username", "", "your `name`: a letter, then letters, digits, - and _ (needed)")
 	alias(cmd, "username")
 	cmd.Flags().StringSliceVar(&c.servers, "address", []string{"127.0.0.1"},
-		"the server's `address`, HOST or HOST:PORT; HOST is a name or an IP address. Several, of servers that share a log, separated by commas, or --address again: whichever serves")
+		"the server's `address`, HOST or HOST:PORT; HOST is a name or an IP address; several servers that share a log: a,b")
 	c.addPort(cmd, relay.DefaultPort, "UDP `port` of the server")
 	c.keyFlags.add(cmd)
 	addRelayFlags(cmd, opt)

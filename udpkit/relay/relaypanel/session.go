@@ -83,6 +83,10 @@ func (s *session) watch() {
 	const few = 5                     // of which the flow is taken
 	var recent []Sample               // for pictures
 	var picture, record time.Duration // when the next ones are due
+	if s.History != nil {             // it begins before the role does
+		s.Fail(s.History.Event(s.view.sample()))
+		record = finest / 2
+	}
 	s.Repeat(func() time.Duration {
 		now, pause := s.view.sample(), betweenPictures
 		if now.At >= picture {

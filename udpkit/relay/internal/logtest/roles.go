@@ -51,10 +51,19 @@ func Role(t *testing.T, role interface {
 	})
 }
 
+// Servers returns addresses for a client's configuration.
+func Servers(server netip.AddrPort, others ...netip.AddrPort) []string {
+	servers := []string{server.String()}
+	for _, other := range others {
+		servers = append(servers, other.String())
+	}
+	return servers
+}
+
 // Reader runs a reader of all messages until the test's end, and returns what it reports.
-func Reader(t *testing.T, server netip.AddrPort, name string) *Events {
+func Reader(t *testing.T, server netip.AddrPort, name string, others ...netip.AddrPort) *Events {
 	e := &Events{}
-	r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{server.String()}, Username: name, From: relay.FromStart, OnEvent: e.Add})
+	r, err := relay.NewReader(relay.ReaderConfig{Servers: Servers(server, others...), Username: name, From: relay.FromStart, OnEvent: e.Add})
 	require.NoError(t, err)
 	Role(t, r)
 	return e

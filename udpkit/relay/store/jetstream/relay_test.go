@@ -26,9 +26,9 @@ import (
 
 // These tests run the whole relay: servers on a log, writers and readers.
 
-func newWriter(t *testing.T, server netip.AddrPort, name string) (*relay.Writer, *logtest.Events) {
+func newWriter(t *testing.T, server netip.AddrPort, name string, others ...netip.AddrPort) (*relay.Writer, *logtest.Events) {
 	e := &logtest.Events{}
-	w, err := relay.NewWriter(relay.WriterConfig{Servers: []string{server.String()}, Username: name, OnEvent: e.Add})
+	w, err := relay.NewWriter(relay.WriterConfig{Servers: logtest.Servers(server, others...), Username: name, OnEvent: e.Add})
 	require.NoError(t, err)
 	logtest.Role(t, w)
 	return w, e
@@ -174,7 +174,8 @@ func TestKilled(t *testing.T) {
 		t.Cleanup(server.kill)
 		servers, at = append(servers, server), append(at, netip.MustParseAddrPort(listen))
 	}
-	readers := []*logtest.Events{logtest.Reader(t, at[0], "dan"), logtest.Reader(t, at[1], "eve")}
+	// Those of the first server know the other too.
+	readers := []*logtest.Events{logtest.Reader(t, at[0], "dan", at[1]), logtest.Reader(t, at[1], "eve")}
 
 	const each = 5000
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -184,7 +185,7 @@ func TestKilled(t *testing.T) {
 	var writing sync.WaitGroup
 	for i, name := range names {
 		var w *relay.Writer
-		w, stored[i] = newWriter(t, at[i], name)
+		w, stored[i] = newWriter(t, at[i], name, at[1])
 		writing.Go(func() {
 			for n := range each {
 				w.Send(ctx, fmt.Sprint(name, " ", n+1))
