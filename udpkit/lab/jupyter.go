@@ -39,6 +39,7 @@ const (
 type jupyter struct {
 	process *process
 	address netip.AddrPort
+	public  *url.URL // what browsers open, if not the address
 	token   string
 	log     string
 	client  *http.Client
@@ -107,6 +108,9 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 		reach = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	j.address = netip.AddrPortFrom(reach, uint16(port))
+	if j.public, err = cfg.public(); err != nil {
+		return nil, err
+	}
 	log, err := os.Create(j.log)
 	if err != nil {
 		return nil, fmt.Errorf("lab: open JupyterLab's log: %w", err)
@@ -115,6 +119,10 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 	args := []string{"-m", "jupyterlab", "--ServerApp.ip=" + address.String(), "--ServerApp.port=" + strconv.Itoa(port)}
 	if os.Getuid() == 0 {
 		args = append(args, "--allow-root") // Jupyter refuses to run as root otherwise
+	}
+	if j.public != nil {
+		// A proxy may call it by any name; what a browser asks for comes from the public one.
+		args = append(args, "--ServerApp.allow_remote_access=True", "--ServerApp.allow_origin="+j.public.String())
 	}
 	cmd := exec.Command(env.Python, args...)
 	cmd.Dir = env.Repository
@@ -166,7 +174,12 @@ func (j *jupyter) died() error {
 
 // url is the address of a page, token included.
 func (j *jupyter) url(path string) string {
-	return (&url.URL{Scheme: "http", Host: j.address.String(), Path: path, RawQuery: "token=" + url.QueryEscape(j.token)}).String()
+	at := url.URL{Scheme: "http", Host: j.address.String()}
+	if j.public != nil {
+		at = *j.public
+	}
+	at.Path, at.RawQuery = path, "token="+url.QueryEscape(j.token)
+	return at.String()
 }
 
 // call makes one request to JupyterLab's API.

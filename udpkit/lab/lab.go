@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
+	"strings"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
@@ -57,6 +59,10 @@ type Config struct {
 	// Token is the password in JupyterLab's addresses, of printable ASCII without spaces. Default:
 	// a new random one.
 	Token string
+	// PublicURL is where browsers reach JupyterLab if that is not Address and Port, as behind a
+	// proxy: http or https, a host and perhaps a port, and no path. With it JupyterLab answers
+	// whatever name it is called by, to who has the token. Default: none.
+	PublicURL string
 	// Clients is how many client notebooks are opened, at most 32. Default: 2.
 	Clients int
 	// Join is the address of a machine whose chat and relay servers the notebooks use, as a
@@ -97,10 +103,27 @@ func (c Config) withDefaults() (Config, error) {
 				"ASCII only, without spaces", ErrConfig, r)
 		}
 	}
+	if _, err := c.public(); err != nil {
+		return c, err
+	}
 	if c.Stdout == nil {
 		c.Stdout = os.Stdout
 	}
 	return c, nil
+}
+
+// public returns PublicURL, or nil for none.
+func (c Config) public() (*url.URL, error) {
+	if c.PublicURL == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%w: the public URL (UDPKIT_PUBLIC_URL) %q is not one such as https://lab.example.org, without a path",
+			ErrConfig, c.PublicURL)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
 // inContainer reports whether a container engine started this process's system.

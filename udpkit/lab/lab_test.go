@@ -41,6 +41,10 @@ func TestConfigRefused(t *testing.T) {
 		"no address":       {Address: "localhost"},
 		"token not ASCII":  {Token: "pässwörd"},
 		"token in two":     {Token: "pass word"},
+		"no scheme":        {PublicURL: "lab.example.org"},
+		"no web page":      {PublicURL: "ftp://lab.example.org"},
+		"with a path":      {PublicURL: "https://example.org/lab"},
+		"with a password":  {PublicURL: "https://a:b@example.org"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.Stdout = io.Discard

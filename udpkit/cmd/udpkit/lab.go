@@ -32,7 +32,9 @@ func labCommand() *cobra.Command {
 			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
 			"which takes a few minutes; the next ones take seconds. Outside a checkout of the repository, an installed udpkit\n" +
 			"copies the notebooks and the package of its version to ./udp-notebooks, and leaves a copy that is there as it is.\n" +
-			"The environment variable JUPYTER_TOKEN fixes the token of the addresses.",
+			"The environment variable JUPYTER_TOKEN fixes the token of the addresses. UDPKIT_PUBLIC_URL, such as\n" +
+			"https://lab.example.org, is what browsers on other machines open: that of a proxy with a certificate, since without\n" +
+			"TLS whoever reads along in the network learns the token.",
 		Annotations: map[string]string{notebooks: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listen, err := at.listen(cmd.Context())
@@ -53,7 +55,7 @@ func labCommand() *cobra.Command {
 					_ = os.Unsetenv(name) // the XDG specification has it ignored; the Go command would refuse to work
 				}
 			}
-			cfg.Token = os.Getenv("JUPYTER_TOKEN")
+			cfg.Token, cfg.PublicURL = os.Getenv("JUPYTER_TOKEN"), os.Getenv("UDPKIT_PUBLIC_URL")
 			cfg.Stdout = panel.Output(cmd.Context(), stdout)
 			switch {
 			case check && setUp:

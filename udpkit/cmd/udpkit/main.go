@@ -90,6 +90,7 @@ func rootCommand() *cobra.Command {
 		serverCommand(),
 		clientCommand(),
 		labCommand(),
+		classCommand(),
 		benchCommand(),
 		echoCommand(),
 		responderCommand(),
