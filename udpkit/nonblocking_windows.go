@@ -12,7 +12,7 @@ type tryReader struct {
 	look    func(fd uintptr)
 	release func()
 
-	fds   [1]wsaPollFD
+	fds   [1]pollFD
 	ready int
 	err   error
 }
@@ -24,8 +24,8 @@ func newTryReader(s *session) (*tryReader, error) {
 	}
 	r := &tryReader{session: s, raw: raw}
 	r.look = func(fd uintptr) { // made once: a closure is an allocation
-		r.fds[0] = wsaPollFD{socket: fd, events: pollIn}
-		r.ready, r.err = wsaPoll(r.fds[:], 0)
+		r.fds[0] = pollFD{Fd: fd, Events: pollIn}
+		r.ready, r.err = systemPoll(r.fds[:], 0)
 	}
 	// A datagram may go away between the look and the read (its checksum is wrong); the read would
 	// then wait.

@@ -16,7 +16,7 @@ func newPoller() (poller, error) { return newKqueue() }
 // there, each with an event of its own.
 type kqueue struct {
 	fd     int
-	pipe   wakePipe
+	waker  waker
 	events [64]unix.Kevent_t
 }
 
@@ -33,12 +33,7 @@ func newKqueue() (*kqueue, error) {
 		return nil, os.NewSyscallError("kqueue", err)
 	}
 	p := &kqueue{fd: fd}
-	if err := p.pipe.open(); err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("pipe", err)
-	}
-	if err := p.add(uintptr(p.pipe.in), Readable); err != nil {
-		_ = p.close()
+	if err := p.waker.openFor(p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -93,8 +88,8 @@ func (p *kqueue) wait(timeout time.Duration, found []readiness) ([]readiness, er
 		event := &p.events[i]
 		fd := uintptr(event.Ident)
 		switch {
-		case int(fd) == p.pipe.in:
-			p.pipe.drain()
+		case int(fd) == p.waker.in:
+			p.waker.drain()
 		case event.Flags&(unix.EV_EOF|unix.EV_ERROR) != 0:
 			found = append(found, readiness{fd, Readable | Writable})
 		case event.Filter == unix.EVFILT_READ:
@@ -109,9 +104,9 @@ func (p *kqueue) wait(timeout time.Duration, found []readiness) ([]readiness, er
 // longestWait is what the kernels accept: macOS refuses timeouts of more than 100,000,000 seconds.
 const longestWait = 24 * time.Hour
 
-func (p *kqueue) wake() { p.pipe.wake() }
+func (p *kqueue) wake() { p.waker.wake() }
 
 func (p *kqueue) close() error {
-	p.pipe.close()
+	_ = p.waker.close()
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }

@@ -13,7 +13,7 @@ func newPoller() (poller, error) { return newEpoll() }
 // same with one socket as with a thousand.
 type epoll struct {
 	fd     int
-	pipe   wakePipe
+	waker  waker
 	events [64]unix.EpollEvent
 }
 
@@ -25,12 +25,7 @@ func newEpoll() (*epoll, error) {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
 	p := &epoll{fd: fd}
-	if err := p.pipe.open(); err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("pipe", err)
-	}
-	if err := p.add(uintptr(p.pipe.in), Readable); err != nil {
-		_ = p.close()
+	if err := p.waker.openFor(p); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -61,8 +56,8 @@ func (p *epoll) wait(timeout time.Duration, found []readiness) ([]readiness, err
 		return found, os.NewSyscallError("epoll_wait", err)
 	}
 	for _, event := range p.events[:n] {
-		if int(event.Fd) == p.pipe.in {
-			p.pipe.drain()
+		if int(event.Fd) == p.waker.in {
+			p.waker.drain()
 			continue
 		}
 		var events Events
@@ -80,9 +75,9 @@ func (p *epoll) wait(timeout time.Duration, found []readiness) ([]readiness, err
 	return found, nil
 }
 
-func (p *epoll) wake() { p.pipe.wake() }
+func (p *epoll) wake() { p.waker.wake() }
 
 func (p *epoll) close() error {
-	p.pipe.close()
+	_ = p.waker.close()
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }

@@ -1,48 +1,46 @@
-//go:build unix
+//go:build unix || windows
 
 package udpkit
 
 import (
-	"os"
+	"math"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// poll is the poller of every Unix, see poll(2), and the default where there is neither epoll nor
-// kqueue. The whole list of sockets goes to the kernel for each wait.
+// poll is the poller of Windows, see WSAPoll, and of every Unix, see poll(2): the default where
+// there is neither epoll nor kqueue. The whole list of sockets goes to the system for each wait.
 type poll struct {
-	pipe wakePipe
+	waker waker
 
 	mu     sync.Mutex
-	fds    []unix.PollFd // the pipe's comes first
-	asking []unix.PollFd // what the running wait was called with
+	fds    []pollFD // the waker's comes first
+	asking []pollFD // what the running wait was called with
 }
 
 var _ poller = (*poll)(nil)
 
 func newPoll() (*poll, error) {
 	p := new(poll)
-	if err := p.pipe.open(); err != nil {
-		return nil, os.NewSyscallError("pipe", err)
+	if err := p.waker.open(); err != nil {
+		return nil, err
 	}
-	p.fds = []unix.PollFd{{Fd: int32(p.pipe.in), Events: unix.POLLIN}}
+	p.fds = []pollFD{{Fd: pollSocket(p.waker.in), Events: pollIn}}
 	return p, nil
 }
 
 func (p *poll) add(fd uintptr, events Events) error {
-	entry := unix.PollFd{Fd: int32(fd)}
+	entry := pollFD{Fd: pollSocket(fd)}
 	if events&Readable != 0 {
-		entry.Events |= unix.POLLIN
+		entry.Events |= pollIn
 	}
 	if events&Writable != 0 {
-		entry.Events |= unix.POLLOUT
+		entry.Events |= pollOut
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fds = append(p.fds, entry)
-	p.pipe.wake() // to begin again with the new list
+	p.waker.wake() // to begin again with the new list
 	return nil
 }
 
@@ -50,9 +48,9 @@ func (p *poll) remove(fd uintptr, _ Events) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, entry := range p.fds {
-		if entry.Fd == int32(fd) {
+		if entry.Fd == pollSocket(fd) {
 			p.fds = append(p.fds[:i], p.fds[i+1:]...)
-			p.pipe.wake()
+			p.waker.wake()
 			return
 		}
 	}
@@ -62,29 +60,23 @@ func (p *poll) wait(timeout time.Duration, found []readiness) ([]readiness, erro
 	p.mu.Lock()
 	p.asking = append(p.asking[:0], p.fds...)
 	p.mu.Unlock()
-	n, err := unix.Poll(p.asking, milliseconds(timeout))
-	if err != nil {
-		if err == unix.EINTR || err == unix.EAGAIN {
-			err = nil
-		}
-		return found, os.NewSyscallError("poll", err)
-	}
-	if n == 0 {
-		return found, nil
+	n, err := systemPoll(p.asking, milliseconds(timeout))
+	if err != nil || n == 0 {
+		return found, err
 	}
 	if p.asking[0].Revents != 0 {
-		p.pipe.drain()
+		p.waker.drain()
 	}
 	for _, entry := range p.asking[1:] {
 		var events Events
-		if entry.Revents&unix.POLLIN != 0 {
+		if entry.Revents&pollIn != 0 {
 			events |= Readable
 		}
-		if entry.Revents&unix.POLLOUT != 0 {
+		if entry.Revents&pollOut != 0 {
 			events |= Writable
 		}
-		if entry.Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
-			events = Readable | Writable // POLLNVAL: closed, which the Selector finds out
+		if entry.Revents&(pollErr|pollHup|pollNval) != 0 {
+			events = Readable | Writable // pollNval: closed, which the Selector finds out
 		}
 		if events != 0 {
 			found = append(found, readiness{uintptr(entry.Fd), events})
@@ -93,9 +85,18 @@ func (p *poll) wait(timeout time.Duration, found []readiness) ([]readiness, erro
 	return found, nil
 }
 
-func (p *poll) wake() { p.pipe.wake() }
+func (p *poll) wake() { p.waker.wake() }
 
-func (p *poll) close() error {
-	p.pipe.close()
-	return nil
+func (p *poll) close() error { return p.waker.close() }
+
+// milliseconds rounds up, so that a wait never ends early; -1 is forever.
+func milliseconds(timeout time.Duration) int {
+	if timeout < 0 {
+		return -1
+	}
+	ms := timeout / time.Millisecond
+	if timeout%time.Millisecond > 0 {
+		ms++
+	}
+	return int(min(ms, math.MaxInt32))
 }

@@ -26,6 +26,7 @@ func (r *runner) references(ctx context.Context, dir string) (receive, send, pyt
 		r.missing("the references in C", err)
 	} else {
 		r.cfg.Progress("compiling the references in C", 0, 0)
+		write("meter.h")
 		compile := func(name string) []string {
 			program := filepath.Join(dir, name)
 			text, err := exec.CommandContext(ctx, path, "-O2", "-o", program, write(name+".c")).CombinedOutput()

@@ -1,16 +1,13 @@
 // The receivers of this benchmark as a C programmer would write them: nothing between the system call and the handler.
 // Usage: receive MECHANISM MODE, see main. The protocol with the benchmark is described in subject.go.
 #define _GNU_SOURCE
+#include "meter.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <netinet/udp.h>
@@ -20,25 +17,7 @@
 #endif
 #endif
 
-static void die(const char *what) {
-	perror(what);
-	exit(1);
-}
-
-static long long nanoseconds(clockid_t clock) {
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static long long cpu(void) {
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000LL + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000LL;
-}
-
 static int echo, backlog, fd;
-static long long warm_up, duration, count, first, started, start_cpu, start_count;
 
 // handle is called for each datagram.
 static inline void handle(const char *data, size_t length, const struct sockaddr_in *from) {
@@ -52,15 +31,7 @@ static inline void handle(const char *data, size_t length, const struct sockaddr
 		struct timespec rest = {0, 10000000};
 		nanosleep(&rest, NULL);
 	}
-	long long now = nanoseconds(CLOCK_MONOTONIC);
-	if (!first) {
-		first = now;
-	} else if (!started && now - first >= warm_up) {
-		started = now, start_cpu = cpu(), start_count = count;
-	} else if (started && now - started >= duration) {
-		printf("{\"datagrams\":%lld,\"elapsed_ns\":%lld,\"cpu_ns\":%lld}\n", count - start_count, now - started, cpu() - start_cpu);
-		exit(0);
-	}
+	look();
 }
 
 static void blocking(void) {

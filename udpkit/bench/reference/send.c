@@ -1,15 +1,12 @@
 // The senders of this benchmark as a C programmer would write them. Linux only.
 // Usage: send MECHANISM WHAT WARMUP DURATION SIZE ADDRESS..., see sender.go, which does the same.
 #define _GNU_SOURCE
+#include "meter.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -21,42 +18,16 @@ enum {
 	SLOTS = 64,  // messages of sendmmsg
 };
 
-static void die(const char *what) {
-	perror(what);
-	exit(1);
-}
-
-static long long nanoseconds(clockid_t clock) {
-	struct timespec t;
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static long long cpu(void) {
-	struct rusage u;
-	getrusage(RUSAGE_SELF, &u);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000LL + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000LL;
-}
-
 static int fd, targets, size, each;
 static struct sockaddr_in *to;
-static long long warm_up, duration, count, looked, first, started, start_cpu, start_count;
+static long long looked;
 
 // sent counts datagrams, and looks at the clock for one in 256.
 static void sent(int datagrams) {
 	if ((count += datagrams) - looked < 256)
 		return;
 	looked = count;
-	long long now = nanoseconds(CLOCK_MONOTONIC);
-	if (!first) {
-		first = now;
-	} else if (!started && now - first >= warm_up) {
-		started = now, start_cpu = cpu(), start_count = count;
-	} else if (started && now - started >= duration) {
-		printf("{\"datagrams\":%lld,\"elapsed_ns\":%lld,\"cpu_ns\":%lld,\"total\":%lld}\n", count - start_count, now - started,
-			cpu() - start_cpu, count);
-		exit(0);
-	}
+	look();
 }
 
 // head writes what is the reader's own.
