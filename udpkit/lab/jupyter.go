@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"syscall"
@@ -39,6 +40,7 @@ const (
 type jupyter struct {
 	process *process
 	address netip.AddrPort
+	public  *url.URL // what browsers open, if not the address
 	token   string
 	log     string
 	client  *http.Client
@@ -116,6 +118,14 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 	if os.Getuid() == 0 {
 		args = append(args, "--allow-root") // Jupyter refuses to run as root otherwise
 	}
+	if j.public = codespace(port); j.public != nil {
+		// The proxy calls it by either name, and says that what the browser asks for comes from
+		// either. Both are GitHub's to guard, besides the token.
+		args = append(args, "--ServerApp.allow_remote_access=True", fmt.Sprintf("--ServerApp.allow_origin_pat=(%s|https?://localhost:%d)$",
+			regexp.QuoteMeta(j.public.String()), port))
+	} else {
+		args = append(args, "--ServerApp.allow_remote_access=False") // a name that some web page made point here is refused
+	}
 	cmd := exec.Command(env.Python, args...)
 	cmd.Dir = env.Repository
 	cmd.Env = append(env.Environ, "JUPYTER_TOKEN="+j.token) // an argument would show in the list of processes
@@ -166,7 +176,12 @@ func (j *jupyter) died() error {
 
 // url is the address of a page, token included.
 func (j *jupyter) url(path string) string {
-	return (&url.URL{Scheme: "http", Host: j.address.String(), Path: path, RawQuery: "token=" + url.QueryEscape(j.token)}).String()
+	at := url.URL{Scheme: "http", Host: j.address.String()}
+	if j.public != nil {
+		at = *j.public
+	}
+	at.Path, at.RawQuery = path, "token="+url.QueryEscape(j.token)
+	return at.String()
 }
 
 // call makes one request to JupyterLab's API.
