@@ -112,6 +112,7 @@ func TestSecure(t *testing.T) {
 		<-passed
 		assert.Equal(t, secure, wait(t, annLog, anyOf[chat.StartEvent]).Secure)
 		assert.Equal(t, secure, wait(t, s.log, anyOf[chat.StartEvent]).Secure)
+		wait(t, annLog, says("is now annabella")) // from here on she hears who comes
 		bob, bobLog, bobEnded := client(t, chat.ClientConfig{Server: s.Addr(), Name: "bob", Secure: way})
 		wait(t, annLog, says("is now bob"))
 		require.NoError(t, ann.Send("meet me at noon"))

@@ -103,6 +103,7 @@ func TestCompose(t *testing.T) {
 	checked, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(checked))
 	assert.Equal(t, 6, strings.Count(string(checked), "10 of 10"), string(checked))
+	assertBinder(t, image)
 
 	start = time.Now()
 	out, err = compose(t.Context(), "stop")

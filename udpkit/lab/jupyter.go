@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"syscall"
@@ -120,9 +121,16 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 	if os.Getuid() == 0 {
 		args = append(args, "--allow-root") // Jupyter refuses to run as root otherwise
 	}
+	if j.public == nil {
+		j.public = codespace(port)
+	}
 	if j.public != nil {
-		// A proxy may call it by any name; what a browser asks for comes from the public one.
-		args = append(args, "--ServerApp.allow_remote_access=True", "--ServerApp.allow_origin="+j.public.String())
+		// A proxy may call it by any name. What a browser asks for comes from the public one, or, as a
+		// codespace's proxy says, from localhost.
+		args = append(args, "--ServerApp.allow_remote_access=True", fmt.Sprintf("--ServerApp.allow_origin_pat=(%s|https?://localhost:%d)$",
+			regexp.QuoteMeta(j.public.String()), port))
+	} else {
+		args = append(args, "--ServerApp.allow_remote_access=False") // a name that some web page made point here is refused
 	}
 	cmd := exec.Command(env.Python, args...)
 	cmd.Dir = env.Repository

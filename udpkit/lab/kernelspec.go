@@ -52,7 +52,6 @@ func (s *setup) jupyter() error {
 			"root_dir":            s.env.Repository,
 			"open_browser":        false,
 			"port_retries":        0,
-			"allow_remote_access": false, // a name that some web page made point here is refused
 			"jpserver_extensions": map[string]bool{"jupyterlab": true, "jupyter_lsp": false},
 		},
 		"FileContentsManager": map[string]any{"preferred_dir": s.env.Notebooks},
