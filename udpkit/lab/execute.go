@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (e *Env) Execute(ctx context.Context, notebook, output string, variables ..
 	}
 	cmd := exec.Command(e.Python, "-c", executeScript, notebook, output, e.Notebooks, timeout)
 	// Nobody is there to complete anything, so there is no gopls.
-	cmd.Env = append(append([]string{goplsVariable + "=" + os.DevNull}, e.Environ...), variables...)
+	cmd.Env = append(append(slices.Clone(e.Environ), goplsVariable+"="+os.DevNull), variables...)
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := startProcess(cmd)
 	if err != nil {

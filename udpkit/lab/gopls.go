@@ -77,7 +77,7 @@ func (s *setup) wrapGopls(dir, program, wrapper string) error {
 	if runtime.GOOS == "darwin" {
 		settings = "HOME=" + home
 	}
-	s.env.gopls = goplsProgram{path: program, log: filepath.Join(s.env.Jupyter, "gopls.log")}
+	s.env.gopls = goplsProgram{path: program, log: filepath.Join(s.env.Jupyter, "gopls.log"), idle: goplsIdle, linger: goplsLinger}
 	s.env.gopls.environ = without(os.Environ(), slices.Collect(maps.Keys(s.kernelVars))...)
 	for _, name := range slices.Sorted(maps.Keys(s.kernelVars)) {
 		s.env.gopls.environ = append(s.env.gopls.environ, name+"="+s.kernelVars[name])

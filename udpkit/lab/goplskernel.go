@@ -43,7 +43,7 @@ type goplsKernel struct {
 func (k *goplsKernel) serve() {
 	defer k.disconnect()
 	for {
-		k.kernel.SetReadDeadline(time.Now().Add(k.shared.idle))
+		k.kernel.SetReadDeadline(time.Now().Add(k.shared.program.idle))
 		if _, err := k.kernel.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
 			k.disconnect()
 		}

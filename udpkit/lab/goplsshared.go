@@ -15,8 +15,8 @@ import (
 const (
 	// goplsVariable names, in a kernel's environment, the socket that its gopls is reached by.
 	goplsVariable = "UDPKIT_GOPLS"
-	// goplsIdle is how long a kernel keeps gopls busy after its last question, and goplsLinger how
-	// long gopls stays when no kernel does.
+	// goplsIdle is how long gopls keeps what it knows for a kernel after that has last asked, and
+	// goplsLinger how long it stays when it knows nothing for any.
 	goplsIdle   = 5 * time.Minute
 	goplsLinger = 10 * time.Second
 	goplsStarts = 20 * time.Second // on a busy machine
@@ -24,9 +24,10 @@ const (
 
 // goplsProgram is how gopls is started.
 type goplsProgram struct {
-	path    string
-	environ []string
-	log     string // of its latest start
+	path         string
+	environ      []string
+	log          string        // of its latest start
+	idle, linger time.Duration // goplsIdle and goplsLinger
 }
 
 // sharedGopls is the one gopls of a lab. It starts when a kernel asks something, and ends by itself
@@ -36,7 +37,6 @@ type sharedGopls struct {
 	program  goplsProgram
 	dir      string       // of the sockets
 	listener net.Listener // for the kernels
-	idle     time.Duration
 
 	mu      sync.Mutex
 	process *process // nil until it is started
@@ -52,7 +52,7 @@ func shareGopls(program goplsProgram) (*sharedGopls, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: share gopls: %w", err)
 	}
-	g := &sharedGopls{program: program, dir: dir, idle: goplsIdle, conns: map[net.Conn]bool{}}
+	g := &sharedGopls{program: program, dir: dir, conns: map[net.Conn]bool{}}
 	if g.listener, err = net.Listen("unix", g.address()); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("lab: share gopls: %w", err)
@@ -140,7 +140,7 @@ func (g *sharedGopls) start(socket string) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(g.program.path, "-listen", "unix;"+socket, "-listen.timeout", goplsLinger.String())
+	cmd := exec.Command(g.program.path, "-listen", "unix;"+socket, "-listen.timeout", g.program.linger.String())
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, slices.Clone(g.program.environ), log, log
 	g.process, err = startProcess(cmd)
 	return err
