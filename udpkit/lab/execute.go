@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,8 @@ func (e *Env) Execute(ctx context.Context, notebook, output string, variables ..
 		return fmt.Errorf("lab: execute %s: remove an earlier run's error: %w", notebook, err)
 	}
 	cmd := exec.Command(e.Python, "-c", executeScript, notebook, output, e.Notebooks, timeout)
-	cmd.Env = append(append([]string{}, e.Environ...), variables...)
+	// Nobody is there to complete anything, so there is no gopls.
+	cmd.Env = append(append(slices.Clone(e.Environ), goplsVariable+"="+os.DevNull), variables...)
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := startProcess(cmd)
 	if err != nil {

@@ -3,9 +3,11 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -56,24 +58,40 @@ func (s *setup) gopls(again bool) error {
 	return s.wrapGopls(dir, program, wrapper)
 }
 
-// wrapGopls puts into Bin what starts gopls. The kernel starts one for each notebook, and keeps it.
-// Left to itself each takes 200 MB and more, and has a second process beside it for Go's telemetry.
-// So it gets settings of its own in which telemetry is off, and a limit to its memory, which costs
-// no time that one would notice. Neither reaches a cell.
-//
-// A part of that limit are the 95 MB that gopls allocates when it starts, never uses, and so does
-// not cost anybody, unless what they are cut from was in use before: GOGC is that high so that
-// nothing has been collected by then.
+// Limits of gopls, shared and not. Both count the 95 MB that it allocates when it starts, never
+// uses, and so do not cost anybody, unless what they are cut from was in use before: GOGC is not
+// below 100, so that nothing has been collected by then. Each kernel that asks adds 30 MB to what
+// is in use. A limit that is below that holds no longer; it makes answers of eight notebooks half a
+// second slower.
+var (
+	sharedLimits = []string{"GOMEMLIMIT=240MiB", "GOGC=100"}
+	ownLimits    = []string{"GOMEMLIMIT=240MiB", "GOGC=400"}
+)
+
+// wrapGopls puts into Bin what the kernel starts as gopls: in a lab it leads to the one gopls that
+// the lab's kernels share, elsewhere, as under JupyterHub, it becomes a gopls. That has settings of
+// its own, in which telemetry is off, and limits. Neither reaches a cell.
 func (s *setup) wrapGopls(dir, program, wrapper string) error {
 	home := filepath.Join(dir, "home")
 	settings := "XDG_CONFIG_HOME=" + home
 	if runtime.GOOS == "darwin" {
 		settings = "HOME=" + home
 	}
-	// Replaced by gopls, so that the kernel, which kills at its end what it has started, kills
-	// gopls.
-	script := "#!/bin/sh\nexec env GOMEMLIMIT=240MiB GOGC=400"
-	for _, word := range []string{settings, program} {
+	s.env.gopls = goplsProgram{path: program, log: filepath.Join(s.env.Jupyter, "gopls.log"), idle: goplsIdle, linger: goplsLinger}
+	s.env.gopls.environ = without(os.Environ(), slices.Collect(maps.Keys(s.kernelVars))...)
+	for _, name := range slices.Sorted(maps.Keys(s.kernelVars)) {
+		s.env.gopls.environ = append(s.env.gopls.environ, name+"="+s.kernelVars[name])
+	}
+	s.env.gopls.environ = append(append(s.env.gopls.environ, sharedLimits...), settings)
+	// Both are replaced by what they start, so that the kernel, which kills at its end what it has
+	// started, kills that. It looks for the socket that it has named for 30 s, and once it is
+	// connected needs no gopls to run.
+	script := `#!/bin/sh
+if [ -n "$` + goplsVariable + `" ] && [ "$1" = -listen ]; then
+	ln -s "$` + goplsVariable + `" "${2#unix;}" && exec sleep 60
+fi
+exec env`
+	for _, word := range append(slices.Clone(ownLimits), settings, program) {
 		script += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	script += " \"$@\"\n"

@@ -157,6 +157,14 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if env.gopls.path != "" {
+		if gopls, err := shareGopls(env.gopls); err != nil {
+			fmt.Fprintf(cfg.Stdout, "Each notebook gets a gopls of its own, which takes more memory: %v\n", err)
+		} else {
+			defer gopls.end()
+			env.Environ = append(env.Environ, goplsVariable+"="+gopls.address())
+		}
+	}
 	server, err := startJupyter(ctx, env, cfg, port)
 	if err != nil {
 		return stopped(ctx, err)

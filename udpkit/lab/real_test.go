@@ -61,8 +61,8 @@ func TestSecondSetupDoesNothing(t *testing.T) {
 	}
 }
 
-// TestGopls: gopls gets its limits from what starts it, and a lab that is without it stays so until
-// it is asked.
+// TestGopls: what the kernel starts leads it to the lab's gopls, or becomes one that has limits. A
+// lab that is without it stays so until it is asked.
 func TestGopls(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the lab does not run on Windows")
@@ -85,6 +85,15 @@ func TestGopls(t *testing.T) {
 	program := "#!/bin/sh\necho \"$GOMEMLIMIT $GOGC $(go env GOTELEMETRY) $*\"\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gopls"), []byte(program), 0o700))
 	require.NoError(t, newSetup(t.Output()).gopls(false))
+	shared := exec.CommandContext(t.Context(), wrapper, "-listen", "unix;"+filepath.Join(dir, "of the kernel"))
+	shared.Env = append(os.Environ(), goplsVariable+"=/of the lab")
+	require.NoError(t, shared.Start())
+	defer func() { _ = shared.Process.Kill(); _ = shared.Wait() }()
+	require.Eventually(t, func() bool {
+		target, err := os.Readlink(filepath.Join(dir, "of the kernel"))
+		return err == nil && target == "/of the lab"
+	}, 10*time.Second, 10*time.Millisecond)
+
 	out, err := exec.CommandContext(t.Context(), wrapper, "-listen", "unix;/a b").Output()
 	require.NoError(t, err)
 	assert.Equal(t, "240MiB 400 off -listen unix;/a b\n", string(out))

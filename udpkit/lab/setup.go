@@ -39,6 +39,8 @@ type Env struct {
 	// finds the kernel named by the constant Kernel, and leaves the user's own Jupyter settings
 	// alone.
 	Environ []string
+
+	gopls goplsProgram // for the kernels to share; zero if there is none
 }
 
 // Setup builds and downloads what is missing, and returns quickly when nothing is. What was
@@ -101,7 +103,7 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	if err := s.plan(python, again); err != nil {
 		return nil, err
 	}
-	for _, part := range []func() error{s.tools, func() error { return s.gopls(again) }, func() error { return s.python(python) }, s.jupyter, s.warm} {
+	for _, part := range []func() error{s.tools, func() error { return s.python(python) }, s.jupyter, func() error { return s.gopls(again) }, s.warm} {
 		err := part()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("lab: set-up stopped, what is finished is kept: %w", ctx.Err())
@@ -142,7 +144,7 @@ func (s *setup) plan(python interpreter, again bool) error {
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	s.toolsDir = s.dir("tools", mod, []byte(s.golang.GOVERSION+runtime.GOOS+runtime.GOARCH+goplsVersion))
+	s.toolsDir = s.dir("tools", mod, []byte(s.golang.GOVERSION+runtime.GOOS+runtime.GOARCH+goplsVersion+kernelWaits))
 	s.env.Bin = filepath.Join(s.toolsDir, "bin")
 	s.pythonDir = s.dir("python", requirements, []byte(python.Executable+python.version()))
 	s.env.Python = filepath.Join(s.pythonDir, "bin", "python")
@@ -157,22 +159,6 @@ func (s *setup) plan(python interpreter, again bool) error {
 		s.all += pythonTake
 	}
 	return nil
-}
-
-// tools builds the kernel and goimports at the versions in go.mod, which together with Go
-// determines them.
-func (s *setup) tools() error {
-	if stamped(s.toolsDir) {
-		return nil
-	}
-	return s.step("Building the GoNB kernel and goimports", toolsTake, func() error {
-		_, err := run(s.ctx, s.env.Repository, goEnviron(kernelFlags(s.golang.GOFLAGS), "GOBIN="+s.env.Bin), "go", "install",
-			"github.com/janpfeifer/gonb", "golang.org/x/tools/cmd/goimports")
-		if err != nil {
-			return installError("the kernel could not be built", err)
-		}
-		return stamp(s.toolsDir)
-	})
 }
 
 // python makes the virtual environment with JupyterLab and nbclient.
