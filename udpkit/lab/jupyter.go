@@ -125,8 +125,8 @@ func startJupyter(ctx context.Context, env *Env, cfg Config, port int) (*jupyter
 		j.public = codespace(port)
 	}
 	if j.public != nil {
-		// A proxy may call it by any name. What a browser asks for comes from the public one, or, as a
-		// codespace's proxy says, from localhost.
+		// A proxy may call it by any name. What a browser asks for comes from the public one, or,
+		// as a codespace's proxy says, from localhost.
 		args = append(args, "--ServerApp.allow_remote_access=True", fmt.Sprintf("--ServerApp.allow_origin_pat=(%s|https?://localhost:%d)$",
 			regexp.QuoteMeta(j.public.String()), port))
 	} else {
