@@ -61,6 +61,27 @@ func TestLog(t *testing.T) {
 	require.Regexp(t, `  [A-Z]+ +#[34] sent to 1 target; 1 client, [23] acknowledgements so far\n`, text)
 	require.Equal(t, 2, strings.Count(text, " c1 "), text)
 	require.NotContains(t, text, "round trip 1")
+	require.NotContains(t, text, "nobody has acknowledged", "one has")
+}
+
+// TestUnanswered: a server whose messages reach nobody says once what to look at.
+func TestUnanswered(t *testing.T) {
+	silent, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	require.NoError(t, err)
+	defer silent.Close()
+	targets, err := udpkit.ParseTargets(silent.LocalAddr().String())
+	require.NoError(t, err)
+	server := startServer(t, udpkit.ServerConfig{Targets: targets, Interval: 100 * time.Millisecond}, broadcastpanel.Options{})
+	for !strings.Contains(server.out.String(), "nobody has acknowledged") {
+		wait[udpkit.SentEvent](t, server)
+	}
+	for range 5 {
+		wait[udpkit.SentEvent](t, server)
+	}
+	text := server.end(t)
+	require.Equal(t, 1, strings.Count(text, "nobody has acknowledged"), text)
+	require.Contains(t, text, "a Docker network with internal: true")
+	require.NotContains(t, strings.SplitAfter(text, "#3 sent")[0], "nobody has acknowledged", "not at once")
 }
 
 // A person is told where the system grants a much smaller receive buffer, and nothing at the start

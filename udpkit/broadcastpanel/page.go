@@ -36,6 +36,8 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"color":     Color,
 	"plural":    format.Plural[uint64],
 	"percent":   percent,
+	"alone":     func(s udpkit.ServerSummary) bool { return s.Sent >= unanswered },
+	"hint":      func() string { return nobodyAnswers },
 })
 
 // Color returns the CSS colour of a state, that white text can be read on. States that are not of

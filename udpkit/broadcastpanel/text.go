@@ -28,6 +28,9 @@ type text struct {
 	present map[client]heard // the clients that answer
 	looked  time.Time        // when those were last looked for that do so no more
 	lost    float64          // the share of acknowledgements, as of then
+	alone   uint64           // how many messages went out before the first acknowledgement
+	begun   time.Time        // when the first of them did
+	told    bool             // that there was none
 }
 
 // client names one: another host's of the same name is another client.
@@ -119,6 +122,9 @@ func (t *text) message(e udpkit.SentEvent) string {
 	defer t.mu.Unlock()
 	t.sent = e
 	lines := t.gone(e)
+	if t.unanswered(e) {
+		lines = append(lines, t.remark(e.At, console.Yellow, "note", nobodyAnswers, netip.AddrPort{}))
+	}
 	if !t.verbose && t.HasStatus() {
 		return strings.Join(lines, "\n")
 	}
@@ -158,6 +164,22 @@ const (
 // vanished reports whether a client has, given its last acknowledgement and the last message.
 func vanished(last uint64, at time.Time, sent uint64, now time.Time) bool {
 	return last+unanswered < sent && now.Sub(at) >= leastSilence
+}
+
+// nobodyAnswers is what to look at if nobody acknowledges as many messages, for as long.
+const nobodyAnswers = "nobody has acknowledged anything. If a client runs, a firewall, a guest Wi-Fi or a VPN may drop the broadcasts in " +
+	"silence, and a Docker network with internal: true those to 255.255.255.255: try the client's address as the target"
+
+// unanswered reports, once, that nobody has acknowledged.
+func (t *text) unanswered(e udpkit.SentEvent) bool {
+	if t.acks > 0 || t.told || e.Targets == 0 {
+		return false
+	}
+	if t.alone++; t.alone == 1 {
+		t.begun = e.At
+	}
+	t.told = t.alone >= unanswered && e.At.Sub(t.begun) >= leastSilence
+	return t.told
 }
 
 // gone takes the clients away that have not acknowledged the last messages, for a second at

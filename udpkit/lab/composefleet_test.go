@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,10 +95,8 @@ func TestComposeFleet(t *testing.T) {
 	assert.Regexp(t, `(?m)^ +clients +10$`, out)
 
 	id := strings.TrimSpace(p.do("ps", "--quiet", "server"))
-	inspected, err := exec.CommandContext(t.Context(), "docker", "inspect", "--format",
-		"{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.LogConfig.Config}}", id).Output()
-	require.NoError(t, err)
-	assert.Equal(t, "65532:65532 true [ALL] map[max-file:3 max-size:10m]", strings.TrimSpace(string(inspected)))
+	inspected := inspectContainer(t, id, "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.LogConfig.Config}}")
+	assert.Equal(t, "65532:65532 true [ALL] map[max-file:3 max-size:10m]", inspected)
 	start = time.Now()
 	p.stop("server", "client")
 	t.Logf("stopped in %s", time.Since(start).Round(time.Second/10))

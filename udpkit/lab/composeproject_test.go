@@ -22,6 +22,7 @@ type composeProject struct {
 	t       *testing.T
 	dir     string
 	name    string
+	files   []string
 	environ []string
 	images  map[string]string // by service
 }
@@ -49,6 +50,7 @@ func newComposeProject(t *testing.T) *composeProject {
 		t:       t,
 		dir:     composeCheckout(t, repository),
 		name:    fmt.Sprintf("%s-%d", strings.ToLower(t.Name()), os.Getpid()),
+		files:   []string{"docker-compose.yml", "override.yml"},
 		environ: append(os.Environ(), fmt.Sprintf("UDPKIT_UID=%d", uid), fmt.Sprintf("UDPKIT_GID=%d", gid)),
 	}
 	p.adapt()
@@ -66,8 +68,11 @@ func (p *composeProject) compose(ctx context.Context, args ...string) (string, e
 }
 
 func (p *composeProject) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{"compose", "--project-name", p.name, "-f", "docker-compose.yml", "-f", "override.yml"}, args...)
-	cmd := exec.CommandContext(ctx, "docker", args...)
+	all := []string{"compose", "--project-name", p.name}
+	for _, file := range p.files {
+		all = append(all, "-f", file)
+	}
+	cmd := exec.CommandContext(ctx, "docker", append(all, args...)...)
 	cmd.Dir, cmd.Env = p.dir, p.environ
 	return cmd
 }
@@ -103,6 +108,14 @@ func (p *composeProject) memory() string {
 	out, err := exec.CommandContext(p.t.Context(), "docker", args...).Output()
 	require.NoError(p.t, err)
 	return strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(string(out), p.name+"-", "")), "\n", ", ")
+}
+
+// inspectContainer returns what the template makes of a container.
+func inspectContainer(t *testing.T, id, template string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "docker", "inspect", "--format", template, id).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
 }
 
 // otherUser owns the notebooks in the test if root runs it; not 1000, to see that any user works.
