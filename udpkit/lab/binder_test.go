@@ -42,7 +42,7 @@ func assertBinder(t *testing.T, image string) {
 		return string(out)
 	}
 	name := fmt.Sprintf("testbinder-%d", os.Getpid())
-	docker("run", "--detach", "--name", name, "--network", "none", "--memory", "1g", image, "jupyter-notebook",
+	docker("run", "--detach", "--name", name, "--network", "none", "--memory", "1g", image, "jupyter", "notebook",
 		"--ip=0.0.0.0", "--port=8888", "--NotebookApp.base_url=/user/x/", "--ServerApp.base_url=/user/x/",
 		"--NotebookApp.token=a-token", "--ServerApp.token=a-token")
 	t.Cleanup(func() {
