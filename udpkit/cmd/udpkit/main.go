@@ -98,6 +98,7 @@ func rootCommand() *cobra.Command {
 		chatCommand(),
 		relayCommand(),
 		controlCommand(),
+		doctorCommand(),
 		keyCommand(),
 		versionCommand(),
 	)
