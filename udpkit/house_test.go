@@ -82,7 +82,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
 		{`internal/\w+|plot/chart`, ``},
 		{`relay`, `internal/relaywire|` + small},
-		{`udpkit|echo|beacon|chat`, small}, // light, and none of them needs another
+		{`udpkit|echo|beacon|chat|doctor`, small}, // light, and none of them needs another
 		{`panel`, `internal/console|` + notebook + `|` + small},
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|` + kit},
@@ -95,7 +95,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|key/keytls|internal/console|github.com/spf13/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|key/keytls|internal/console|github.com/spf13/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -99,6 +99,7 @@ func rootCommand() *cobra.Command {
 		chatCommand(),
 		relayCommand(),
 		controlCommand(),
+		doctorCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),

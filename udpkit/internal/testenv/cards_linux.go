@@ -21,15 +21,15 @@ func OneSubnet(t *testing.T) (left, right *Host) {
 		IP(t, "link set "+card+" up")
 		hosts[i].IP(t, "address add "+net+"2/16 dev "+far)
 		hosts[i].IP(t, "link set "+far+" up")
-		waitForLink(t, card)
-		hosts[i].Do(func() { waitForLink(t, far) })
+		WaitForLink(t, card)
+		hosts[i].Do(func() { WaitForLink(t, far) })
 	}
 	return hosts[0], hosts[1]
 }
 
-// waitForLink waits until a card carries: until then the system drops what it is to send, and says
+// WaitForLink waits until a card carries: until then the system drops what it is to send, and says
 // nothing.
-func waitForLink(t *testing.T, card string) {
+func WaitForLink(t *testing.T, card string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		out, err := exec.Command("ip", "-o", "link", "show", card).CombinedOutput()

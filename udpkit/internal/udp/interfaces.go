@@ -13,7 +13,7 @@ import (
 // without any network.
 var LoopbackBroadcast = netip.AddrFrom4([4]byte{127, 255, 255, 255})
 
-// Interface is a network interface that is up, with its addresses and their networks.
+// Interface is a network interface, with its addresses and their networks.
 type Interface struct {
 	net.Interface
 	Prefixes []netip.Prefix
@@ -22,21 +22,27 @@ type Interface struct {
 // Up lists the interfaces that are up, of those that are named; of all if none is. It asks the
 // system twice, however many there are (on Windows and the BSDs, once for each).
 func Up(names ...string) ([]Interface, error) {
-	all, err := net.Interfaces()
+	all, err := All()
+	return slices.DeleteFunc(all, func(nic Interface) bool {
+		return nic.Flags&net.FlagUp == 0 || len(names) > 0 && !slices.Contains(names, nic.Name)
+	}), err
+}
+
+// All lists the interfaces, up and down.
+func All() ([]Interface, error) {
+	found, err := net.Interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the network interfaces: %w", err)
 	}
-	prefixes, err := prefixesOf(all)
+	prefixes, err := prefixesOf(found)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the addresses of the network interfaces: %w", err)
 	}
-	var up []Interface
-	for _, nic := range all {
-		if nic.Flags&net.FlagUp != 0 && (len(names) == 0 || slices.Contains(names, nic.Name)) {
-			up = append(up, Interface{nic, prefixes[nic.Index]})
-		}
+	all := make([]Interface, len(found))
+	for i, nic := range found {
+		all[i] = Interface{nic, prefixes[nic.Index]}
 	}
-	return up, nil
+	return all, nil
 }
 
 // CheckInterfaces returns an error if one of these names is no interface's, up or down.

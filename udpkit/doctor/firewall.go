@@ -1,0 +1,150 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
+)
+
+// firewalls is what is known of those of this machine.
+type firewalls struct {
+	active []string  // by name
+	rules  []ruleset // of Linux
+	public []string  // networks that Windows protects itself from
+	port   uint16
+}
+
+// readFirewalls asks the programs that set firewalls up, at the same time. Most tell root only.
+func readFirewalls(ctx context.Context, port uint16) *firewalls {
+	f := &firewalls{port: port}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	ask := func(take func(out string), name string, args ...string) {
+		all.Go(func() {
+			if out, err := output(ctx, name, args...); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				take(out)
+			}
+		})
+	}
+	is := func(name, sign string) func(string) {
+		return func(out string) {
+			if strings.Contains(out, sign) {
+				f.active = append(f.active, name)
+			}
+		}
+	}
+	switch runtime.GOOS {
+	case "linux":
+		ask(func(out string) { f.rules = append(f.rules, parseIPTables(out)) }, "iptables", "-S")
+		ask(func(out string) {
+			if s, err := parseNFTables([]byte(out)); err == nil {
+				f.rules = append(f.rules, s)
+			}
+		}, "nft", "-j", "list", "ruleset")
+		ask(is("ufw", "Status: active"), "ufw", "status")
+		ask(is("firewalld", "running"), "firewall-cmd", "--state")
+	case "darwin":
+		ask(is("macOS", "enabled"), "/usr/libexec/ApplicationFirewall/socketfilterfw", "--getglobalstate")
+	case "windows":
+		ask(func(out string) { f.public = publicNetworks(out) }, "powershell", "-NoProfile", "-Command",
+			"ConvertTo-Json @(Get-NetConnectionProfile | Select-Object InterfaceAlias, @{ n = 'Category'; e = { [string]$_.NetworkCategory } })")
+	}
+	all.Wait()
+	return f
+}
+
+// publicNetworks reads what PowerShell prints of Get-NetConnectionProfile.
+func publicNetworks(text string) (names []string) {
+	var list []struct{ InterfaceAlias, Category string }
+	if json.Unmarshal([]byte(text), &list) != nil {
+		return nil
+	}
+	for _, one := range list {
+		if one.Category == "Public" {
+			names = append(names, one.InterfaceAlias)
+		}
+	}
+	return names
+}
+
+// blocked says which rule drops a datagram to the port by each way and interface.
+type blocked struct{ in, out map[way]string }
+
+// look returns what the rules say of an interface, and of each way.
+func (f *firewalls) look(nic udp.Interface) (b blocked) {
+	b = blocked{make(map[way]string), make(map[way]string)}
+	for by, to := range destinations(nic) {
+		p := packet{nic: nic.Name, by: by, to: to, port: f.port}
+		for _, s := range f.rules {
+			if text := s.verdict(s.in, p); text != "" {
+				b.in[by] = text
+			}
+			if text := s.verdict(s.out, p); text != "" {
+				b.out[by] = text
+			}
+		}
+	}
+	return b
+}
+
+// destinations returns where a datagram goes by each way of an interface.
+func destinations(nic udp.Interface) map[way]netip.Addr {
+	all := make(map[way]netip.Addr)
+	for _, p := range nic.Prefixes {
+		if p.Addr().Is4() && all[unicast] == (netip.Addr{}) {
+			all[unicast] = p.Addr()
+		}
+	}
+	if all[unicast] == (netip.Addr{}) {
+		return nil
+	}
+	for _, t := range udp.Broadcasts([]udp.Interface{nic}, 0) {
+		all[directed] = t.To.Addr()
+		break
+	}
+	if _, ok := all[directed]; ok && describe(nic, "").Sort != loopback {
+		all[limited] = limitedBroadcast
+	}
+	if describe(nic, "").Multicast {
+		all[multicast] = group
+	}
+	return all
+}
+
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// open says how to let datagrams to the port in.
+func (f *firewalls) open() string {
+	switch {
+	case runtime.GOOS == "windows":
+		return fmt.Sprintf("As administrator: netsh advfirewall firewall add rule name=udpkit dir=in action=allow protocol=UDP localport=%d", f.port)
+	case runtime.GOOS == "darwin":
+		return "Allow the program in System Settings, Network, Firewall."
+	}
+	for _, name := range f.active {
+		switch name {
+		case "ufw":
+			return fmt.Sprintf("sudo ufw allow %d/udp", f.port)
+		case "firewalld":
+			return fmt.Sprintf("sudo firewall-cmd --add-port=%d/udp", f.port)
+		}
+	}
+	return fmt.Sprintf("sudo iptables -I INPUT -p udp --dport %d -j ACCEPT", f.port)
+}
+
+// lookAtNetworks says which networks Windows protects itself from.
+func (f *firewalls) lookAtNetworks() (found findings) {
+	for _, name := range f.public {
+		found.add(PublicNetwork, Warning, name, fmt.Sprintf("Windows takes the network of %s for a public one, and lets nothing in that it has not asked for.", name),
+			fmt.Sprintf("If you trust it, as administrator: Set-NetConnectionProfile -InterfaceAlias '%s' -NetworkCategory Private", name))
+	}
+	return found
+}
