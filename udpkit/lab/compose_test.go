@@ -91,6 +91,7 @@ func TestCompose(t *testing.T) {
 	built, err := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "none", image, "ls", notebooksDir).CombinedOutput()
 	require.NoError(t, err, string(built))
 	assert.Contains(t, string(built), "new.ipynb")
+	assert.Contains(t, string(built), sideBySide, "which the index links to, for whoever starts Jupyter otherwise")
 
 	out, err = compose(t.Context(), "exec", "lab", "which", "nc", "ss", "python3")
 	assert.NoError(t, err, out)

@@ -225,12 +225,7 @@ func (j *jupyter) call(ctx context.Context, method, path string, body, result an
 // layOut stores the workspaces: the one that opens the notebooks side by side, and, if there is an
 // index, the one to start with. It returns the address of the latter.
 func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (start string, err error) {
-	side := workspace(workspaceName, notebooks)
-	// Where it cannot be written, the index has a dead link, and the address that is printed works.
-	if data, err := json.Marshal(side); err == nil {
-		_ = writeFile(filepath.Join(env.Notebooks, sideBySide), data, 0o644)
-	}
-	workspaces := map[string]any{workspaceName: side}
+	workspaces := map[string]any{workspaceName: writeSideBySide(env, notebooks)}
 	start = workspaceName
 	if _, err := os.Stat(filepath.Join(env.Notebooks, indexNotebook)); err == nil {
 		start = startWorkspace
@@ -242,6 +237,16 @@ func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (sta
 		}
 	}
 	return j.url("/lab/workspaces/" + start), nil
+}
+
+// writeSideBySide writes the file that opens the notebooks side by side, and returns what is in it.
+// Where it cannot be written, the index has a dead link, and the address that is printed works.
+func writeSideBySide(env *Env, notebooks []string) map[string]any {
+	side := workspace(workspaceName, notebooks)
+	if data, err := json.Marshal(side); err == nil {
+		_ = writeFile(filepath.Join(env.Notebooks, sideBySide), data, 0o644)
+	}
+	return side
 }
 
 // workspace lays out the first notebook at the left and the others at the right one above the

@@ -46,6 +46,9 @@ func TestInstalled(t *testing.T) {
 	got, err := os.ReadFile(index)
 	require.NoError(t, err)
 	assert.Equal(t, string(notebook), string(got))
+	for _, written := range []string{"client-2.ipynb", sideBySide} {
+		assert.FileExists(t, filepath.Join(copied, notebooksDir, written), "for a Jupyter that something else starts")
+	}
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 1, "nothing but the copy")

@@ -39,7 +39,7 @@ func realSetup(t testing.TB) *Env {
 	if _, err := findPython(t.Context()); err != nil {
 		testenv.Skip(t, "%v", err)
 	}
-	env, err := Setup(t.Context(), Config{Stdout: t.Output()})
+	env, err := setUp(t.Context(), Config{Stdout: t.Output()}, true) // writes nothing into the checkout
 	if errors.Is(err, ErrInstall) {
 		testenv.Skip(t, "%v", err)
 	}
@@ -50,7 +50,7 @@ func realSetup(t testing.TB) *Env {
 func TestSecondSetupDoesNothing(t *testing.T) {
 	env := realSetup(t)
 	var out strings.Builder
-	again, err := Setup(t.Context(), Config{Stdout: &out})
+	again, err := setUp(t.Context(), Config{Stdout: &out}, true)
 	require.NoError(t, err)
 	assert.Equal(t, env, again)
 	assert.NotContains(t, out.String(), "Building the GoNB kernel")

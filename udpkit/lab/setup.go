@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -46,8 +47,27 @@ type Env struct {
 // Setup builds and downloads what is missing, and returns quickly when nothing is. What was
 // finished before an interruption is kept. Several may set up at the same time: they wait for each
 // other. Setup, but neither Run nor Check, also builds a gopls that could not be built before, or
-// that was deleted.
-func Setup(ctx context.Context, cfg Config) (*Env, error) { return setUp(ctx, cfg, true) }
+// that was deleted. And it writes beside the notebooks what Run writes there, for a Jupyter that
+// something else starts, as JupyterHub does.
+func Setup(ctx context.Context, cfg Config) (*Env, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	env, err := setUp(ctx, cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(env.Notebooks); errors.Is(err, fs.ErrNotExist) {
+		return env, nil // an image's layer that is built before they come
+	}
+	notebooks, err := makeCopies(env.Notebooks, cfg.Clients)
+	if err != nil {
+		return nil, err
+	}
+	writeSideBySide(env, notebooks)
+	return env, nil
+}
 
 func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	cfg, err := cfg.withDefaults()
