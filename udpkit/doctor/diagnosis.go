@@ -20,7 +20,7 @@ const mostLost = 5
 func (e *examination) diagnose(ctx context.Context, walls *firewalls, up []udp.Interface, r *Report) {
 	found := findings(r.Findings)
 	defer func() { r.Findings = found }()
-	if e.local { // then the answerer is who shares the port
+	if e.local && e.Answers { // then the answerer is who shares the port
 		found = slices.DeleteFunc(found, func(f Finding) bool { return f.Kind == PortShared })
 	}
 	there := fmt.Sprintf("udpkit doctor --port %d", e.port)
@@ -38,7 +38,7 @@ func (e *examination) diagnose(ctx context.Context, walls *firewalls, up []udp.I
 			if !found.has(InterfaceDown, NoLink, FirewallOut) {
 				lookAtFailure(&found, e.failure, nic, e.host, outRule(walls, e.nic))
 			}
-		case found.has(NoLink, FirewallOut):
+		case found.has(NoLink, FirewallOut), e.local && found.has(PortTaken, PortShared, FirewallIn): // which explain it
 		case e.refused:
 			found.add(NotAnswering, Fault, "", fmt.Sprintf("%v is up, but nobody has port %d there.", e.host, e.port), "Run there: "+there+" --answer")
 		case e.nic != nil && !e.isUp(ctx):
