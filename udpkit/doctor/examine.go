@@ -97,16 +97,17 @@ func examineAlone(ctx context.Context, cfg Config, all []udp.Interface) (r Repor
 			up = append(up, nic)
 		}
 	}
-	var asking sync.WaitGroup
-	asking.Go(func() { walls = readFirewalls(ctx, cfg.Port) })
 	if cfg.Port != 0 {
 		r.Owners = ownersOf(ctx, cfg.Port)
 	}
 	conn, state, err := tryPort(ctx, cfg.Port)
-	defer asking.Wait()
 	if err != nil {
 		return r, nil, err
 	}
+	// Not before the port was tried: a program that begins has each open socket for a moment.
+	var asking sync.WaitGroup
+	asking.Go(func() { walls = readFirewalls(ctx, cfg.Port) })
+	defer asking.Wait()
 	if r.PortState = state; conn == nil { // what does not depend on the port can be tried with another
 		if conn, _, err = tryPort(ctx, 0); err != nil {
 			return r, nil, err
