@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
@@ -17,13 +19,16 @@ import (
 // ErrConfig marks what cannot be used of a [Config]. It is the ErrConfig of all packages.
 var ErrConfig = service.ErrConfig
 
-// Config is for [Examine].
+// Config is for [Examine] and [NewAnswerer].
 type Config struct {
 	// Port is the UDP port in question; 0 takes a free one, which is no use to others.
 	Port uint16
 	// ReadBuffer is the receive buffer that a program asks for, in bytes; less than half of it is a
 	// finding. 0 does not look.
 	ReadBuffer int
+	// With is the host to examine the network with, on which an Answerer runs on Port. It must be
+	// of a local network; see the package. Without it, Examine looks at this machine alone.
+	With netip.Addr
 }
 
 // Report is what Examine has found.
@@ -46,11 +51,18 @@ type Report struct {
 	Firewalls []string `json:"firewalls,omitempty"`
 	// Own are this machine's own datagrams, by each way.
 	Own []Own `json:"own"`
+	// With is what was seen of the host.
+	With *Peer `json:"with,omitempty"`
+	// Answerers are all that were heard, and Heard which of them hear which: a row for each, with
+	// the indexes in Answerers.
+	Answerers []netip.Addr `json:"answerers,omitempty"`
+	Heard     [][]int      `json:"heard,omitempty"`
 	// Findings are what is wrong, the cause before what follows from it; none if all is well.
 	Findings []Finding `json:"findings"`
 }
 
-// Examine looks at this machine. It takes 5 s at most. That something is wrong is no error.
+// Examine looks at this machine, and at what goes between it and the host of cfg. It takes 5 s at
+// most. That something is wrong is no error.
 func Examine(ctx context.Context, cfg Config) (Report, error) {
 	if cfg.ReadBuffer < 0 {
 		return Report{}, fmt.Errorf("%w: a read buffer of %d bytes", ErrConfig, cfg.ReadBuffer)
@@ -59,8 +71,19 @@ func Examine(ctx context.Context, cfg Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r, _, err := examineAlone(ctx, cfg, all)
-	return r, err
+	if cfg.With.IsValid() {
+		if cfg.With = cfg.With.Unmap(); !cfg.With.Is4() || cfg.With.IsMulticast() || cfg.With.IsUnspecified() || cfg.With == limitedBroadcast {
+			return Report{}, fmt.Errorf("%w: %v is no IPv4 address of a host", ErrConfig, cfg.With)
+		}
+		if !isLocal(cfg.With, all) {
+			return Report{}, fmt.Errorf("%w: %v is of no local network, to which alone is sent", ErrConfig, cfg.With)
+		}
+	}
+	r, walls, err := examineAlone(ctx, cfg, all)
+	if err != nil || !cfg.With.IsValid() {
+		return r, err
+	}
+	return r, examineWith(ctx, cfg.With, all, walls, &r)
 }
 
 // examineAlone looks at this machine.
@@ -74,16 +97,17 @@ func examineAlone(ctx context.Context, cfg Config, all []udp.Interface) (r Repor
 			up = append(up, nic)
 		}
 	}
-	var asking sync.WaitGroup
-	asking.Go(func() { walls = readFirewalls(ctx, cfg.Port) })
 	if cfg.Port != 0 {
 		r.Owners = ownersOf(ctx, cfg.Port)
 	}
 	conn, state, err := tryPort(ctx, cfg.Port)
-	defer asking.Wait()
 	if err != nil {
 		return r, nil, err
 	}
+	// Not before the port was tried: a program that begins has each open socket for a moment.
+	var asking sync.WaitGroup
+	asking.Go(func() { walls = readFirewalls(ctx, cfg.Port) })
+	defer asking.Wait()
 	if r.PortState = state; conn == nil { // what does not depend on the port can be tried with another
 		if conn, _, err = tryPort(ctx, 0); err != nil {
 			return r, nil, err
@@ -131,9 +155,43 @@ func lookAtBuffer(asked, granted int) (found findings) {
 	return found
 }
 
+// isLocal reports whether a host is of a local network: of a subnet of this machine, or with an
+// address that is for use within a site.
+func isLocal(host netip.Addr, all []udp.Interface) bool {
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10) // RFC 6598, also of VPNs
+	return host.IsPrivate() || host.IsLinkLocalUnicast() || host.IsLoopback() || shared.Contains(host) || subnetOf(host, all) != nil
+}
+
+// subnetOf returns the interface in whose subnet a host is, nil if there is none. Its only prefix
+// is that subnet.
+func subnetOf(host netip.Addr, all []udp.Interface) *udp.Interface {
+	for _, nic := range all {
+		for _, p := range nic.Prefixes {
+			if p.Contains(host) && (p.Bits() < 32 || p.Addr() == host) {
+				nic.Prefixes = []netip.Prefix{p}
+				return &nic
+			}
+		}
+	}
+	return nil
+}
+
 // random returns a number that nobody else has.
 func random() uint64 {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	return binary.BigEndian.Uint64(b[:])
+}
+
+// machine returns a number for this machine that is the same for all of its programs: of the
+// addresses of its cards.
+func machine(all []udp.Interface) uint64 {
+	var cards []string
+	for _, nic := range all {
+		cards = append(cards, nic.HardwareAddr.String())
+	}
+	slices.Sort(cards)
+	sum := fnv.New64a()
+	fmt.Fprint(sum, cards)
+	return sum.Sum64()
 }

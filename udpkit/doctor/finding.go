@@ -25,8 +25,15 @@ const (
 	FirewallIn        Kind = "firewall_in"        // of this machine, against what comes in
 	FirewallOut       Kind = "firewall_out"       // of this machine, against what goes out
 	PublicNetwork     Kind = "public_network"     // Windows protects itself from this network
-	BroadcastFiltered Kind = "broadcast_filtered" // alone
-	MulticastFiltered Kind = "multicast_filtered" // alone
+	BroadcastFiltered Kind = "broadcast_filtered" // alone, as on guest Wi-Fi
+	MulticastFiltered Kind = "multicast_filtered" // alone, as by a switch that snoops IGMP
+	HostDown          Kind = "host_down"          // nobody has the address
+	NotAnswering      Kind = "not_answering"      // the host is up, but no doctor answers there
+	Firewall          Kind = "firewall"           // the other host's, or one between
+	AnotherSubnet     Kind = "another_subnet"     // the host is in none of this machine's
+	DuplicateAddress  Kind = "duplicate_address"  // two hosts have the same
+	ClockOffset       Kind = "clock_offset"       // the clocks differ by more than signatures allow
+	Loss              Kind = "loss"               // of more than 5 of 100 datagrams
 )
 
 // Severity is how bad a finding is.

@@ -65,7 +65,7 @@ func tryOwn(ctx context.Context, s *socket, me uint64, interfaces []udp.Interfac
 			}
 		}
 		missing := func() bool { return slices.ContainsFunc(tests, func(t Own) bool { return !t.Back && t.err == nil }) }
-		err := receive(ctx, s.conn, ownWait, func(h header, _ []uint64, _ netip.AddrPort, _ time.Time) bool {
+		err := receive(ctx, s.conn, ownWait, func(h arrival) bool {
 			if h.Role == mark && h.From == me && int(h.Number) < len(tests) {
 				tests[h.Number].Back = true
 			}
@@ -83,7 +83,7 @@ func tryOwn(ctx context.Context, s *socket, me uint64, interfaces []udp.Interfac
 
 // receive calls take for each datagram of a doctor's, until it returns false or that time is over.
 // Errors of single reads, which report the fate of earlier datagrams, are of no interest.
-func receive(ctx context.Context, conn *net.UDPConn, wait time.Duration, take func(header, []uint64, netip.AddrPort, time.Time) bool) error {
+func receive(ctx context.Context, conn *net.UDPConn, wait time.Duration, take func(arrival) bool) error {
 	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func receive(ctx context.Context, conn *net.UDPConn, wait time.Duration, take fu
 	var buf [2048]byte
 	for ctx.Err() == nil {
 		n, from, err := conn.ReadFromUDPAddrPort(buf[:])
-		arrived := time.Now()
+		at := time.Now()
 		var failure net.Error
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -101,11 +101,20 @@ func receive(ctx context.Context, conn *net.UDPConn, wait time.Duration, take fu
 		case err != nil:
 			continue
 		}
-		if h, heard, err := parse(buf[:n]); err == nil && !take(h, heard, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), arrived) {
+		if h, heard, err := parse(buf[:n]); err == nil && !take(arrival{h, heard, n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), at}) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// arrival is a datagram of a doctor's that has come.
+type arrival struct {
+	header
+	heard []uint64
+	size  int
+	from  netip.AddrPort
+	at    time.Time
 }
 
 // failureOf says what a failure to send means.

@@ -64,6 +64,7 @@ func FuzzTables(f *testing.F) {
 		parseSockets(text)
 		parseRoutes(text)
 		parseDatagrams(text)
+		parseNeighbour(text, netip.MustParseAddr("10.0.0.1"))
 	})
 }
 

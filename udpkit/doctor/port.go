@@ -62,7 +62,7 @@ func lookAtPort(port uint16, state PortState, owners []Owner) (found findings) {
 		found.add(PortTaken, Fault, "", fmt.Sprintf("Port %d is taken by %s, which does not share it.", port, who), "End "+who+", or choose another port with --port.")
 	case portShared:
 		found.add(PortShared, Warning, "", fmt.Sprintf("Port %d is shared with %s: a broadcast reaches all of them, a unicast only one, and which one is up to the system.", port, who),
-			"End "+who+" if it is not meant to be there.")
+			"End those that are not meant to be there.")
 	}
 	for _, o := range owners {
 		if o.Dropped > 0 {

@@ -90,6 +90,21 @@ func leadingOnes(n uint32) (ones int) {
 	return ones
 }
 
+// parseNeighbour reads from /proc/net/arp whether a host has answered; known is false if it was not
+// asked.
+func parseNeighbour(text string, host netip.Addr) (answered, known bool) {
+	for fields := range table(text) {
+		if len(fields) < 6 || fields[0] != host.String() {
+			continue
+		}
+		flags, err := strconv.ParseUint(strings.TrimPrefix(fields[2], "0x"), 16, 16)
+		if err == nil {
+			return flags&2 != 0, true // ATF_COM
+		}
+	}
+	return false, false
+}
+
 // Datagrams are what the kernel has counted since the machine started.
 type Datagrams struct {
 	Received uint64 `json:"received"`

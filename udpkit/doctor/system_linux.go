@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,11 @@ func datagrams() *Datagrams {
 		return &d
 	}
 	return nil
+}
+
+// neighbour reports whether a host has answered ARP.
+func neighbour(host netip.Addr) (answered, known bool) {
+	return parseNeighbour(procNet("arp"), host)
 }
 
 // ownersOf lists the sockets on a port. Of programs of other users the system does not tell the

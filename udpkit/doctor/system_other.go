@@ -11,10 +11,12 @@ import (
 	"strings"
 )
 
-// Only Linux tells these two without a program of its own.
+// Only Linux tells these without a program of its own.
 func routes() []Route { return nil }
 
 func datagrams() *Datagrams { return nil }
+
+func neighbour(netip.Addr) (answered, known bool) { return false, false }
 
 // ownersOf asks lsof, and PowerShell on Windows.
 func ownersOf(ctx context.Context, port uint16) []Owner {

@@ -18,23 +18,43 @@ import (
 func doctorCommand() *cobra.Command {
 	var (
 		cfg    doctor.Config
+		with   string
+		answer bool
 		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong with the network of this machine",
-		Example: "  udpkit doctor" + "\n" +
+		Short: "Say what is wrong with the network",
+		Example: "  udpkit doctor                     # look at this machine" + "\n" +
+			"  udpkit doctor --answer            # on another, for" + "\n" +
+			"  udpkit doctor --with 192.168.0.7  # here: look at what goes between the two" + "\n" +
 			"  sudo udpkit doctor --port 40000   # it sees the firewall's rules, and the programs of all users",
 		Long: "Look at the interfaces, at who has the port, at the receive buffer and at the firewall, and send a datagram by\n" +
 			"each way of each interface to see whether it comes back. Nothing is sent beyond the local networks; other\n" +
 			"programs on the port get some of it, and refuse it. For each thing that is wrong there is one thing to do next.\n" +
+			"With a host that runs udpkit doctor --answer, it also tries unicast, broadcast and multicast both ways, the MTU,\n" +
+			"the loss and the round trip of 100 datagrams, and the clocks; if several answer, it says who hears whom.\n" +
 			"It takes 5 s at most. The exit code is 0 if nothing is wrong, 1 if something is.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case answer && with != "":
+				return usageError{errors.New("--answer and --with exclude one another")}
+			case answer:
+				return answerDoctors(cmd.Context(), cfg, asJSON)
+			case with != "":
+				at, err := lookUp(cmd.Context(), with)
+				if err != nil {
+					return err
+				}
+				cfg.With = at
+			}
 			return examine(cmd.Context(), cfg, asJSON)
 		},
 	}
 	cmd.Flags().Uint16Var(&cfg.Port, "port", udpkit.DefaultPort, "UDP `port` in question")
 	cmd.Flags().IntVar(&cfg.ReadBuffer, "buffer", udpkit.ReadBufferSize, "receive buffer in `bytes` that a program asks for")
+	cmd.Flags().StringVar(&with, "with", "", "`host` on which udpkit doctor --answer runs, of a local network")
+	cmd.Flags().BoolVar(&answer, "answer", false, "answer doctors on other hosts until ended; an answer is never longer than its question")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
@@ -61,6 +81,26 @@ func examine(ctx context.Context, cfg doctor.Config, asJSON bool) error {
 	}
 	return err
 }
+
+// answerDoctors answers until ctx ends.
+func answerDoctors(ctx context.Context, cfg doctor.Config, asJSON bool) error {
+	a, err := doctor.NewAnswerer(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = console.NewJSON(stdout).Event(doctorAnswers{cfg.Port})
+	} else {
+		_, err = fmt.Fprintf(stdout, "Answering doctors on port %d. On another host: udpkit doctor --port %d --with HOST\n", cfg.Port, cfg.Port)
+	}
+	return errors.Join(err, a.Run(ctx))
+}
+
+type doctorAnswers struct {
+	Port uint16 `json:"port"`
+}
+
+func (doctorAnswers) Kind() string { return "start" }
 
 // doctorReport is a line of JSON.
 type doctorReport struct{ doctor.Report }
@@ -100,6 +140,10 @@ func reportText(r doctor.Report) string {
 		}
 	}
 	fmt.Fprintf(&b, "own        %d of %s came back\n", back, format.Plural(len(r.Own), "datagram"))
+	if r.With != nil {
+		b.WriteString(peerText(*r.With))
+	}
+	b.WriteString(hearingText(r))
 	if len(r.Findings) == 0 {
 		return b.String() + "\nNothing is wrong."
 	}
@@ -128,4 +172,29 @@ func interfaceLine(i doctor.Interface) string {
 		line += fmt.Sprintf(", broadcast %v", a)
 	}
 	return line
+}
+
+func peerText(p doctor.Peer) string {
+	if !p.Answers {
+		return fmt.Sprintf("with       %v does not answer\n", p.Host)
+	}
+	return fmt.Sprintf("with       %v: there by %s; back by %s\n", p.Host, strings.Join(p.Out, ", "), strings.Join(p.In, ", ")) +
+		fmt.Sprintf("           %d of %d lost, round trip %s, datagrams up to %d bytes, clock %s ahead (to within %s)\n",
+			p.Lost, p.Sent, format.Short(p.RTT), p.Largest, format.Short(p.Offset), format.Short(p.RTT/2))
+}
+
+// hearingText is a table of who hears whom.
+func hearingText(r doctor.Report) string {
+	var b strings.Builder
+	for i, row := range r.Heard {
+		var whom []string
+		for _, other := range row {
+			whom = append(whom, r.Answerers[other].String())
+		}
+		if len(whom) == 0 {
+			whom = []string{"nobody"}
+		}
+		fmt.Fprintf(&b, "answers    %v hears broadcasts of %s\n", r.Answerers[i], strings.Join(whom, ", "))
+	}
+	return b.String()
 }
