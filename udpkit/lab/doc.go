@@ -5,8 +5,8 @@
 // go.mod pins, goimports, gopls, and a Python environment with pinned and hashed JupyterLab
 // requirements. The user's own Jupyter settings are neither read nor written. [Run] starts
 // JupyterLab on it and opens the index, from which one click opens a server's notebook beside its
-// clients', each with a kernel of its own. [Check] runs a server and three clients headless and
-// reports whether every message arrived.
+// clients', each with a kernel of its own; the kernels share one gopls. [Check] runs a server and
+// three clients headless and reports whether every message arrived.
 //
 // All of them work in a checkout of the repository. Outside one, a program that was installed at a
 // version copies the module of that version to udp-notebooks in Config.Dir first, and never changes

@@ -61,8 +61,8 @@ func (s *setup) gopls(again bool) error {
 // Limits of gopls, shared and not. Both count the 95 MB that it allocates when it starts, never
 // uses, and so do not cost anybody, unless what they are cut from was in use before: GOGC is not
 // below 100, so that nothing has been collected by then. Each kernel that asks adds 30 MB to what
-// is in use. A limit that is below that holds no longer; it makes answers of eight notebooks half a
-// second slower.
+// is in use. A limit below that does not hold, and costs each answer 0.2 s of processor time: this
+// one is for a student's one notebook.
 var (
 	sharedLimits = []string{"GOMEMLIMIT=240MiB", "GOGC=100"}
 	ownLimits    = []string{"GOMEMLIMIT=240MiB", "GOGC=400"}

@@ -83,8 +83,8 @@ func (k *cellKernel) completions(column int) string {
 }
 
 // TestSharedGopls: nothing runs before the first question; then two kernels are answered by one
-// gopls, each by its own files and the packages of the repository as they are now; they do not notice when it is killed, or has ended because nobody
-// asked anything; and nothing is left when the lab ends.
+// gopls, each by its own files and by the repository's packages as they are now; they do not notice
+// when it is killed, or has ended because nobody asked; and nothing is left when the lab ends.
 func TestSharedGopls(t *testing.T) {
 	env := realSetup(t)
 	if env.gopls.path == "" {

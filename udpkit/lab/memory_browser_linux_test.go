@@ -42,10 +42,10 @@ for (const k of await (await fetch('/api/kernels')).json()) {
 }`
 
 // labItself is what the program that runs the lab takes, in kB: here that is the test.
-const labItself = 25 << 10
+const labItself = 20 << 10
 
-// TestBrowserMemory: a student with one notebook needs less than 300 MB, and the index, a server and
-// three clients, each of which has completed something and runs, less than 700 MB.
+// TestBrowserMemory: a student with one notebook needs less than 300 MB, and the index, a server
+// and three clients, each of which has completed something and runs, less than 700 MB.
 func TestBrowserMemory(t *testing.T) {
 	page := openLab(t, func(c *lab.Config) { c.Clients = 3 })
 	page.completeAll(1)
