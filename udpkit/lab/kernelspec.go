@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -38,8 +39,12 @@ func (s *setup) jupyter() error {
 		"GOPROXY":     "off",   // no hidden `go get` before each cell
 		"GOOS":        "", "GOARCH": "",
 	}
+	argv := []string{filepath.Join(s.env.Bin, "gonb"), "--kernel", "{connection_file}", "-go_work=" + s.env.Repository}
+	if runtime.GOOS != "windows" {
+		argv = append([]string{"/usr/bin/env", "PATH=" + s.path}, argv...) // VS Code ignores the one below
+	}
 	spec := map[string]any{
-		"argv":           []string{filepath.Join(s.env.Bin, "gonb"), "--kernel", "{connection_file}", "-go_work=" + s.env.Repository},
+		"argv":           argv,
 		"display_name":   "Go (gonb)",
 		"language":       "go",
 		"interrupt_mode": "message",
