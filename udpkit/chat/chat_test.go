@@ -20,7 +20,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // log keeps events and lets a test wait for one.
 type log struct {

@@ -166,7 +166,7 @@ func TestMillionForgedRegistrations(t *testing.T) {
 	for i := range clients {
 		require.NoError(t, writers[i].Flush(ctx))
 		require.NoError(t, readers[i].end(t))
-		whole(t, readers[i].messages, 1, clients*rounds)
+		whole(t, readers[i].messages(), 1, clients*rounds)
 		for _, e := range storedOf(writers[i]) {
 			slowest = max(slowest, e.Took)
 		}

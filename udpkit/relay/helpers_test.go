@@ -24,12 +24,12 @@ var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
 // journal keeps events and lets a test wait for one.
 type journal struct {
-	mu       sync.Mutex
-	events   []relay.Event
-	messages []relay.Message
-	from     int           // where wait begins
-	more     chan struct{} // closed and renewed with each event
-	then     func(relay.Event)
+	mu     sync.Mutex
+	events []relay.Event
+	come   []relay.Message // messages returns them
+	from   int             // where wait begins
+	more   chan struct{}   // closed and renewed with each event
+	then   func(relay.Event)
 }
 
 func newJournal(then func(relay.Event)) *journal {
@@ -40,7 +40,7 @@ func (j *journal) on(e relay.Event) {
 	j.mu.Lock()
 	j.events = append(j.events, e)
 	if m, ok := e.(relay.MessageEvent); ok {
-		j.messages = append(j.messages, m.Message)
+		j.come = append(j.come, m.Message)
 	}
 	close(j.more)
 	j.more = make(chan struct{})
@@ -100,13 +100,20 @@ func all[E relay.Event](j *journal) (events []E) {
 	return events
 }
 
+// messages returns those that have come.
+func (j *journal) messages() []relay.Message {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.come
+}
+
 // read returns the messages as soon as there are n.
 func (j *journal) read(t testing.TB, n int) []relay.Message {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
 		j.mu.Lock()
-		messages, more := j.messages, j.more
+		messages, more := j.come, j.more
 		j.mu.Unlock()
 		if len(messages) >= n {
 			return messages
@@ -123,7 +130,7 @@ func (j *journal) read(t testing.TB, n int) []relay.Message {
 func (j *journal) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	text := fmt.Sprintf("%d messages", len(j.messages))
+	text := fmt.Sprintf("%d messages", len(j.come))
 	stored := 0
 	for _, e := range j.events {
 		switch e := e.(type) {

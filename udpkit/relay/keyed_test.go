@@ -92,8 +92,8 @@ func TestKey(t *testing.T) {
 		late := newReader(t, fr.addr(), longest, relay.ReaderConfig{Key: ring, Seal: seal, MaxMessages: messages})
 		for _, r := range []reader{early, late} {
 			require.NoError(t, r.end(t))
-			whole(t, r.messages, 1, messages)
-			for i, m := range r.messages {
+			whole(t, r.messages(), 1, messages)
+			for i, m := range r.messages() {
 				require.True(t, strings.HasPrefix(m.Text, fmt.Sprintf("%d, and", i)), m.Text)
 				require.Equal(t, longest, m.Username)
 			}

@@ -39,8 +39,8 @@ func TestManyReaders(t *testing.T) {
 	w.write(t, messages/2+1, messages/2)
 	for i, r := range all {
 		require.NoError(t, r.end(t))
-		whole(t, r.messages, 1, messages)
-		for _, m := range r.messages {
+		whole(t, r.messages(), 1, messages)
+		for _, m := range r.messages() {
 			require.Equal(t, relay.Message{Seq: m.Seq, Username: "ann", Text: fmt.Sprint(m.Seq), At: m.At}, m, "reader %d", i)
 		}
 		assert.Zero(t, r.Stats().Gaps)
@@ -84,13 +84,13 @@ func TestManyWriters(t *testing.T) {
 	written.Wait()
 	for i, r := range all {
 		require.NoError(t, r.end(t))
-		whole(t, r.messages, 1, writers*each)
+		whole(t, r.messages(), 1, writers*each)
 		if i > 0 {
-			require.Equal(t, all[0].messages, r.messages)
+			require.Equal(t, all[0].messages(), r.messages())
 		}
 	}
 	next := map[string]int{}
-	for _, m := range all[0].messages {
+	for _, m := range all[0].messages() {
 		next[m.Username]++
 		require.Equal(t, fmt.Sprint(next[m.Username]), m.Text, "in the order of %s", m.Username)
 		var of int
@@ -111,7 +111,7 @@ func TestFrom(t *testing.T) {
 	wait(t, back.journal, up)
 	w.write(t, 4, 3)
 	require.NoError(t, back.end(t))
-	whole(t, back.messages, 4, 1)
+	whole(t, back.messages(), 4, 1)
 
 	for _, test := range []struct {
 		name string
@@ -138,7 +138,7 @@ func TestFrom(t *testing.T) {
 		last := int(s.Stats().Last)
 		r.read(t, last+1-test.next)
 		r.stop(t)
-		whole(t, r.messages, test.next, last+1-test.next)
+		whole(t, r.messages(), test.next, last+1-test.next)
 		assert.EqualValues(t, last+1, r.Stats().Next)
 	}
 }
@@ -154,11 +154,11 @@ func TestComesBack(t *testing.T) {
 
 	r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: 4})
 	require.NoError(t, r.end(t))
-	whole(t, r.messages, 1, 4)
+	whole(t, r.messages(), 1, 4)
 	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
 	r.read(t, 6)
 	r.stop(t)
-	whole(t, r.messages, 5, 6)
+	whole(t, r.messages(), 5, 6)
 
 	// What is delivered is saved now and then.
 	saved := func(next uint64) {
@@ -176,7 +176,7 @@ func TestComesBack(t *testing.T) {
 	r = newReader(t, s.Addr(), "bob", relay.ReaderConfig{})
 	assert.EqualValues(t, 17, wait(t, r.journal, up).Next)
 	saved(21)
-	whole(t, r.messages, 17, 4)
+	whole(t, r.messages(), 17, 4)
 	s.end(t)
 	wait(t, r.journal, down)
 	r.kill(t)
@@ -195,7 +195,7 @@ func TestMaxMessages(t *testing.T) {
 		for _, delay := range []time.Duration{0, time.Millisecond} {
 			r := newReader(t, s.Addr(), "bob", relay.ReaderConfig{MaxMessages: uint64(n), From: relay.FromStart, Delay: delay})
 			require.NoError(t, r.end(t))
-			whole(t, r.messages, 1, n)
+			whole(t, r.messages(), 1, n)
 			events := all[relay.MessageEvent](r.journal)
 			assert.True(t, events[n-1].Last, "no other comes")
 			summary := all[relay.ReaderSummary](r.journal)
@@ -227,7 +227,7 @@ func TestDelay(t *testing.T) {
 	w.write(t, 7, 3)
 	r.read(t, 9)
 	r.stop(t)
-	whole(t, r.messages, 1, 9)
+	whole(t, r.messages(), 1, 9)
 	var batches []int
 	n, begun := 0, linked.At
 	for i, e := range all[relay.MessageEvent](r.journal) {
@@ -238,8 +238,8 @@ func TestDelay(t *testing.T) {
 		if e.Last {
 			batches = append(batches, n)
 			n = 0
-			if i+1 < len(r.messages) {
-				begun = r.messages[i+1].At // it cannot come before
+			if i+1 < len(r.messages()) {
+				begun = r.messages()[i+1].At // it cannot come before
 			}
 		}
 	}
@@ -337,20 +337,20 @@ func TestGap(t *testing.T) {
 		}
 		assert.Equal(t, gap.To-2, gap.Messages())
 		assert.Len(t, all[relay.GapEvent](r.journal), 1)
-		whole(t, r.messages, int(gap.To+1), int(last-gap.To))
+		whole(t, r.messages(), int(gap.To+1), int(last-gap.To))
 		assert.EqualValues(t, 1, r.Stats().Gaps)
 		assert.Equal(t, gap.Messages(), r.Stats().Missing)
 		assert.EqualValues(t, last+1, r.Stats().Next)
-		assert.EqualValues(t, len(r.messages), r.Stats().Delivered)
+		assert.EqualValues(t, len(r.messages()), r.Stats().Delivered)
 
 		// One that begins with the oldest message misses nothing.
 		eve := newReader(t, s.Addr(), "eve", relay.ReaderConfig{MaxMessages: kept})
 		require.NoError(t, eve.end(t))
 		assert.Empty(t, all[relay.GapEvent](eve.journal))
-		whole(t, eve.messages, last-kept+1, kept)
+		whole(t, eve.messages(), last-kept+1, kept)
 		s.stop(t)
 		assert.Equal(t, gap.Messages(), s.Stats().Gone)
-		assert.EqualValues(t, 2+len(r.messages)+kept, s.Stats().Delivered)
+		assert.EqualValues(t, 2+len(r.messages())+kept, s.Stats().Delivered)
 	}
 }
 
@@ -367,9 +367,9 @@ func TestOtherLog(t *testing.T) {
 	r.stop(t)
 	assert.EqualValues(t, 1, wait(t, r.journal, anyOf[relay.LogEvent]).Next)
 	assert.Len(t, all[relay.LogEvent](r.journal), 1)
-	whole(t, r.messages[:5], 1, 5)
-	whole(t, r.messages[5:], 1, 3)
-	assert.Equal(t, "6", r.messages[5].Text)
+	whole(t, r.messages()[:5], 1, 5)
+	whole(t, r.messages()[5:], 1, 3)
+	assert.Equal(t, "6", r.messages()[5].Text)
 	assert.EqualValues(t, 4, r.Stats().Next)
 	other.stop(t)
 }
@@ -420,8 +420,8 @@ func TestServerAway(t *testing.T) {
 	s = serve(t, relay.ServerConfig{Listen: addr, Log: log})
 	require.NoError(t, <-sent)
 	require.NoError(t, r.end(t))
-	whole(t, r.messages, 1, messages)
-	for i, m := range r.messages {
+	whole(t, r.messages(), 1, messages)
+	for i, m := range r.messages() {
 		require.Equal(t, fmt.Sprint(i+1), m.Text)
 	}
 	stored := storedOf(w)
@@ -522,13 +522,13 @@ func TestAddressChanges(t *testing.T) {
 	}
 	r.stop(t)
 	w.stop(t)
-	whole(t, r.messages, 1, (moves+1)*each)
-	for i, m := range r.messages {
+	whole(t, r.messages(), 1, (moves+1)*each)
+	for i, m := range r.messages() {
 		require.Equal(t, fmt.Sprint(i+1), m.Text)
 	}
 	stats := s.Stats()
 	assert.EqualValues(t, 2, stats.Registered)
-	assert.EqualValues(t, len(r.messages), stats.Delivered)
+	assert.EqualValues(t, len(r.messages()), stats.Delivered)
 }
 
 // A client that is not heard expires; when it is heard again it goes on.
@@ -559,7 +559,7 @@ func TestExpires(t *testing.T) {
 	require.NoError(t, <-sent)
 	r.read(t, 20)
 	r.stop(t)
-	whole(t, r.messages, 1, 20)
+	whole(t, r.messages(), 1, 20)
 }
 
 // A reader whose OnEvent blocks delays nobody, and gets everything once it goes on.
@@ -578,12 +578,12 @@ func TestBlockedReader(t *testing.T) {
 	w.write(t, 1, messages)
 	require.NoError(t, fast.end(t))
 	took := time.Since(begun)
-	whole(t, fast.messages, 1, messages)
+	whole(t, fast.messages(), 1, messages)
 	assert.Len(t, slow.read(t, 1), 1)
 	begun = time.Now()
 	close(release)
 	require.NoError(t, slow.end(t))
-	whole(t, slow.messages, 1, messages)
+	whole(t, slow.messages(), 1, messages)
 	t.Logf("%v with the blocked reader, which took %v then; %+v", took, time.Since(begun), slow.Stats())
 }
 
@@ -629,7 +629,7 @@ func TestTexts(t *testing.T) {
 		assert.ErrorContains(t, err, "not UTF-8")
 	}
 	require.NoError(t, r.end(t))
-	for i, m := range r.messages {
+	for i, m := range r.messages() {
 		assert.Equal(t, texts[i], m.Text)
 		assert.Equal(t, longest, m.Username)
 	}
@@ -875,10 +875,10 @@ func TestStoreFails(t *testing.T) {
 	ended := func(e relay.ErrorEvent) bool { return e.Ended }
 	assert.ErrorIs(t, wait(t, s.journal, ended).Err, full)
 	assert.Contains(t, wait(t, w.journal, ended).Text, "stored again")
-	whole(t, r.messages, 1, messages)
+	whole(t, r.messages(), 1, messages)
 	stored := storedOf(w)
 	require.Len(t, stored, messages)
-	for i, m := range r.messages {
+	for i, m := range r.messages() {
 		require.Equal(t, fmt.Sprint(i+1), m.Text)
 		require.Equal(t, m.Seq, stored[i].Seq)
 	}
@@ -920,7 +920,7 @@ func TestLogFails(t *testing.T) {
 			require.NoError(t, <-sent)
 			r.read(t, 410)
 			r.stop(t)
-			whole(t, r.messages, 1, 410)
+			whole(t, r.messages(), 1, 410)
 			assert.ErrorIs(t, wait(t, s.journal, func(e relay.ErrorEvent) bool { return e.Ended }).Err, broken)
 			s.stop(t)
 		})
@@ -1012,8 +1012,8 @@ func TestGarbage(t *testing.T) {
 	w.write(t, 1, messages)
 	require.NoError(t, r.end(t))
 	w.stop(t)
-	whole(t, r.messages, 1, messages)
-	for i, m := range r.messages {
+	whole(t, r.messages(), 1, messages)
+	for i, m := range r.messages() {
 		require.Equal(t, fmt.Sprint(i+1), m.Text)
 	}
 	s.stop(t)
@@ -1123,7 +1123,7 @@ func TestServersShareALog(t *testing.T) {
 	ra.read(t, 1000)
 	assert.ErrorIs(t, other.end(t), relay.ErrNameTaken)
 	ra.stop(t)
-	whole(t, ra.messages, 1, 1000)
+	whole(t, ra.messages(), 1, 1000)
 
 	rb := newReader(t, b.Addr(), "bob", relay.ReaderConfig{})
 	assert.EqualValues(t, 1001, wait(t, rb.journal, up).Next, "it goes on at the other")
@@ -1132,7 +1132,7 @@ func TestServersShareALog(t *testing.T) {
 	rb.stop(t)
 	rb = newReader(t, b.Addr(), "bob", relay.ReaderConfig{From: relay.FromStart, MaxMessages: 1010})
 	require.NoError(t, rb.end(t))
-	require.Equal(t, ra.messages, rb.messages[:1000])
+	require.Equal(t, ra.messages(), rb.messages()[:1000])
 	assert.EqualValues(t, 510, a.Stats().Stored)
 	assert.EqualValues(t, 500, b.Stats().Stored)
 }

@@ -172,8 +172,8 @@ func TestTurnsToAnotherServer(t *testing.T) {
 			require.NoError(t, <-sent)
 			r.read(t, total)
 			r.stop(t)
-			whole(t, r.messages, 1, total)
-			for i, m := range r.messages {
+			whole(t, r.messages(), 1, total)
+			for i, m := range r.messages() {
 				require.Equal(t, fmt.Sprint(i+1), m.Text)
 			}
 			for i, e := range storedOf(w) {
@@ -201,9 +201,9 @@ func TestTurnsToAnotherLog(t *testing.T) {
 	assert.EqualValues(t, 1, wait(t, r.journal, anyOf[relay.LogEvent]).Next)
 	assert.Equal(t, relay.RoleWriter, wait(t, w.journal, anyOf[relay.LogEvent]).Role)
 	r.stop(t)
-	whole(t, r.messages[:5], 1, 5)
-	whole(t, r.messages[5:], 1, 5)
-	assert.Equal(t, "6", r.messages[7].Text)
+	whole(t, r.messages()[:5], 1, 5)
+	whole(t, r.messages()[5:], 1, 5)
+	assert.Equal(t, "6", r.messages()[7].Text)
 	for _, j := range []*journal{w.journal, r.journal} {
 		assert.Len(t, all[relay.LogEvent](j), 1)
 	}
