@@ -332,7 +332,7 @@ func TestControlClients(t *testing.T) {
 			want = append(want, id)
 			h.send(sender.Append(nil, fmt.Appendf(nil, "Client %s received message 1 epoch %v", id, server.Epoch())))
 		}
-		require.Eventually(t, func() bool { return server.Stats().Clients == clients }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return server.Stats().Clients == clients }, 30*time.Second, time.Millisecond)
 		c := newControl(t, udpkit.ControlConfig{Key: ring, Seal: seal, Server: local(server)})
 		list, err := c.Clients(t.Context())
 		require.NoError(t, err)

@@ -141,7 +141,7 @@ func TestPythonAndKey(t *testing.T) {
 	wait(t, serverLog, func(e udpkit.AckEvent) bool { return e.ClientID == "ours" && e.MessageID == 3 })
 	refused := wait(t, serverLog, any1[udpkit.RefusedEvent])
 	assert.ErrorIs(t, refused.Err, key.ErrUnsigned)
-	require.Eventually(t, func() bool { return server.Stats().Untrusted.Unsigned == 3 }, 20*time.Second, time.Millisecond) // it prints first
+	require.Eventually(t, func() bool { return server.Stats().Untrusted.Unsigned == 3 }, 30*time.Second, time.Millisecond) // it prints first
 	require.NoError(t, stopServer())
 	assert.EqualValues(t, 3, server.Stats().Untrusted.Unsigned)
 	require.Len(t, server.Clients(), 1)

@@ -66,7 +66,7 @@ func TestPython(t *testing.T) {
 		require.True(t, program.Scan(), "the program ended")
 		assert.Equal(t, "HELLO|ann|"+b.ID().String(), program.Text())
 	}
-	require.Eventually(t, func() bool { return b.Peers()[0].Heard >= 3 }, 10*time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return b.Peers()[0].Heard >= 3 }, 30*time.Second, time.Millisecond,
 		"one peer, though each HELLO comes from another port")
 	require.Len(t, b.Peers(), 1)
 	require.NoError(t, stop())

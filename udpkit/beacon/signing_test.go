@@ -66,7 +66,7 @@ func TestKeyed(t *testing.T) {
 	wait(t, eveLog, reason(key.ErrForged.Error()))
 	wait(t, plainLog, reason("it is sealed with a key: give --key-file"))
 	wait(t, plainLog, reason("it is signed with a key: give --key-file"))
-	require.Eventually(t, func() bool { return ann.Stats().Own > 2 && bob.Stats().Own > 2 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return ann.Stats().Own > 2 && bob.Stats().Own > 2 }, 30*time.Second, time.Millisecond)
 	require.NoError(t, stopAnn())
 	wait(t, bobLog, change(beacon.Left, "ann"))
 	for _, l := range []*log{annLog, bobLog} {
@@ -135,7 +135,7 @@ func TestStrangers(t *testing.T) {
 	}
 	assert.Eventually(t, func() bool {
 		return bob.Stats().Untrusted == key.Refused{Unsigned: 30, Forged: 30, Repeated: 20}
-	}, 20*time.Second, time.Millisecond)
+	}, 30*time.Second, time.Millisecond)
 	after := bob.Stats()
 	assert.Equal(t, "30 unsigned, 30 forged, 20 repeated", after.Untrusted.String())
 	assert.Empty(t, bob.Peers())
@@ -145,7 +145,7 @@ func TestStrangers(t *testing.T) {
 
 	send(string(secret.Sender("hello", key.Text, false).Append(nil, []byte("HELLO|bad|1"))))
 	send(string(secret.Sender("hello", key.Text, true).Append(nil, make([]byte, beacon.MaxSize+1))))
-	require.Eventually(t, func() bool { return bob.Stats().Malformed == 2 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return bob.Stats().Malformed == 2 }, 30*time.Second, time.Millisecond)
 }
 
 func TestSealNeedsAKey(t *testing.T) {

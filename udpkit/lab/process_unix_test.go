@@ -29,7 +29,7 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(ready)
 		return err == nil && len(members(p.cmd.Process.Pid, p.mark)) >= 2
-	}, 10*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 	start := time.Now()
 	p.stop(func() { terminate(p.cmd.Process) }, 200*time.Millisecond)
 	assert.Less(t, time.Since(start), 3*time.Second)
@@ -72,7 +72,7 @@ func TestNothingIsLeft(t *testing.T) {
 		for mark == "" && lines.Scan() {
 			_, _ = fmt.Sscanf(lines.Text(), "family %d %s", &leader, &mark)
 		}
-		require.Eventually(t, func() bool { return len(members(leader, mark)) >= 3 }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(members(leader, mark)) >= 3 }, 30*time.Second, 5*time.Millisecond)
 		begun := time.Now()
 		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))

@@ -92,7 +92,7 @@ func TestGopls(t *testing.T) {
 	require.Eventually(t, func() bool {
 		target, err := os.Readlink(filepath.Join(dir, "of the kernel"))
 		return err == nil && target == "/of the lab"
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 
 	out, err := exec.CommandContext(t.Context(), wrapper, "-listen", "unix;/a b").Output()
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func (b *buffer) String() string {
 
 func (b *buffer) until(t *testing.T, part string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(b.String(), part) }, 10*time.Second, time.Millisecond, part)
+	require.Eventually(t, func() bool { return strings.Contains(b.String(), part) }, 30*time.Second, time.Millisecond, part)
 }
 
 func TestLines(t *testing.T) {

@@ -93,7 +93,7 @@ func (s *shell) until(pattern string) string {
 		found = string(s.screen.Bytes()[s.seen:][at[0]:at[1]])
 		s.seen += at[1]
 		return true
-	}, 20*time.Second, 5*time.Millisecond) {
+	}, 30*time.Second, 5*time.Millisecond) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		require.FailNow(s.t, "never on the screen", "%s in\n%s", pattern, &s.screen)

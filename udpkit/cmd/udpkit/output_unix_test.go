@@ -190,7 +190,7 @@ func TestKilledUnread(t *testing.T) {
 				}
 			}
 			return false
-		}, 20*time.Second, 5*time.Millisecond)
+		}, 30*time.Second, 5*time.Millisecond)
 		time.Sleep(500 * time.Millisecond) // a wrong one would say by now that it had delivered all
 		require.NoError(t, first.Process.Kill())
 		_ = first.Wait()

@@ -88,6 +88,6 @@ func TestBack6(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := client.Write([]byte("question"))
 			return err != nil
-		}, 10*time.Second, time.Millisecond, "nobody listens there")
+		}, 30*time.Second, time.Millisecond, "nobody listens there")
 	}
 }

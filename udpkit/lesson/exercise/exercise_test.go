@@ -104,14 +104,14 @@ func TestCall(t *testing.T) {
 	cancel()
 	_, ended = c.Within(ctx, time.Minute)
 	require.False(t, ended, "its context has ended")
-	require.Eventually(t, func() bool { all, _ := c.Goroutines(""); return all == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { all, _ := c.Goroutines(""); return all == 2 }, 30*time.Second, time.Millisecond)
 	close(inner)
 	err, ended = c.Within(t.Context(), time.Minute)
 	require.True(t, ended)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return c.Left() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Left() == 1 }, 30*time.Second, time.Millisecond)
 	close(wait)
-	require.Eventually(t, func() bool { return c.Left() == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Left() == 0 }, 30*time.Second, time.Millisecond)
 	if len(before) > 0 { // this system tells
 		require.NotEmpty(t, OpenedSince(before))
 	}

@@ -51,19 +51,19 @@ func TestStrangersAtReaders(t *testing.T) {
 		t.Helper()
 		before := len(logtest.Of[relay.StoredEvent](stored))
 		ann.Send(t.Context(), text)
-		require.Eventually(t, func() bool { return len(logtest.Of[relay.StoredEvent](stored)) > before }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(logtest.Of[relay.StoredEvent](stored)) > before }, 30*time.Second, time.Millisecond)
 	}
 	write("one")
 	_, err = js.Publish(t.Context(), "relay.m.x.y", []byte("hello"))
 	require.NoError(t, err)
 	write("three")
 	for _, reader := range []*logtest.Events{dan, logtest.Reader(t, s.Addr(), "eve")} {
-		require.Eventually(t, func() bool { return len(logtest.Of[relay.MessageEvent](reader)) == 2 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(logtest.Of[relay.MessageEvent](reader)) == 2 }, 30*time.Second, time.Millisecond)
 		messages := logtest.Of[relay.MessageEvent](reader)
 		assert.Equal(t, []any{uint64(1), "one", uint64(3), "three"}, []any{messages[0].Seq, messages[0].Text, messages[1].Seq, messages[1].Text})
 		assert.Equal(t, []relay.GapEvent{{From: 2, To: 2}}, logtest.Of[relay.GapEvent](reader))
 	}
-	require.Eventually(t, func() bool { return len(logtest.Of[relay.ErrorEvent](said)) > 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(logtest.Of[relay.ErrorEvent](said)) > 0 }, 30*time.Second, time.Millisecond)
 	assert.Contains(t, logtest.Of[relay.ErrorEvent](said)[0].Text, "message 2 of the NATS stream relay is not a relay's: it has no header Udpkit-Writer; readers get a gap")
 }
 

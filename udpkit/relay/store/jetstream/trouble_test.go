@@ -42,14 +42,14 @@ func (n *notices) wait(t *testing.T, count int) []string {
 		defer n.mu.Unlock()
 		list = append([]string(nil), n.list...)
 		return len(list) >= count
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	return list
 }
 
 // find waits for a notice that says something.
 func (n *notices) find(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(strings.Join(n.wait(t, 0), "\n"), text) }, 20*time.Second, 10*time.Millisecond, text)
+	require.Eventually(t, func() bool { return strings.Contains(strings.Join(n.wait(t, 0), "\n"), text) }, 30*time.Second, 10*time.Millisecond, text)
 }
 
 // strange publishes, one after the other, what no relay would, to a stream that has ann's run 1.
@@ -109,7 +109,7 @@ func strange(t *testing.T, c *cluster, js natsjs.JetStream, between func()) (n i
 		require.Eventually(t, func() bool {
 			after, err := stream.Info(t.Context())
 			return err == nil && after.State.LastSeq > before.State.LastSeq
-		}, 10*time.Second, time.Millisecond, h)
+		}, 30*time.Second, time.Millisecond, h)
 		n++
 	}
 	return n
@@ -154,7 +154,7 @@ func TestStrangers(t *testing.T) {
 	}
 	strangers := strange(t, c, js, write)
 	write()
-	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == int(numbers) }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == int(numbers) }, 30*time.Second, 10*time.Millisecond)
 	cancel()
 	<-followed
 	require.NotEmpty(t, told)
@@ -214,14 +214,14 @@ func TestDeletions(t *testing.T) {
 	require.NoError(t, err)
 	_, err = logs[0].Append(t.Context(), logtest.Records(1, 1, 150))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { first, _ := logs[1].Bounds(); return first == 51 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { first, _ := logs[1].Bounds(); return first == 51 }, 30*time.Second, time.Millisecond)
 	known := []uint64{logs[0].Deletions(), logs[1].Deletions()}
 	require.Equal(t, []uint64{0, 0}, known)
 	deleted := func(what string, first, last uint64) {
 		t.Helper()
 		start := time.Now()
 		for i, l := range logs {
-			require.Eventually(t, func() bool { return l.Deletions() != known[i] }, 10*time.Second, time.Millisecond, what)
+			require.Eventually(t, func() bool { return l.Deletions() != known[i] }, 30*time.Second, time.Millisecond, what)
 			assert.Less(t, time.Since(start), 3*time.Second) // one, on a machine that is not busy
 			known[i] = l.Deletions()
 			f, e := l.Bounds()
@@ -257,7 +257,7 @@ func TestDeletions(t *testing.T) {
 	seqs, err = logs[1].Append(t.Context(), logtest.Records(2, 1, 10))
 	require.NoError(t, err)
 	require.Equal(t, uint64(153), seqs[0])
-	require.Eventually(t, func() bool { _, last := logs[0].Bounds(); return last == 162 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, last := logs[0].Bounds(); return last == 162 }, 30*time.Second, time.Millisecond)
 	known = []uint64{logs[0].Deletions(), logs[1].Deletions()}
 	require.NoError(t, stream.Purge(t.Context(), natsjs.WithPurgeKeep(4)))
 	deleted("all but four", 159, 162)

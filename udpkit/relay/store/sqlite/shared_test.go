@@ -76,7 +76,7 @@ func TestDeletions(t *testing.T) {
 	noticed := func(what string) {
 		t.Helper()
 		require.Eventually(t, func() bool { now := s.Deletions(); changed := now != deletions; deletions = now; return changed },
-			10*time.Second, 10*time.Millisecond, what)
+			30*time.Second, 10*time.Millisecond, what)
 	}
 	seqs := func(from uint64) (seqs []uint64) {
 		messages, err := s.Read(t.Context(), from, 20)
@@ -111,7 +111,7 @@ func TestDeletions(t *testing.T) {
 	assert.Equal(t, []uint64{12}, got)
 	// What another program adds is none of the log's messages, and is in nobody's way.
 	python(t, dir, `db.execute("INSERT INTO message VALUES (13, 'eve', 5, 1, 'hello', 0, 0)")`)
-	require.Eventually(t, func() bool { _, last := s.Bounds(); return last == 13 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { _, last := s.Bounds(); return last == 13 }, 30*time.Second, 10*time.Millisecond)
 	got, err = s.Append(t.Context(), logtest.Records(2, 2, 1))
 	require.NoError(t, err)
 	assert.Equal(t, []uint64{14}, got)
@@ -264,7 +264,7 @@ CREATE TRIGGER step AFTER UPDATE OF first ON log BEGIN INSERT INTO journal VALUE
 		info, err := os.Stat(filepath.Join(dir, "relay.db"))
 		require.NoError(t, err)
 		return info.Size() < 3<<20
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	last, _, err := s.Stored(t.Context(), 1, 1)
 	require.NoError(t, err)
 	require.Equal(t, number, last)
@@ -285,7 +285,7 @@ func TestPositions(t *testing.T) {
 			return m.Seq > 5
 		}
 		return false
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	require.NoError(t, s.Close())
 	s = open(t, sqlite.Config{Dir: dir})
 	seqs, err := s.Append(t.Context(), logtest.Records(1, 4, 3))
