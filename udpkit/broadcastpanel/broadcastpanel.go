@@ -30,6 +30,9 @@ type Options struct {
 	// emptied once the role's socket is open. A new one can be read by its owner only (0600); one
 	// that exists keeps its mode. Default: none.
 	History string
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. It is emptied at once. Default: none.
+	Record string
 	// Input sets a server's state by hand: each line is the state from the next message on; an
 	// empty line, or "auto", goes back to the cycle. A read that is waiting when the server ends is
 	// left waiting. Default: none.
@@ -68,6 +71,9 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	server, err := udpkit.NewServer(cfg)
 	if err != nil {
 		return err
@@ -106,6 +112,9 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	callers := cfg.OnIdle
 	cfg.OnIdle = func(elapsed time.Duration) {
 		s.show.idle(elapsed)
@@ -135,7 +144,7 @@ type session struct {
 
 func open(ctx context.Context, limit time.Duration, opt Options) (s *session, err error) {
 	s = new(session)
-	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Limit: limit})
+	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Record: opt.Record, Limit: limit})
 	return s, err
 }
 

@@ -161,6 +161,7 @@ func addBroadcastFlags(cmd *cobra.Command, opt *broadcastpanel.Options, maxRunti
 	secret.add(cmd)
 	cmd.Flags().Uint64Var(maxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
+	addRecordFlag(cmd, &opt.Record)
 }
 
 // enough returns an error if fewer messages came to pass than were asked for; 0 asks for none.
