@@ -20,8 +20,9 @@ type Packet struct {
 	Number   int // of the packet in the file, from 1, as Wireshark counts
 	At       time.Time
 	From, To netip.AddrPort
-	// Payload is the reader's. Of a packet that was captured in part it is the part.
-	Payload []byte
+	// Payload is the reader's. Truncated says that its end was not captured.
+	Payload   []byte
+	Truncated bool
 	// Sent and Received are as the role saw it. Both are false in what another program captured.
 	Sent, Received bool
 	Verdict        string
@@ -64,7 +65,7 @@ func open(r io.Reader) (next func(*Packet) ([]byte, gopacket.Decoder, error), er
 		}
 		return func(p *Packet) ([]byte, gopacket.Decoder, error) {
 			data, about, err := old.ReadPacketData()
-			p.At = about.Timestamp
+			p.At, p.Truncated = about.Timestamp, about.CaptureLength < about.Length
 			return data, old.LinkType(), err
 		}, nil
 	}
@@ -82,7 +83,8 @@ func open(r io.Reader) (next func(*Packet) ([]byte, gopacket.Decoder, error), er
 		if err != nil {
 			return nil, nil, err
 		}
-		p.At, p.Verdict = about.Timestamp, strings.Join(options.Comments, "; ")
+		p.At, p.Truncated = about.Timestamp, about.CaptureLength < about.Length
+		p.Verdict = strings.Join(options.Comments, "; ")
 		p.Sent, p.Received = ours && by.Name == sentName, ours && by.Name == receivedName
 		return data, by.LinkType, nil
 	}, nil

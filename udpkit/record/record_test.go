@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,12 +36,20 @@ var some = []service.Recorded{
 
 var begun = time.Unix(1_700_000_000, 123_456_789)
 
+// recording records datagrams, one each nanosecond.
 func recording(t *testing.T, all ...service.Recorded) string {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].At = begun.Add(time.Duration(i) * time.Nanosecond)
+	}
+	return recordingAt(t, all...)
+}
+
+func recordingAt(t *testing.T, all ...service.Recorded) string {
 	name := filepath.Join(t.TempDir(), "recording.pcapng")
 	f, err := record.Create(name)
 	require.NoError(t, err)
-	for i, r := range all {
-		r.At = begun.Add(time.Duration(i) * time.Nanosecond)
+	for _, r := range all {
 		f.Record(r)
 	}
 	require.NoError(t, f.Close())
