@@ -101,6 +101,7 @@ func rootCommand() *cobra.Command {
 		controlCommand(),
 		doctorCommand(),
 		replayCommand(),
+		decodeCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),
