@@ -43,6 +43,7 @@ func echoServerCommand() *cobra.Command {
 	}
 	at.ofListener(cmd, "UDP", "127.0.0.1", echo.DefaultPort)
 	addJSONFlag(cmd, &opt.JSON)
+	addRecordFlag(cmd, &opt.Record)
 	return cmd
 }
 
@@ -77,6 +78,7 @@ func responderCommand() *cobra.Command {
 	flags.IntVar(&cfg.Queue, "queue", echo.DefaultQueue, "how many more may wait, if concurrent")
 	flags.DurationVar(&cfg.Work, "work", 0, "how long each datagram takes (0: no time)")
 	addJSONFlag(cmd, &opt.JSON)
+	addRecordFlag(cmd, &opt.Record)
 	completeWith(cmd, "mode", echo.Modes()...)
 	return cmd
 }

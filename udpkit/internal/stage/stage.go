@@ -51,15 +51,9 @@ type Stage struct {
 	closed bool
 }
 
-// New returns a stage of a role, and the context to run the role with. It ends with ctx, and by a
-// failure.
-func New(ctx context.Context) (*Stage, context.Context) {
-	s, _ := Open(ctx, Setup{}) // only a file can fail
-	return s, s.running
-}
-
-// Open is New with what is set up. History and recording are opened before anything else: whoever
-// wants one learns at once that it cannot be written. Release the stage.
+// Open returns a stage of a role, which is to run in the stage's Context. History and recording are
+// opened before anything else: whoever wants one learns at once that it cannot be written. Release
+// the stage.
 func Open(ctx context.Context, setup Setup) (*Stage, error) {
 	s := &Stage{setup: setup, callers: ctx, release: func() {}, restore: func() error { return nil }, ended: make(chan struct{})}
 	if setup.Limit > 0 {
