@@ -26,8 +26,6 @@ type MonitorConfig struct {
 	// refused and counted. Default: none; then signed ones count like any other, and sealed ones,
 	// which nobody can read without the key, are refused.
 	Key *key.Ring
-	// MaxRuntime ends Run after this time. 0 means no limit.
-	MaxRuntime time.Duration
 }
 
 // Monitor listens to all servers that broadcast to a port, and sends nothing: no acknowledgement,
@@ -53,14 +51,10 @@ type Monitor struct {
 	refused refusedTallies
 }
 
-// NewMonitor opens the monitor's socket. An error wraps ErrConfig, or is the system's for the
-// socket, such as syscall.EADDRINUSE if another program has the port and does not share it. The
-// caller closes the monitor.
+// NewMonitor opens the monitor's socket. An error is the system's, such as syscall.EADDRINUSE if
+// another program has the port and does not share it. The caller closes the monitor.
 func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 	cfg.Port = cmp.Or(cfg.Port, DefaultPort)
-	if cfg.MaxRuntime < 0 {
-		return nil, fmt.Errorf("%w: MaxRuntime cannot be negative", ErrConfig)
-	}
 	receiver, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxMessageSize + 1, Coalesce: true})
 	if err != nil { // it does not happen: the configuration is right
 		return nil, err
@@ -95,14 +89,12 @@ func listenBehind(port uint16) (*net.UDPConn, error) {
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.
 func (m *Monitor) Close() error { return service.Close(m.receiver, m.conn) }
 
-// Run listens until ctx or MaxRuntime ends it, and returns nil. It returns an error if the monitor
+// Run listens until ctx ends, and returns nil. It returns an error if the monitor
 // is closed or ran before; that of a closed one satisfies net.ErrClosed.
 func (m *Monitor) Run(ctx context.Context) error {
 	if _, err := m.life.Begin("monitor", "Monitor"); err != nil {
 		return err
 	}
-	ctx, cancel := service.Limit(ctx, m.cfg.MaxRuntime)
-	defer cancel()
 	err := m.receiver.Receive(ctx, m.conn, m.take)
 	if ctx.Err() != nil {
 		return nil

@@ -91,7 +91,9 @@ func TestMonitorJitter(t *testing.T) {
 		for id := range 20 {
 			send(says(id, epoch, time.Now().Add(clock(id)), ""))
 		}
-		r := eventually(t, m, func(r udpkit.MonitorReport) bool { return received(r)%20 == 0 && received(r) > 0 && len(r.Runs) == epoch })
+		r := eventually(t, m, func(r udpkit.MonitorReport) bool {
+			return received(r)%20 == 0 && received(r) > 0 && len(r.Runs) == epoch
+		})
 		return r.Runs[epoch-1].Jitter
 	}
 	assert.Less(t, jitter(1, func(int) time.Duration { return -24 * time.Hour }), 5*time.Second)
@@ -149,7 +151,9 @@ func TestMonitorWithKey(t *testing.T) {
 	ring := testenv.Ring(t)
 	plain, sendPlain := newMonitor(t, udpkit.MonitorConfig{})
 	keyed, sendKeyed := newMonitor(t, udpkit.MonitorConfig{Key: ring})
-	to := func(m *udpkit.Monitor) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), m.Report().Port) }
+	to := func(m *udpkit.Monitor) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), m.Report().Port)
+	}
 	s, err := udpkit.NewServer(udpkit.ServerConfig{Key: ring, Seal: true, Interval: 20 * time.Millisecond, Targets: udpkit.ListTargets(to(plain), to(keyed))})
 	require.NoError(t, err)
 	stop := start(t, s.Run, s)

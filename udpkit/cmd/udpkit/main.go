@@ -100,6 +100,7 @@ func rootCommand() *cobra.Command {
 		relayCommand(),
 		controlCommand(),
 		doctorCommand(),
+		topCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),
