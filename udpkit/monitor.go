@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -59,7 +58,7 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 	if err != nil { // it does not happen: the configuration is right
 		return nil, err
 	}
-	conn, err := listenBehind(cfg.Port)
+	conn, err := udp.ListenBehind(context.Background(), cfg.Port, ReadBufferSize)
 	if err != nil {
 		return nil, fmt.Errorf("the monitor cannot listen: %w", err)
 	}
@@ -71,19 +70,6 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 		opener:  cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true}),
 		refused: make(refusedTallies),
 	}, nil
-}
-
-// listenBehind opens a socket that takes no datagram away from a client. Linux gives a unicast
-// datagram of IPv4 to a socket of IPv4 rather than to one of both families, and a broadcast to all.
-func listenBehind(port uint16) (*net.UDPConn, error) {
-	options := udp.Options{Reuse: true, ReadBuffer: ReadBufferSize, NoBroadcast: true}
-	if runtime.GOOS == "linux" {
-		conn, err := udp.Listen(context.Background(), netip.AddrPortFrom(netip.IPv6Unspecified(), port), options)
-		if err == nil {
-			return conn, nil
-		} // there may be no IPv6
-	}
-	return udp.Listen(context.Background(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), options)
 }
 
 // Close closes the socket, which ends a Run with net.ErrClosed. It is idempotent.

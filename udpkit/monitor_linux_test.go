@@ -7,34 +7,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
-
-// sentBy returns a function that counts the IPv4 packets which an address has sent by a card of
-// this host, as far as they have arrived here.
-func sentBy(t *testing.T, addr string) func() (count int) {
-	t.Helper()
-	const ipv4 = unix.ETH_P_IP<<8&0xff00 | unix.ETH_P_IP>>8 // in network byte order
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, ipv4)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	source, count := netip.MustParseAddr(addr).As4(), 0
-	return func() int {
-		packet := make([]byte, 2048)
-		for {
-			n, _, err := unix.Recvfrom(fd, packet, 0)
-			if err != nil {
-				return count
-			}
-			if n >= 20 && [4]byte(packet[12:16]) == source {
-				count++
-			}
-		}
-	}
-}
 
 // TestMonitorSendsNothing: the other host hears nothing from a monitor's, while it hears that of a
 // client.
@@ -48,7 +24,7 @@ func TestMonitorSendsNothing(t *testing.T) {
 	testenv.IP(t, "link set up dev card")
 	other.IP(t, "address add 10.77.0.2/24 broadcast 10.77.0.255 dev cardb")
 	other.IP(t, "link set up dev cardb")
-	came := sentBy(t, "10.77.0.2")
+	came := testenv.Sent(t, "10.77.0.2")
 
 	var monitor *udpkit.Monitor
 	var err error

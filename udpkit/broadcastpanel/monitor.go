@@ -143,21 +143,23 @@ func (t *monitorText) report(r udpkit.MonitorReport) error {
 	t.last = r
 	width, height := t.Window()
 	if width == 0 {
+		t.drawn = 0 // what stands above is not ours
 		return nil
 	}
 	var b strings.Builder
 	if t.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\r", min(t.drawn, height-1))
 	}
+	b.WriteString("\x1b[?7l") // no line goes on in the next, which would upset the count
 	lines := monitorLines(r, height-1)
 	for i, line := range lines {
 		line = console.Cut(line, width-1)
 		if i < 2 {
 			line = t.Paint(console.Bold, line)
 		}
-		b.WriteString(line + "\x1b[K\n")
+		b.WriteString("\x1b[2K" + line + "\n")
 	}
-	b.WriteString("\x1b[J")
+	b.WriteString("\x1b[J\x1b[?7h")
 	t.drawn = len(lines)
 	return console.Write(t, b.String())
 }

@@ -26,7 +26,8 @@ func topCommand() *cobra.Command {
 		Long: "Show all servers whose broadcasts come here: a row for each run, with its rate, jitter, losses and restarts, and\n" +
 			"below what was refused. Nothing is sent: nothing is acknowledged, and nothing asked for that is missing. On a\n" +
 			"terminal the table changes in place; elsewhere it is printed once, in the end.\n\n" +
-			"With --key-file only what is signed with the key counts. Without it what is encrypted is refused.",
+			"With --key-file only what is signed with the key counts. Without it what is encrypted is refused.\n" +
+			"For beacons there is udpkit beacon --silent.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Key, err = secret.ring(cmd.Context()); err != nil {
 				return err
