@@ -20,7 +20,7 @@
 //     once: the same id with the same content within the last 1,024 ids.
 //   - What was left out shows as soon as a later id comes, however far ahead it is. A server that
 //     sends again is asked for it (see below), and what does not come, nor a part of it, within
-//     8 to 17 seconds is a [GapEvent]. So is at once what the server does not have any more, and
+//     13 to 26 seconds is a [GapEvent]. So is at once what the server does not have any more, and
 //     what is missing of a server that does not send again. Ids that have come are in none. If one
 //     of them comes after all, it is delivered, marked as late. A server that sends no epoch may
 //     begin anew at any id: there a jump of more than 1,024 ids is a gap, or a new beginning, when
@@ -104,7 +104,7 @@
 //
 // A server keeps its newest 1,024 messages as they were sent, at most 1 MiB, and says so in each
 // ("repair"). A client that misses some asks for a range of them, 20 to 40 ms later since they may
-// only have been overtaken, and again after pauses that grow to 1.3 s, up to sixteen times. The
+// only have been overtaken, and again after pauses that grow to 1.3 s, up to 24 times. The
 // question is the text
 //
 //	Client <client id> misses messages <from> to <to> epoch <epoch>

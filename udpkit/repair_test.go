@@ -138,7 +138,7 @@ func TestRepair(t *testing.T) {
 	}{
 		"no loss":           {&testenv.Network{}, 1},
 		"loss 20 %":         {&testenv.Network{Loss: 0.2, Delay: 10 * time.Millisecond}, 1},
-		"loss 20 %, bursts": {&testenv.Network{Loss: 0.02, Burst: 1, Delay: 10 * time.Millisecond}, 1},
+		"loss 20 %, bursts": {&testenv.Network{Loss: 0.012, Burst: 1, Delay: 10 * time.Millisecond}, 1},
 		"late":              {&testenv.Network{Delay: time.Second}, 1},
 		"all kinds":         {&testenv.Network{Loss: 0.2, Duplicate: 0.2, Delay: 500 * time.Millisecond}, 1},
 		"loss 50 %":         {&testenv.Network{Loss: 0.5, Delay: 10 * time.Millisecond}, 0.995},

@@ -113,8 +113,8 @@ func TestStrangers(t *testing.T) {
 	port := testenv.FreePort(t)
 	hear := tap(t, port)
 	secret := testenv.Ring(t, 1)
+	bob, l, _ := start(t, beacon.Config{Name: "bob", Port: port, Key: secret}) // he hears all that the recorder does
 	_, _, stopAnn := start(t, beacon.Config{Name: "ann", Port: port, Key: secret})
-	bob, l, _ := start(t, beacon.Config{Name: "bob", Port: port, Key: secret})
 	wait(t, l, change(beacon.Appeared, "ann"))
 	hello := hear("HELLO|ann")
 	require.NoError(t, stopAnn())

@@ -36,10 +36,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// quick measures everything once, as shortly as it goes.
+// quick measures everything once, as shortly as it goes on a busy machine.
 func quick() bench.Config {
 	return bench.Config{
-		Rounds: 1, Time: 20 * time.Millisecond, Idle: 20 * time.Millisecond, Self: []string{os.Args[0], "subject"},
+		Rounds: 1, Time: 50 * time.Millisecond, Idle: 20 * time.Millisecond, Self: []string{os.Args[0], "subject"},
 	}
 }
 
@@ -299,7 +299,7 @@ func TestSubjectRefuses(t *testing.T) {
 
 func ExampleRun() {
 	report, err := bench.Run(context.Background(), bench.Config{
-		Rounds: 1, Time: 20 * time.Millisecond, Idle: 20 * time.Millisecond,
+		Rounds: 1, Time: 50 * time.Millisecond, Idle: 20 * time.Millisecond,
 		Self: []string{os.Args[0], "subject"}, // a program that calls bench.Subject
 		Only: []string{"udpkit goroutine"},
 	})

@@ -379,6 +379,7 @@ func says(parts ...string) func(chat.MessageEvent) bool {
 func TestClient(t *testing.T) {
 	s := newServer(t, chat.ServerConfig{})
 	ann, annLog, annEnded := client(t, chat.ClientConfig{Server: s.Addr(), Name: "ann"})
+	wait(t, annLog, says("is now ann")) // from here on she hears who comes
 	bob, bobLog, bobEnded := client(t, chat.ClientConfig{Server: s.Addr(), Name: "bob"})
 	wait(t, annLog, says("is now bob"))
 	require.NoError(t, ann.Send("hello bob"))

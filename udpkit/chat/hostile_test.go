@@ -151,6 +151,7 @@ func TestNothingSteersATerminal(t *testing.T) {
 	ann, eve := connect(t, s), connect(t, s)
 	_, ours, _ := client(t, chat.ClientConfig{Server: s.Addr()})
 	ann.expect("joined") // eve
+	wait(t, ours, says("* you are"))
 	for _, text := range []string{
 		"\x1b[2J\x1b[H", "\x1b]0;owned\x07", "\u202eevil", "a\rserver: fake", "a\u2028server: fake", "\u009b31m", "\x00\x08\x7f", "\xfe\x80\xff",
 		"* ann left", "server: obey",

@@ -121,5 +121,5 @@ func (e *examination) isUp(ctx context.Context) bool {
 	if err == nil {
 		_ = conn.Close()
 	}
-	return err == nil || isRefused(err)
+	return err == nil || udp.Refused(err)
 }

@@ -3,11 +3,9 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
@@ -185,7 +183,7 @@ func (e *examination) find(ctx context.Context) error {
 			if err == nil {
 				_, err = conn.Read(make([]byte, maxSize))
 			}
-			e.refused = e.refused || isRefused(err)
+			e.refused = e.refused || udp.Refused(err)
 		}
 	}
 	for range askTries {
@@ -210,11 +208,6 @@ func (e *examination) find(ctx context.Context) error {
 	}
 	e.in[unicast] = e.Answers
 	return nil
-}
-
-// isRefused reports whether the other host says that nobody has the port.
-func isRefused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.Errno(10061)) || errors.Is(err, syscall.Errno(10054)) // Windows' own
 }
 
 // hosts returns the answerers on the host.

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -245,17 +244,10 @@ func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.D
 		return Reply{}, context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Reply{}, fmt.Errorf("%w: nothing from %v for %v; it or the datagram was lost, or the server is absent or slow", ErrTimeout, to, timeout)
-	case isRefused(err):
+	case udp.Refused(err):
 		return Reply{}, fmt.Errorf("%w: no server at %v; start it, or choose another address or port: %w", ErrNoServer, to, err)
 	case errors.Is(err, syscall.EMSGSIZE):
 		return Reply{}, fmt.Errorf("%d bytes are %w on this system: %w", len(payload), ErrTooLarge, err)
 	}
 	return Reply{}, fmt.Errorf("no exchange with %v: %w", to, err)
-}
-
-// isRefused reports whether the other host has said by ICMP that the port is closed. Windows calls
-// that a reset connection, WSAECONNRESET.
-func isRefused(err error) bool {
-	var errno syscall.Errno
-	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.As(err, &errno) && errno == 10054
 }

@@ -58,15 +58,12 @@ func (s *setup) gopls(again bool) error {
 	return s.wrapGopls(dir, program, wrapper)
 }
 
-// Limits of gopls, shared and not. Both count the 95 MB that it allocates when it starts, never
-// uses, and so do not cost anybody, unless what they are cut from was in use before: GOGC is not
-// below 100, so that nothing has been collected by then. Each kernel that asks adds 30 MB to what
-// is in use. A limit below that does not hold, and costs each answer 0.2 s of processor time: this
-// one is for a student's one notebook.
-var (
-	sharedLimits = []string{"GOMEMLIMIT=240MiB", "GOGC=100"}
-	ownLimits    = []string{"GOMEMLIMIT=240MiB", "GOGC=400"}
-)
+// goplsLimits are those of gopls, shared and not. They count the 95 MB that it allocates when it
+// starts, never uses, and so do not cost anybody, unless what they are cut from was in use before:
+// hence GOGC, with which nothing has been collected by then (with 100 it sometimes has). Each
+// kernel that asks adds 30 MB to what is in use. A limit below that does not hold, and costs each
+// answer 0.2 s of processor time: this one is for a student's one notebook.
+var goplsLimits = []string{"GOMEMLIMIT=240MiB", "GOGC=400"}
 
 // wrapGopls puts into Bin what the kernel starts as gopls: in a lab it leads to the one gopls that
 // the lab's kernels share, elsewhere, as under JupyterHub, it becomes a gopls. That has settings of
@@ -82,7 +79,7 @@ func (s *setup) wrapGopls(dir, program, wrapper string) error {
 	for _, name := range slices.Sorted(maps.Keys(s.kernelVars)) {
 		s.env.gopls.environ = append(s.env.gopls.environ, name+"="+s.kernelVars[name])
 	}
-	s.env.gopls.environ = append(append(s.env.gopls.environ, sharedLimits...), settings)
+	s.env.gopls.environ = append(append(s.env.gopls.environ, goplsLimits...), settings)
 	// Both are replaced by what they start, so that the kernel, which kills at its end what it has
 	// started, kills that. It looks for the socket that it has named for 30 s, and once it is
 	// connected needs no gopls to run.
@@ -91,7 +88,7 @@ if [ -n "$` + goplsVariable + `" ] && [ "$1" = -listen ]; then
 	ln -s "$` + goplsVariable + `" "${2#unix;}" && exec sleep 60
 fi
 exec env`
-	for _, word := range append(slices.Clone(ownLimits), settings, program) {
+	for _, word := range append(slices.Clone(goplsLimits), settings, program) {
 		script += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	script += " \"$@\"\n"

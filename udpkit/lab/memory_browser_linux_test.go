@@ -44,8 +44,8 @@ for (const k of await (await fetch('/api/kernels')).json()) {
 // labItself is what the program that runs the lab takes, in kB: here that is the test.
 const labItself = 20 << 10
 
-// TestBrowserMemory: a student with one notebook needs 285 to 294 MB as measured, and the index, a
-// server and three clients, each of which has completed something and runs, 533 MB. How much of it
+// TestBrowserMemory: a student with one notebook needs 300 MB as measured, and the index, a
+// server and three clients, each of which has completed something and runs, 540 MB. How much of it
 // Go's collectors leave differs from run to run.
 func TestBrowserMemory(t *testing.T) {
 	page := openLab(t, func(c *lab.Config) { c.Clients = 3 })

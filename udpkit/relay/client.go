@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
@@ -216,13 +214,6 @@ func (c *client) fail(err error) {
 	if c.stop != nil {
 		c.stop(nil)
 	}
-}
-
-// refused reports whether err says that nobody listens at the server's port.
-func refused(err error) bool {
-	const wsaeconnreset = 10054
-	var errno syscall.Errno
-	return errors.Is(err, syscall.ECONNREFUSED) || runtime.GOOS == "windows" && errors.As(err, &errno) && errno == wsaeconnreset
 }
 
 // poke has act look at what is due, with mu held.

@@ -356,7 +356,7 @@ func (c *client) receiveFrom(ctx context.Context, conn *net.UDPConn, a actor, cf
 			continue
 		}
 		c.failing(err, conn)
-		if !refused(err) && !failures.Rest(ctx, err) { // refused is an answer to what was sent, once for each
+		if !udp.Refused(err) && !failures.Rest(ctx, err) { // that is an answer to what was sent, once for each
 			return err
 		}
 	}
@@ -369,7 +369,7 @@ func (c *client) failing(err error, from *net.UDPConn) {
 	defer c.mu.Unlock()
 	switch {
 	case c.conn != from: // it has turned away from it
-	case refused(err):
+	case udp.Refused(err):
 		c.gone = true
 		c.unusable(fmt.Sprintf("nothing listens at %v", c.server), ": is the server running, and are address and port right? It goes on trying")
 		c.poke()

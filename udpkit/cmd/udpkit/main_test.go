@@ -59,6 +59,12 @@ func prepare(t *testing.T, args ...string) *process {
 	require.NoError(t, err)
 	p.lines = bufio.NewScanner(out)
 	p.Stderr = &p.stderr
+	t.Cleanup(func() { // the end of the test's context does not wait for the end of the process
+		if p.Process != nil && p.ProcessState == nil {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+	})
 	return p
 }
 

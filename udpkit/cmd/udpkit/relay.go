@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/relaypanel"
@@ -194,14 +195,10 @@ func relayReaderCommand() *cobra.Command {
 			if cfg.From, err = relay.ParseFrom(from); err != nil {
 				return err
 			}
-			if err = at.check(); err != nil {
+			if cfg.Key, err = at.open(cmd.Context()); err != nil {
 				return err
 			}
-			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
-			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
-				return err
-			}
-			cfg.Seal = at.seal
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver, cfg.Seal = at.username, at.servers, at.port, resolver, at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Reader(ctx, cfg, opt) })
 		},
 	}
@@ -225,14 +222,10 @@ func relayWriterCommand() *cobra.Command {
 		Long: "Write each line of the standard input as a message, until its end. The exit code is 0 only if all of them are stored.\n" +
 			"A line has at most " + fmt.Sprint(relay.MaxText) + " bytes. In a terminal, Ctrl-C and Ctrl-D leave.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err = at.check(); err != nil {
+			if cfg.Key, err = at.open(cmd.Context()); err != nil {
 				return err
 			}
-			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
-			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
-				return err
-			}
-			cfg.Seal = at.seal
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver, cfg.Seal = at.username, at.servers, at.port, resolver, at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Writer(ctx, cfg, opt) })
 		},
 	}
@@ -257,14 +250,10 @@ func relayJoinCommand() *cobra.Command {
 			if cfg.From, err = relay.ParseFrom(from); err != nil {
 				return err
 			}
-			if err = at.check(); err != nil {
+			if cfg.Key, err = at.open(cmd.Context()); err != nil {
 				return err
 			}
-			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver = at.username, at.servers, at.port, resolver
-			if cfg.Key, err = at.ring(cmd.Context()); err != nil {
-				return err
-			}
-			cfg.Seal = at.seal
+			cfg.Username, cfg.Servers, cfg.Port, cfg.Resolver, cfg.Seal = at.username, at.servers, at.port, resolver, at.seal
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return relaypanel.Join(ctx, cfg, opt) })
 		},
 	}
@@ -291,21 +280,21 @@ func (c *relayClient) addFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	addRelayFlags(cmd, opt)
 }
 
-// check checks the flags.
-func (c *relayClient) check() error {
+// open checks the flags, and returns the keys.
+func (c *relayClient) open(ctx context.Context) (*key.Ring, error) {
 	if c.username == "" {
-		return usageError{errors.New("--username is needed, such as --username ann")}
+		return nil, usageError{errors.New("--username is needed, such as --username ann")}
 	}
 	if err := relay.CheckUsername(c.username); err != nil {
-		return err
+		return nil, err
 	}
 	for _, server := range c.servers {
 		c.host = server
 		if _, _, err := c.server(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return c.ring(ctx)
 }
 
 func addRelayFlags(cmd *cobra.Command, opt *relaypanel.Options) {

@@ -27,6 +27,9 @@ import (
 // relayServer starts a server on a port, 0 for a free one, and returns that.
 func relayServer(t *testing.T, port, data string, args ...string) (*process, string) {
 	t.Helper()
+	if port == "0" { // as a free one that the system gives to nobody else before the server is started again
+		port = freePort(t)
+	}
 	s := command(t, append([]string{"relay", "server", "--address", "127.0.0.1", "--port", port, "--data", data, "--json"}, args...)...)
 	local := s.event("start")["local"].(string)
 	return s, strings.TrimPrefix(local, "127.0.0.1:")

@@ -18,6 +18,13 @@ var transient = []unix.Errno{
 	unix.ENOBUFS, unix.ENOMEM, unix.EMSGSIZE, unix.EINTR, unix.EAGAIN,
 }
 
+// Refused reports whether err says that nobody has the port at the other end, by ICMP or, for TCP,
+// by a reset.
+func Refused(err error) bool {
+	errno, ok := errors.AsType[unix.Errno](err)
+	return ok && errno == unix.ECONNREFUSED
+}
+
 // isTransient reports whether reading on makes sense after this error.
 func isTransient(err error) bool {
 	errno, ok := errors.AsType[unix.Errno](err)

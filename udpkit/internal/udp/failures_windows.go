@@ -15,6 +15,13 @@ var transient = []windows.Errno{
 	windows.WSAEINTR, windows.WSAEWOULDBLOCK,
 }
 
+// Refused reports whether err says that nobody has the port at the other end, by ICMP or, for TCP,
+// by a reset.
+func Refused(err error) bool {
+	errno, ok := errors.AsType[windows.Errno](err)
+	return ok && (errno == windows.WSAECONNRESET || errno == windows.WSAECONNREFUSED)
+}
+
 // isTransient reports whether reading on makes sense after this error.
 func isTransient(err error) bool {
 	errno, ok := errors.AsType[windows.Errno](err)

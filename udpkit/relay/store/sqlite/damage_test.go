@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"os"
@@ -139,6 +140,14 @@ func TestDamage(t *testing.T) {
 			flip(t, name, int(share*float64(8*info.Size())))
 		}
 	}
+	change := func(from, to string) func(t *testing.T, name string) {
+		return func(t *testing.T, name string) {
+			b, err := os.ReadFile(name)
+			require.NoError(t, err)
+			require.Equal(t, 1, bytes.Count(b, []byte(from)))
+			require.NoError(t, os.WriteFile(name, bytes.Replace(b, []byte(from), []byte(to), 1), 0o600))
+		}
+	}
 	remove := func(t *testing.T, name string) { require.NoError(t, os.RemoveAll(name)) }
 	for name, c := range map[string]struct {
 		how, file string
@@ -148,13 +157,17 @@ func TestDamage(t *testing.T) {
 	}{
 		"none":            {"closed", "relay.db", func(*testing.T, string) {}, [2]int{}, false},
 		"none, killed":    {"killed", "relay.db", func(*testing.T, string) {}, [2]int{}, false},
-		"bit in the file": {"closed", "relay.db", bit(0.5), [2]int{0, 10}, false},
+		"bit in the file": {"closed", "relay.db", bit(0.5), [2]int{0, 4}, false},
 		"last quarter":    {"closed", "relay.db", cut(0.75), [2]int{all / 4, all/4 + 50}, false},
 		"half a page":     {"closed", "relay.db", cut(0.9999), [2]int{1, 10}, false},
 		"header":          {"closed", "relay.db", func(t *testing.T, name string) { flip(t, name, 3) }, [2]int{}, true},
 		"empty":           {"closed", "relay.db", cut(0), [2]int{}, true},
 		"gone":            {"closed", "relay.db", remove, [2]int{}, true},
 		"first page only": {"closed", "relay.db", cut(4096.0 / (1 << 24)), [2]int{}, true},
+		"column":          {"closed", "relay.db", change("checksum INTEGER NOT NULL,    -- CRC-32", "checksul INTEGER NOT NULL,    -- CRC-32"), [2]int{}, true},
+		"column of runs":  {"closed", "relay.db", change("seq      INTEGER NOT NULL,\n\tchecksum", "saq      INTEGER NOT NULL,\n\tchecksum"), [2]int{}, true},
+		"trigger":         {"closed", "relay.db", change("AFTER UPDATE ON message BEGIN", "AFTER UPDATE ON message bEGIN"), [2]int{}, false},
+		"comment":         {"closed", "relay.db", change("-- of the message within the run", "-- if the message within the run"), [2]int{}, false},
 		"bit in the wal":  {"killed", "relay.db-wal", bit(0.5), [2]int{1, all}, false},
 		"wal cut":         {"killed", "relay.db-wal", cut(0.75), [2]int{1, all}, false},
 		"wal gone":        {"killed", "relay.db-wal", remove, [2]int{1, all}, false},
@@ -169,6 +182,9 @@ func TestDamage(t *testing.T) {
 			if c.fatal {
 				require.ErrorIs(t, err, sqlite.ErrDamaged)
 				require.ErrorContains(t, err, dir)
+				left, err := filepath.Glob(filepath.Join(dir, "*.new*"))
+				require.NoError(t, err)
+				require.Empty(t, left)
 				return
 			}
 			require.NoError(t, err)

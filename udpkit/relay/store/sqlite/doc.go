@@ -68,7 +68,8 @@
 // else. SQLite looks at the whole file when it is opened, if it is not longer than 256 MiB. If that
 // finds something, or something was found while it was used last, what is intact is copied into a
 // new file; the old one stays beside it under another name, which [Store.Repaired] says. If the
-// tables themselves cannot be read Open returns [ErrDamaged] and changes nothing.
+// tables themselves cannot be read, or a column has another name, Open returns [ErrDamaged] and
+// changes nothing.
 //
 // A directory with a log of NATS, as earlier versions made them, is refused.
 package sqlite

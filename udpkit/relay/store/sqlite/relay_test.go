@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/internal/logtest"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
@@ -169,7 +170,8 @@ func serveUntilKilled() {
 func TestKillServer(t *testing.T) {
 	t.Parallel()
 	const cycles = 200
-	dir, listen := t.TempDir(), "127.0.0.1:0"
+	// The system gives the port to nobody else between two servers.
+	dir, listen := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))
 	start := func() (kill func()) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childVariable+"=serve", "UDPKIT_TEST_DIR="+dir, "UDPKIT_TEST_LISTEN="+listen)

@@ -43,7 +43,11 @@ func (s *Store) repair(id, reached uint64) (err error) {
 	if err := sqlitex.ExecuteTransient(old.Conn, "PRAGMA writable_schema=ON", nil); err != nil {
 		return err
 	}
-	if n, err := number(old.Conn, "SELECT count(*) FROM sqlite_schema WHERE name IN ('log', 'message', 'run', 'client')"); err != nil || n != 4 {
+	n, err := number(old.Conn, "SELECT count(*) FROM sqlite_schema WHERE name IN ('log', 'message', 'run', 'client')")
+	if err == nil && n != 4 {
+		err = fmt.Errorf("%d of 4 are there", n)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: its tables cannot be read (%w)", ErrDamaged, err)
 	}
 	l, _ := readLog(old.Conn)
@@ -53,10 +57,16 @@ func (s *Store) repair(id, reached uint64) (err error) {
 		}
 	}
 	fresh := s.file + ".new"
-	for _, suffix := range []string{"", walSuffix, "-shm"} {
-		if err := os.Remove(fresh + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	discard := func() error {
+		for _, suffix := range []string{"", walSuffix, "-shm"} {
+			if err := os.Remove(fresh + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
+		return nil
+	}
+	if err := discard(); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -75,7 +85,8 @@ func (s *Store) repair(id, reached uint64) (err error) {
 		copied, err = copyIntact(c.Conn, old.Conn, l, reached)
 	}
 	if err := errors.Join(err, c.Close()); err != nil {
-		return fmt.Errorf("it is damaged, and what is intact cannot be copied: %w", err)
+		_ = discard()
+		return fmt.Errorf("%w, and what is intact cannot be copied: %w", ErrDamaged, err)
 	}
 	_ = old.Close()
 	kept := s.file + time.Now().UTC().Format(".damaged-20060102-150405.000")
@@ -113,7 +124,7 @@ func copyIntact(to, from *lite.Conn, l logRow, reached uint64) (messages uint64,
 	var buf []byte
 	var lost skip
 	for next := uint64(1); next <= last; {
-		stop, n := error(nil), 0
+		stop, n, was := error(nil), 0, next
 		err := rows(from, next, last, maxRead, func(row *lite.Stmt) bool {
 			var m message
 			var intact bool
@@ -136,18 +147,24 @@ func copyIntact(to, from *lite.Conn, l logRow, reached uint64) (messages uint64,
 			return messages, err
 		case n < maxRead:
 			next = last + 1
-		case next+maxRead <= last: // all that came may be damaged
+		case next == was: // all that came is damaged
 			next++
 		}
 	}
-	_ = sqlitex.Execute(from, "SELECT run, number, seq, checksum FROM run", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+	err = sqlitex.Execute(from, "SELECT run, number, seq, checksum FROM run", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
 		columns := []any{row.ColumnInt64(0), row.ColumnInt64(1), row.ColumnInt64(2)}
 		return copyRow(to, "run", columns, row)
 	}})
-	_ = sqlitex.Execute(from, "SELECT role, name, addr, run, registered, seen, next, checksum FROM client", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+	if err != nil && !damaged(err) {
+		return messages, err
+	}
+	err = sqlitex.Execute(from, "SELECT role, name, addr, run, registered, seen, next, checksum FROM client", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
 		columns := []any{row.ColumnText(0), row.ColumnText(1), row.ColumnText(2), row.ColumnInt64(3), row.ColumnInt64(4), row.ColumnInt64(5), row.ColumnInt64(6)}
 		return copyRow(to, "client", columns, row)
 	}})
+	if err != nil && !damaged(err) {
+		return messages, err
+	}
 	return messages, sqlitex.Execute(to, "UPDATE log SET id=?, checksum=?, first=?, last=?, deletions=?", &sqlitex.ExecOptions{
 		Args: []any{int64(l.id), checksum(int64(l.id)), int64(max(1, l.first)), int64(last), int64(l.deletions) + 1},
 	})

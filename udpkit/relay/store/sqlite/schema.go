@@ -102,7 +102,7 @@ func setUp(c *lite.Conn, create bool) (err error) {
 		return err
 	}
 	if version == int64(len(migrations)) {
-		return nil
+		return checkSchema(c)
 	}
 	if err := migrate(c, version); err != nil {
 		return err
@@ -131,6 +131,45 @@ func migrate(c *lite.Conn, version int64) (err error) {
 		}
 	}
 	return sqlitex.ExecuteScript(c, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, len(migrations)), nil)
+}
+
+// checkSchema finds out whether the tables and triggers are as they were made. SQLite itself takes
+// a name that has changed, or what a trigger does, for what somebody wants.
+func checkSchema(c *lite.Conn) error {
+	made, err := lite.OpenConn(":memory:", lite.OpenReadWrite)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = made.Close() }()
+	for _, script := range migrations {
+		if err := sqlitex.ExecuteScript(made, script, nil); err != nil {
+			return err
+		}
+	}
+	want, err := schema(made)
+	if err != nil {
+		return err
+	}
+	is, err := schema(c)
+	if err != nil {
+		return err
+	}
+	for what, text := range want {
+		if found, ok := is[what]; !ok || found != text {
+			return fmt.Errorf("%w: the %s is not as it was made", ErrDamaged, what)
+		}
+	}
+	return nil
+}
+
+// schema returns the texts that make a database's tables, indexes and triggers, by their names.
+func schema(c *lite.Conn) (map[string]string, error) {
+	texts := make(map[string]string)
+	err := sqlitex.Execute(c, "SELECT type || ' ' || name, sql FROM sqlite_schema", &sqlitex.ExecOptions{ResultFunc: func(row *lite.Stmt) error {
+		texts[row.ColumnText(0)] = row.ColumnText(1)
+		return nil
+	}})
+	return texts, err
 }
 
 // number returns the first column of the first row of a query, 0 if there is none or it is NULL.
