@@ -44,6 +44,9 @@ type Options struct {
 	// Large has a server's panel in a notebook be readable from the back of a room: large type, and
 	// who has joined, the newest 24 by name, in place of the figures. Default: false.
 	Large bool
+	// Watch is called once, when the socket is open, with what returns the role's figures up to
+	// then: a udpkit.ServerSummary or ClientSummary. Default: none.
+	Watch func(stats func() any)
 }
 
 // tick is the time between two calls of display.idle, the rhythm of udpkit.ClientConfig.OnIdle.
@@ -79,6 +82,9 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		return err
 	}
 	defer server.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
+	}
 	s.reached = func() string { return reached(server.Stats().Sent, cfg.MaxMessages) }
 	lines, err := s.display(opt, func() display { return newServerView(server, opt) }, server)
 	if err != nil {
@@ -127,6 +133,9 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 		return err
 	}
 	defer client.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return client.Stats() })
+	}
 	s.reached = func() string { return reached(client.Stats().Received, cfg.MaxMessages) }
 	if _, err = s.display(opt, func() display { return newClientView(client) }, nil); err != nil {
 		return err

@@ -28,6 +28,10 @@ func (t *text) event(e beacon.Event, p picture) error {
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
+		if e.Silent {
+			line = fmt.Sprintf("Listening for beacons on port %d; nothing is sent. Ctrl-C ends it.", e.Port)
+			break
+		}
 		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s%s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where(), p.Key())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)

@@ -36,6 +36,9 @@ type Options struct {
 	// In has the lines that a client sends. A read that is waiting when the client ends is left
 	// waiting. Default: os.Stdin.
 	In io.Reader
+	// Watch is called once by Server, when the socket is open, with what returns its figures up to
+	// then: a echo.ServerStats. Default: none.
+	Watch func(stats func() any)
 }
 
 // Server runs an echo server and shows it until ctx ends. It returns an error if the server cannot
@@ -54,6 +57,9 @@ func Server(ctx context.Context, cfg echo.ServerConfig, opt Options) error {
 	server, err := echo.NewServer(cfg)
 	if err != nil {
 		return err
+	}
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
 	}
 	return s.serve(ctx, server, fmt.Sprintf("Server listening on %v. Ctrl-C ends it.", server.Addr()), "")
 }

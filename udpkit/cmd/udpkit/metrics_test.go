@@ -1,0 +1,72 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
+	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+)
+
+// TestMetricsAreNamedWell: promtool, which has the same rules, finds nothing.
+func TestMetricsAreNamedWell(t *testing.T) {
+	for _, stats := range []any{
+		udpkit.ServerSummary{}, udpkit.ClientSummary{}, echo.ServerStats{},
+		relay.ServerStats{Refused: map[relay.Reason]uint64{"full": 1}, Left: map[relay.Reason]uint64{"bye": 1}},
+		chat.ServerSummary{Refused: map[chat.Reason]uint64{"full": 1}, Left: map[chat.Reason]uint64{"bye": 1}},
+	} {
+		var m metrics
+		get := func() any { return stats }
+		m.stats.Store(&get)
+		problems, err := testutil.CollectAndLint(&m)
+		require.NoError(t, err)
+		assert.Empty(t, problems)
+		assert.GreaterOrEqual(t, testutil.CollectAndCount(&m), 6)
+	}
+}
+
+// TestMetrics: they are this machine's only, and tell what the role has done.
+func TestMetrics(t *testing.T) {
+	at := freePort(t)
+	server := command(t, "server", "--port", freePort(t), "--target", "127.255.255.255", "--interval", "20ms", "--metrics", at, "--json")
+	for range 3 {
+		server.event("sent")
+	}
+	get := func() string {
+		r, err := http.Get("http://127.0.0.1:" + at + "/metrics")
+		require.NoError(t, err)
+		defer r.Body.Close()
+		text, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, r.StatusCode)
+		return string(text)
+	}
+	assert.Regexp(t, `(?m)^udpkit_server_messages_sent_total [1-9]\d*$`, get())
+	assert.Regexp(t, `(?m)^udpkit_server_datagrams_untrusted_total{reason="forged"} 0$`, get())
+
+	addrs, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, a := range addrs {
+		if n := a.(*net.IPNet); !n.IP.IsLoopback() && n.IP.To4() != nil {
+			_, err := net.DialTimeout("tcp", net.JoinHostPort(n.IP.String(), at), time.Second)
+			assert.Error(t, err, "only on the loopback interface")
+		}
+	}
+	second := command(t, "server", "--port", freePort(t), "--metrics", at)
+	second.rest()
+	require.Error(t, second.Wait())
+	assert.Contains(t, second.stderr.String(), "metrics cannot be served at "+at)
+	wrong := command(t, "echo", "server", "--metrics", "a:b:c")
+	wrong.rest()
+	_ = wrong.Wait()
+	assert.Equal(t, exitUsage, wrong.ProcessState.ExitCode())
+}
