@@ -52,6 +52,9 @@ type MonitorOptions struct {
 	Every time.Duration
 	// MaxRuntime ends it after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Large has the panel in a notebook be readable from the back of a room: large type, and fewer
+	// columns and rows.
+	Large bool
 }
 
 // Monitor shows who broadcasts to a port, until ctx or MaxRuntime ends it. It returns an error that
@@ -75,7 +78,7 @@ func Monitor(ctx context.Context, cfg udpkit.MonitorConfig, opt MonitorOptions) 
 		return err
 	}
 	defer monitor.Close()
-	show, _, err := stage.Show(s, newMonitorView,
+	show, _, err := stage.Show(s, func() monitorDisplay { return newMonitorView(opt.Large) },
 		func(out io.Writer) monitorDisplay { return monitorJSON{console.NewJSON(out)} },
 		func(out console.Display) monitorDisplay { return &monitorText{Display: out} })
 	if err != nil {
@@ -257,10 +260,11 @@ func monitorRow(run udpkit.RunInfo, now time.Time) []string {
 type monitorView struct {
 	*panel.Live
 	Report udpkit.MonitorReport
+	Large  bool
 }
 
-func newMonitorView() monitorDisplay {
-	v := new(monitorView)
+func newMonitorView(large bool) *monitorView {
+	v := &monitorView{Large: large}
 	v.Live = panel.NewLive(pageTemplate.Lookup("monitor"), func() any { return v })
 	return v
 }
@@ -272,8 +276,31 @@ func (v *monitorView) report(r udpkit.MonitorReport) error {
 
 // What the template shows.
 func (v *monitorView) Title() string     { return monitorTitle(v.Report) }
-func (v *monitorView) Head() []string    { return monitorHead }
+func (v *monitorView) Head() []string    { return v.columns(monitorHead) }
 func (v *monitorView) Remarks() []string { return monitorRemarks(v.Report) }
 
+// Rows returns how many runs are shown. On a projector nobody scrolls.
+func (v *monitorView) Rows() int {
+	if v.Large {
+		return 8
+	}
+	return 40
+}
+
 // Cells returns those of a run behind its address and its state.
-func (v *monitorView) Cells(run udpkit.RunInfo) []string { return monitorRow(run, v.Report.At)[2:] }
+func (v *monitorView) Cells(run udpkit.RunInfo) []string {
+	return v.columns(monitorRow(run, v.Report.At))[2:]
+}
+
+// columns returns those that a projector has room for, or all.
+func (v *monitorView) columns(row []string) (shown []string) {
+	if !v.Large {
+		return row
+	}
+	for i, column := range monitorHead {
+		if slices.Contains([]string{"server", "state", "heard", "missed"}, column) {
+			shown = append(shown, row[i])
+		}
+	}
+	return shown
+}

@@ -45,7 +45,7 @@ func runCell() error {
 	}
 	switch *role {
 	case "monitor":
-		return broadcastpanel.Monitor(ctx, udpkit.MonitorConfig{Port: *port}, broadcastpanel.MonitorOptions{Every: 50 * time.Millisecond})
+		return broadcastpanel.Monitor(ctx, udpkit.MonitorConfig{Port: *port}, broadcastpanel.MonitorOptions{Every: 50 * time.Millisecond, Large: *large})
 	case "server":
 		return broadcastpanel.Server(ctx, udpkit.ServerConfig{Targets: *targets, States: *states, Interval: *interval}, broadcastpanel.Options{Large: *large})
 	}
@@ -199,4 +199,23 @@ func TestNotebookMonitor(t *testing.T) {
 	require.NotContains(t, html, "\u202e")
 	require.NotContains(t, html, "<script>")
 	require.Contains(t, k.Interrupt(t), "ended: interrupted")
+}
+
+// TestNotebookMonitorLarge: it shows as many runs as a projector has room for.
+func TestNotebookMonitorLarge(t *testing.T) {
+	port := testenv.FreePort(t)
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=monitor", "UDPKIT_LARGE=true", fmt.Sprintf("UDPKIT_PORT=%d", port))
+	k.Until(t, "No server is heard yet")
+	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+	require.NoError(t, err)
+	defer conn.Close()
+	for i := range 12 {
+		_, err = conn.Write([]byte(message(1, i+1, "")))
+		require.NoError(t, err)
+	}
+	html := k.Until(t, "12 servers up", "and 4 more")
+	require.Equal(t, 8, strings.Count(html, ">UP<"))
+	require.Contains(t, html, ">missed<")
+	require.NotContains(t, html, "jitter")
+	k.Interrupt(t)
 }

@@ -517,6 +517,9 @@ func TestUpdate(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
 		}
 	})
+	t.Run("top", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, topNotebook), executeTop(t, env), 0o644))
+	})
 	for _, name := range []string{walkthrough, concurrency, sockets, broadcast, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
