@@ -125,12 +125,12 @@ func (m *Monitor) take(d Datagram) {
 	if goesOn := isNew || run.lastID() > newest; goesOn {
 		t.state = m.states.get(message.state)
 		if sent, ok := m.sent.read(message.timestamp); ok {
-			t.vary(d.Received.Sub(sent))
+			t.jitter.Note(d.Received.Sub(sent))
 		}
 	} else if run.lastID() < newest && message.epoch == 0 { // its window has seen that it began anew
 		t.restarts++
 	}
-	t.mark(d.Received)
+	t.rate.Note(d.Received)
 	run.heard(d, message, v)
 }
 

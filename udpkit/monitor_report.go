@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
@@ -85,52 +86,22 @@ type RefusedInfo struct {
 type tally struct {
 	state                                      State
 	received, late, duplicates, gaps, restarts uint64
-	marks                                      [2]mark // the rate is counted from the first
-	transit                                    time.Duration
-	timed                                      bool // transit is known
-	jitter                                     float64
-}
-
-// mark is how many messages had come at a time.
-type mark struct {
-	at    time.Time
-	count uint64
-}
-
-// markAfter is the least time between two marks.
-const markAfter = 10 * time.Second
-
-func (t *tally) mark(now time.Time) {
-	switch here := (mark{now, t.received}); {
-	case t.received == 1:
-		t.marks = [2]mark{here, here}
-	case now.Sub(t.marks[1].at) >= markAfter:
-		t.marks = [2]mark{t.marks[1], here}
-	}
-}
-
-// vary takes the time that a message was under way, by two clocks.
-func (t *tally) vary(transit time.Duration) {
-	d := float64(transit) - float64(t.transit)
-	d = max(d, -d)
-	if t.timed && d <= float64(maxInterval) {
-		t.jitter += (d - t.jitter) / 16
-	}
-	t.transit, t.timed = transit, true
+	rate                                       measure.Rate
+	jitter                                     measure.Jitter // of the time under way, by two clocks
 }
 
 func (t *tally) info(r *run) RunInfo {
 	info := RunInfo{
 		Server: r.from, Epoch: r.key.epoch, Status: RunUp, State: t.state, LastID: r.lastID(), Interval: r.interval, First: r.first, Last: r.last,
-		Received: t.received, Late: t.late, Duplicates: t.duplicates, Gaps: t.gaps, Missed: r.missing(), Restarts: t.restarts, Jitter: time.Duration(t.jitter),
+		Received: t.received, Late: t.late, Duplicates: t.duplicates, Gaps: t.gaps, Missed: r.missing(), Restarts: t.restarts, Jitter: t.jitter.Mean(),
 	}
-	switch elapsed := r.last.Sub(t.marks[0].at); {
+	switch {
 	case r.ended:
 		info.Status = RunEnded
 	case r.over:
 		info.Status = RunSilent
-	case elapsed > 0:
-		info.Rate = float64(t.received-t.marks[0].count) / elapsed.Seconds()
+	default:
+		info.Rate = t.rate.PerSecond()
 	}
 	return info
 }

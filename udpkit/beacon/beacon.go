@@ -185,7 +185,7 @@ func newBeacon(cfg Config, id ID, announce announcer) *Beacon {
 	b := &Beacon{
 		cfg: cfg, id: id, announce: announce,
 		events:  service.NewEvents(cfg.OnEvent),
-		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry)},
+		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry), runs: make(map[peerKey]runs)},
 		expiry:  time.NewTimer(never),
 		failing: make(service.Failures[target]),
 		refused: service.Refusals{ByHost: true},

@@ -138,33 +138,13 @@ func (monitorJSON) End(string) error                      { return nil }
 // monitorText shows a table that changes in place, or one in the end.
 type monitorText struct {
 	console.Display
+	block console.Block
 	last  udpkit.MonitorReport
-	drawn int // lines
 }
 
 func (t *monitorText) report(r udpkit.MonitorReport) error {
 	t.last = r
-	width, height := t.Window()
-	if width == 0 {
-		t.drawn = 0 // what stands above is not ours
-		return nil
-	}
-	var b strings.Builder
-	if t.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r", min(t.drawn, height-1))
-	}
-	b.WriteString("\x1b[?7l") // no line goes on in the next, which would upset the count
-	lines := monitorLines(r, height-1)
-	for i, line := range lines {
-		line = console.Cut(line, width-1)
-		if i < 2 {
-			line = t.Paint(console.Bold, line)
-		}
-		b.WriteString("\x1b[2K" + line + "\n")
-	}
-	b.WriteString("\x1b[J\x1b[?7h")
-	t.drawn = len(lines)
-	return console.Write(t, b.String())
+	return t.block.Draw(t, 2, func(most int) []string { return monitorLines(r, most) })
 }
 
 func (t *monitorText) End(why string) error {
@@ -239,17 +219,7 @@ func monitorRow(run udpkit.RunInfo, now time.Time) []string {
 	if run.Status != udpkit.RunUp {
 		heard = string(run.Status) + " " + heard
 	}
-	rate, jitter := "-", "-"
-	if run.Rate > 0 {
-		rate = fmt.Sprintf("%.3g", run.Rate)
-	}
-	if run.Rate >= 1000 {
-		rate = format.Number(int(run.Rate))
-	}
-	if run.Jitter > 0 {
-		jitter = format.Short(run.Jitter)
-	}
-	row := []string{run.Server.String(), console.Pad(console.Cut(panel.Printable(string(run.State)), 12), 11), heard, rate, jitter}
+	row := []string{run.Server.String(), console.Pad(console.Cut(panel.Printable(string(run.State)), 12), 11), heard, format.Rate(run.Rate), format.Jitter(run.Jitter)}
 	for _, count := range []uint64{run.Received, run.Missed, run.Gaps, run.Late, run.Duplicates, run.Restarts} {
 		row = append(row, fmt.Sprint(count))
 	}

@@ -27,7 +27,8 @@ func beaconCommand() *cobra.Command {
 			"  udpkit beacon --group ipv4" + "\n" +
 			"  udpkit beacon --key-file class.key" + "\n" +
 			"  udpkit beacon --silent   # only listen",
-		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
+		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same:\n" +
+			"how often and how regularly each is heard, and how often it was started before under this name.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Group, err = parseGroup(group); err != nil {
