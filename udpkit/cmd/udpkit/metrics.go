@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
@@ -19,6 +21,10 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
+
+// maxScrapers is how many connections may ask for metrics at a time; others wait. So nobody can use
+// up the files that the role needs.
+const maxScrapers = 16
 
 // metrics is the flag of a command that can be asked for its figures, and what answers.
 type metrics struct {
@@ -40,6 +46,9 @@ func (m *metrics) serve(ctx context.Context) (watch func(stats func() any), err 
 		at = ":" + at
 	}
 	host, port, err := net.SplitHostPort(at)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--metrics %q is neither HOST:PORT nor PORT", m.at)}
 	}
@@ -55,10 +64,10 @@ func (m *metrics) serve(ctx context.Context) (watch func(stats func() any), err 
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 5 * time.Second}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: 5 * time.Second}))
 	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	go server.Serve(listener) // until then
+	go server.Serve(netutil.LimitListener(listener, maxScrapers)) // until then
 	fmt.Fprintf(progress, "Metrics at http://%v/metrics\n", listener.Addr())
 	return func(stats func() any) { m.stats.Store(&stats) }, nil
 }

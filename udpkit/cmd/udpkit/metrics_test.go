@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +20,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
-// TestMetricsAreNamedWell: promtool, which has the same rules, finds nothing.
+// TestMetricsAreNamedWell: what promtool asks for, whose linter this is.
 func TestMetricsAreNamedWell(t *testing.T) {
 	for _, stats := range []any{
 		udpkit.ServerSummary{}, udpkit.ClientSummary{}, echo.ServerStats{},
@@ -65,8 +68,43 @@ func TestMetrics(t *testing.T) {
 	second.rest()
 	require.Error(t, second.Wait())
 	assert.Contains(t, second.stderr.String(), "metrics cannot be served at "+at)
-	wrong := command(t, "echo", "server", "--metrics", "a:b:c")
-	wrong.rest()
-	_ = wrong.Wait()
-	assert.Equal(t, exitUsage, wrong.ProcessState.ExitCode())
+	for _, wrong := range []string{"a:b:c", "abc", "127.0.0.1:http", "99999", "-1", "::"} {
+		role := command(t, "echo", "server", "--metrics", wrong)
+		role.rest()
+		_ = role.Wait()
+		assert.Equal(t, exitUsage, role.ProcessState.ExitCode(), wrong)
+		assert.Contains(t, role.stderr.String(), fmt.Sprintf("--metrics %q is neither HOST:PORT nor PORT", wrong))
+	}
+}
+
+// TestManyScrape: all who ask at once are answered, also while others hold as many connections as
+// there may be and say nothing, until those have been waited for.
+func TestManyScrape(t *testing.T) {
+	at := net.JoinHostPort("127.0.0.1", freePort(t))
+	server := command(t, "server", "--port", freePort(t), "--target", "127.255.255.255", "--interval", "1ms", "--metrics", at, "--json")
+	server.event("sent")
+	for range maxScrapers {
+		silent, err := net.Dial("tcp", at)
+		require.NoError(t, err)
+		defer silent.Close()
+	}
+	impatient := http.Client{Timeout: 300 * time.Millisecond}
+	_, err := impatient.Get("http://" + at + "/metrics")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "there is room for no more")
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	var scrapers sync.WaitGroup
+	for range 4 * maxScrapers {
+		scrapers.Go(func() {
+			r, err := client.Get("http://" + at + "/metrics")
+			if !assert.NoError(t, err) {
+				return
+			}
+			defer r.Body.Close()
+			text, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			assert.Equal(t, http.StatusOK, r.StatusCode)
+			assert.Contains(t, string(text), "\nudpkit_server_messages_sent_total ")
+		})
+	}
+	scrapers.Wait()
 }
