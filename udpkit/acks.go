@@ -19,24 +19,28 @@ var (
 
 // handleAck takes one datagram that came back.
 func (s *Server) handleAck(d Datagram) {
+	again, err := s.takeBack(d)
+	s.heard(d, again, err)
+}
+
+// takeBack takes a datagram, or returns why not. It reports whether it is an acknowledgement that
+// came again.
+func (s *Server) takeBack(d Datagram) (again bool, err error) {
 	content, err := s.open(d)
 	if err != nil {
-		return
+		return false, err
 	}
 	if q, ok := parseQuestion(content, len(d.Payload)); ok && s.ring != nil {
-		s.answer(q, d)
-		return
+		return false, s.answer(q, d)
 	}
 	if s.control != nil {
 		if c, ok := parseCommand(content, len(d.Payload)); ok {
-			s.obey(c, d)
-			return
+			return false, s.obey(c, d)
 		}
 	}
 	ack, err := decodeAck(content)
 	s.mu.Lock()
 	rtt := d.Received.Sub(s.sentAt[ack.id%sentRing])
-	again := false
 	if err != nil {
 		s.summary.Malformed++
 		err = cmp.Or(key.Needed(content, key.Text), err)
@@ -47,15 +51,16 @@ func (s *Server) handleAck(d Datagram) {
 		told := s.refused.Note(d.Source, err, d.Received)
 		s.mu.Unlock()
 		s.tellRefused(told)
-		return
+		return false, err
 	}
 	s.mu.Unlock()
 	if again || s.cfg.OnEvent == nil {
-		return // for which an event would be made in vain
+		return again, nil // for which an event would be made in vain
 	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.events.Emit(AckEvent{ClientID: string(ack.client), MessageID: ack.id, RTT: rtt, Client: d.Source, Proved: ack.epoch != 0, At: d.Received})
+	return false, nil
 }
 
 // takeAck counts an acknowledgement, with mu held, or returns why not. It reports whether it came

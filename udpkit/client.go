@@ -50,6 +50,8 @@ type ClientConfig struct {
 	// NoRepair keeps the client from asking the server for what it misses: each gap is reported at
 	// once.
 	NoRepair bool
+	// Record is told what the client receives and sends. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on the goroutine that receives: while
 	// it runs, datagrams wait in the socket's buffer.
 	OnEvent func(Event)
@@ -91,6 +93,8 @@ type Client struct {
 	ackConn  *net.UDPConn // own port: a reply to the shared one would reach only one client
 	ack      func([]byte, netip.AddrPort) (int, error)
 	seed     maphash.Seed
+	// The addresses of conn and of ackConn.
+	listen, own netip.AddrPort
 
 	life   service.Life
 	events sync.Mutex // held while OnEvent runs; taken before mu
@@ -156,6 +160,8 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("the client cannot open a socket for acknowledgements: %w", err)
 	}
 	c.ack = c.ackConn.WriteToUDPAddrPort
+	c.listen, c.own = c.Addr(), service.AddrOf(c.ackConn.LocalAddr())
+	c.record()
 	return c, nil
 }
 
@@ -210,7 +216,7 @@ func (c *Client) Run(ctx context.Context) error {
 	if !c.cfg.NoRepair {
 		// What the client has asked for comes to the socket that it asked from. That it cannot be
 		// read is no reason to end: the messages are reported missing then.
-		watch.Go(func() { _ = c.answers.Receive(ctx, c.ackConn, c.handle) })
+		watch.Go(func() { _ = c.answers.Receive(ctx, c.ackConn, c.handleAnswer) })
 	}
 	err = c.receiver.Receive(ctx, c.conn, c.handle)
 	ended := ctx.Err() != nil
@@ -251,11 +257,17 @@ func (c *Client) tell(e Event) {
 	}
 }
 
-// handle takes one datagram.
-func (c *Client) handle(d Datagram) {
+// handle takes one datagram of the shared port.
+func (c *Client) handle(d Datagram) { c.handleAt(d, c.listen) }
+
+// handleAnswer takes one datagram of the client's own port.
+func (c *Client) handleAnswer(d Datagram) { c.handleAt(d, c.own) }
+
+func (c *Client) handleAt(d Datagram, local netip.AddrPort) {
 	c.events.Lock()
 	defer c.events.Unlock()
 	r := &c.taken
+	r.local = local
 	r.ok, r.ended, r.forgotten, r.done, r.gaps, r.ackErr, r.refused = false, false, false, false, nil, nil, nil
 	c.take(d, r)
 	for _, refused := range r.refused {
@@ -293,6 +305,7 @@ type taken struct {
 	refused          []service.Refused // to be told
 	ended, forgotten bool              // the server has said that it ends; runs had to be forgotten
 	done             bool              // it was the last of MaxMessages
+	local            netip.AddrPort    // where it came in
 }
 
 // take decodes, recognises, counts, remembers and acknowledges a message.
@@ -300,16 +313,19 @@ func (c *Client) take(d Datagram, r *taken) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg.MaxMessages > 0 && c.summary.Received >= c.cfg.MaxMessages {
+		c.heard(d, "after the last")
 		return // came while Run was ending
 	}
 	if d.Truncated {
 		c.summary.Truncated++
 		r.refused = c.refused.Note(d.Source, errTooLong, d.Received)
+		c.heardRefused(d, errTooLong)
 		return
 	}
 	content, err := c.opener.Open(d.Payload, d.Received)
 	if err != nil {
 		r.refused = c.refused.Note(d.Source, err, d.Received)
+		c.heardRefused(d, err)
 		return
 	}
 	m, err := c.decoder.decode(content)
@@ -317,6 +333,7 @@ func (c *Client) take(d Datagram, r *taken) {
 		c.summary.Malformed++
 		err = cmp.Or(key.Needed(content, key.JSON), err)
 		r.refused = c.refused.Note(d.Source, err, d.Received)
+		c.heardRefused(d, err)
 		return
 	}
 	run, isNew := c.runs.of(m.epoch, d.Source, d.Received)
@@ -328,9 +345,11 @@ func (c *Client) take(d Datagram, r *taken) {
 	r.forgotten = c.runs.forgotten > c.told
 	if v == duplicate {
 		c.summary.Duplicates++
+		c.heard(d, saidDuplicate)
 		return
 	}
 	repaired := len(run.holes) > 0 && run.fill(m.id, d.Received)
+	c.heardMessage(d, v, repaired, gaps)
 	if m.repair && m.epoch != 0 && !c.cfg.NoRepair && len(gaps) > 0 {
 		gaps = run.await(gaps, m.id, d.Received)
 	}

@@ -60,8 +60,8 @@ func (c *control) room(now time.Time) bool {
 // names of the fields.
 func (c *control) pageRoom() int { return MaxMessageSize - c.sender.Overhead() - 64 }
 
-// obey executes a command, once, and answers it, each time that it comes.
-func (s *Server) obey(c command, d Datagram) {
+// obey executes a command, once, and answers it, each time that it comes, or returns why not.
+func (s *Server) obey(c command, d Datagram) error {
 	err := udp.CheckPeer(d.Source)
 	if err == nil && c.epoch != s.epoch && (c.epoch != 0 || c.verb != verbStatus) {
 		err = errOtherCommand
@@ -72,7 +72,7 @@ func (s *Server) obey(c command, d Datagram) {
 		told := s.refused.Note(d.Source, err, d.Received)
 		s.mu.Unlock()
 		s.tellRefused(told)
-		return
+		return err
 	}
 	s.sending.Lock() // what a command changes is sent after its reply and its event
 	defer s.sending.Unlock()
@@ -91,6 +91,7 @@ func (s *Server) obey(c command, d Datagram) {
 			s.summary.SendErrors++
 		}
 	})
+	return nil
 }
 
 // execute does what a command says, with sending held.

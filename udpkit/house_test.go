@@ -70,14 +70,16 @@ func TestWhoImportsWhom(t *testing.T) {
 		module   = "github.com/gonb-labs/udp-notebooks/udpkit"
 		small    = `key|internal/(format|lastly|measure|names|service|tcp|udp)`
 		notebook = `github.com/janpfeifer/gonb/.*`
-		kit      = `panel|plot/chart|internal/(console|stage)|` + notebook + `|` + small
+		kit      = `panel|plot/chart|record|internal/(console|stage)|` + notebook + `|` + small
 		drawing  = `gonum.org/.*`
 	)
 	rules := []struct{ who, may string }{ // the first whose name matches
 		{`internal/console`, notebook + `|github.com/rivo/uniseg|` + small},
 		{`internal/(paneltest|testenv)`, notebook + `|key|github.com/stretchr/testify/.*|go.uber.org/goleak`},
-		{`internal/stage`, `internal/console|` + notebook + `|` + small},
+		{`internal/stage`, `internal/console|record|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
+		{`record`, `github.com/gopacket/gopacket(/.*)?|` + small},
+		{`dissect`, `udpkit|beacon|internal/relaywire|` + small},
 		{`key`, `internal/service`},
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
 		{`internal/\w+|plot/chart`, ``},
@@ -95,7 +97,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|key/keytls|internal/console|github.com/spf13/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

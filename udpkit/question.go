@@ -65,3 +65,19 @@ func parseQuestion(b []byte, size int) (q question, ok bool) {
 	q.epoch, ok = parseEpoch(epoch)
 	return q, ok && checkText("client id", q.client, MaxClientIDLen) == nil
 }
+
+// Question is what a client asks a server for: messages that it misses.
+type Question struct {
+	ClientID string
+	// From and To are ids, both included.
+	From, To uint64
+	// Epoch is the server's.
+	Epoch Epoch
+}
+
+// DecodeQuestion reads a question, of which content is what is left of the datagram of that size
+// without the token of a key; ok is false for anything else.
+func DecodeQuestion(content []byte, size int) (q Question, ok bool) {
+	parsed, ok := parseQuestion(content, size)
+	return Question{parsed.client, parsed.from, parsed.to, parsed.epoch}, ok
+}

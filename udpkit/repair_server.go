@@ -184,6 +184,8 @@ func (s *Server) repair(ctx context.Context) {
 func (s *Server) sendAgain(repairs []repair) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
+	s.again = true
+	defer func() { s.again = false }()
 	for _, r := range repairs {
 		s.write(s.sender.Datagram(r.b), r.to, func(to udp.Target, err error) {
 			s.mu.Lock()
@@ -198,8 +200,8 @@ func (s *Server) sendAgain(repairs []repair) {
 	s.mu.Unlock()
 }
 
-// answer has messages sent again that a client asks for.
-func (s *Server) answer(q question, d Datagram) {
+// answer has messages sent again that a client asks for, or returns why not.
+func (s *Server) answer(q question, d Datagram) error {
 	s.mu.Lock()
 	s.summary.Questions++
 	err := udp.CheckPeer(d.Source)
@@ -223,4 +225,5 @@ func (s *Server) answer(q question, d Datagram) {
 		default:
 		}
 	}
+	return err
 }

@@ -45,7 +45,8 @@ type run struct {
 	lost              bool // it counts as forgotten
 	place             int  // among the newcomers
 	holes             []hole
-	credit            int // questions that it may be asked
+	credit            int    // questions that it may be asked
+	tally             *tally // a Monitor's; nil for a Client
 }
 
 // lastID returns the newest id that has come.

@@ -72,6 +72,8 @@ type ServerConfig struct {
 	// host other than this one gets an eighth of the table, and 64 places at least; clients that
 	// prove nothing get half of it. Default 10,000.
 	MaxClients int
+	// Record is told what the server sends and receives. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// never delays a broadcast, but loses events, which ServerSummary.EventsDropped counts. The
 	// StartEvent and the summary are never lost. When Run ends, it waits half a second for it at
@@ -139,6 +141,7 @@ type Server struct {
 	// after its SentEvent.
 	sending sync.Mutex
 	sender  *key.Sender // of messages; guarded by sending
+	again   bool        // what is being sent was sent before; guarded by sending
 
 	mu      sync.Mutex
 	ring    *ring // nil with NoRepair
@@ -194,6 +197,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 			targets = targets[1:]
 		})
 	}
+	s.record()
 	return s, nil
 }
 

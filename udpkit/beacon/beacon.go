@@ -71,6 +71,9 @@ type Config struct {
 	Key *key.Ring
 	// Seal has what is sent be sealed with the Key instead: nobody else can read it.
 	Seal bool
+	// Silent has the beacon listen only: it says neither HELLO nor goodbye, and hears broadcasts of
+	// IPv4. It excludes Group, Targets, Interfaces and Seal.
+	Silent bool
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// delays nothing, but loses events, which Stats.EventsDropped counts. The StartEvent and the
 	// final Stats are never lost. When Run ends, it waits at most half a second for it, and for the
@@ -90,6 +93,9 @@ func (c Config) withDefaults(id ID) (Config, error) {
 	c.Port = cmp.Or(c.Port, DefaultPort)
 	if c.Group = c.Group.Unmap(); c.Group.IsValid() && (!c.Group.IsMulticast() || c.Group.Zone() != "") {
 		return c, fmt.Errorf("%w: %v is not a multicast group (224.0.0.0/4 or ff00::/8, without a zone)", ErrConfig, c.Group)
+	}
+	if c.Silent && (c.Group.IsValid() || len(c.Targets) > 0 || len(c.Interfaces) > 0 || c.Seal) {
+		return c, fmt.Errorf("%w: a silent beacon sends nothing: it has no group, targets or interfaces, and seals nothing", ErrConfig)
 	}
 	c.Targets, c.Interfaces = slices.Clone(c.Targets), slices.Clone(c.Interfaces)
 	for i, t := range c.Targets {
@@ -179,7 +185,7 @@ func newBeacon(cfg Config, id ID, announce announcer) *Beacon {
 	b := &Beacon{
 		cfg: cfg, id: id, announce: announce,
 		events:  service.NewEvents(cfg.OnEvent),
-		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry)},
+		table:   table{limit: cfg.MaxPeers, expiry: cfg.Expiry, entries: make(map[peerKey]*entry), runs: make(map[peerKey]runs)},
 		expiry:  time.NewTimer(never),
 		failing: make(service.Failures[target]),
 		refused: service.Refusals{ByHost: true},
@@ -223,9 +229,9 @@ func (b *Beacon) run(ctx context.Context, receive func(context.Context) error) e
 	protection, _ := b.cfg.Key.Protection(b.cfg.Seal)
 	start := StartEvent{
 		At: began, Name: b.cfg.Name, ID: b.id, Port: b.cfg.Port, Group: b.cfg.Group,
-		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry, Key: protection,
+		Interval: b.cfg.Interval, Expiry: b.cfg.Expiry, Key: protection, Silent: b.cfg.Silent,
 	}
-	if b.network != nil {
+	if b.network != nil && !b.cfg.Silent {
 		start.Targets = b.network.addrs()
 	}
 	b.events.Begin(start)
@@ -266,15 +272,18 @@ func (b *Beacon) beat(ctx context.Context) {
 
 // say sends h to each target, and reports what fails.
 func (b *Beacon) say(h Hello) {
-	datagram, err := AppendHello(nil, h)
-	if err != nil {
-		return // impossible: the name was checked
+	var results []failure
+	if !b.cfg.Silent {
+		datagram, err := AppendHello(nil, h)
+		if err != nil {
+			return // impossible: the name was checked
+		}
+		results = b.announce(func() []byte { return b.sender.Datagram(datagram) })
 	}
-	results := b.announce(func() []byte { return b.sender.Datagram(datagram) })
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !h.Bye {
+	if !h.Bye && !b.cfg.Silent {
 		b.stats.Sent++
 	}
 	b.tellRefused(b.refused.Due(now))

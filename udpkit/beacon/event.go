@@ -25,6 +25,7 @@ type StartEvent struct {
 	Interval time.Duration    `json:"interval_ns"`
 	Expiry   time.Duration    `json:"expiry_ns"`
 	Key      key.Protection   `json:"key,omitempty"`
+	Silent   bool             `json:"silent,omitempty"` // it sends nothing
 }
 
 // Change is what has happened to a peer.

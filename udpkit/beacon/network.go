@@ -70,9 +70,16 @@ func openNetwork(cfg Config) (_ *network, err error) {
 			_ = n.close()
 		}
 	}()
-	n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
+	if cfg.Silent {
+		n.recv, err = udp.ListenBehind(context.Background(), cfg.Port, readBuffer)
+	} else {
+		n.recv, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, cfg.Port), udp.Options{Reuse: true, ReadBuffer: readBuffer, IPv6Only: true})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the beacon cannot open port %d: %w", cfg.Port, err)
+	}
+	if cfg.Silent {
+		return n, nil
 	}
 	n.send, err = udp.Listen(context.Background(), netip.AddrPortFrom(wildcard, 0), udp.Options{IPv6Only: true})
 	if err != nil {

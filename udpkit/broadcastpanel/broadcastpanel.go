@@ -30,6 +30,9 @@ type Options struct {
 	// emptied once the role's socket is open. A new one can be read by its owner only (0600); one
 	// that exists keeps its mode. Default: none.
 	History string
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. It is emptied at once. Default: none.
+	Record string
 	// Input sets a server's state by hand: each line is the state from the next message on; an
 	// empty line, or "auto", goes back to the cycle. A read that is waiting when the server ends is
 	// left waiting. Default: none.
@@ -41,6 +44,9 @@ type Options struct {
 	// Large has a server's panel in a notebook be readable from the back of a room: large type, and
 	// who has joined, the newest 24 by name, in place of the figures. Default: false.
 	Large bool
+	// Watch is called once, when the socket is open, with what returns the role's figures up to
+	// then: a udpkit.ServerSummary or ClientSummary. Default: none.
+	Watch func(stats func() any)
 }
 
 // tick is the time between two calls of display.idle, the rhythm of udpkit.ClientConfig.OnIdle.
@@ -68,11 +74,17 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	server, err := udpkit.NewServer(cfg)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
+	}
 	s.reached = func() string { return reached(server.Stats().Sent, cfg.MaxMessages) }
 	lines, err := s.display(opt, func() display { return newServerView(server, opt) }, server)
 	if err != nil {
@@ -106,6 +118,9 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	callers := cfg.OnIdle
 	cfg.OnIdle = func(elapsed time.Duration) {
 		s.show.idle(elapsed)
@@ -118,6 +133,9 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 		return err
 	}
 	defer client.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return client.Stats() })
+	}
 	s.reached = func() string { return reached(client.Stats().Received, cfg.MaxMessages) }
 	if _, err = s.display(opt, func() display { return newClientView(client) }, nil); err != nil {
 		return err
@@ -135,7 +153,7 @@ type session struct {
 
 func open(ctx context.Context, limit time.Duration, opt Options) (s *session, err error) {
 	s = new(session)
-	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Limit: limit})
+	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Record: opt.Record, Limit: limit})
 	return s, err
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/broadcastpanel"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
@@ -30,7 +31,8 @@ func init() { cell = runCell }
 func runCell() error {
 	ctx, stop := panel.Interrupt()
 	defer stop()
-	role := flag.String("role", "", "server or client")
+	role := flag.String("role", "", "server, client or monitor")
+	port := panel.Flag("port", "37020", "what a monitor listens to", panel.ParsePort)
 	id := flag.String("id", "", "the client's id")
 	targets := panel.Flag("target", "127.0.0.1:9", "where to send", udpkit.ParseTargets)
 	states := panel.Flag("states", "ACTIVE", "what to say", udpkit.ParseStates)
@@ -41,7 +43,10 @@ func runCell() error {
 	if err := panel.FlagsFromEnv(); err != nil {
 		return err
 	}
-	if *role == "server" {
+	switch *role {
+	case "monitor":
+		return broadcastpanel.Monitor(ctx, udpkit.MonitorConfig{Port: *port}, broadcastpanel.MonitorOptions{Every: 50 * time.Millisecond, Large: *large})
+	case "server":
 		return broadcastpanel.Server(ctx, udpkit.ServerConfig{Targets: *targets, States: *states, Interval: *interval}, broadcastpanel.Options{Large: *large})
 	}
 	return broadcastpanel.Client(ctx, udpkit.ClientConfig{ID: *id, Listen: mustAddr(*listen), MaxRuntime: time.Minute}, broadcastpanel.Options{})
@@ -176,4 +181,41 @@ func TestFlagsFromEnv(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, k.Wait(), &exit)
 	require.Contains(t, k.Errors.String(), `UDPKIT_TARGET has the value "nowhere"`)
+}
+
+func TestNotebookMonitor(t *testing.T) {
+	port := testenv.FreePort(t)
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=monitor", fmt.Sprintf("UDPKIT_PORT=%d", port))
+	k.Until(t, "0 servers up", "No server is heard yet")
+	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+	require.NoError(t, err)
+	defer conn.Close()
+	for _, datagram := range []string{`{"timestamp":"now","state":"<b>\u202eup","message_id":7}`, `{"<script>`} {
+		_, err = conn.Write([]byte(datagram))
+		require.NoError(t, err)
+	}
+	html := k.Until(t, "1 server up", "&lt;b&gt;", "#7", "refused 1 datagram from 127.0.0.1")
+	require.NotContains(t, html, "<b>up")
+	require.NotContains(t, html, "\u202e")
+	require.NotContains(t, html, "<script>")
+	require.Contains(t, k.Interrupt(t), "ended: interrupted")
+}
+
+// TestNotebookMonitorLarge: it shows as many runs as a projector has room for.
+func TestNotebookMonitorLarge(t *testing.T) {
+	port := testenv.FreePort(t)
+	k := paneltest.StartCell(t, "UDPKIT_ROLE=monitor", "UDPKIT_LARGE=true", fmt.Sprintf("UDPKIT_PORT=%d", port))
+	k.Until(t, "No server is heard yet")
+	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+	require.NoError(t, err)
+	defer conn.Close()
+	for i := range 12 {
+		_, err = conn.Write([]byte(message(1, i+1, "")))
+		require.NoError(t, err)
+	}
+	html := k.Until(t, "12 servers up", "and 4 more")
+	require.Equal(t, 8, strings.Count(html, ">UP<"))
+	require.Contains(t, html, ">missed<")
+	require.NotContains(t, html, "jitter")
+	k.Interrupt(t)
 }

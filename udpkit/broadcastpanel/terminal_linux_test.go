@@ -2,6 +2,7 @@ package broadcastpanel_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -95,4 +96,23 @@ func TestServerOnTerminal(t *testing.T) {
 		}
 		client.end(t)
 	}
+}
+
+// TestMonitorOnTerminal: the table changes in place, and fits however many servers there are.
+func TestMonitorOnTerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	term := paneltest.OpenTerminal(t)
+	term.Resize(t, 100)
+	m := startMonitor(t, broadcastpanel.MonitorOptions{Out: term.Program, Every: 20 * time.Millisecond})
+	for i := range 60 {
+		m.send(fmt.Sprintf(`{"timestamp":"now","state":"UP","message_id":1,"epoch":"%016x"}`, i+1))
+	}
+	term.Screen.Until(t, "60 servers up")
+	term.Screen.Until(t, "and 4")
+	m.send(`{"timestamp":"now","state":"UP","message_id":1,"epoch":"0000000000000100"}`)
+	term.Screen.Until(t, "61 servers up")
+	lines, _, _ := term.Screen.Lines()
+	require.Equal(t, 1, strings.Count(strings.Join(lines, "\n"), "servers up"), "in place")
+	m.end(t)
+	term.Screen.Until(t, "Ended: interrupted")
 }

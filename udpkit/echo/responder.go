@@ -69,6 +69,8 @@ type ResponderConfig struct {
 	// Limit is how many answers one source gets without a pause of a second, see the package's
 	// documentation. Default DefaultLimit.
 	Limit int
+	// Record is told what the responder receives and sends. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time: all goroutines wait while it runs.
 	OnEvent func(Event)
 }
@@ -90,7 +92,7 @@ func NewResponder(cfg ResponderConfig) (*Responder, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &answerer{onEvent: cfg.OnEvent, text: []byte(Acknowledgement), work: cfg.Work}
+	s := &answerer{onEvent: cfg.OnEvent, record: cfg.Record, text: []byte(Acknowledgement), work: cfg.Work}
 	if mode == Concurrent {
 		s.workers = cmp.Or(cfg.Workers, DefaultWorkers)
 		s.queue = cmp.Or(cfg.Queue, DefaultQueue)

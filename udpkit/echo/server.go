@@ -17,6 +17,8 @@ type ServerConfig struct {
 	// Limit is how many answers one source gets without a pause of a second, see the package's
 	// documentation. Default DefaultLimit.
 	Limit int
+	// Record is told what the server receives and sends. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on the goroutine that receives: while
 	// it runs, datagrams wait in the socket's buffer.
 	OnEvent func(Event)
@@ -32,7 +34,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Limit < 0 {
 		return nil, fmt.Errorf("%w: Limit cannot be negative", ErrConfig)
 	}
-	s := &answerer{onEvent: cfg.OnEvent}
+	s := &answerer{onEvent: cfg.OnEvent, record: cfg.Record}
 	if err := s.open(orLoopback(cfg.Listen, DefaultPort), cmp.Or(cfg.Limit, DefaultLimit)); err != nil {
 		return nil, err
 	}

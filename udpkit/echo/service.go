@@ -28,13 +28,17 @@ const (
 	writeBuffer = 128 << 10
 )
 
+// Recorder is told each datagram that a server receives and sends. A record.File is one.
+type Recorder = service.Recorder
+
 // answerer is what [Server] and [Responder] have in common.
 type answerer struct {
 	conn    *net.UDPConn
 	reader  reader
 	guard   *guard
 	onEvent func(Event)
-	text    []byte // the answer; nil for the payload itself
+	record  Recorder // nil for none
+	text    []byte   // the answer; nil for the payload itself
 	work    time.Duration
 	workers int // 0: one datagram at a time, on the goroutine that reads
 	queue   int
@@ -165,6 +169,9 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 		if s.text == nil || !bytes.Equal(r.payload, s.text) {
 			err = s.guard.refuse(r.from, r.at)
 		}
+		if s.record != nil {
+			s.recordReceived(r, err)
+		}
 		if err != nil {
 			s.count(&s.stats.Refused)
 			s.tellRefused(refused.Note(r.from, err, r.at))
@@ -207,8 +214,12 @@ func (s *answerer) handle(ctx context.Context, r request) {
 	if answer == nil {
 		answer = r.payload
 	}
+	at := time.Now()
 	switch err := udp.Send(s.conn, answer, r.back); {
 	case err == nil:
+		if s.record != nil {
+			s.record.Record(service.Recorded{At: at, From: s.asked(r), To: r.from, Sent: true, Payload: answer})
+		}
 		s.count(&s.stats.Answered)
 		s.tell(Event{Kind: Answered, Peer: r.from, Payload: r.payload, Took: time.Since(r.at)})
 	case ctx.Err() != nil:
@@ -217,6 +228,23 @@ func (s *answerer) handle(ctx context.Context, r request) {
 		s.count(&s.stats.SendErrors)
 		s.tell(Event{Kind: Failed, Peer: r.from, Payload: r.payload, Err: fmt.Errorf("cannot answer: %w", err)})
 	}
+}
+
+func (s *answerer) recordReceived(r request, refused error) {
+	verdict := ""
+	if refused != nil {
+		verdict = "refused: " + refused.Error()
+	}
+	s.record.Record(service.Recorded{At: r.at, From: r.from, To: s.asked(r), Payload: r.payload, Verdict: verdict})
+}
+
+// asked returns the address that was asked, as far as it is known.
+func (s *answerer) asked(r request) netip.AddrPort {
+	addr := s.Addr()
+	if r.back.From.IsValid() {
+		addr = netip.AddrPortFrom(r.back.From, addr.Port())
+	}
+	return addr
 }
 
 func (s *answerer) drop(r request) {

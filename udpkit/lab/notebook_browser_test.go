@@ -423,7 +423,7 @@ func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb", "notebooks/broadcast.ipynb",
-		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb"} {
+		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb", "notebooks/top.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

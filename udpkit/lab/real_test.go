@@ -375,6 +375,20 @@ func TestBroadcast(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
 }
 
+// TestChatByHand runs chat.ipynb as Run All does.
+func TestChatByHand(t *testing.T) {
+	env := realSetup(t)
+	text := string(executeNotebook(t, env, chatByHand, filepath.Join(t.TempDir(), chatByHand)))
+	for _, want := range []string{
+		`5 bytes: \"hello\", error: <nil>`, `5 bytes: \"\\nworl\", error: <nil>`, `error: EOF`,
+		"ben reads: true ann says hello", "eve reads: true ann says hello", "ann reads: true ben says hello, ann", "ben reads: true ann says: is eve gone?",
+		"MB ben hears nothing any more", `ann reads \"ben: hello, ann\"`,
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.Equal(t, 2, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
+}
+
 // TestIndex runs index.ipynb.
 func TestIndex(t *testing.T) {
 	env := realSetup(t)
@@ -386,7 +400,7 @@ func TestIndex(t *testing.T) {
 // TestSolutions puts the hidden solutions into the exercises' cells.
 func TestSolutions(t *testing.T) {
 	env := realSetup(t)
-	for notebook, imports := range map[string]string{walkthrough: "blocking", concurrency: "servers", sockets: "datagram", broadcast: "by-hand"} {
+	for notebook, imports := range map[string]string{walkthrough: "blocking", concurrency: "servers", sockets: "datagram", broadcast: "by-hand", chatByHand: "by-hand"} {
 		t.Run(notebook, func(t *testing.T) { testSolutions(t, env, notebook, imports) })
 	}
 }
@@ -433,6 +447,7 @@ const (
 	index       = "index.ipynb"
 	sockets     = "sockets.ipynb"
 	broadcast   = "broadcast.ipynb"
+	chatByHand  = "chat.ipynb"
 	walkthrough = "nonblocking.ipynb"
 	concurrency = "concurrency.ipynb"
 )
@@ -517,7 +532,10 @@ func TestUpdate(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
 		}
 	})
-	for _, name := range []string{walkthrough, concurrency, sockets, broadcast, index} {
+	t.Run("top", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, topNotebook), executeTop(t, env), 0o644))
+	})
+	for _, name := range []string{walkthrough, concurrency, sockets, broadcast, chatByHand, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))
 			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, name), data, 0o644))

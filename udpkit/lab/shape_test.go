@@ -57,9 +57,9 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 }
 
 // TestShape: in the notebooks that are read prose leads, and code comes in small pieces. Those of
-// sockets and broadcast are larger: what they teach are the bare calls.
+// sockets, broadcast and chat are larger: what they teach are the bare calls.
 func TestShape(t *testing.T) {
-	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 16, "broadcast": 18} {
+	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 16, "broadcast": 18, "chat": 21} {
 		t.Run(name, func(t *testing.T) {
 			all := cells(t, name)
 			require.GreaterOrEqual(t, len(all), 15)
@@ -84,7 +84,7 @@ func TestShape(t *testing.T) {
 // short enough to leave the view to its panel. No other cell runs until somebody stops it, or
 // writes into a log that others read, before it is told to.
 func TestRoles(t *testing.T) {
-	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client"} {
+	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client", "top"} {
 		t.Run(name, func(t *testing.T) {
 			all := cells(t, name)
 			role := name[strings.LastIndex(name, "_")+1:]

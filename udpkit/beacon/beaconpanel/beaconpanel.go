@@ -102,7 +102,7 @@ func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
 	}
 	s, _, err = stage.Show(st, newPage,
 		func(out io.Writer) screen { return jsonLines{console.NewJSON(out)} },
-		func(out console.Display) screen { return &text{out: out, size: out.Window} })
+		func(out console.Display) screen { return &text{Display: out} })
 	if err != nil {
 		return errors.Join(err, b.Close())
 	}

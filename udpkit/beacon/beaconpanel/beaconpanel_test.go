@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
@@ -107,10 +109,22 @@ func TestCannotStart(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
+// window is a terminal.
+type window struct {
+	*console.Screen
+	width, height int
+}
+
+func (w window) Window() (width, height int) { return w.width, w.height }
+
+func textOn(out io.Writer, width, height int) *text {
+	return &text{Display: window{console.NewScreen(out), width, height}}
+}
+
 // TestTerminal: each table is drawn over the last one, and never taller than the screen.
 func TestTerminal(t *testing.T) {
 	out := new(buffer)
-	screen := &text{out: out, size: func() (int, int) { return 40, 10 }}
+	screen := textOn(out, 40, 10)
 	p := somePicture(30)
 	require.NoError(t, screen.event(p.Start, p))
 	require.NoError(t, screen.tick(p))
@@ -154,7 +168,7 @@ func TestTerminal(t *testing.T) {
 func TestWideNames(t *testing.T) {
 	p := somePicture(3)
 	p.Peers[1].Name, p.Peers[2].Name = "Bø日本", strings.Repeat("日本", 20)
-	rows := strings.Split(new(text).table(p, 10), "\n")[1:5]
+	rows := tableLines(p, 10)[1:5]
 	column := strings.Index(rows[0], "ADDRESS")
 	for _, row := range rows[1:] {
 		name, _, ok := strings.Cut(row, "10.0.0.7")
@@ -163,7 +177,7 @@ func TestWideNames(t *testing.T) {
 		assert.Equal(t, column, utf8.RuneCountInString(name)+strings.Count(name, "日")+strings.Count(name, "本"), row)
 	}
 	out := new(buffer)
-	require.NoError(t, (&text{out: out, size: func() (int, int) { return 20, 10 }}).tick(p))
+	require.NoError(t, textOn(out, 20, 10).tick(p))
 	assert.Contains(t, out.String(), "\x1b[2K日本日本日本日本日…\n")
 }
 
@@ -222,7 +236,7 @@ func TestKeyIsShown(t *testing.T) {
 	p := somePicture(1)
 	show := func() (lines, html string) {
 		out := new(buffer)
-		screen := &text{out: out, size: func() (int, int) { return 0, 0 }}
+		screen := textOn(out, 0, 0)
 		require.NoError(t, screen.event(p.Start, p))
 		require.NoError(t, screen.end(p))
 		var page bytes.Buffer

@@ -15,6 +15,7 @@ var pageHTML string
 
 var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"ago": format.Ago, "clock": format.Millis, "short": format.Short, "name": name, "id": id,
+	"rate": format.Rate, "jitter": format.Jitter,
 	"change": changeText, "failure": failureText,
 })
 

@@ -2,8 +2,6 @@ package beaconpanel
 
 import (
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
@@ -16,9 +14,8 @@ import (
 const nameColumns = 32
 
 type text struct {
-	out   io.Writer
-	size  func() (width, height int) // of the terminal; 0 if there is none to draw on
-	drawn int                        // lines of the table that stand there
+	console.Display
+	block console.Block
 }
 
 func (t *text) event(e beacon.Event, p picture) error {
@@ -28,6 +25,10 @@ func (t *text) event(e beacon.Event, p picture) error {
 	var line string
 	switch e := e.(type) {
 	case beacon.StartEvent:
+		if e.Silent {
+			line = fmt.Sprintf("Listening for beacons on port %d; nothing is sent. Ctrl-C ends it.", e.Port)
+			break
+		}
 		line = fmt.Sprintf("Beacon %s, id %v, on port %d, every %v to %s%s. Ctrl-C ends it.", panel.Printable(e.Name), e.ID, e.Port, e.Interval, p.Where(), p.Key())
 	case beacon.PeerEvent:
 		line = format.Millis(e.At) + "  " + changeText(e)
@@ -41,8 +42,8 @@ func (t *text) event(e beacon.Event, p picture) error {
 		line = fmt.Sprintf("%s  %-9s %s", format.Millis(e.At), label, failureText(e))
 	}
 	_, first := e.(beacon.StartEvent)
-	if _, height := t.size(); height == 0 || first {
-		if err := console.Print(t.out, line); err != nil {
+	if _, height := t.Window(); height == 0 || first {
+		if err := t.Print(line); err != nil {
 			return err
 		}
 	}
@@ -51,34 +52,16 @@ func (t *text) event(e beacon.Event, p picture) error {
 
 // tick draws the table over the last one.
 func (t *text) tick(p picture) error {
-	width, height := t.size()
-	if height == 0 {
-		t.drawn = 0 // what stands above is not ours
-		return nil
-	}
-	table := t.table(p, height-1)
-	var screen strings.Builder
-	if t.drawn > 0 {
-		fmt.Fprintf(&screen, "\r\x1b[%dA", t.drawn)
-	}
-	// Each line is cleared on its own, since some terminals keep what is cleared at once. A line
-	// that went on in the next would upset the count: it is cut, and where the terminal has wider
-	// characters than we know, turning DECAWM off holds it.
-	screen.WriteString("\x1b[?7l")
-	for line := range strings.Lines(table) {
-		screen.WriteString("\x1b[2K" + console.Cut(strings.TrimSuffix(line, "\n"), width) + "\n")
-	}
-	screen.WriteString("\x1b[J\x1b[?7h")
-	t.drawn = strings.Count(table, "\n")
-	return console.Write(t.out, screen.String())
+	return t.block.Draw(t, 0, func(most int) []string { return tableLines(p, most) })
 }
 
-// table returns the peers and the last changes in at most that many lines.
-func (t *text) table(p picture, lines int) string {
-	peers := [][]string{{"NAME", "ADDRESS", "ID", "HERE FOR", "HEARD", "LAST HEARD"}}
+// tableLines returns the peers and the last changes in at most that many lines. What matters most
+// stands where a narrow terminal shows it.
+func tableLines(p picture, most int) []string {
+	peers := [][]string{{"NAME", "ADDRESS", "LAST HEARD", "RATE/S", "JITTER", "RESTARTS", "HEARD", "HERE FOR", "ID"}}
 	for _, peer := range p.Peers {
-		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), id(peer),
-			format.Ago(p.Now, peer.FirstSeen), fmt.Sprint(peer.Heard), format.Ago(p.Now, peer.LastSeen) + " ago"})
+		peers = append(peers, []string{console.Cut(name(peer), nameColumns), peer.Addr.Addr().String(), format.Ago(p.Now, peer.LastSeen) + " ago",
+			format.Rate(peer.Rate), format.Jitter(peer.Jitter), fmt.Sprint(peer.Restarts), fmt.Sprint(peer.Heard), format.Ago(p.Now, peer.FirstSeen), id(peer)})
 	}
 	if len(p.Peers) == 0 {
 		peers = append(peers, []string{"Nobody yet."})
@@ -91,14 +74,15 @@ func (t *text) table(p picture, lines int) string {
 	for _, c := range p.Changes {
 		tail = append(tail, format.Millis(c.At)+"  "+changeText(c))
 	}
-	rows := slices.Collect(strings.Lines("\n" + console.Table(peers)))
-	tail = tail[max(0, len(tail)-max(0, lines-len(rows)-1)):] // the peers come first
+	rows := append([]string{""}, strings.Split(strings.TrimSuffix(console.Table(peers), "\n"), "\n")...)
+	tail = tail[max(0, len(tail)-max(0, most-len(rows)-1)):] // the peers come first
 	if len(tail) > 0 {
-		rows = append(rows, "\n"+strings.Join(tail, "\n")+"\n")
-	} else if over := len(rows) - lines; over > 0 && lines > 0 {
-		rows = append(rows[:lines-1], fmt.Sprintf("and %d more\n", over+1))
+		return append(append(rows, ""), tail...)
 	}
-	return strings.Join(rows, "")
+	if over := len(rows) - most; over > 0 && most > 0 {
+		rows = append(rows[:most-1], fmt.Sprintf("and %d more", over+1))
+	}
+	return rows
 }
 
 func (t *text) end(p picture) error {
@@ -106,7 +90,7 @@ func (t *text) end(p picture) error {
 		return err
 	}
 	s := p.Stats
-	return console.Print(t.out, fmt.Sprintf("\nEnded: %s, %s", p.Ended, format.Short(s.Runtime))+format.Summary(13,
+	return t.Print(fmt.Sprintf("\nEnded: %s, %s", p.Ended, format.Short(s.Runtime)) + format.Summary(13,
 		"sent", fmt.Sprintf("%d, %d failed to go out", s.Sent, s.SendErrors),
 		"failed", format.NotZero(s.ReadErrors, fmt.Sprintf("%d reads", s.ReadErrors)),
 		"peers", fmt.Sprintf("%d there, %d came, %d left, %d expired, %d refused", s.Peers, s.Appeared, s.Left, s.Expired, s.Refused),

@@ -34,6 +34,9 @@ type Options struct {
 	Say []string
 	// MaxRuntime ends the role after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Watch is called once by Server, when the socket is open, with what returns its figures up to
+	// then: a chat.ServerSummary. Default: none.
+	Watch func(stats func() any)
 }
 
 // display shows one role. Its methods may be called at the same time.
@@ -71,6 +74,9 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 		return err
 	}
 	defer server.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
+	}
 	s.say = s.operator(server)
 	s.exit = s.End
 	return s.run(server, &view{server: server})

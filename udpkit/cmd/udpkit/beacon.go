@@ -25,8 +25,10 @@ func beaconCommand() *cobra.Command {
 		Example: "  udpkit beacon --name ann" + "\n" +
 			"  udpkit beacon --interface eth0" + "\n" +
 			"  udpkit beacon --group ipv4" + "\n" +
-			"  udpkit beacon --key-file class.key",
-		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same.\n" +
+			"  udpkit beacon --key-file class.key" + "\n" +
+			"  udpkit beacon --silent   # only listen",
+		Long: "Say HELLO every 0.8 seconds by broadcast or multicast, and show a table of those who do the same:\n" +
+			"how often and how regularly each is heard, and how often it was started before under this name.\n" +
 			"In a terminal the table is drawn in place, elsewhere each change is a line.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Group, err = parseGroup(group); err != nil {
@@ -69,6 +71,7 @@ func beaconCommand() *cobra.Command {
 	flags.DurationVar(&cfg.Interval, "interval", beacon.DefaultInterval, "time between two HELLOs, at least 1ms")
 	flags.DurationVar(&cfg.Expiry, "expiry", 0, "how long a peer may be silent (default 5 intervals, at least 4s)")
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
+	flags.BoolVar(&cfg.Silent, "silent", false, "send nothing, and show who is there")
 	secret.add(cmd)
 	addRunFlags(cmd, &asJSON, &cfg.MaxRuntime)
 	completeWith(cmd, "group", "ipv4", "ipv6")

@@ -23,6 +23,7 @@ func serverCommand() *cobra.Command {
 		opt             broadcastpanel.Options
 		targets, states string
 		secret          keyFlags
+		measured        metrics
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -60,6 +61,9 @@ func serverCommand() *cobra.Command {
 					sum = e
 				}
 			}
+			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
+				return err
+			}
 			if err := broadcastpanel.Server(cmd.Context(), cfg, opt); err != nil {
 				return err
 			}
@@ -78,6 +82,7 @@ func serverCommand() *cobra.Command {
 	flags.BoolVar(&cfg.NoRepair, "no-repair", false, "do not send again what clients miss")
 	flags.Var((*firstID)(&cfg.FirstID), "first-id", "`id` of the first message: a number, or clock, which goes on rising when the server is started again (default 1)")
 	flags.BoolVar(&opt.Verbose, "verbose", false, "print a line for each message and each acknowledgement")
+	measured.add(cmd)
 	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages, &secret)
 	return cmd
 }
@@ -115,6 +120,8 @@ func clientCommand() *cobra.Command {
 		port   uint16
 		style  string
 		secret keyFlags
+
+		measured metrics
 	)
 	cmd := &cobra.Command{
 		Use:   "client",
@@ -138,6 +145,9 @@ func clientCommand() *cobra.Command {
 					received = sum.Received
 				}
 			}
+			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
+				return err
+			}
 			if err := broadcastpanel.Client(cmd.Context(), cfg, opt); err != nil {
 				return err
 			}
@@ -150,6 +160,7 @@ func clientCommand() *cobra.Command {
 	flags.StringVar(&cfg.ID, "id", "", "the client's `name` (default a random one)")
 	alias(cmd, "id")
 	flags.StringVar(&style, "receiver", string(udpkit.Goroutine), "`how` to receive: "+strings.Join(texts(udpkit.Styles()), ", "))
+	measured.add(cmd)
 	addBroadcastFlags(cmd, &opt, &cfg.MaxRuntime, &cfg.MaxMessages, &secret)
 	completeWith(cmd, "receiver", udpkit.Styles()...)
 	return cmd
@@ -161,6 +172,7 @@ func addBroadcastFlags(cmd *cobra.Command, opt *broadcastpanel.Options, maxRunti
 	secret.add(cmd)
 	cmd.Flags().Uint64Var(maxMessages, "max-messages", 0, "end after `N` messages (0: no limit)")
 	cmd.Flags().StringVar(&opt.History, "history", "", "write the same JSON lines to this `file`, which only you can read if it is new")
+	addRecordFlag(cmd, &opt.Record)
 }
 
 // enough returns an error if fewer messages came to pass than were asked for; 0 asks for none.

@@ -28,7 +28,8 @@ func chatServerCommand() *cobra.Command {
 		opt = chatpanel.Options{In: os.Stdin}
 		at  address
 
-		secret keyFlags
+		secret   keyFlags
+		measured metrics
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -52,12 +53,16 @@ func chatServerCommand() *cobra.Command {
 				warn(cmd.Context(), cfg.Listen)
 			}
 			opt.Out = stdout
+			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
+				return err
+			}
 			return chatpanel.Server(cmd.Context(), cfg, opt)
 		},
 	}
 	at.ofListener(cmd, "TCP", "0.0.0.0", chat.DefaultPort)
 	cmd.Flags().IntVar(&cfg.MaxClients, "max-clients", 256, "how many clients may be connected at once")
 	addChatKey(cmd, &secret)
+	measured.add(cmd)
 	addRunFlags(cmd, &opt.JSON, &opt.MaxRuntime)
 	return cmd
 }

@@ -25,6 +25,8 @@ func echoServerCommand() *cobra.Command {
 	var (
 		at  address
 		opt echopanel.Options
+
+		measured metrics
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -38,11 +40,16 @@ func echoServerCommand() *cobra.Command {
 			}
 			opt.Out = stdout
 			warn(cmd.Context(), listen)
+			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
+				return err
+			}
 			return echopanel.Server(cmd.Context(), echo.ServerConfig{Listen: listen}, opt)
 		},
 	}
 	at.ofListener(cmd, "UDP", "127.0.0.1", echo.DefaultPort)
+	measured.add(cmd)
 	addJSONFlag(cmd, &opt.JSON)
+	addRecordFlag(cmd, &opt.Record)
 	return cmd
 }
 
@@ -77,6 +84,7 @@ func responderCommand() *cobra.Command {
 	flags.IntVar(&cfg.Queue, "queue", echo.DefaultQueue, "how many more may wait, if concurrent")
 	flags.DurationVar(&cfg.Work, "work", 0, "how long each datagram takes (0: no time)")
 	addJSONFlag(cmd, &opt.JSON)
+	addRecordFlag(cmd, &opt.Record)
 	completeWith(cmd, "mode", echo.Modes()...)
 	return cmd
 }

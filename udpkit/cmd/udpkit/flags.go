@@ -211,6 +211,11 @@ func addRunFlags(cmd *cobra.Command, asJSON *bool, maxRuntime *time.Duration) {
 	cmd.Flags().DurationVar(maxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 }
 
+// addRecordFlag adds the flag of commands that keep what they send and receive.
+func addRecordFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "record", "", "keep what is sent and received in this `file` (pcapng), for Wireshark and udpkit replay")
+}
+
 func addJSONFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print one JSON object a line")
 }

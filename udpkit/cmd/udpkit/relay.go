@@ -39,7 +39,8 @@ func relayServerCommand() *cobra.Command {
 		at   address
 		sync string
 
-		shared keyFlags
+		shared   keyFlags
+		measured metrics
 	)
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -76,6 +77,9 @@ func relayServerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
+				return err
+			}
 			cfg := relay.ServerConfig{Listen: listen, Key: ring, Seal: shared.seal}
 			return runHub(cmd.Context(), opt, func(ctx context.Context, opt relaypanel.Options) error { return serveRelay(ctx, open, cfg, opt) })
 		},
@@ -89,6 +93,7 @@ func relayServerCommand() *cobra.Command {
 	flags.DurationVar(&log.MaxAge, "retain-age", 0, "keep messages for this time, at least 1s (0: no limit)")
 	flags.StringVar(&sync, "sync", "", "`when` a message counts as stored: always, when it is on the disk, or periodic, which is\nfaster, and loses a second if the machine loses its power (default always)")
 	shared.add(cmd)
+	measured.add(cmd)
 	addRelayFlags(cmd, &opt)
 	_ = cmd.RegisterFlagCompletionFunc("sync", cobra.FixedCompletions([]string{string(sqlite.SyncAlways), string(sqlite.SyncPeriodic)}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -30,28 +30,51 @@ type Options struct {
 	Out io.Writer
 	// JSON writes JSON lines instead of text.
 	JSON bool
+	// Record is a file that gets what a server or a responder sends and receives, for Wireshark:
+	// see package record. It is emptied at once. Default: none.
+	Record string
 	// In has the lines that a client sends. A read that is waiting when the client ends is left
 	// waiting. Default: os.Stdin.
 	In io.Reader
+	// Watch is called once by Server, when the socket is open, with what returns its figures up to
+	// then: a echo.ServerStats. Default: none.
+	Watch func(stats func() any)
 }
 
 // Server runs an echo server and shows it until ctx ends. It returns an error if the server cannot
 // start or go on, and if it cannot be shown, which ends it too. The OnEvent of cfg is called as
 // well.
 func Server(ctx context.Context, cfg echo.ServerConfig, opt Options) error {
-	s, ctx := open(ctx, opt, "message")
+	s, ctx, err := open(ctx, opt, "message")
+	if err != nil {
+		return err
+	}
+	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	server, err := echo.NewServer(cfg)
 	if err != nil {
 		return err
+	}
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
 	}
 	return s.serve(ctx, server, fmt.Sprintf("Server listening on %v. Ctrl-C ends it.", server.Addr()), "")
 }
 
 // Responder is what Server is, for a responder.
 func Responder(ctx context.Context, cfg echo.ResponderConfig, opt Options) error {
-	s, ctx := open(ctx, opt, "data")
+	s, ctx, err := open(ctx, opt, "data")
+	if err != nil {
+		return err
+	}
+	defer s.Release()
 	cfg.OnEvent = stage.Chain(s.Stage, s.event, cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	responder, err := echo.NewResponder(cfg)
 	if err != nil {
 		return err
@@ -71,7 +94,12 @@ func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
 	if opt.In == nil {
 		opt.In = os.Stdin
 	}
-	s, running := open(ctx, opt, "")
+	opt.Record = "" // that is a server's
+	s, running, err := open(ctx, opt, "")
+	if err != nil {
+		return err
+	}
+	defer s.Release()
 	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
 	if !opt.JSON && console.IsTerminal(opt.In) {
 		console.StopInBackground(opt.In)
@@ -111,8 +139,12 @@ func Send(ctx context.Context, to netip.AddrPort, text string, timeout time.Dura
 	if err != nil {
 		return err
 	}
-	s, _ := open(ctx, opt, "")
-	defer s.End()
+	opt.Record = ""
+	s, _, err := open(ctx, opt, "")
+	if err != nil {
+		return err
+	}
+	defer s.Release()
 	return s.reply("", to, text, r, nil)
 }
 
@@ -124,13 +156,15 @@ type session struct {
 	noun string        // what a server calls what it gets
 }
 
-func open(ctx context.Context, opt Options, noun string) (*session, context.Context) {
+func open(ctx context.Context, opt Options, noun string) (_ *session, _ context.Context, err error) {
 	s := &session{out: console.NewOutput(ctx, opt.Out), noun: noun}
 	if opt.JSON {
 		s.json = console.NewJSON(s.out)
 	}
-	s.Stage, ctx = stage.New(ctx)
-	return s, ctx
+	if s.Stage, err = stage.Open(ctx, stage.Setup{Record: opt.Record}); err != nil {
+		return nil, nil, err
+	}
+	return s, s.Context(), nil
 }
 
 // serve runs a server to its end and closes it.

@@ -71,6 +71,25 @@ func Plural[N int | uint64](n N, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
+// Rate formats how many come in a second; 0, as long as that is not known, is a dash.
+func Rate(perSecond float64) string {
+	switch {
+	case perSecond <= 0:
+		return "-"
+	case perSecond >= 1000:
+		return Number(int(perSecond))
+	}
+	return fmt.Sprintf("%.3g", perSecond)
+}
+
+// Jitter formats how much a time varies; 0, as long as that is not known, is a dash.
+func Jitter(d time.Duration) string {
+	if d <= 0 {
+		return "-"
+	}
+	return Short(d)
+}
+
 // NotZero returns the text, "" if the number that it is about is 0.
 func NotZero(n uint64, text string) string {
 	if n == 0 {

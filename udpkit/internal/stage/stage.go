@@ -12,7 +12,12 @@ import (
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
+
+// lookAgain is how often it is looked whether the recording can be written.
+const lookAgain = time.Second
 
 // Setup says how a role is shown and what feeds it.
 type Setup struct {
@@ -21,14 +26,17 @@ type Setup struct {
 	In      io.Reader     // has the lines that are typed; nil for none
 	Prompt  string        // of the notebook's input box; "" for none
 	History string        // the file of a history; "" for none
+	Record  string        // the file of a recording; "" for none
 	Limit   time.Duration // how long the role may run; 0 for as long as its context
 }
 
 // Stage is where one run of a role is shown. Its methods may be called by any goroutine.
 type Stage struct {
 	History *console.History // nil for none
+	Record  service.Recorder // nil for none
 
 	setup      Setup
+	recording  *record.File // nil for none
 	callers    context.Context
 	running    context.Context
 	cancel     context.CancelFunc
@@ -43,15 +51,9 @@ type Stage struct {
 	closed bool
 }
 
-// New returns a stage of a role, and the context to run the role with. It ends with ctx, and by a
-// failure.
-func New(ctx context.Context) (*Stage, context.Context) {
-	s, _ := Open(ctx, Setup{}) // only a history can fail
-	return s, s.running
-}
-
-// Open is New with what is set up. The history is opened before anything else: whoever wants one
-// learns at once that it cannot be written. Release the stage.
+// Open returns a stage of a role, which is to run in the stage's Context. History and recording are
+// opened before anything else: whoever wants one learns at once that it cannot be written. Release
+// the stage.
 func Open(ctx context.Context, setup Setup) (*Stage, error) {
 	s := &Stage{setup: setup, callers: ctx, release: func() {}, restore: func() error { return nil }, ended: make(chan struct{})}
 	if setup.Limit > 0 {
@@ -64,6 +66,15 @@ func Open(ctx context.Context, setup Setup) (*Stage, error) {
 			s.release()
 			return nil, err
 		}
+	}
+	if setup.Record != "" {
+		var err error
+		if s.recording, err = record.Create(setup.Record); err != nil {
+			s.Release()
+			return nil, err
+		}
+		s.Record = s.recording
+		s.Repeat(func() time.Duration { s.Fail(s.recording.Err()); return lookAgain })
 	}
 	return s, nil
 }
@@ -153,6 +164,9 @@ func (s *Stage) Finish(err error, otherwise string, end func(why string) error) 
 	if s.History != nil {
 		s.Fail(s.History.Close())
 	}
+	if s.recording != nil {
+		s.Fail(s.recording.Close())
+	}
 	failed := s.Failure()
 	if failed != nil && errors.Is(err, failed) {
 		failed = nil
@@ -166,6 +180,9 @@ func (s *Stage) Release() {
 	s.release()
 	if s.History != nil {
 		_ = s.History.Close() // Finish has, and has told
+	}
+	if s.recording != nil {
+		_ = s.recording.Close() // likewise
 	}
 }
 

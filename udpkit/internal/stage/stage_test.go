@@ -17,10 +17,17 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
 )
 
+func open(t *testing.T, ctx context.Context) *stage.Stage {
+	s, err := stage.Open(ctx, stage.Setup{})
+	require.NoError(t, err)
+	return s
+}
+
 // TestStage: an event is shown before anybody else hears of it, the first failure to do so ends the
 // role, and nothing is shown on a stage that is closed.
 func TestStage(t *testing.T) {
-	s, ctx := stage.New(t.Context())
+	s := open(t, t.Context())
+	ctx := s.Context()
 	var heard []string
 	first, second := errors.New("first"), errors.New("second")
 	var failure error
@@ -40,19 +47,20 @@ func TestStage(t *testing.T) {
 
 // TestWhy: of several reasons the one that a person has to know is told.
 func TestWhy(t *testing.T) {
-	s, ctx := stage.New(t.Context())
+	s := open(t, t.Context())
+	ctx := s.Context()
 	assert.Equal(t, "otherwise", s.Why("otherwise"))
 	s.End()
 	require.ErrorIs(t, ctx.Err(), context.Canceled)
 	assert.Equal(t, "otherwise", s.Why("otherwise"), "by the role itself")
 
 	caller, cancel := context.WithCancel(t.Context())
-	s, _ = stage.New(caller)
+	s = open(t, caller)
 	cancel()
 	assert.Equal(t, "interrupted", s.Why("otherwise"))
 	caller, cancel = context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	s, _ = stage.New(caller)
+	s = open(t, caller)
 	assert.Equal(t, "time is up", s.Why("otherwise"))
 	s.Because("first")
 	s.Because("second")

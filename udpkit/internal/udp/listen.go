@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -77,6 +78,19 @@ func Listen(ctx context.Context, addr netip.AddrPort, opt Options) (*net.UDPConn
 		}
 	}
 	return conn, nil
+}
+
+// ListenBehind opens a socket of a shared port that only listens, and takes no datagram away from
+// who has the port. Linux gives a unicast datagram of IPv4 to a socket of IPv4 rather than to one
+// of both families, and a broadcast to all. Elsewhere the system chooses, as it does for Reuse.
+func ListenBehind(ctx context.Context, port uint16, readBuffer int) (*net.UDPConn, error) {
+	opt := Options{Reuse: true, ReadBuffer: readBuffer, NoBroadcast: true}
+	if runtime.GOOS == "linux" {
+		if conn, err := Listen(ctx, netip.AddrPortFrom(netip.IPv6Unspecified(), port), opt); err == nil {
+			return conn, nil
+		} // there may be no IPv6
+	}
+	return Listen(ctx, netip.AddrPortFrom(netip.IPv4Unspecified(), port), opt)
 }
 
 // forbidBroadcast undoes what package net has allowed.

@@ -48,6 +48,9 @@ type Options struct {
 	Place string
 	// MaxRuntime ends the role after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Watch is called once by Server, when the socket is open, with what returns its figures up to
+	// then: a relay.ServerStats. Default: none.
+	Watch func(stats func() any)
 }
 
 // Server runs a server and shows it until ctx ends or MaxRuntime is over. It returns an error if
@@ -69,6 +72,9 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 		return err
 	}
 	defer server.Close()
+	if opt.Watch != nil {
+		opt.Watch(func() any { return server.Stats() })
+	}
 	if _, err = s.start(&view{role: RoleServer, server: server, log: cfg.Log, place: opt.Place}); err != nil {
 		return err
 	}

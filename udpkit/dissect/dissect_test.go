@@ -1,0 +1,108 @@
+package dissect_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/dissect"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/key"
+)
+
+const epoch udpkit.Epoch = 0xaa
+
+func frame(f relaywire.Frame) []byte {
+	f.ID = 7
+	return f.Append(nil)
+}
+
+func payloads(t testing.TB) map[string][]byte {
+	status, err := udpkit.AppendMessage(nil, udpkit.Message{
+		Timestamp: "2026-01-02T03:04:05+00:00", State: "UP", ID: 5, Epoch: epoch, Interval: time.Second, Data: json.RawMessage(`{"a":1}`), Repair: true, End: true,
+	})
+	require.NoError(t, err)
+	ack, err := udpkit.AppendAck(nil, udpkit.Ack{ClientID: "ann", MessageID: 5, Epoch: epoch})
+	require.NoError(t, err)
+	hello, err := beacon.AppendHello(nil, beacon.Hello{Name: "ann", ID: 0xbb})
+	require.NoError(t, err)
+	question := "Client ann misses messages 5 to 7 epoch 00000000000000aa"
+	question += strings.Repeat(" ", (udpkit.MaxMessageSize+2)/3-len(question))
+	entry := relaywire.AppendMessage(nil, 1, "ann", "text")
+	return map[string][]byte{
+		`status timestamp="2026-01-02T03:04:05+00:00" state="UP" message_id=5 epoch="00000000000000aa" interval_ms=1000 repair=true data="{\"a\":1}" end=true`: status,
+		`acknowledgement client_id="ann" message_id=5 epoch="00000000000000aa"`:                                                                                ack,
+		`repair request client_id="ann" from=5 to=7 epoch="00000000000000aa"`:                                                                                  []byte(question),
+		`hello name="ann" id="00000000000000bb"`:                                                                                                               hello,
+		`bye name="ann" id="00000000000000bb"`:                                                                                                                 []byte("BYE|ann|00000000000000bb"),
+		`relay hello id="0000000000000007" try=1 role="writer" name="ann" from="last" at=3 log=0 cookie=false`: frame(relaywire.Frame{
+			Kind: relaywire.Hello, Try: 1, Role: relaywire.RoleWriter, Name: "ann", At: 3}),
+		`relay welcome id="0000000000000007" try=1 next=2 first=1 last=3 log=9 expire_ms=1000`: frame(relaywire.Frame{
+			Kind: relaywire.Welcome, Try: 1, Next: 2, First: 1, Last: 3, Log: 9, Expire: time.Second}),
+		`relay data id="0000000000000007" first=4 count=1`:                          frame(relaywire.Frame{Kind: relaywire.Data, First: 4, Count: 1, Entries: entry}),
+		`relay gap id="0000000000000007" first=4 last=6`:                            frame(relaywire.Frame{Kind: relaywire.Gap, First: 4, Last: 6}),
+		`relay ack id="0000000000000007" next=4 done=3 last=3 window=100 missing=0`: frame(relaywire.Frame{Kind: relaywire.Ack, Next: 4, Done: 3, Last: 3, Window: 100}),
+		`relay failed id="0000000000000007" first=4 text="disk full"`:               frame(relaywire.Frame{Kind: relaywire.Failed, First: 4, Entries: []byte("disk full")}),
+		`relay ping id="0000000000000007"`:                                          frame(relaywire.Frame{Kind: relaywire.Ping}),
+		`text text="a\x1b[31m\nb"`:                                                  []byte("a\x1b[31m\nb"),
+		`bytes length=2`:                                                            []byte("\xff\xfe"),
+	}
+}
+
+// TestOf: each kind of datagram is told, with its fields, and with a key too.
+func TestOf(t *testing.T) {
+	ring := testenv.Ring(t)
+	for want, payload := range payloads(t) {
+		d := dissect.Of(payload)
+		assert.Equal(t, want, d.Kind+" "+d.Fields.String())
+		assert.Equal(t, key.Unprotected, d.Protection)
+		_, err := json.Marshal(d.Fields)
+		require.NoError(t, err)
+
+		form := key.Text
+		switch kind, _, _ := strings.Cut(d.Kind, " "); kind {
+		case "status":
+			form = key.JSON
+		case "relay":
+			form = key.Binary
+		case "bytes", "repair", "text": // has no signed form, or another length
+			continue
+		}
+		signed := dissect.Of(ring.Sender("test", form, false).Append(nil, payload))
+		assert.Equal(t, d.Kind, signed.Kind)
+		assert.Equal(t, d.Fields, signed.Fields)
+		assert.Equal(t, key.Signed, signed.Protection)
+
+		sealed := dissect.Of(ring.Sender("test", form, true).Append(nil, payload))
+		assert.Equal(t, "sealed", sealed.Kind)
+		assert.Equal(t, key.Sealed, sealed.Protection)
+	}
+}
+
+// TestFieldsInOrder: JSON has the fields in the order of the wire.
+func TestFieldsInOrder(t *testing.T) {
+	b, err := json.Marshal(dissect.Of([]byte("Client ann received message 5")).Fields)
+	require.NoError(t, err)
+	assert.Equal(t, `{"client_id":"ann","message_id":5}`, string(b))
+}
+
+// FuzzOf: whatever comes, it is something, and can be shown.
+func FuzzOf(f *testing.F) {
+	for _, payload := range payloads(f) {
+		f.Add(payload)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := dissect.Of(b)
+		require.NotEmpty(t, d.Kind)
+		_, err := json.Marshal(d.Fields)
+		require.NoError(t, err)
+		require.NotContains(t, d.Fields.String(), "\x1b")
+	})
+}
