@@ -1,7 +1,10 @@
 package dissect_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,8 +67,10 @@ func payloads(t testing.TB) map[string][]byte {
 		`relay ack id="0000000000000007" next=4 done=3 last=3 window=100 missing=0`: frame(relaywire.Frame{Kind: relaywire.Ack, Next: 4, Done: 3, Last: 3, Window: 100}),
 		`relay failed id="0000000000000007" first=4 text="disk full"`:               frame(relaywire.Frame{Kind: relaywire.Failed, First: 4, Entries: []byte("disk full")}),
 		`relay ping id="0000000000000007"`:                                          frame(relaywire.Frame{Kind: relaywire.Ping}),
-		`text text="a\x1b[31m\nb"`:                                                  []byte("a\x1b[31m\nb"),
-		`bytes length=2`:                                                            []byte("\xff\xfe"),
+		`relay failed id="0000000000000007" first=4 text=""`:                        frame(relaywire.Frame{Kind: relaywire.Failed, First: 4}),
+		`hello name=""`:            []byte("HELLO|"),
+		`text text="a\x1b[31m\nb"`: []byte("a\x1b[31m\nb"),
+		`bytes length=2`:           []byte("\xff\xfe"),
 	}
 }
 
@@ -112,12 +117,42 @@ func FuzzOf(f *testing.F) {
 		f.Add(payload)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		require.True(t, bytes.Equal(b, slices.Concat(dissect.Split(b)...)))
 		d := dissect.Of(b)
 		require.NotEmpty(t, d.Kind)
 		_, err := json.Marshal(d.Fields)
 		require.NoError(t, err)
 		require.NotContains(t, d.Fields.String(), "\x1b")
 	})
+}
+
+// TestSplit: what a relay's system has not parted yet is parted, also signed and sealed, and nothing
+// else.
+func TestSplit(t *testing.T) {
+	ring := testenv.Ring(t)
+	for _, sender := range []*key.Sender{nil, ring.Sender("test", key.Binary, false), ring.Sender("test", key.Binary, true)} {
+		for count := range 5 {
+			var want [][]byte
+			for i := range count + 1 {
+				text := "text"
+				if i == count {
+					text = "" // the last may be shorter
+				}
+				entry := relaywire.AppendMessage(nil, 1, "ann", text)
+				want = append(want, bytes.Clone(sender.Datagram(frame(relaywire.Frame{Kind: relaywire.Data, First: uint64(i + 1), Count: 1, Entries: entry}))))
+			}
+			all := slices.Concat(want...)
+			assert.Equal(t, want, dissect.Split(all))
+			if sender.Overhead() == key.BinarySealed || count == 0 {
+				continue
+			}
+			all[len(want[0])] = 'x'
+			assert.Equal(t, [][]byte{all}, dissect.Split(all))
+		}
+	}
+	for _, payload := range append(slices.Collect(maps.Values(payloads(t))), nil) {
+		assert.Equal(t, [][]byte{payload}, dissect.Split(payload))
+	}
 }
 
 // TestNoToken: line breaks, which a decoder of base64 skips, make no token of fewer letters.

@@ -107,6 +107,7 @@ note("ended", "it is the last of a run", "SEQUENCE", "CHAT")
 note("lost", "messages are not kept any more", "SEQUENCE", "WARN")
 note("refused", "the relay does not take the client", "RESPONSE_CODE", "WARN")
 note("failed", "the relay cannot store", "RESPONSE_CODE", "ERROR")
+note("parted", "the capture is from before the sender's system has parted it", "PROTOCOL", "NOTE")
 note("cut", "the capture has only a part", "UNDECODED", "NOTE")
 note("malformed", "it is not what it begins as", "MALFORMED", "ERROR")
 udpkit.experts = e

@@ -20,6 +20,16 @@ end
 
 local zero, one, most = UInt64(0), UInt64(1), UInt64(0xFFFFFFFF, 0xFFFFFFFF)
 
+-- unixTime returns a time in nanoseconds.
+local function unixTime(ns)
+  local billion = Int64(1000000000)
+  local before = ns < Int64(0) -- 1970: rounded down, not to zero
+  if before then ns = Int64(-1) - ns end
+  local s, rest = (ns / billion):tonumber(), (ns % billion):tonumber()
+  if before then return NSTime(-1 - s, 999999999 - rest) end
+  return NSTime(s, rest)
+end
+
 -- relay reads the first size bytes as a frame, field by field as far as they go, and checks what
 -- the relay checks.
 local function relay(d, tvb, s, size)
@@ -92,6 +102,7 @@ local function relay(d, tvb, s, size)
     local where, log = num(items, "relay.at", 8), num(items, "relay.log", 8)
     local cookie = take(20)
     if cookie then add(items, "relay.cookie", cookie, 20) end
+    local proved = cookie and s:sub(cookie + 1, cookie + 20):find("[^%z]")
     local who = participant(items, "relay.name")
     if from == 3 and where == zero or role ~= 1 and role ~= 2 or from > 3 or
         from ~= 3 and role == 1 and (where ~= zero or log ~= zero) or
@@ -100,6 +111,7 @@ local function relay(d, tvb, s, size)
     end
     zeros()
     info = quote(who) .. (role == 2 and " as writer" or " as reader")
+    if proved then info = info .. " with cookie" end
   elseif name == "challenge" then
     local cookie = take(20)
     if cookie then add(items, "relay.cookie", cookie, 20) end
@@ -114,7 +126,8 @@ local function relay(d, tvb, s, size)
     place(first, last)
     if next == zero then fail("there is no message 0") end
     if not fault and crc ~= crc32(s:sub(1, before)) then fail("its checksum is wrong") end
-    info = ("next %s of %s-%s"):format(tostring(next), tostring(first), tostring(last))
+    local all = first > last and "an empty log" or tostring(first) .. "-" .. tostring(last)
+    info = ("next %s of %s"):format(tostring(next), all)
     d.welcome = next
   elseif name == "refuse" then
     local reason = num(items, "relay.reason", 1)
@@ -143,12 +156,7 @@ local function relay(d, tvb, s, size)
         if data then
           local begun = take(8)
           if begun then
-            local ns = tvb(begun, 8):uint64()
-            if ns:higher() < 2 ^ 31 then
-              local billion = UInt64(1000000000)
-              add(list, "relay.message.at", begun, 8,
-                NSTime((ns / billion):tonumber(), (ns % billion):tonumber()))
-            end
+            add(list, "relay.message.at", begun, 8, unixTime(tvb(begun, 8):int64()))
           end
           label = " " .. quote(participant(list, "relay.message.name"))
         end

@@ -16,7 +16,7 @@ end
 
 -- clock returns milliseconds of Unix time, or nil where no clock can be there.
 local function clock(b)
-  local ms = 0
+  local ms = 0.0 -- an integer of Lua 5.4 would overflow
   for i = 1, 8 do ms = ms * 256 + b:byte(i) end
   return ms < 253402300800000 and ms or nil
 end

@@ -82,8 +82,8 @@ local function history(d, pinfo)
         break
       end
     end
-    sent[server .. " " .. m.id] = sent[server .. " " .. m.id] or
-        { frame = pinfo.number, at = pinfo.rel_ts }
+    local message = ("%s %.0f"):format(server, m.id)
+    sent[message] = sent[message] or { frame = pinfo.number, at = pinfo.rel_ts }
     if not w and not question then
       w = { epoch = m.epoch ~= nil, seen = {} }
       runs[stream] = w
@@ -106,7 +106,7 @@ local function history(d, pinfo)
     if #asked[server] == windowSize then table.remove(asked[server], 1) end
     table.insert(asked[server], d.question)
   elseif d.ack then
-    local m = sent[to .. " " .. (d.ack.epoch or "") .. " " .. d.ack.id]
+    local m = sent[("%s %s %.0f"):format(to, d.ack.epoch or "", d.ack.id)]
     if m then
       h.acknowledges = m.frame
       h.rtt = pinfo.rel_ts - m.at

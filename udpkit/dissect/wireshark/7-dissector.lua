@@ -23,10 +23,10 @@ local function seconds(s)
   return NSTime(whole, math.floor((s - whole) * 1e9 + 0.5))
 end
 
-local function dissect(tvb, pinfo, root, strict)
-  if tvb:len() == 0 then return 0 end
+-- one shows a datagram. It returns the line for the list of packets, or nil if it is not known.
+local function one(tvb, pinfo, root, strict)
   local d = read(tvb, strict)
-  if not d then return 0 end
+  if not d then return nil end
   local cut = tvb:len() < tvb:reported_len()
   local key = pinfo.number .. " " .. tvb:offset()
   if not told[key] then
@@ -71,6 +71,50 @@ local function dissect(tvb, pinfo, root, strict)
   elseif d.fault and (d.kind == "text" or d.kind == "bytes") then
     tree:add_proto_expert_info(e.malformed, d.fault)
     info = info .. " [malformed: " .. d.fault .. "]"
+  end
+  return info
+end
+
+-- split returns the datagrams of a payload, mostly one: see udpkit/dissect/split.go.
+local function split(tvb)
+  local s = tvb:raw()
+  local sealed = #s >= 38 and s:sub(1, 2) == "\245\1"
+  local function isRelay(from, to)
+    local part, signed = tvb(from, to - from):tvb(), to - from - 36
+    return relay({}, part, s:sub(from + 1, to), to - from) or
+        signed > 0 and relay({}, part, s:sub(from + 1, from + signed), signed)
+  end
+  local function isPart(from, to)
+    if sealed then return to - from >= 38 and s:sub(from + 1, from + 10) == s:sub(1, 10) end
+    return to - from >= 12 and s:sub(from + 1, from + 3) == "ur\1" and
+        s:sub(from + 5, from + 12) == s:sub(5, 12) and isRelay(from, to)
+  end
+  if not sealed and s:sub(1, 3) ~= "ur\1" then return { tvb } end
+  local mark, at = s:sub(1, sealed and 10 or 3), 12
+  while true do
+    at = s:find(mark, at + 1, true)
+    local size = at and at - 1
+    if not at or size > math.min(1200, #s - 12) then return { tvb } end
+    local parts = {}
+    for from = 0, #s - 1, size do
+      local to = math.min(from + size, #s)
+      if not isPart(from, to) then break end
+      parts[#parts + 1] = tvb(from, to - from):tvb()
+    end
+    if #parts == math.ceil(#s / size) then return parts end
+  end
+end
+
+local function dissect(tvb, pinfo, root, strict)
+  if tvb:len() == 0 then return 0 end
+  local parts, infos = split(tvb), {}
+  for _, part in ipairs(parts) do infos[#infos + 1] = one(part, pinfo, root, strict) end
+  if #infos == 0 then return 0 end
+  local info = table.concat(infos, "; ")
+  if #parts > 1 then
+    info = ("%d datagrams: %s"):format(#parts, info)
+    root:add(udpkit, tvb(), #parts .. " datagrams in one, which the sender's system parts later")
+      :add_proto_expert_info(e.parted)
   end
   pinfo.cols.protocol = "udpkit"
   pinfo.cols.info = info
