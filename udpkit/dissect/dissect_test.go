@@ -126,8 +126,8 @@ func FuzzOf(f *testing.F) {
 	})
 }
 
-// TestSplit: what a relay's system has not parted yet is parted, also signed and sealed, and nothing
-// else.
+// TestSplit: what a relay's system has not parted yet is parted, also signed and sealed. Nothing
+// else is.
 func TestSplit(t *testing.T) {
 	ring := testenv.Ring(t)
 	for _, sender := range []*key.Sender{nil, ring.Sender("test", key.Binary, false), ring.Sender("test", key.Binary, true)} {
