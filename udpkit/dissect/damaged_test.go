@@ -43,6 +43,8 @@ func damaged(samples [][]byte, count int) (all [][]byte) {
 	return all
 }
 
+const maxParts = 128
+
 // borders are payloads that are just a datagram, or just none.
 func borders() (all [][]byte) {
 	status := func(rest string) { all = append(all, []byte(`{"timestamp":"t","state":"s",`+rest+`}`)) }
@@ -129,4 +131,16 @@ func borders() (all [][]byte) {
 		}
 	}
 	return all
+}
+
+// long returns payloads that take minutes where the time grows as the square of their length.
+func long() (all [][]byte) {
+	const size = 60_000 // bytes
+	ping := frame(relaywire.Frame{Kind: relaywire.Ping})
+	for _, repeated := range []string{" ", `,"mac":"`, " mac ", " received message ", " misses messages ", `{"a":`, "[", "\\u0041", string(ping), "ur\x01", "0", "\u20ac"} {
+		for _, before := range []string{"", "Client a", `{"message_id":"`} {
+			all = append(all, []byte(before+strings.Repeat(repeated, size/len(repeated))+"x"))
+		}
+	}
+	return append(all, bytes.Repeat(ping, maxParts), bytes.Repeat(ping, maxParts+1))
 }

@@ -8,13 +8,16 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 )
 
+// maxParts is how many datagrams Linux takes in one.
+const maxParts = 128
+
 // Split returns the datagrams of a payload: mostly it is one. A relay on Linux leaves it to its
 // system to part what it sends to one reader, which a capture may see before that (UDP segmentation
 // offload). Then there are several, all but the last equally long.
 func Split(payload []byte) [][]byte {
 	// The beginning of a datagram is none itself, so that one alone stays whole.
 	for size := relaywire.HeaderSize; size <= min(relaywire.MaxDatagram, len(payload)-relaywire.HeaderSize); size++ {
-		if !goesOn(payload, payload[size:]) {
+		if len(payload) > maxParts*size || !goesOn(payload, payload[size:]) {
 			continue
 		}
 		parts := slices.Collect(slices.Chunk(payload, size))

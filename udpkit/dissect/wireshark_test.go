@@ -218,7 +218,7 @@ func TestWiresharkShowsTheSame(t *testing.T) {
 	var recorded []service.Recorded
 	samples = append(samples, borders()...)
 	damage := damaged(append(samples, bytes.Repeat(frame(relaywire.Frame{Kind: relaywire.Ping}), 9)), 4000)
-	for _, p := range append(samples, damage...) {
+	for _, p := range slices.Concat(samples, damage, long()) {
 		recorded = append(recorded, service.Recorded{From: server, To: client, Payload: p})
 	}
 	name := recording(t, recorded...)

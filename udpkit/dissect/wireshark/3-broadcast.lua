@@ -2,12 +2,12 @@
 
 local function status(d, s)
   if not s:find("^[ \n\t\r]*{") then return false end
-  local values, mac = json(s)
   local function fails(fault)
     if s:find('"message_id"', 1, true) then d.fault = "status: " .. fault end
     return false
   end
   if #s > 1024 then return fails("longer than 1,024 bytes") end
+  local values, mac = json(s)
   if not values then return fails(mac) end
   local function raw(key)
     local v = values[key]
@@ -47,9 +47,10 @@ local function status(d, s)
 end
 
 local function question(d, s, size)
-  local s = s:gsub(" +$", "")
+  if size ~= 342 then return false end
+  s = s:gsub(" +$", "")
   local client, rest = s:match("^Client (.+) misses messages (.*)$")
-  if size ~= 342 or not client or #client > 64 or not printable(client) then return false end
+  if not client or #client > 64 or not printable(client) then return false end
   local ids, epoch = before(rest, " epoch ")
   local from, to = before(ids, " to ")
   local first, last = parseID(from), to and parseID(to)

@@ -41,13 +41,14 @@ end
 
 -- unwrap returns the content of a datagram that is signed as text or JSON; s if it is not.
 local function unwrap(d, s)
-  for _, form in ipairs({ '^(.*),"mac":"(.*)"}$', "^(.*) mac (.*)$" }) do
-    local after = form:find("}", 1, true) and 2 or 0
-    local token = s:sub(-48 - after, -1 - after)
-    local content, found = s:match(form)
-    if #token == 48 and found == token and not token:find("[^A-Za-z0-9_-]") then
+  for before, after in pairs({ [',"mac":"'] = '"}', [" mac "] = "" }) do
+    local stop = #s - #after
+    local cut = stop - 48 - #before
+    local token = s:sub(stop - 47, stop)
+    if cut >= 0 and s:sub(cut + 1, stop - 48) == before and s:sub(stop + 1) == after and
+        not token:find("[^A-Za-z0-9_-]") then
       signature(d, base64(token))
-      return after > 0 and s or content
+      return after ~= "" and s or s:sub(1, cut)
     end
   end
   return s

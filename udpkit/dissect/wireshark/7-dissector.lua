@@ -95,13 +95,14 @@ local function split(tvb)
     at = s:find(mark, at + 1, true)
     local size = at and at - 1
     if not at or size > math.min(1200, #s - 12) then return { tvb } end
-    local parts = {}
-    for from = 0, #s - 1, size do
+    local parts, count = {}, math.ceil(#s / size)
+    while count <= 128 and #parts < count do -- no system takes more
+      local from = #parts * size
       local to = math.min(from + size, #s)
       if not isPart(from, to) then break end
       parts[#parts + 1] = tvb(from, to - from):tvb()
     end
-    if #parts == math.ceil(#s / size) then return parts end
+    if #parts == count then return parts end
   end
 end
 
