@@ -1,5 +1,5 @@
 // Package dissect says what a datagram of any system of this module is, field by field: for who
-// looks at a recording or a capture.
+// looks at a recording or a capture. It has a dissector for Wireshark, which says the same there.
 package dissect
 
 import (

@@ -132,6 +132,9 @@ func TestWiresharkTellsWhatBecame(t *testing.T) {
 		{server, client, status(t, epoch, 5), "", "", ""}, // another target
 		{server, everybody, status(t, next, 1), "a new run", "", "run"},
 		{server, everybody, status(t, epoch, 7), "gap 6", "", "gap"},
+		{client, server, fmt.Appendf(nil, "%-342s", "Client ann misses messages 2 to 9007199254740991 epoch 00000000000000bb"), "", "", ""},
+		{server, everybody, status(t, next, 2), "", "", ""}, // nobody could ask for it
+		{server, everybody, status(t, next, 4), "gap 3", "", "gap"},
 		{server, client, frame(relaywire.Frame{Kind: relaywire.Welcome, Try: 1, Next: 2, First: 1, Last: 9}), "", "", ""},
 		{server, client, data(3, 2), "gap 2", "", "gap"},
 		{server, client, data(2, 1), "late", "", "late"},

@@ -1,13 +1,13 @@
 -- What a capture shows of a run -------------------------------------------------------------------
 
-local runs, asked, sent, acked, streams, told, current
+local runs, newest, asked, sent, acked, streams, told, current
 
 function udpkit.init() -- when a file is opened
-  runs, asked, sent, acked, streams, told, current = {}, {}, {}, {}, {}, {}, {}
+  runs, newest, asked, sent, acked, streams, told, current = {}, {}, {}, {}, {}, {}, {}, {}
 end
 
--- split returns the ids from from up to, and without, stop, less those that have come.
-local function split(w, from, stop)
+-- leftOut returns the ids from from up to, and without, stop, less those that have come.
+local function leftOut(w, from, stop)
   local come, gaps = {}, {}
   if from >= stop then return gaps end
   for _, slot in pairs(w.seen) do
@@ -38,7 +38,7 @@ local function observe(w, id, content)
     w.first = id
     goOn()
   elseif id >= w.told and (w.epoch or id - w.told <= windowSize) then
-    gaps = split(w, w.told, id)
+    gaps = leftOut(w, w.told, id)
     if id - w.told <= windowSize then goOn() else w.told = id + 1 end
   elseif id >= w.next and id < w.told then
     late = not known
@@ -47,11 +47,11 @@ local function observe(w, id, content)
     late = reported
   elseif w.probe and w.epoch and id >= w.probe and id - w.probe <= windowSize then
     late = reported
-    gaps = split(w, w.probe, math.min(id, w.first))
+    gaps = leftOut(w, w.probe, math.min(id, w.first))
     w.first = math.min(w.first, w.probe - 1)
     goOn()
   elseif w.probe and not w.epoch and id == w.probe then
-    if id - 1 > w.next then gaps = split(w, w.next, id - 1) else w.first = id - 1 end
+    if id - 1 > w.next then gaps = leftOut(w, w.next, id - 1) else w.first = id - 1 end
     goOn()
   else
     late = reported and w.epoch
@@ -83,6 +83,7 @@ local function history(d, pinfo)
       end
     end
     local message = ("%s %.0f"):format(server, m.id)
+    newest[server] = math.max(newest[server] or 0, m.id)
     sent[message] = sent[message] or { frame = pinfo.number, at = pinfo.rel_ts }
     if not w and not question then
       w = { epoch = m.epoch ~= nil, seen = {} }
@@ -101,10 +102,13 @@ local function history(d, pinfo)
     for _, gap in ipairs(gaps or {}) do say("gap", "gap " .. gap) end
   elseif d.question then
     local server = to .. " " .. d.question.epoch
-    d.question.frame = pinfo.number
+    local q = d.question
+    q.frame = pinfo.number
+    -- Who asks for what is still to come, or more than a server keeps, does not hide what is lost.
+    q.to = math.min(q.to, q.from + windowSize - 1, newest[server] or maxID)
     asked[server] = asked[server] or {}
     if #asked[server] == windowSize then table.remove(asked[server], 1) end
-    table.insert(asked[server], d.question)
+    table.insert(asked[server], q)
   elseif d.ack then
     local m = sent[("%s %s %.0f"):format(to, d.ack.epoch or "", d.ack.id)]
     if m then
