@@ -1,5 +1,5 @@
 // Package dissect says what a datagram of any system of this module is, field by field: for who
-// looks at a recording or a capture.
+// looks at a recording or a capture. It has a dissector for Wireshark, which says the same there.
 package dissect
 
 import (
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
@@ -109,6 +110,16 @@ func (d *Datagram) status(b []byte) bool {
 
 func (d *Datagram) add(name string, value any) { d.Fields = append(d.Fields, Field{name, value}) }
 
+// list adds a list of JSON if there is something in it.
+func (d *Datagram) list(name string, each []Fields) {
+	if len(each) == 0 {
+		return
+	}
+	if b, err := json.Marshal(each); err == nil { // always: there are numbers, texts and times
+		d.add(name, json.RawMessage(b))
+	}
+}
+
 func (d *Datagram) epoch(e udpkit.Epoch) {
 	if e != 0 {
 		d.add("epoch", e.String())
@@ -170,6 +181,7 @@ func (d *Datagram) relay(b []byte) bool {
 	}
 	d.Kind = "relay " + frames[f.Kind]
 	d.Fields = Fields{{"id", fmt.Sprintf("%016x", f.ID)}}
+	var each []Fields
 	switch f.Kind {
 	case relaywire.Hello:
 		role := "reader"
@@ -187,14 +199,35 @@ func (d *Datagram) relay(b []byte) bool {
 		d.Fields = append(d.Fields, Fields{{"first", f.First}, {"last", f.Last}}...)
 	case relaywire.Leave:
 		d.add("done", f.Done)
-	case relaywire.Write, relaywire.Data:
+	case relaywire.Write:
 		d.Fields = append(d.Fields, Fields{{"first", f.First}, {"count", f.Count}}...)
+		for number, text := range f.Texts() {
+			each = append(each, Fields{{"number", number}, {"text", string(text)}})
+		}
+		d.list("messages", each)
+	case relaywire.Data:
+		d.Fields = append(d.Fields, Fields{{"first", f.First}, {"count", f.Count}}...)
+		for m := range f.Messages() {
+			at := time.Unix(0, m.At).UTC()
+			each = append(each, Fields{{"number", m.Seq}, {"at", at}, {"name", string(m.Name)}, {"text", string(m.Text)}})
+		}
+		d.list("messages", each)
 	case relaywire.Stored:
 		d.Fields = append(d.Fields, Fields{{"last", f.Last}, {"runs", f.Count}}...)
+		for i := range f.Count {
+			run := f.Run(i)
+			each = append(each, Fields{{"number", run.Number}, {"count", run.Count}, {"seq", run.Seq}})
+		}
+		d.list("stored", each)
 	case relaywire.Failed:
 		d.Fields = append(d.Fields, Fields{{"first", f.First}, {"text", string(f.Entries)}}...)
 	case relaywire.Ack:
 		d.Fields = append(d.Fields, Fields{{"next", f.Next}, {"done", f.Done}, {"last", f.Last}, {"window", f.Window}, {"missing", f.Count}}...)
+		for i := range f.Count {
+			missing := f.Missing(i)
+			each = append(each, Fields{{"offset", missing.Offset}, {"count", missing.Count}})
+		}
+		d.list("ranges", each)
 	}
 	return true
 }

@@ -1,7 +1,10 @@
 package dissect_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,13 +49,28 @@ func payloads(t testing.TB) map[string][]byte {
 			Kind: relaywire.Hello, Try: 1, Role: relaywire.RoleWriter, Name: "ann", At: 3}),
 		`relay welcome id="0000000000000007" try=1 next=2 first=1 last=3 log=9 expire_ms=1000`: frame(relaywire.Frame{
 			Kind: relaywire.Welcome, Try: 1, Next: 2, First: 1, Last: 3, Log: 9, Expire: time.Second}),
-		`relay data id="0000000000000007" first=4 count=1`:                          frame(relaywire.Frame{Kind: relaywire.Data, First: 4, Count: 1, Entries: entry}),
+		`relay data id="0000000000000007" first=4 count=1 messages="[{\"number\":4,\"at\":\"1970-01-01T00:00:00.000000001Z\",\"name\":\"ann\",\"text\":\"text\"}]"`: frame(relaywire.Frame{
+			Kind: relaywire.Data, First: 4, Count: 1, Entries: entry}),
+		`relay write id="0000000000000007" first=4 count=2 messages="[{\"number\":4,\"text\":\"one\"},{\"number\":5,\"text\":\"two\"}]"`: frame(relaywire.Frame{
+			Kind: relaywire.Write, First: 4, Count: 2, Entries: relaywire.AppendText(relaywire.AppendText(nil, "one"), "two")}),
+		`relay stored id="0000000000000007" last=3 runs=1 stored="[{\"number\":1,\"count\":3,\"seq\":7}]"`: frame(relaywire.Frame{
+			Kind: relaywire.Stored, Last: 3, Count: 1, Entries: relaywire.Run{Number: 1, Count: 3, Seq: 7}.Append(nil)}),
+		`relay ack id="0000000000000007" next=4 done=3 last=9 window=100 missing=1 ranges="[{\"offset\":1,\"count\":2}]"`: frame(relaywire.Frame{
+			Kind: relaywire.Ack, Next: 4, Done: 3, Last: 9, Window: 100, Count: 1, Entries: relaywire.Missing{Offset: 1, Count: 2}.Append(nil)}),
+		`relay challenge id="0000000000000007"`:                                     frame(relaywire.Frame{Kind: relaywire.Challenge, Cookie: relaywire.Cookie{1}}),
+		`relay refuse id="0000000000000007" reason=1 expire_ms=1000`:                frame(relaywire.Frame{Kind: relaywire.Refuse, Reason: relaywire.NameTaken, Expire: time.Second}),
+		`relay reset id="0000000000000007"`:                                         frame(relaywire.Frame{Kind: relaywire.Reset}),
+		`relay pong id="0000000000000007" first=1 last=3`:                           frame(relaywire.Frame{Kind: relaywire.Pong, First: 1, Last: 3}),
+		`relay leave id="0000000000000007" done=1`:                                  frame(relaywire.Frame{Kind: relaywire.Leave, Done: 1}),
+		`relay bye id="0000000000000007"`:                                           frame(relaywire.Frame{Kind: relaywire.Bye}),
 		`relay gap id="0000000000000007" first=4 last=6`:                            frame(relaywire.Frame{Kind: relaywire.Gap, First: 4, Last: 6}),
 		`relay ack id="0000000000000007" next=4 done=3 last=3 window=100 missing=0`: frame(relaywire.Frame{Kind: relaywire.Ack, Next: 4, Done: 3, Last: 3, Window: 100}),
 		`relay failed id="0000000000000007" first=4 text="disk full"`:               frame(relaywire.Frame{Kind: relaywire.Failed, First: 4, Entries: []byte("disk full")}),
 		`relay ping id="0000000000000007"`:                                          frame(relaywire.Frame{Kind: relaywire.Ping}),
-		`text text="a\x1b[31m\nb"`:                                                  []byte("a\x1b[31m\nb"),
-		`bytes length=2`:                                                            []byte("\xff\xfe"),
+		`relay failed id="0000000000000007" first=4 text=""`:                        frame(relaywire.Frame{Kind: relaywire.Failed, First: 4}),
+		`hello name=""`:            []byte("HELLO|"),
+		`text text="a\x1b[31m\nb"`: []byte("a\x1b[31m\nb"),
+		`bytes length=2`:           []byte("\xff\xfe"),
 	}
 }
 
@@ -99,10 +117,47 @@ func FuzzOf(f *testing.F) {
 		f.Add(payload)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		require.True(t, bytes.Equal(b, slices.Concat(dissect.Split(b)...)))
 		d := dissect.Of(b)
 		require.NotEmpty(t, d.Kind)
 		_, err := json.Marshal(d.Fields)
 		require.NoError(t, err)
 		require.NotContains(t, d.Fields.String(), "\x1b")
 	})
+}
+
+// TestSplit: what a relay's system has not parted yet is parted, also signed and sealed. Nothing
+// else is.
+func TestSplit(t *testing.T) {
+	ring := testenv.Ring(t)
+	for _, sender := range []*key.Sender{nil, ring.Sender("test", key.Binary, false), ring.Sender("test", key.Binary, true)} {
+		for count := range 5 {
+			var want [][]byte
+			for i := range count + 1 {
+				text := "text"
+				if i == count {
+					text = "" // the last may be shorter
+				}
+				entry := relaywire.AppendMessage(nil, 1, "ann", text)
+				want = append(want, bytes.Clone(sender.Datagram(frame(relaywire.Frame{Kind: relaywire.Data, First: uint64(i + 1), Count: 1, Entries: entry}))))
+			}
+			all := slices.Concat(want...)
+			assert.Equal(t, want, dissect.Split(all))
+			if sender.Overhead() == key.BinarySealed || count == 0 {
+				continue
+			}
+			all[len(want[0])] = 'x'
+			assert.Equal(t, [][]byte{all}, dissect.Split(all))
+		}
+	}
+	for _, payload := range append(slices.Collect(maps.Values(payloads(t))), nil) {
+		assert.Equal(t, [][]byte{payload}, dissect.Split(payload))
+	}
+}
+
+// TestNoToken: line breaks, which a decoder of base64 skips, make no token of fewer letters.
+func TestNoToken(t *testing.T) {
+	signed := testenv.Ring(t).Sender("test", key.Text, false).Append(nil, []byte("Client ann received message 5"))
+	signed[len(signed)-2] = '\n'
+	assert.Equal(t, key.Unprotected, dissect.Of(signed).Protection)
 }

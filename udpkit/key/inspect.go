@@ -20,7 +20,8 @@ func Inspect(b []byte) (content []byte, p Protection) {
 		if cut < 0 || string(b[cut:at]) != before || string(b[end:]) != after {
 			continue
 		}
-		if _, err := base64.RawURLEncoding.DecodeString(string(b[at:end])); err != nil {
+		// It skips line breaks, so that there may be less than a token.
+		if token, err := base64.RawURLEncoding.DecodeString(string(b[at:end])); err != nil || len(token) != tokenSize {
 			continue
 		}
 		if form == JSON {

@@ -24,7 +24,8 @@ func decodeCommand() *cobra.Command {
 			"  udpkit decode today.pcapng --json | jq 'select(.verdict)'",
 		Long: "Print the datagrams of a file that --record has made, or tcpdump or Wireshark (pcap or pcapng), a line each: its\n" +
 			"number in the file, its time, whether it was sent or received, from where to where, what it is, and what the program\n" +
-			"has made of it. Nothing is verified: with a key, whoever signed it is not known here.",
+			"has made of it. What a capture has seen as one before the sender's system has parted it has several lines.\n" +
+			"Nothing is verified: with a key, whoever signed it is not known here.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := os.Open(args[0])
@@ -47,15 +48,17 @@ func decodeCommand() *cobra.Command {
 				if port != 0 && p.From.Port() != port && p.To.Port() != port {
 					continue
 				}
-				d := dissect.Of(p.Payload)
 				way := "captured"
 				if p.Sent {
 					way = "sent"
 				} else if p.Received {
 					way = "received"
 				}
-				if err := show(decoded{p.Number, p.At, way, p.From, p.To, d.Kind, string(d.Protection), p.Truncated, d.Fields, p.Verdict}); err != nil {
-					return err
+				for _, payload := range dissect.Split(p.Payload) {
+					d := dissect.Of(payload)
+					if err := show(decoded{p.Number, p.At, way, p.From, p.To, d.Kind, string(d.Protection), p.Truncated, d.Fields, p.Verdict}); err != nil {
+						return err
+					}
 				}
 			}
 			return nil

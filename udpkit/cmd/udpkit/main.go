@@ -102,6 +102,7 @@ func rootCommand() *cobra.Command {
 		doctorCommand(),
 		replayCommand(),
 		decodeCommand(),
+		dissectorCommand(),
 		topCommand(),
 		keyCommand(),
 		healthCommand(),
