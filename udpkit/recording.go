@@ -48,11 +48,9 @@ func (c *Client) heard(d Datagram, verdict string) {
 // heardRefused is heard for what is refused.
 func (c *Client) heardRefused(d Datagram, err error) {
 	if c.cfg.Record != nil {
-		c.heard(d, refusedFor(err))
+		c.heard(d, service.Verdict(err))
 	}
 }
-
-func refusedFor(err error) string { return "refused: " + err.Error() }
 
 // heardMessage is heard for a message that had not been seen. The gaps are those that it shows.
 func (c *Client) heardMessage(d Datagram, v verdict, repaired bool, gaps []gap) {
@@ -108,7 +106,7 @@ func (s *Server) heard(d Datagram, again bool, err error) {
 	r := service.Recorded{At: d.Received, From: d.Source, To: s.Addr(), Payload: d.Payload}
 	switch {
 	case err != nil:
-		r.Verdict = refusedFor(err)
+		r.Verdict = service.Verdict(err)
 	case again:
 		r.Verdict = saidDuplicate
 	}
