@@ -42,8 +42,8 @@ func InMountNamespace(t *testing.T) bool {
 	return false
 }
 
-// SmallDisk mounts a file system of a size in MiB, in a mount namespace of the test, and returns where
-// it is.
+// SmallDisk mounts a file system of a size in MiB, in a mount namespace of the test, and returns
+// where it is.
 func SmallDisk(t *testing.T, size int) string {
 	dir := t.TempDir()
 	err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
