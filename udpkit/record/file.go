@@ -20,17 +20,19 @@ import (
 )
 
 const (
-	// writeEvery is how often it is written. A packet waits for window before that, as one that is
-	// older may still come: what was read first may be told last. Both together are what is missing
-	// in the file if the program is killed.
+	// writeEvery is how often it is written. A packet waits for minWindow before that, as one that is
+	// older may still come: what was read first may be told last. Where packets are told later, as
+	// by a role that has read many at once and is slow, it is a little longer than they are late,
+	// and maxWindow at most.
 	writeEvery = 100 * time.Millisecond
-	window     = 100 * time.Millisecond
+	minWindow  = 100 * time.Millisecond
+	maxWindow  = 2 * time.Second
 	// chunk is how many bytes are allocated for packets at once.
 	chunk = 64 << 10
 	// maxWaiting bounds what waits for a slow disk, in bytes. More is left out and counted. From
 	// soon on it is not waited for older ones.
-	maxWaiting = 8 << 20
-	soon       = 1 << 20
+	maxWaiting = 16 << 20
+	soon       = 8 << 20
 )
 
 // The interfaces of a recording, in the order of their numbers.
@@ -64,9 +66,10 @@ type File struct {
 
 	mu      sync.Mutex
 	waiting []packet
-	size    int    // of waiting and kept
-	room    []byte // for the next ones
-	missed  uint64 // left out since the last one that was not, and why
+	size    int           // of waiting and kept
+	room    []byte        // for the next ones
+	late    time.Duration // how late packets are told, not long ago
+	missed  uint64        // left out since the last one that was not, and why
 	why     string
 	lost    uint64 // left out in all
 	closed  bool
@@ -91,13 +94,13 @@ const perPacket = 128
 // "name.pcapng", or the next number that is free; [File.Name] tells. What is no regular file, such
 // as a named pipe that Wireshark reads, is written to as it is. Close it.
 //
-// It never delays who records: what waits for the disk is 8 MiB at the most, and more is left out.
+// It never delays who records: what waits for the disk is 16 MiB at the most, and more is left out.
 // A disk that is full does not end a recording either: it goes on when there is room again. What is
 // missing is counted, and the next packet says so. If the program is killed, the last 200 ms may be
-// missing, and the rest can be read.
+// missing, or 2 s of one that is slow, and the rest can be read.
 //
-// The packets are in the order of their times if each is recorded within 100 ms, and the clock is
-// not set back meanwhile.
+// The packets are in the order of their times, unless one is recorded more than 2 s late, or the
+// clock is set back.
 func Create(name string) (*File, error) {
 	file, err := create(name)
 	if err != nil {
@@ -177,6 +180,9 @@ func (f *File) Record(r service.Recorded) {
 	} else {
 		to = f.own.facing(to, from)
 	}
+	if late := time.Since(r.At); late > f.late && late < maxWindow {
+		f.late = late
+	}
 	if need := len(r.Payload) + maxHeaders; cap(f.room)-len(f.room) < need {
 		f.room = make([]byte, 0, max(chunk, need))
 	}
@@ -245,6 +251,7 @@ func (f *File) write() {
 	defer close(f.done)
 	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
+	var told []packet
 	for ended := false; !ended; {
 		lot := false
 		select {
@@ -255,8 +262,12 @@ func (f *File) write() {
 			ended = true
 		}
 		f.mu.Lock()
-		f.kept, f.waiting = append(f.kept, f.waiting...), f.waiting[:0]
+		told, f.waiting = f.waiting, told[:0]
+		window := min(max(minWindow, f.late*5/4), maxWindow)
+		f.late = f.late * 7 / 8
 		f.mu.Unlock()
+		f.kept = append(f.kept, told...)
+		clear(told) // their memory is free once they are written
 		slices.SortStableFunc(f.kept, func(a, b packet) int { return a.at.Compare(b.at) })
 		n := len(f.kept)
 		if now := time.Now(); !ended && n > 0 && !f.kept[n-1].at.After(now) { // else the clock was set back
@@ -268,7 +279,7 @@ func (f *File) write() {
 		}
 		f.put(f.kept[:n])
 		rest := copy(f.kept, f.kept[n:])
-		clear(f.kept[rest:]) // their memory is free now
+		clear(f.kept[rest:])
 		f.kept = f.kept[:rest]
 	}
 	if err := f.file.Close(); err != nil {

@@ -169,10 +169,23 @@ func TestInOrder(t *testing.T) {
 			}
 		})
 	}
+	tellers.Go(func() { // what is read at once is told one by one, with the answer to each
+		for range 2 {
+			read := time.Now()
+			for range each / 4 {
+				asked, answered := some[0], some[1]
+				asked.At = read
+				f.Record(asked)
+				answered.At = time.Now()
+				f.Record(answered)
+				time.Sleep(4 * time.Millisecond)
+			}
+		}
+	})
 	tellers.Wait()
 	require.NoError(t, f.Close())
 	all := read(t, name)
-	assert.Len(t, all, 4*each)
+	assert.Len(t, all, 5*each)
 	assert.True(t, slices.IsSortedFunc(all, func(a, b record.Packet) int { return a.At.Compare(b.At) }))
 	out, err := exec.CommandContext(t.Context(), tool(t, "capinfos"), name).CombinedOutput()
 	require.NoError(t, err, string(out))
