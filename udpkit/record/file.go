@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// writeEvery is how often it is written. A packet waits for minWindow before that, as one that is
-	// older may still come: what was read first may be told last. Where packets are told later, as
-	// by a role that has read many at once and is slow, it is a little longer than they are late,
-	// and maxWindow at most.
+	// writeEvery is how often it is written. A packet waits for minWindow before that, as an older
+	// one may still come: what was read first may be told last. Where packets are told later, as by
+	// a role that has read many at once and is slow, it is a little longer than they are late, and
+	// maxWindow at most.
 	writeEvery = 100 * time.Millisecond
 	minWindow  = 100 * time.Millisecond
 	maxWindow  = 2 * time.Second
