@@ -41,7 +41,7 @@ func (c *Client) record() {
 // heard records what the client has received, with events and mu held.
 func (c *Client) heard(d Datagram, verdict string) {
 	if c.cfg.Record != nil {
-		c.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: c.taken.local, Payload: d.Payload, Verdict: verdict})
+		c.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: service.At(c.taken.local, d.To), Payload: d.Payload, Verdict: verdict})
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *Server) heard(d Datagram, again bool, err error) {
 	if s.cfg.Record == nil {
 		return
 	}
-	r := service.Recorded{At: d.Received, From: d.Source, To: s.Addr(), Payload: d.Payload}
+	r := service.Recorded{At: d.Received, From: d.Source, To: service.At(s.Addr(), d.To), Payload: d.Payload}
 	switch {
 	case err != nil:
 		r.Verdict = service.Verdict(err)

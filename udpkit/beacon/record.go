@@ -30,10 +30,6 @@ func (b *Beacon) heard(d *udp.Datagram, said string, refused error) {
 	if refused != nil {
 		said = service.Verdict(refused)
 	}
-	var to netip.Addr
-	if b.reader != nil {
-		to = b.reader.To()
-	}
-	local := service.At(netip.AddrPortFrom(netip.IPv4Unspecified(), b.cfg.Port), to)
+	local := service.At(netip.AddrPortFrom(netip.IPv4Unspecified(), b.cfg.Port), d.To)
 	b.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: local, Payload: d.Payload, Verdict: said})
 }

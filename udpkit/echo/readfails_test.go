@@ -19,7 +19,6 @@ type badReader []error
 
 func (*badReader) Next() *udp.Datagram     { return nil }
 func (*badReader) Back() udp.Path          { return udp.Path{} }
-func (*badReader) To() netip.Addr          { return netip.Addr{} }
 func (*badReader) Dropped() (uint32, bool) { return 0, false }
 
 func (r *badReader) Read(bool) (err error) {

@@ -54,7 +54,6 @@ type answerer struct {
 type reader interface {
 	Next() *udp.Datagram
 	Back() udp.Path
-	To() netip.Addr
 	Read(wait bool) error
 	Dropped() (uint32, bool)
 }
@@ -166,7 +165,7 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 	err := udp.ReadAll(ctx, s.reader, func(d *udp.Datagram) {
 		s.count(&s.stats.Received)
 		s.tellRefused(refused.Due(d.Received))
-		r := request{from: d.Source, back: s.reader.Back(), to: s.reader.To(), payload: d.Payload, at: d.Received}
+		r := request{from: d.Source, back: s.reader.Back(), to: d.To, payload: d.Payload, at: d.Received}
 		err := errOwnText
 		if s.text == nil || !bytes.Equal(r.payload, s.text) {
 			err = s.guard.refuse(r.from, r.at)

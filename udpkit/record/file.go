@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,7 +72,8 @@ type File struct {
 	late    time.Duration // how late packets are told, not long ago
 	missed  uint64        // left out since the last one that was not, and why
 	why     string
-	lost    uint64 // left out in all
+	lost    uint64 // left out in all, and why the last ones were
+	cause   string
 	closed  bool
 	err     error // the last failure to write
 }
@@ -205,15 +207,15 @@ func (p *packet) size() int { return len(p.data) + perPacket }
 func (f *File) miss(n uint64, why string) {
 	f.missed += n
 	f.lost += n
-	f.why = why
+	f.why, f.cause = why, why
 }
 
-// Missed returns how many datagrams and segments are not recorded: for want of room on the disk, or
-// as it is too slow.
-func (f *File) Missed() uint64 {
+// Missed returns how many datagrams and segments are not recorded, and why the last of them were
+// not, as "no space left on device"; 0 and "" if none is missing.
+func (f *File) Missed() (count uint64, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lost
+	return f.lost, f.cause
 }
 
 // Err returns why nothing can be recorded at the moment, nil if it can.
@@ -239,7 +241,7 @@ func (f *File) Close() error {
 // fail notes whether the file can be written.
 func (f *File) fail(err error) {
 	if err != nil {
-		err = fmt.Errorf("cannot record to %s: %w", f.name, err)
+		err = fmt.Errorf("cannot record: %w", err)
 	}
 	f.mu.Lock()
 	f.err = err
@@ -303,11 +305,19 @@ func (f *File) put(packets []packet) {
 	f.mu.Lock()
 	f.size -= size
 	if err != nil {
-		f.miss(uint64(len(packets)), err.Error())
+		f.miss(uint64(len(packets)), reason(err))
 		f.missed += missed // those before them are not told of either
 	}
 	f.mu.Unlock()
 	f.fail(err)
+}
+
+// reason returns what has failed, without the name of the file.
+func reason(err error) string {
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return err.Error()
 }
 
 // encode appends a packet to what is to be written. That is memory, and all of it is right: nothing

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"io"
-	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +19,6 @@ type badReader struct{ *testenv.FailingReads }
 
 func (badReader) Next() *udp.Datagram { return nil }
 func (badReader) Back() udp.Path      { return udp.Path{} }
-func (badReader) To() netip.Addr      { return netip.Addr{} }
 
 // TestReadFails: reads that fail for a while are told when that begins and when it ends, and are no
 // reason to spin; an error that stays is the end.

@@ -62,7 +62,7 @@ func (c *recordedCarrier) Flush(done func(udp.Path, error)) {
 }
 
 // heard records what a server has received and handled.
-func (s *Server) heard(d *udp.Datagram, from reader) {
+func (s *Server) heard(d *udp.Datagram) {
 	if s.cfg.Record == nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (s *Server) heard(d *udp.Datagram, from reader) {
 	refused := s.judged
 	s.judged = nil
 	s.mu.Unlock()
-	to := service.At(s.Addr(), from.To())
+	to := service.At(s.Addr(), d.To)
 	s.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: to, Payload: d.Payload, Verdict: service.Verdict(refused)})
 }
 

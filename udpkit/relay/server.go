@@ -240,7 +240,6 @@ func (s *Server) Run(ctx context.Context) error {
 type reader interface {
 	Next() *udp.Datagram
 	Back() udp.Path
-	To() netip.Addr
 	Read(wait bool) error
 }
 
@@ -252,7 +251,7 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 		} else {
 			s.handle(d.Payload, from.Back())
 		}
-		s.heard(d, from)
+		s.heard(d)
 	}, func(err error) { s.report(receiving, err) })
 	if ctx.Err() != nil {
 		return nil

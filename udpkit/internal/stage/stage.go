@@ -288,11 +288,8 @@ func (s *Stage) Recorded() string {
 		return ""
 	}
 	said := "recorded in " + s.recording.Name()
-	if missed := s.recording.Missed(); missed > 0 {
-		said += fmt.Sprintf(" but for %s", format.Plural(missed, "packet"))
-		if err := s.recording.Err(); err != nil {
-			said += fmt.Sprintf(" (%v)", err)
-		}
+	if missed, why := s.recording.Missed(); missed > 0 {
+		said += fmt.Sprintf(" but for %s (%s)", format.Plural(missed, "packet"), why)
 	}
 	return said
 }
@@ -304,9 +301,10 @@ func (s *Stage) watchRecording() func() time.Duration {
 	return func() time.Duration {
 		err := s.recording.Err()
 		if err != nil && !failing {
-			fmt.Fprintf(os.Stderr, "%v. The program goes on, and so does the recording once that is over.\n", err)
+			fmt.Fprintf(os.Stderr, "%v. The program goes on, and the recording as soon as it can.\n", err)
 		} else if err == nil && failing {
-			fmt.Fprintf(os.Stderr, "The recording goes on; %s missing in it.\n", format.Plural(s.recording.Missed(), "packet"))
+			missed, _ := s.recording.Missed()
+			fmt.Fprintf(os.Stderr, "The recording goes on, without %s.\n", format.Plural(missed, "packet"))
 		}
 		failing = err != nil
 		return lookAgain

@@ -39,7 +39,6 @@ type Reader struct {
 	truncated bool // its end is missing
 	current   Datagram
 	back      Path
-	to        netip.Addr
 	ways      bool // back is wanted
 	zones     zoneNames
 }
@@ -179,11 +178,6 @@ func (r *Reader) Next() *Datagram {
 // [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
 
-// To returns where the datagram was sent to that Next has returned last, such as a broadcast
-// address; not valid if that is not known, as without [ReaderConfig.Back], and where it is the
-// address that the socket is bound to.
-func (r *Reader) To() netip.Addr { return r.to }
-
 // Buffered reports whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.segment != 0 || r.at < r.n }
 
@@ -215,8 +209,8 @@ func (r *Reader) open(i int) {
 			}
 		}
 	}
-	if r.ways {
-		r.back, r.to = came.back(r.current.Source), came.to
+	if r.current.To = came.to; r.ways {
+		r.back = came.back(r.current.Source)
 	}
 }
 

@@ -19,7 +19,6 @@ type Reader struct {
 	control []byte // nil: no control messages
 	current Datagram
 	back    Path
-	to      netip.Addr
 	full    bool
 	zones   zoneNames
 }
@@ -80,8 +79,9 @@ func (r *Reader) keep(n, controls, flags int, source netip.AddrPort) {
 		Source:    netip.AddrPortFrom(source.Addr().Unmap(), source.Port()),
 		Received:  time.Now(),
 		Truncated: flags&msgTrunc != 0 || n > r.size,
+		To:        came.to,
 	}
-	r.back, r.to = came.back(r.current.Source), came.to
+	r.back = came.back(r.current.Source)
 }
 
 // Next returns the datagram that has been read, nil if there is none left. It and its payload are
@@ -97,11 +97,6 @@ func (r *Reader) Next() *Datagram {
 // Back returns the way back to where the datagram came from that Next has returned last, see
 // [ReaderConfig.Back].
 func (r *Reader) Back() Path { return r.back }
-
-// To returns where the datagram was sent to that Next has returned last, such as a broadcast
-// address; not valid if that is not known, as without [ReaderConfig.Back], and where it is the
-// address that the socket is bound to.
-func (r *Reader) To() netip.Addr { return r.to }
 
 // Buffered reports whether Next has a datagram.
 func (r *Reader) Buffered() bool { return r.full }
