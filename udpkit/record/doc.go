@@ -5,8 +5,8 @@
 // A role knows payloads, addresses and times. The headers of IP and UDP are rebuilt from these,
 // with valid checksums; what only a capture would show, such as the time to live, fragments and
 // VLANs, is not in them. Where a role receives on all addresses, the one that a datagram was sent
-// to is what the system tells: Linux, macOS, FreeBSD and Windows do. On others it is taken to be this
-// host's in the sender's network. What the kernel dropped was never seen.
+// to is what the system tells: Linux, macOS, FreeBSD and Windows do. On others it is taken to be
+// this host's in the sender's network. What the kernel dropped was never seen.
 //
 // Of TCP, as chats use it, each segment is what the program has written or read at once. The
 // handshake, the sequence numbers, which begin at 0, and the end are made up for it, so that
