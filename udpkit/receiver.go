@@ -58,8 +58,8 @@ type Datagram struct {
 	// Truncated says that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its
 	// beginning.
 	Truncated bool
-	// To is the address that the datagram was sent to, such as a broadcast address, where
-	// [ReceiverConfig.Destination] asks for it; else not valid.
+	// To is the address that the datagram was sent to, such as a broadcast address. Only who
+	// records asks the system for it; else it is not valid.
 	To netip.Addr
 }
 
@@ -192,9 +192,8 @@ type ReceiverConfig struct {
 	// gets each of them as always. The socket stays in that mode: afterwards only receivers should
 	// read from it.
 	Coalesce bool
-	// Destination has the system tell to which address each datagram was sent, see [Datagram]:
-	// Linux, macOS, FreeBSD and Windows do, for a socket that is bound to all addresses.
-	Destination bool
+	// destination asks for Datagram.To: see udp.ReaderConfig.Back.
+	destination bool
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -305,7 +304,7 @@ func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*ud
 		return nil, ErrReceiverBusy
 	}
 	if conn != r.conn {
-		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Back: r.cfg.Destination})
+		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Back: r.cfg.destination})
 		if err != nil {
 			return nil, fmt.Errorf("receive: %w", err)
 		}
