@@ -136,11 +136,11 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, err
 	}
 	c := newClient(cfg)
-	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1, Coalesce: true})
+	c.receiver, err = NewReceiver(cfg.Receiver, ReceiverConfig{OnIdle: cfg.OnIdle, BufferSize: MaxMessageSize + 1, Coalesce: true, destination: cfg.Record != nil})
 	if err != nil {
 		return nil, err
 	}
-	c.answers, err = NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxMessageSize + 1})
+	c.answers, err = NewReceiver(Blocking, ReceiverConfig{BufferSize: MaxMessageSize + 1, destination: cfg.Record != nil})
 	if err != nil { // it does not happen: the configuration is right
 		return nil, err
 	}

@@ -58,6 +58,9 @@ type Datagram struct {
 	// Truncated says that the datagram was longer than [ReceiverConfig.BufferSize]; Payload has its
 	// beginning.
 	Truncated bool
+	// To is the address that the datagram was sent to, such as a broadcast address. Only who
+	// records asks the system for it; else it is not valid.
+	To netip.Addr
 }
 
 // Clone returns a copy of d that owns its payload.
@@ -189,6 +192,8 @@ type ReceiverConfig struct {
 	// gets each of them as always. The socket stays in that mode: afterwards only receivers should
 	// read from it.
 	Coalesce bool
+	// destination asks for Datagram.To: see udp.ReaderConfig.Back.
+	destination bool
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -299,7 +304,7 @@ func (r *receiver) begin(conn *net.UDPConn, cancel context.CancelCauseFunc) (*ud
 		return nil, ErrReceiverBusy
 	}
 	if conn != r.conn {
-		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce})
+		reader, err := udp.NewReader(conn, udp.ReaderConfig{Size: r.cfg.BufferSize, Coalesce: r.cfg.Coalesce, Back: r.cfg.destination})
 		if err != nil {
 			return nil, fmt.Errorf("receive: %w", err)
 		}

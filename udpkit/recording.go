@@ -41,18 +41,16 @@ func (c *Client) record() {
 // heard records what the client has received, with events and mu held.
 func (c *Client) heard(d Datagram, verdict string) {
 	if c.cfg.Record != nil {
-		c.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: c.taken.local, Payload: d.Payload, Verdict: verdict})
+		c.cfg.Record.Record(service.Recorded{At: d.Received, From: d.Source, To: service.At(c.taken.local, d.To), Payload: d.Payload, Verdict: verdict})
 	}
 }
 
 // heardRefused is heard for what is refused.
 func (c *Client) heardRefused(d Datagram, err error) {
 	if c.cfg.Record != nil {
-		c.heard(d, refusedFor(err))
+		c.heard(d, service.Verdict(err))
 	}
 }
-
-func refusedFor(err error) string { return "refused: " + err.Error() }
 
 // heardMessage is heard for a message that had not been seen. The gaps are those that it shows.
 func (c *Client) heardMessage(d Datagram, v verdict, repaired bool, gaps []gap) {
@@ -105,10 +103,10 @@ func (s *Server) heard(d Datagram, again bool, err error) {
 	if s.cfg.Record == nil {
 		return
 	}
-	r := service.Recorded{At: d.Received, From: d.Source, To: s.Addr(), Payload: d.Payload}
+	r := service.Recorded{At: d.Received, From: d.Source, To: service.At(s.Addr(), d.To), Payload: d.Payload}
 	switch {
 	case err != nil:
-		r.Verdict = refusedFor(err)
+		r.Verdict = service.Verdict(err)
 	case again:
 		r.Verdict = saidDuplicate
 	}

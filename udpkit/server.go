@@ -255,7 +255,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: max(maxAckSize, questionSize) + 1})
+	acks, err := NewReceiver(Blocking, ReceiverConfig{BufferSize: max(maxAckSize, questionSize) + 1, destination: s.cfg.Record != nil})
 	if err != nil { // it does not happen: the configuration is right
 		return err
 	}

@@ -74,6 +74,8 @@ type Config struct {
 	// Silent has the beacon listen only: it says neither HELLO nor goodbye, and hears broadcasts of
 	// IPv4. It excludes Group, Targets, Interfaces and Seal.
 	Silent bool
+	// Record is told what the beacon sends and receives. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: a slow one
 	// delays nothing, but loses events, which Stats.EventsDropped counts. The StartEvent and the
 	// final Stats are never lost. When Run ends, it waits at most half a second for it, and for the
@@ -171,7 +173,7 @@ func New(cfg Config) (*Beacon, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize + key.MaxOverhead})
+	reader, err := udp.NewReader(n.recv, udp.ReaderConfig{Size: MaxSize + key.MaxOverhead, Back: cfg.Record != nil})
 	if err != nil { // impossible, the socket is open
 		return nil, errors.Join(fmt.Errorf("the beacon cannot use port %d: %w", cfg.Port, err), n.close())
 	}
@@ -317,7 +319,8 @@ type reader interface {
 func (b *Beacon) readAll(ctx context.Context, from reader) error {
 	var failing service.Failure
 	return udp.ReadAll(ctx, from, func(d *udp.Datagram) {
-		b.handle(d.Payload, d.Truncated, d.Source, d.Received)
+		said, err := b.handle(d.Payload, d.Truncated, d.Source, d.Received)
+		b.heard(d, said, err)
 	}, func(err error) {
 		if err != nil {
 			b.mu.Lock()
@@ -339,16 +342,17 @@ func (b *Beacon) tellRefused(told []service.Refused) {
 	}
 }
 
-// handle takes one datagram. It never makes the beacon send.
-func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now time.Time) {
+// handle takes one datagram. It never makes the beacon send. It returns what the datagram says, or
+// why it is refused.
+func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now time.Time) (said string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var h Hello
-	err := error(errTooLong)
+	err = errTooLong
 	if !truncated {
 		if payload, err = b.opener.Open(payload, now); err != nil {
 			b.tellRefused(b.refused.Note(from, err, now))
-			return
+			return "", err
 		}
 		if h, err = Decode(payload); err != nil {
 			err = cmp.Or(key.Needed(payload, key.Text), err)
@@ -358,10 +362,10 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 	case err != nil:
 		b.stats.Malformed++
 		b.tellRefused(b.refused.Note(from, err, now))
-		return
+		return "", err
 	case h.ID == b.id:
 		b.stats.Own++
-		return
+		return "own", nil
 	}
 	b.stats.Heard++
 	v, peer, was := b.table.take(h, from, now)
@@ -370,12 +374,12 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 	case refused:
 		b.stats.Refused++
 		b.tellRefused(b.refused.Note(from, errFull, now))
-		return
+		return "", errFull
 	case ignored:
 		b.stats.Ignored++
-		return
+		return "ignored", nil
 	case known:
-		return
+		return "", nil
 	case appeared:
 		b.stats.Appeared++
 		event.Change = Appeared
@@ -389,6 +393,7 @@ func (b *Beacon) handle(payload []byte, truncated bool, from netip.AddrPort, now
 		event.Change = Left
 	}
 	b.events.Emit(event)
+	return string(event.Change), nil
 }
 
 // expire removes the peers that have been silent for too long.

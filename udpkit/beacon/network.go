@@ -147,7 +147,7 @@ func (n *network) announce(datagram func() []byte) []failure {
 			err, path.Interface = n.multicast.SetMulticastInterface(&net.Interface{Index: path.Interface, Name: t.Name}), 0
 		}
 		if err == nil {
-			err = udp.Send(n.send, datagram(), path)
+			err = n.sendTo(path, datagram())
 		}
 		results = append(results, failure{t, err})
 	}

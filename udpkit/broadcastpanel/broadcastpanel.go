@@ -31,7 +31,8 @@ type Options struct {
 	// that exists keeps its mode. Default: none.
 	History string
 	// Record is a file that gets what the role sends and receives, for Wireshark: see package
-	// record. It is emptied at once. Default: none.
+	// record. If it exists, the recording is beside it; its name is shown when the role ends.
+	// Default: none.
 	Record string
 	// Input sets a server's state by hand: each line is the state from the next message on; an
 	// empty line, or "auto", goes back to the cycle. A read that is waiting when the server ends is
@@ -162,7 +163,7 @@ func (s *session) display(opt Options, page func() display, server *udpkit.Serve
 	s.show, lines, err = stage.Show(s.Stage, page,
 		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) display {
-			return &text{Display: out, ended: func() string { return s.Why(s.reached()) }, server: server, verbose: opt.Verbose, present: make(map[client]heard)}
+			return &text{Display: out, ended: func() string { return s.Ended(s.reached()) }, server: server, verbose: opt.Verbose, present: make(map[client]heard)}
 		})
 	return lines, err
 }

@@ -39,6 +39,9 @@ type ClientConfig struct {
 	// Secure protects the connection, see Secure and package keytls. It has DialTimeout too.
 	// Default: none.
 	Secure Secure
+	// Record is told what goes through the connection as segments of TCP, rebuilt: see package
+	// record. What is encrypted is recorded encrypted. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on the goroutine of Run. While it runs,
 	// lines wait in the connection; if that takes too long, the server disconnects this client.
 	OnEvent func(Event)
@@ -69,7 +72,7 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 // Client is a connection to a server. Its methods are safe for concurrent use.
 type Client struct {
 	cfg   ClientConfig
-	tcp   *net.TCPConn
+	tcp   wire
 	conn  net.Conn // what tcp carries
 	lines *Reader
 	life  service.Life
@@ -97,8 +100,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		}
 		return nil, fmt.Errorf("cannot connect to the chat server at %v: %s (%w)", cfg.Server, advice, err)
 	}
-	c := &Client{cfg: cfg, tcp: conn.(*net.TCPConn)}
-	_ = tcp.FindVanished(c.tcp, cfg.LostTimeout) // fails where the system has no such option
+	c := &Client{cfg: cfg, tcp: recorded(cfg.Record, conn.(*net.TCPConn), true)}
+	_ = tcp.FindVanished(conn.(*net.TCPConn), cfg.LostTimeout) // fails where the system has no such option
 	if c.conn, err = cfg.secured(ctx, c.tcp); err != nil {
 		return nil, err
 	}

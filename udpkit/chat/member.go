@@ -19,7 +19,7 @@ import (
 
 // member is a connected client. Server.mu guards what is below the blank line.
 type member struct {
-	tcp  *net.TCPConn
+	tcp  wire
 	conn net.Conn // what tcp carries; set before the client joins
 	addr netip.AddrPort
 

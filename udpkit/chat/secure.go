@@ -64,7 +64,7 @@ func whyRefused(err error, late bool) Reason {
 }
 
 // secured returns a client's connection as it is to be used.
-func (c ClientConfig) secured(ctx context.Context, conn *net.TCPConn) (net.Conn, error) {
+func (c ClientConfig) secured(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if c.Secure == nil {
 		return conn, nil
 	}
@@ -101,12 +101,12 @@ var errTLS = errors.New("the client speaks TLS")
 
 // unprotected is a connection that is used as it is.
 type unprotected struct {
-	*net.TCPConn
+	wire
 	begun bool
 }
 
 func (u *unprotected) Read(b []byte) (int, error) {
-	n, err := u.TCPConn.Read(b)
+	n, err := u.wire.Read(b)
 	if n > 0 && !u.begun {
 		if u.begun = true; b[0] == tlsHandshake {
 			return 0, errTLS

@@ -72,6 +72,9 @@ type ServerConfig struct {
 	// within 5 s that it has the key is disconnected; until then it gets nothing, but counts as
 	// connected. Default: none, everybody can join.
 	Secure Secure
+	// Record is told what goes through the connections as segments of TCP, rebuilt: see package
+	// record. What is encrypted is recorded encrypted. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: it delays
 	// nobody. Events that it is too slow for are dropped, which ServerSummary.EventsDropped counts.
 	// The StartEvent and the summary never are. When Run ends, it waits half a second for it at the
@@ -237,7 +240,7 @@ func (s *Server) report(err error) {
 // admit makes a client of a connection, at once or once it is secure, or refuses it.
 func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 	_ = tcp.FindVanished(conn, s.cfg.LostTimeout) // fails where the connection is gone already, or the system has no such option
-	m := &member{tcp: conn, addr: service.AddrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
+	m := &member{tcp: recorded(s.cfg.Record, conn, false), addr: service.AddrOf(conn.RemoteAddr()), joined: time.Now(), queue: make(chan string, s.cfg.Queue)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused Reason
@@ -251,10 +254,10 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 		s.refuse(m, refused)
 		// What fails here concerns nobody but the one who is refused.
 		if s.cfg.Secure == nil {
-			_ = conn.SetWriteDeadline(m.joined.Add(refusing))
-			_, _ = fmt.Fprintf(conn, "* refused: %s; try again later\n", refused)
+			_ = m.tcp.SetWriteDeadline(m.joined.Add(refusing))
+			_, _ = fmt.Fprintf(m.tcp, "* refused: %s; try again later\n", refused)
 		}
-		_ = conn.Close()
+		_ = m.tcp.Close()
 		return
 	}
 	s.open[m] = struct{}{}
@@ -263,7 +266,7 @@ func (s *Server) admit(ctx context.Context, conn *net.TCPConn) {
 		s.serving.Go(func() { s.secure(ctx, m) })
 		return
 	}
-	m.conn = &unprotected{TCPConn: conn}
+	m.conn = &unprotected{wire: m.tcp}
 	s.join(ctx, m)
 }
 

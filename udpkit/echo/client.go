@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -50,6 +51,8 @@ type ClientConfig struct {
 	Server netip.AddrPort
 	// Timeout is how long to wait for each reply. Default DefaultTimeout.
 	Timeout time.Duration
+	// Record is told what the client sends and receives. Default: none.
+	Record Recorder
 }
 
 // ClientStats is what a Client has counted. Sent is the sum of the others when no Send is running.
@@ -116,7 +119,7 @@ func (c *Client) Send(ctx context.Context, payload []byte) (Reply, error) {
 	if c.closed.Err() != nil {
 		return Reply{}, fmt.Errorf("the client was closed: %w", net.ErrClosed)
 	}
-	r, err := Send(ctx, c.cfg.Server, payload, c.cfg.Timeout)
+	r, err := send(ctx, c.cfg.Server, payload, c.cfg.Timeout, c.cfg.Record)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Sent++
@@ -174,6 +177,11 @@ func (c *Client) Lines(ctx context.Context, in io.Reader, report func(line strin
 // Send sends one datagram and waits for the reply, at most for the timeout; 0 means DefaultTimeout.
 // For the errors see [Client.Send]; one about an argument wraps ErrConfig.
 func Send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.Duration) (Reply, error) {
+	return send(ctx, to, payload, timeout, nil)
+}
+
+// send is Send, with a tape that may be nil.
+func send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.Duration, tape Recorder) (Reply, error) {
 	if err := check(to, timeout); err != nil {
 		return Reply{}, err
 	}
@@ -185,7 +193,7 @@ func Send(ctx context.Context, to netip.AddrPort, payload []byte, timeout time.D
 		return Reply{}, err
 	}
 	defer conn.Close()
-	return exchange(ctx, conn, payload, timeout)
+	return exchange(ctx, conn, payload, timeout, tape)
 }
 
 // check returns an error that wraps ErrConfig.
@@ -213,8 +221,20 @@ func dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return conn, nil
 }
 
+// record records one of the two datagrams of an exchange.
+func record(tape Recorder, conn net.Conn, at time.Time, payload []byte, sent bool) {
+	if tape == nil {
+		return
+	}
+	from, to := service.AddrOf(conn.RemoteAddr()), service.AddrOf(conn.LocalAddr())
+	if sent {
+		from, to = to, from
+	}
+	tape.Record(service.Recorded{At: at, From: from, To: to, Sent: sent, Payload: payload})
+}
+
 // exchange sends on a connected socket and waits for the reply.
-func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.Duration) (Reply, error) {
+func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.Duration, tape Recorder) (Reply, error) {
 	timeout = cmp.Or(timeout, DefaultTimeout)
 	_ = conn.SetDeadline(time.Now().Add(timeout)) // fails for a closed socket only, as the next call tells
 	ended := make(chan struct{})
@@ -232,8 +252,12 @@ func exchange(ctx context.Context, conn net.Conn, payload []byte, timeout time.D
 	r := Reply{Sent: time.Now()}
 	_, err := conn.Write(payload)
 	if err == nil {
+		record(tape, conn, r.Sent, payload, true)
 		n, err = conn.Read(buf)
 		r.RTT = time.Since(r.Sent)
+	}
+	if err == nil {
+		record(tape, conn, r.Sent.Add(r.RTT), buf[:n], false)
 	}
 	to := conn.RemoteAddr()
 	switch {

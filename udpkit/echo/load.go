@@ -61,7 +61,7 @@ func Load(ctx context.Context, to netip.AddrPort, clients int, timeout time.Dura
 		running.Go(func() {
 			<-start
 			e := Exchange{Client: i, Sent: time.Now()}
-			r, err := exchange(ctx, conn, fmt.Appendf(nil, "Hello from client %d", i), timeout)
+			r, err := exchange(ctx, conn, fmt.Appendf(nil, "Hello from client %d", i), timeout, nil)
 			if e.Err = err; err == nil {
 				e.Sent, e.Answered, e.Payload = r.Sent, r.Sent.Add(r.RTT), r.Payload
 			}

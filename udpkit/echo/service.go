@@ -28,7 +28,7 @@ const (
 	writeBuffer = 128 << 10
 )
 
-// Recorder is told each datagram that a server receives and sends. A record.File is one.
+// Recorder is told each datagram that a role receives and sends. A record.File is one.
 type Recorder = service.Recorder
 
 // answerer is what [Server] and [Responder] have in common.
@@ -61,7 +61,8 @@ type reader interface {
 // request is a datagram to answer.
 type request struct {
 	from    netip.AddrPort
-	back    udp.Path // where the answer goes: it leaves from the address that was asked
+	back    udp.Path   // where the answer goes: it leaves from the address that was asked
+	to      netip.Addr // where it was sent to, if that is known
 	payload []byte
 	at      time.Time
 }
@@ -164,7 +165,7 @@ func (s *answerer) receive(ctx context.Context, accept func(request)) error {
 	err := udp.ReadAll(ctx, s.reader, func(d *udp.Datagram) {
 		s.count(&s.stats.Received)
 		s.tellRefused(refused.Due(d.Received))
-		r := request{from: d.Source, back: s.reader.Back(), payload: d.Payload, at: d.Received}
+		r := request{from: d.Source, back: s.reader.Back(), to: d.To, payload: d.Payload, at: d.Received}
 		err := errOwnText
 		if s.text == nil || !bytes.Equal(r.payload, s.text) {
 			err = s.guard.refuse(r.from, r.at)
@@ -231,20 +232,13 @@ func (s *answerer) handle(ctx context.Context, r request) {
 }
 
 func (s *answerer) recordReceived(r request, refused error) {
-	verdict := ""
-	if refused != nil {
-		verdict = "refused: " + refused.Error()
-	}
-	s.record.Record(service.Recorded{At: r.at, From: r.from, To: s.asked(r), Payload: r.payload, Verdict: verdict})
+	to := service.At(s.asked(r), r.to)
+	s.record.Record(service.Recorded{At: r.at, From: r.from, To: to, Payload: r.payload, Verdict: service.Verdict(refused)})
 }
 
 // asked returns the address that was asked, as far as it is known.
 func (s *answerer) asked(r request) netip.AddrPort {
-	addr := s.Addr()
-	if r.back.From.IsValid() {
-		addr = netip.AddrPortFrom(r.back.From, addr.Port())
-	}
-	return addr
+	return service.At(s.Addr(), r.back.From)
 }
 
 func (s *answerer) drop(r request) {

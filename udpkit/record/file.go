@@ -3,8 +3,13 @@ package record
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,12 +21,19 @@ import (
 )
 
 const (
-	// writeAt is how many bytes are written at once, and writeEvery how long fewer wait: that much
-	// is missing in the file if the program is killed.
-	writeAt    = 64 << 10
+	// writeEvery is how often it is written. A packet waits for minWindow before that, as an older
+	// one may still come: what was read first may be told last. Where packets are told later, as by
+	// a role that has read many at once and is slow, it is a little longer than they are late, and
+	// maxWindow at most.
 	writeEvery = 100 * time.Millisecond
-	// maxWaiting bounds what waits for a slow disk, in bytes. More is left out and counted.
-	maxWaiting = 4 << 20
+	minWindow  = 100 * time.Millisecond
+	maxWindow  = 2 * time.Second
+	// chunk is how many bytes are allocated for packets at once.
+	chunk = 64 << 10
+	// maxWaiting bounds what waits for a slow disk, in bytes. More is left out and counted. From
+	// soon on it is not waited for older ones.
+	maxWaiting = 16 << 20
+	soon       = 8 << 20
 )
 
 // The interfaces of a recording, in the order of their numbers.
@@ -30,47 +42,81 @@ const (
 	sentName     = "sent"
 )
 
+// What is said of each recording.
+const (
+	application = "udpkit"
+	about       = "No capture: the program has kept what it has sent and received. Headers of IP, UDP and TCP are " +
+		"rebuilt. Of TCP, each segment is what the program has written or read at once, and the handshake, the " +
+		"numbers and the end are made up for it; what the network did is not known. Keys are not recorded."
+)
+
 // File is a recording that is being written. Its methods are safe for concurrent use.
 type File struct {
 	file *os.File
+	name string
 	own  own
-	wake chan struct{} // has room for one: writeAt is reached
+	wake chan struct{} // has room for one: there is a lot to write
 	stop chan struct{}
 	done chan struct{} // closed when all is written
 
+	// What the goroutine that writes works with.
+	ng      *pcapgo.NgWriter // writes to encoded
+	encoded encoded
+	written int64 // bytes of whole blocks in the file
+	kept    []packet
+
 	mu      sync.Mutex
-	ng      *pcapgo.NgWriter // writes to waiting
-	waiting []byte           // whole blocks
-	packet  []byte           // room for one
-	missed  uint64           // left out since the last one that was not
+	waiting []packet
+	size    int           // of waiting and kept
+	room    []byte        // for the next ones
+	late    time.Duration // how late packets are told, not long ago
+	missed  uint64        // left out since the last one that was not, and why
+	why     string
+	lost    uint64 // left out in all, and why the last ones were
+	cause   string
 	closed  bool
-	err     error // the first failure to write
+	err     error // the last failure to write
 }
 
-// Create begins a recording. A new file can be read by its owner only; one that exists is emptied
-// and keeps its mode. Close it.
+// packet is one that waits.
+type packet struct {
+	at      time.Time
+	data    []byte // with its headers
+	sent    bool
+	verdict string
+	missed  uint64 // before it, and why
+	why     string
+}
+
+// perPacket is about how many bytes a packet takes besides its data, here and in the file.
+const perPacket = 128
+
+// Create begins a recording, in a file that only its owner can read. It never empties one: if there
+// is a file of that name, the recording is beside it, as "name-2.pcapng" for
+// "name.pcapng", or the next number that is free; [File.Name] tells. What is no regular file, such
+// as a named pipe that Wireshark reads, is written to as it is. Close it.
 //
-// It never delays who records: what waits for the disk is 4 MiB at the most, and more is left out,
-// which the next packet says. If the program is killed, the last 100 ms may be missing, and the
-// rest can be read.
+// It never delays who records: what waits for the disk is 16 MiB at the most, and more is left out.
+// A disk that is full does not end a recording either: it goes on when there is room again. What is
+// missing is counted, and the next packet says so. If the program is killed, the last 200 ms may be
+// missing, or 2 s of one that is slow, and the rest can be read.
+//
+// The packets are in the order of their times, unless one is recorded more than 2 s late, or the
+// clock is set back.
 func Create(name string) (*File, error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	file, err := create(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot record: %w", err)
 	}
-	f := &File{file: file, own: ownAddresses(), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	f.ng, err = pcapgo.NewNgWriterInterface((*waiting)(f), pcapInterface(receivedName), pcapgo.NgWriterOptions{
-		SectionInfo: pcapgo.NgSectionInfo{Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "udpkit"},
+	f := &File{file: file, name: file.Name(), own: ownAddresses(), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	f.ng, err = pcapgo.NewNgWriterInterface(&f.encoded, pcapInterface(receivedName), pcapgo.NgWriterOptions{
+		SectionInfo: pcapgo.NgSectionInfo{Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: application, Comment: about},
 	})
 	if err == nil {
 		_, err = f.ng.AddInterface(pcapInterface(sentName))
 	}
 	if err == nil {
-		err = f.ng.Flush()
-	}
-	if err == nil { // an empty file would be no recording
-		_, err = file.Write(f.waiting)
-		f.waiting = f.waiting[:0]
+		err = f.flush() // an empty file would be no recording
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot record: %w", err), file.Close())
@@ -79,32 +125,55 @@ func Create(name string) (*File, error) {
 	return f, nil
 }
 
+// create opens a new file, or what cannot be emptied.
+func create(name string) (*os.File, error) {
+	extension := filepath.Ext(name)
+	beside := name
+	for n := 2; n <= maxBeside+1; n++ {
+		file, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if !errors.Is(err, os.ErrExist) {
+			return file, err
+		}
+		if info, err := os.Stat(beside); err == nil && !info.Mode().IsRegular() {
+			return os.OpenFile(beside, os.O_WRONLY, 0)
+		}
+		beside = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, extension), n, extension)
+	}
+	return nil, fmt.Errorf("%s and %d more beside it exist: choose another name", name, maxBeside-1)
+}
+
+// maxBeside is the last number of a file beside another.
+const maxBeside = 999
+
 func pcapInterface(name string) pcapgo.NgInterface {
 	return pcapgo.NgInterface{
 		Name:                name,
-		Description:         "what the program has " + name + ", with IP and UDP headers rebuilt",
+		Description:         "what the program has " + name + ", with headers rebuilt",
 		LinkType:            layers.LinkTypeRaw,
 		TimestampResolution: 9,
 	}
 }
 
-// waiting is a File as what its blocks are written to, with mu held.
-type waiting File
+// encoded are the blocks that are to be written.
+type encoded []byte
 
-func (w *waiting) Write(b []byte) (int, error) {
-	w.waiting = append(w.waiting, b...)
+func (e *encoded) Write(b []byte) (int, error) {
+	*e = append(*e, b...)
 	return len(b), nil
 }
 
-// Record appends a datagram.
+// Name returns the file's name, which is another than that of Create if that existed.
+func (f *File) Name() string { return f.name }
+
+// Record appends a datagram, or a segment of a connection.
 func (f *File) Record(r service.Recorded) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed || f.err != nil {
+	if f.closed {
 		return
 	}
-	if len(f.waiting) > maxWaiting {
-		f.missed++
+	if f.size > maxWaiting {
+		f.miss(1, "the disk is too slow")
 		return
 	}
 	from, to := r.From, r.To
@@ -113,23 +182,18 @@ func (f *File) Record(r service.Recorded) {
 	} else {
 		to = f.own.facing(to, from)
 	}
-	f.packet = appendPacket(f.packet[:0], from, to, r.Payload)
-	about := gopacket.CaptureInfo{Timestamp: r.At, CaptureLength: len(f.packet), Length: len(f.packet)}
-	if r.Sent {
-		about.InterfaceIndex = 1
+	if late := time.Since(r.At); late > f.late && late < maxWindow {
+		f.late = late
 	}
-	var options pcapgo.NgPacketOptions // each one is an allocation
-	if r.Verdict != "" {
-		options.Comments = []string{r.Verdict}
+	if need := len(r.Payload) + maxHeaders; cap(f.room)-len(f.room) < need {
+		f.room = make([]byte, 0, max(chunk, need))
 	}
-	if f.missed > 0 {
-		missed := f.missed
-		options.DropCount, f.missed = &missed, 0
-		options.Comments = append(options.Comments, fmt.Sprintf("%d datagrams before this one are not recorded: the disk is too slow", missed))
-	}
-	// What it is written to is memory, and all of it is right: neither fails.
-	f.fail(errors.Join(f.ng.WritePacketWithOptions(about, f.packet, options), f.ng.Flush()))
-	if len(f.waiting) >= writeAt {
+	begin := len(f.room)
+	f.room = appendPacket(f.room, from, to, r)
+	p := packet{at: r.At, data: f.room[begin:len(f.room):len(f.room)], sent: r.Sent, verdict: r.Verdict, missed: f.missed, why: f.why}
+	f.missed, f.why = 0, ""
+	f.waiting = append(f.waiting, p)
+	if f.size += p.size(); f.size >= soon {
 		select {
 		case f.wake <- struct{}{}:
 		default:
@@ -137,15 +201,32 @@ func (f *File) Record(r service.Recorded) {
 	}
 }
 
-// Err returns why nothing is recorded any more, nil as long as it is.
+func (p *packet) size() int { return len(p.data) + perPacket }
+
+// miss counts what is left out, with mu held.
+func (f *File) miss(n uint64, why string) {
+	f.missed += n
+	f.lost += n
+	f.why, f.cause = why, why
+}
+
+// Missed returns how many datagrams and segments are not recorded, and why the last of them were
+// not, as "no space left on device"; 0 and "" if none is missing.
+func (f *File) Missed() (count uint64, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost, f.cause
+}
+
+// Err returns why nothing can be recorded at the moment, nil if it can.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
 }
 
-// Close writes what is left and closes the file. It returns the first failure to write, and is
-// idempotent.
+// Close writes what is left and closes the file. It returns the last failure to write if that was
+// the end of the recording, and is idempotent.
 func (f *File) Close() error {
 	f.mu.Lock()
 	if !f.closed {
@@ -157,11 +238,14 @@ func (f *File) Close() error {
 	return f.Err()
 }
 
-// fail keeps the first failure, with mu held.
+// fail notes whether the file can be written.
 func (f *File) fail(err error) {
-	if err != nil && f.err == nil {
-		f.err = fmt.Errorf("cannot go on recording: %w", err)
+	if err != nil {
+		err = fmt.Errorf("cannot record: %w", err)
 	}
+	f.mu.Lock()
+	f.err = err
+	f.mu.Unlock()
 }
 
 // write writes what is waiting, until the recording is closed.
@@ -169,28 +253,105 @@ func (f *File) write() {
 	defer close(f.done)
 	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
-	var full []byte
+	var told []packet
 	for ended := false; !ended; {
+		lot := false
 		select {
 		case <-f.wake:
+			lot = true
 		case <-ticker.C:
 		case <-f.stop:
 			ended = true
 		}
 		f.mu.Lock()
-		full, f.waiting = f.waiting, full[:0]
+		told, f.waiting = f.waiting, told[:0]
+		window := min(max(minWindow, f.late*5/4), maxWindow)
+		f.late = f.late * 7 / 8
 		f.mu.Unlock()
-		if len(full) == 0 {
-			continue
+		f.kept = append(f.kept, told...)
+		clear(told) // their memory is free once they are written
+		slices.SortStableFunc(f.kept, func(a, b packet) int { return a.at.Compare(b.at) })
+		n := len(f.kept)
+		if now := time.Now(); !ended && n > 0 && !f.kept[n-1].at.After(now) { // else the clock was set back
+			limit := now.Add(-window)
+			n, _ = slices.BinarySearchFunc(f.kept, limit, func(p packet, limit time.Time) int { return p.at.Compare(limit) })
+			if lot {
+				n = max(n, len(f.kept)/2)
+			}
 		}
-		if _, err := f.file.Write(full); err != nil {
-			f.mu.Lock()
-			f.fail(err)
-			f.mu.Unlock()
-		}
+		f.put(f.kept[:n])
+		rest := copy(f.kept, f.kept[n:])
+		clear(f.kept[rest:])
+		f.kept = f.kept[:rest]
 	}
-	err := f.file.Close()
+	if err := f.file.Close(); err != nil {
+		f.fail(err)
+	}
+}
+
+// put writes packets, all of them or none.
+func (f *File) put(packets []packet) {
+	if len(packets) == 0 {
+		return
+	}
+	size, missed := 0, uint64(0)
+	for i := range packets {
+		p := &packets[i]
+		size += p.size()
+		missed += p.missed
+		f.encode(p)
+	}
+	err := f.flush()
 	f.mu.Lock()
-	f.fail(err)
+	f.size -= size
+	if err != nil {
+		f.miss(uint64(len(packets)), reason(err))
+		f.missed += missed // those before them are not told of either
+	}
 	f.mu.Unlock()
+	f.fail(err)
+}
+
+// reason returns what has failed, without the name of the file.
+func reason(err error) string {
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return err.Error()
+}
+
+// encode appends a packet to what is to be written. That is memory, and all of it is right: nothing
+// fails.
+func (f *File) encode(p *packet) {
+	about := gopacket.CaptureInfo{Timestamp: p.at, CaptureLength: len(p.data), Length: len(p.data)}
+	if p.sent {
+		about.InterfaceIndex = 1
+	}
+	var options pcapgo.NgPacketOptions // each one is an allocation
+	if p.verdict != "" {
+		options.Comments = []string{p.verdict}
+	}
+	if p.missed > 0 {
+		options.DropCount = &p.missed
+		options.Comments = append(options.Comments, fmt.Sprintf("%d before this one are not recorded: %s", p.missed, p.why))
+	}
+	_ = f.ng.WritePacketWithOptions(about, p.data, options)
+}
+
+// flush writes what is encoded. If that fails the file is as it was, so that it can be read, and
+// that it can go on later.
+func (f *File) flush() error {
+	if err := f.ng.Flush(); err != nil {
+		return err
+	}
+	n, err := f.file.Write(f.encoded)
+	f.encoded = f.encoded[:0]
+	if err == nil {
+		f.written += int64(n)
+		return nil
+	}
+	if undo := f.file.Truncate(f.written); undo == nil {
+		_, _ = f.file.Seek(f.written, io.SeekStart)
+	}
+	return err
 }

@@ -4,48 +4,67 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
 const (
+	protocolTCP = 6
 	protocolUDP = 17
 	headerIPv4  = 20
 	headerIPv6  = 40
 	headerUDP   = 8
+	headerTCP   = 20
+	maxHeaders  = headerIPv6 + headerTCP
 	timeToLive  = 64
 )
 
-// appendPacket appends a datagram with rebuilt headers, for IPv4 if both addresses are of it.
-func appendPacket(b []byte, from, to netip.AddrPort, payload []byte) []byte {
+// appendPacket appends a datagram or a segment with rebuilt headers, for IPv4 if both addresses are
+// of it.
+func appendPacket(b []byte, from, to netip.AddrPort, r service.Recorded) []byte {
 	source, target := from.Addr().Unmap(), to.Addr().Unmap()
-	payload = payload[:min(len(payload), 0xffff-headerIPv4-headerUDP)]
-	length := headerUDP + len(payload)
+	protocol, header := byte(protocolUDP), headerUDP
+	if r.TCP != nil {
+		protocol, header = protocolTCP, headerTCP
+	}
+	payload := r.Payload[:min(len(r.Payload), 0xffff-headerIPv4-header)]
+	length := header + len(payload)
 	at := len(b)
-	var addresses int // where the checksum of UDP begins
+	var addresses int // where the checksum of UDP or TCP begins
 	if source.Is4() && target.Is4() {
 		b = append(b, 0x45, 0)
 		b = binary.BigEndian.AppendUint16(b, uint16(headerIPv4+length))
-		b = append(b, 0, 0, 0x40, 0, timeToLive, protocolUDP, 0, 0) // do not fragment
+		b = append(b, 0, 0, 0x40, 0, timeToLive, protocol, 0, 0) // do not fragment
 		addresses = len(b)
 		b = append(append(b, source.AsSlice()...), target.AsSlice()...)
 		binary.BigEndian.PutUint16(b[at+10:], ^fold(sum(0, b[at:])))
 	} else {
 		b = append(b, 0x60, 0, 0, 0)
 		b = binary.BigEndian.AppendUint16(b, uint16(length))
-		b = append(b, protocolUDP, timeToLive)
+		b = append(b, protocol, timeToLive)
 		addresses = len(b)
 		b = append(append(b, as16(source)...), as16(target)...)
 	}
-	header := len(b)
+	begin := len(b)
 	b = binary.BigEndian.AppendUint16(b, from.Port())
 	b = binary.BigEndian.AppendUint16(b, to.Port())
-	b = binary.BigEndian.AppendUint16(b, uint16(length))
-	b = append(b, 0, 0)
+	checksum := begin + 6
+	if r.TCP != nil {
+		b = binary.BigEndian.AppendUint32(b, r.TCP.Seq)
+		b = binary.BigEndian.AppendUint32(b, r.TCP.Ack)
+		b = append(b, headerTCP/4<<4, r.TCP.Flags, 0xff, 0xff) // the window is not known: the largest
+		checksum = len(b)
+		b = append(b, 0, 0, 0, 0)
+	} else {
+		b = binary.BigEndian.AppendUint16(b, uint16(length))
+		b = append(b, 0, 0)
+	}
 	b = append(b, payload...)
-	check := ^fold(sum(uint64(protocolUDP+length), b[addresses:]))
-	if check == 0 {
+	check := ^fold(sum(uint64(int(protocol)+length), b[addresses:]))
+	if check == 0 && r.TCP == nil {
 		check = 0xffff // 0 says that there is none
 	}
-	binary.BigEndian.PutUint16(b[header+6:], check)
+	binary.BigEndian.PutUint16(b[checksum:], check)
 	return b
 }
 

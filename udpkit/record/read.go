@@ -73,7 +73,7 @@ func open(r io.Reader) (next func(*Packet) ([]byte, gopacket.Decoder, error), er
 	if err != nil {
 		return nil, err
 	}
-	ours := ng.SectionInfo().Application == "udpkit"
+	ours := ng.SectionInfo().Application == application
 	return func(p *Packet) ([]byte, gopacket.Decoder, error) {
 		data, about, options, err := ng.ReadPacketDataWithOptions()
 		if err != nil {

@@ -152,6 +152,64 @@ func TestWrittenSoon(t *testing.T) {
 	assert.NoError(t, f.Err())
 }
 
+// TestInOrder: who tells first what was last is no reason for a file that is out of order.
+func TestInOrder(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "recording.pcapng")
+	f, err := record.Create(name)
+	require.NoError(t, err)
+	const each = 300
+	var tellers sync.WaitGroup
+	for teller := range 4 {
+		tellers.Go(func() {
+			for range each {
+				r := some[teller]
+				r.At = time.Now()
+				time.Sleep(time.Duration(teller) * time.Millisecond)
+				f.Record(r)
+			}
+		})
+	}
+	tellers.Go(func() { // what is read at once is told one by one, with the answer to each
+		for range 2 {
+			read := time.Now()
+			for range each / 4 {
+				asked, answered := some[0], some[1]
+				asked.At = read
+				f.Record(asked)
+				answered.At = time.Now()
+				f.Record(answered)
+				time.Sleep(4 * time.Millisecond)
+			}
+		}
+	})
+	tellers.Wait()
+	require.NoError(t, f.Close())
+	all := read(t, name)
+	assert.Len(t, all, 5*each)
+	assert.True(t, slices.IsSortedFunc(all, func(a, b record.Packet) int { return a.At.Compare(b.At) }))
+	out, err := exec.CommandContext(t.Context(), tool(t, "capinfos"), name).CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.Regexp(t, `Strict time order: +True`, string(out))
+	assert.Contains(t, string(out), "No capture: ")
+}
+
+// TestBeside: a recording never empties a file, and is beside it.
+func TestBeside(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.pcapng")
+	for i, want := range []string{"a.pcapng", "a-2.pcapng", "a-3.pcapng"} {
+		f, err := record.Create(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, filepath.Base(f.Name()))
+		for range i + 1 {
+			f.Record(some[0])
+		}
+		require.NoError(t, f.Close())
+	}
+	for i, file := range []string{"a.pcapng", "a-2.pcapng", "a-3.pcapng"} {
+		assert.Len(t, read(t, filepath.Join(filepath.Dir(name), file)), i+1)
+	}
+}
+
 func TestCannotCreate(t *testing.T) {
 	_, err := record.Create(filepath.Join(t.TempDir(), "none", "recording.pcapng"))
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -35,6 +35,7 @@ type client struct {
 	onTell func(Event)
 	room   int         // how long a datagram may be before it is signed
 	opener *key.Opener // of the one who receives; nil: there is no key
+	tape   Recorder    // nil for none
 
 	life service.Life
 
@@ -75,7 +76,8 @@ type client struct {
 	untrusted  key.Refused
 	sender     *key.Sender // nil: there is no key
 	refusals   service.Refusals
-	gone       bool // the server has said goodbye, or does not know us
+	judged     error // why the last datagram was refused, for a recording
+	gone       bool  // the server has said goodbye, or does not know us
 
 	queue  []Event
 	queued chan struct{} // there are events
@@ -197,6 +199,7 @@ func (c *client) run(ctx context.Context, a actor, receive func(context.Context)
 // refuse counts a datagram, and tells why it is refused, with mu held.
 func (c *client) refuse(why error, now time.Time) {
 	c.malformed++
+	c.judged = why
 	c.tellRefused(c.refusals.Note(c.server, why, now))
 }
 
@@ -264,6 +267,7 @@ func (c *client) handle(a actor, b []byte, by *net.UDPConn) {
 		return
 	case untrusted != nil:
 		c.untrusted = c.opener.Refused()
+		c.judged = untrusted
 		c.tellRefused(c.refusals.Note(c.server, untrusted, now))
 		return
 	case err != nil:

@@ -87,6 +87,7 @@ func (s *Server) open(b []byte, from udp.Path) (content []byte, ok bool) {
 	if err != nil {
 		s.mu.Lock()
 		s.stats.Untrusted = s.keyed.opener.Refused()
+		s.judged = err
 		s.tellRefused(s.refusals.Note(from.To, err, now))
 		s.mu.Unlock()
 	}

@@ -94,6 +94,8 @@ type ReaderConfig struct {
 	Key *key.Ring
 	// Seal encrypts what is sent, with the Key. What comes may be signed or sealed in any case.
 	Seal bool
+	// Record is told what the reader sends and receives. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own. While it
 	// does not return, up to 16,384 further messages wait, and then the server does. Without Flush,
 	// what it was called for counts as delivered when it returns.
@@ -160,6 +162,7 @@ func newReader(cfg ReaderConfig) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tape = cfg.Record
 	if err := c.trust(cfg.Key, cfg.Seal); err != nil {
 		return nil, err
 	}

@@ -137,9 +137,10 @@ func (c *client) turn(to netip.AddrPort) error {
 		_ = c.conn.Close() // receive goes on with the new one
 	}
 	c.server, c.conn = to, conn
+	send := recorded(c.tape, conn)
 	c.send = func(b []byte) {
 		// What is not sent is not answered, and sent again; see receive for what an error can tell.
-		_, _ = conn.Write(b)
+		_ = send(b)
 	}
 	c.hello.Cookie, c.answered, c.trying, c.gone = [20]byte{}, false, false, false
 	c.hello.Try++
@@ -342,9 +343,10 @@ func (c *client) receiveFrom(ctx context.Context, conn *net.UDPConn, a actor, cf
 				c.mu.Lock()
 				c.refuse(errTooLong, time.Now())
 				c.mu.Unlock()
-				continue
+			} else {
+				c.handle(a, d.Payload, conn)
 			}
-			c.handle(a, d.Payload, conn)
+			c.heardFrom(conn, d)
 		}
 		c.settled(a)
 		err := reader.Read(true)

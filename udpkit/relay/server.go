@@ -77,6 +77,8 @@ type ServerConfig struct {
 	// Cache is how many bytes of the newest messages are kept in memory. Older ones are read from
 	// the log. Default 16 MiB.
 	Cache int
+	// Record is told what the server sends and receives. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own: it delays
 	// nobody. Events that it is too slow for are dropped, which ServerStats.EventsDropped counts.
 	// The StartEvent and the summary never are. When Run ends, it waits at most half a second for
@@ -162,6 +164,7 @@ type Server struct {
 	sent        chan struct{} // there is something under way
 	failing     service.Failures[trouble]
 	refusals    service.Refusals
+	judged      error // why the last datagram was refused, for a recording
 }
 
 // NewServer opens the server's socket. An error wraps ErrConfig, or is the system's for the socket,
@@ -183,6 +186,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s := newServer(cfg)
 	s.conn, s.carrier = conn, writer
 	s.reply = func(b []byte, path udp.Path) error { return udp.Send(conn, b, path) }
+	s.record()
 	return s, nil
 }
 
@@ -247,6 +251,7 @@ func (s *Server) readAll(ctx context.Context, from reader) error {
 		} else {
 			s.handle(d.Payload, from.Back())
 		}
+		s.heard(d)
 	}, func(err error) { s.report(receiving, err) })
 	if ctx.Err() != nil {
 		return nil
@@ -462,6 +467,7 @@ func (s *Server) malformed(from netip.AddrPort, why error) {
 // refuseDatagram counts a datagram, and tells why it is refused.
 func (s *Server) refuseDatagram(from netip.AddrPort, why error) {
 	s.stats.Malformed++
+	s.judged = why
 	s.tellRefused(s.refusals.Note(from, why, time.Now()))
 }
 

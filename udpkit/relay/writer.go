@@ -38,6 +38,8 @@ type WriterConfig struct {
 	Key *key.Ring
 	// Seal encrypts what is sent, with the Key. What comes may be signed or sealed in any case.
 	Seal bool
+	// Record is told what the writer sends and receives. Default: none.
+	Record Recorder
 	// OnEvent is called for each event, one call at a time, on a goroutine of its own.
 	OnEvent func(Event)
 }
@@ -86,6 +88,7 @@ func newWriter(cfg WriterConfig) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tape = cfg.Record
 	if err := c.trust(cfg.Key, cfg.Seal); err != nil {
 		return nil, err
 	}

@@ -30,22 +30,21 @@ const (
 	changesShown = 6
 )
 
-// Show runs a beacon and shows its table until ctx or cfg.MaxRuntime ends it: as one live panel in
-// a notebook, elsewhere as Text does on os.Stdout. It returns an error if the beacon cannot start
-// or go on, and if the display cannot be written, which ends the beacon too. The OnEvent of cfg, if
-// set, is called as well.
-func Show(ctx context.Context, cfg beacon.Config) error { return run(ctx, cfg, stage.Setup{}) }
-
-// Text is Show with text: on a terminal the table in place, elsewhere a line for each change; and a
-// summary in the end.
-func Text(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	return run(ctx, cfg, stage.Setup{Out: out})
+// Options says how a beacon is shown. The zero value suits a notebook.
+type Options struct {
+	// Out gets text, on a terminal the table in place and elsewhere a line for each change, and a
+	// summary in the end; or JSON. Default: the notebook's live panel inside GoNB, else os.Stdout.
+	Out io.Writer
+	// JSON writes the events as JSON lines instead of text or a live panel.
+	JSON bool
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. If it exists, the recording is beside it; its name is shown when the role ends.
+	// Default: none.
+	Record string
 }
 
-// JSON is Show with each event as a line of JSON.
-func JSON(ctx context.Context, cfg beacon.Config, out io.Writer) error {
-	return run(ctx, cfg, stage.Setup{Out: out, JSON: true})
-}
+// Show is Run without options.
+func Show(ctx context.Context, cfg beacon.Config) error { return Run(ctx, cfg, Options{}) }
 
 type jsonLines struct{ *console.JSON }
 
@@ -72,11 +71,18 @@ type picture struct {
 	Ended    string // why, once it has
 }
 
-// run runs a beacon and shows it on a screen, which is made once the beacon's socket is open.
-func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
-	setup.Limit = cfg.MaxRuntime
-	st, _ := stage.Open(ctx, setup) // only a history can fail
+// Run runs a beacon and shows its table until ctx or cfg.MaxRuntime ends it. It returns an error if
+// the beacon cannot start or go on, and if the display cannot be written, which ends the beacon
+// too. The OnEvent of cfg, if set, is called as well.
+func Run(ctx context.Context, cfg beacon.Config, opt Options) error {
+	st, err := stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, Record: opt.Record, Limit: cfg.MaxRuntime})
+	if err != nil {
+		return err
+	}
 	defer st.Release()
+	if st.Record != nil {
+		cfg.Record = st.Record
+	}
 	var (
 		mu  sync.Mutex
 		b   *beacon.Beacon
@@ -96,7 +102,7 @@ func run(ctx context.Context, cfg beacon.Config, setup stage.Setup) error {
 		mu.Unlock()
 		return show(func(p picture) error { return s.event(e, p) })
 	}, cfg.OnEvent)
-	b, err := beacon.New(cfg)
+	b, err = beacon.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func TestLines(t *testing.T) {
 	out := new(buffer)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Text(ctx, cfg, out) }()
+	go func() { done <- Run(ctx, cfg, Options{Out: out}) }()
 	out.until(t, "Beacon ann, id ")
 	say("HELLO|<cat>|0123456789abcdef")
 	out.until(t, "appeared  <cat> at 127.0.0.1\n")
@@ -99,13 +99,13 @@ func TestTimeIsUp(t *testing.T) {
 	cfg, _ := radarConfig(t)
 	cfg.MaxRuntime = time.Millisecond
 	out := new(buffer)
-	require.NoError(t, Text(t.Context(), cfg, out))
+	require.NoError(t, Run(t.Context(), cfg, Options{Out: out}))
 	assert.Contains(t, out.String(), "Ended: time is up, ")
 }
 
 func TestCannotStart(t *testing.T) {
 	out := new(buffer)
-	assert.ErrorIs(t, Text(t.Context(), beacon.Config{Interval: -1}, out), beacon.ErrConfig)
+	assert.ErrorIs(t, Run(t.Context(), beacon.Config{Interval: -1}, Options{Out: out}), beacon.ErrConfig)
 	assert.Empty(t, out.String())
 }
 
@@ -228,7 +228,7 @@ func (failing) Write([]byte) (int, error) { return 0, errFull }
 
 func TestWriteFails(t *testing.T) {
 	cfg, _ := radarConfig(t)
-	assert.ErrorIs(t, Text(t.Context(), cfg, failing{}), errFull)
+	assert.ErrorIs(t, Run(t.Context(), cfg, Options{Out: failing{}}), errFull)
 }
 
 // TestKeyIsShown: that there is a key, and what it has refused.

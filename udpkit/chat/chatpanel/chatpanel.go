@@ -34,6 +34,10 @@ type Options struct {
 	Say []string
 	// MaxRuntime ends the role after this time. 0 means no limit.
 	MaxRuntime time.Duration
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. If it exists, the recording is beside it; its name is shown when the role ends.
+	// Default: none.
+	Record string
 	// Watch is called once by Server, when the socket is open, with what returns its figures up to
 	// then: a chat.ServerSummary. Default: none.
 	Watch func(stats func() any)
@@ -66,8 +70,14 @@ type session struct {
 // an error if the server cannot start or go on, and if the display fails, which ends the server
 // too. The OnEvent of cfg is called as well.
 func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
-	s := open(ctx, opt)
+	s, err := open(ctx, opt)
+	if err != nil {
+		return err
+	}
 	defer s.Release()
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	server, err := chat.NewServer(cfg)
 	if err != nil {
@@ -85,8 +95,14 @@ func Server(ctx context.Context, cfg chat.ServerConfig, opt Options) error {
 // Client connects to a server and shows what it sends, as Server does. It returns nil too when the
 // server ends the connection.
 func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
-	s := open(ctx, opt)
+	s, err := open(ctx, opt)
+	if err != nil {
+		return err
+	}
 	defer s.Release()
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	s.client = true
 	cfg.OnEvent = s.chain(cfg.OnEvent)
 	client, err := chat.Dial(s.Context(), cfg)
@@ -103,13 +119,16 @@ func Client(ctx context.Context, cfg chat.ClientConfig, opt Options) error {
 	return s.run(client, &view{client: client})
 }
 
-func open(ctx context.Context, opt Options) *session {
-	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.In, Limit: opt.MaxRuntime}
+func open(ctx context.Context, opt Options) (*session, error) {
+	setup := stage.Setup{Out: opt.Out, Record: opt.Record, JSON: opt.JSON, In: opt.In, Limit: opt.MaxRuntime}
 	if !opt.Headless && len(opt.Say) == 0 {
 		setup.Prompt = "Say: "
 	}
-	s, _ := stage.Open(ctx, setup) // only a history can fail
-	return &session{Stage: s, turns: opt.Say}
+	s, err := stage.Open(ctx, setup)
+	if err != nil {
+		return nil, err
+	}
+	return &session{Stage: s, turns: opt.Say}, nil
 }
 
 // operator returns what the operator's lines do: they are said to everybody, but for commands.
@@ -135,7 +154,10 @@ func (s *session) operator(server *chat.Server) func(string) error {
 }
 
 // run opens the display, starts to read, and runs the role to its end.
-func (s *session) run(role interface{ Run(context.Context) error }, v *view) (err error) {
+func (s *session) run(role interface {
+	Run(context.Context) error
+	Close() error
+}, v *view) (err error) {
 	var source console.Source
 	s.show, source, err = stage.Show(s.Stage,
 		func() display { s.echo = s.client; return newPage(v) },
@@ -159,6 +181,7 @@ func (s *session) run(role interface{ Run(context.Context) error }, v *view) (er
 		err = nil
 		s.Because("the server closed the connection")
 	}
+	_ = role.Close() // before the recording is, which has that too
 	return s.Finish(err, "interrupted", s.show.End)
 }
 

@@ -16,7 +16,7 @@ func beaconCommand() *cobra.Command {
 		cfg     beacon.Config
 		group   string
 		targets []string
-		asJSON  bool
+		opt     beaconpanel.Options
 		secret  keyFlags
 	)
 	cmd := &cobra.Command{
@@ -51,11 +51,8 @@ func beaconCommand() *cobra.Command {
 					sum = e
 				}
 			}
-			show := beaconpanel.Text
-			if asJSON {
-				show = beaconpanel.JSON
-			}
-			err = show(cmd.Context(), cfg, stdout)
+			opt.Out = stdout
+			err = beaconpanel.Run(cmd.Context(), cfg, opt)
 			if err == nil && sum.Sent > 0 && sum.Heard == 0 && sum.SendErrors >= sum.Sent {
 				err = errors.New("nothing went out: each send has failed")
 			}
@@ -73,7 +70,8 @@ func beaconCommand() *cobra.Command {
 	flags.Uint16Var(&cfg.Port, "port", beacon.DefaultPort, "UDP `port`; any number of beacons share it")
 	flags.BoolVar(&cfg.Silent, "silent", false, "send nothing, and show who is there")
 	secret.add(cmd)
-	addRunFlags(cmd, &asJSON, &cfg.MaxRuntime)
+	addRecordFlag(cmd, &opt.Record)
+	addRunFlags(cmd, &opt.JSON, &cfg.MaxRuntime)
 	completeWith(cmd, "group", "ipv4", "ipv6")
 	return cmd
 }

@@ -38,7 +38,7 @@ func chatServerCommand() *cobra.Command {
 			"  udpkit chat server --address 127.0.0.1   # this machine only" + "\n" +
 			"  udpkit chat server --key-file class.key",
 		Long: "Relay messages between clients. What you type goes to all of them; /who tells who is here, and exit\n" +
-			"ends the server.",
+			"ends the server.\n\n" + segmentsHelp,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Listen, err = at.listen(cmd.Context()); err != nil {
 				return err
@@ -63,6 +63,7 @@ func chatServerCommand() *cobra.Command {
 	cmd.Flags().IntVar(&cfg.MaxClients, "max-clients", 256, "how many clients may be connected at once")
 	addChatKey(cmd, &secret)
 	measured.add(cmd)
+	addRecordFlag(cmd, &opt.Record)
 	addRunFlags(cmd, &opt.JSON, &opt.MaxRuntime)
 	return cmd
 }
@@ -80,7 +81,7 @@ func chatClientCommand() *cobra.Command {
 		Short: "Take part in a chat",
 		Example: "  udpkit chat client --name ann" + "\n" +
 			"  udpkit chat client --name ann --address 192.0.2.7:8000",
-		Long: "Take part in a chat. What you type goes to all others; exit leaves.",
+		Long: "Take part in a chat. What you type goes to all others; exit leaves.\n\n" + segmentsHelp,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if cfg.Name != "" {
 				if err := chat.CheckName(cfg.Name); err != nil {
@@ -104,9 +105,14 @@ func chatClientCommand() *cobra.Command {
 	at.ofServer(cmd, "TCP", chat.DefaultPort)
 	cmd.Flags().StringVar(&cfg.Name, "name", "", "the `name` that others see (default your address); asked for by a line \"/name NAME\", which a server of another\nkind passes on like any other")
 	addChatKey(cmd, &secret)
+	addRecordFlag(cmd, &opt.Record)
 	addRunFlags(cmd, &opt.JSON, &opt.MaxRuntime)
 	return cmd
 }
+
+// segmentsHelp says what a recording of a chat is.
+const segmentsHelp = "With --record, TCP segments are rebuilt: each is what was written or read at once, and the handshake, the\n" +
+	"numbers and the end are made up for it, so that Wireshark can follow the stream. What a key encrypts stays so."
 
 // addChatKey adds the flag for a key, with which a chat is always encrypted.
 func addChatKey(cmd *cobra.Command, secret *keyFlags) {

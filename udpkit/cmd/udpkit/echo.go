@@ -109,6 +109,7 @@ func echoClientCommand() *cobra.Command {
 	}
 	at.ofServer(cmd, "UDP", echo.DefaultPort)
 	cmd.Flags().DurationVar(&cfg.Timeout, "timeout", echo.DefaultTimeout, "how long to wait for each reply")
+	addRecordFlag(cmd, &opt.Record)
 	addJSONFlag(cmd, &opt.JSON)
 	return cmd
 }

@@ -300,6 +300,7 @@ func (c *relayClient) open(ctx context.Context) (*key.Ring, error) {
 func addRelayFlags(cmd *cobra.Command, opt *relaypanel.Options) {
 	cmd.Flags().DurationVar(&opt.MaxRuntime, "max-runtime", 0, "end after this time (0: no limit)")
 	cmd.Flags().BoolVar(&opt.JSON, "json", false, "print one JSON object a line")
+	addRecordFlag(cmd, &opt.Record)
 }
 
 func addFromFlag(cmd *cobra.Command, from *string) {

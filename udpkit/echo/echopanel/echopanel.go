@@ -30,8 +30,9 @@ type Options struct {
 	Out io.Writer
 	// JSON writes JSON lines instead of text.
 	JSON bool
-	// Record is a file that gets what a server or a responder sends and receives, for Wireshark:
-	// see package record. It is emptied at once. Default: none.
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. If it exists, the recording is beside it; its name is shown when the role ends.
+	// Default: none.
 	Record string
 	// In has the lines that a client sends. A read that is waiting when the client ends is left
 	// waiting. Default: os.Stdin.
@@ -86,20 +87,22 @@ func Responder(ctx context.Context, cfg echo.ResponderConfig, opt Options) error
 // or that of ctx. Its errors are those of echo.NewClient and [echo.Client.Lines], ErrNoAnswer, and
 // a failure to show.
 func Client(ctx context.Context, cfg echo.ClientConfig, opt Options) error {
-	client, err := echo.NewClient(cfg)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	if opt.In == nil {
 		opt.In = os.Stdin
 	}
-	opt.Record = "" // that is a server's
 	s, running, err := open(ctx, opt, "")
 	if err != nil {
 		return err
 	}
 	defer s.Release()
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
+	client, err := echo.NewClient(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
 	in, restore, prompt := console.Input(opt.In), func() error { return nil }, ""
 	if !opt.JSON && console.IsTerminal(opt.In) {
 		console.StopInBackground(opt.In)
@@ -161,7 +164,7 @@ func open(ctx context.Context, opt Options, noun string) (_ *session, _ context.
 	if opt.JSON {
 		s.json = console.NewJSON(s.out)
 	}
-	if s.Stage, err = stage.Open(ctx, stage.Setup{Record: opt.Record}); err != nil {
+	if s.Stage, err = stage.Open(ctx, stage.Setup{Record: opt.Record, JSON: opt.JSON}); err != nil {
 		return nil, nil, err
 	}
 	return s, s.Context(), nil
@@ -186,7 +189,12 @@ func (s *session) serve(ctx context.Context, server interface {
 
 // finish shows a summary of statistics, an object of JSON, and returns all failures.
 func (s *session) finish(err error, text string, stats any) error {
-	return s.Finish(err, "", func(string) error { return s.print(text, "summary", stats) })
+	return s.Finish(err, "", func(string) error {
+		if recorded := s.Recorded(); recorded != "" {
+			text += "; " + recorded
+		}
+		return s.print(text, "summary", stats)
+	})
 }
 
 // record is an event of JSON.

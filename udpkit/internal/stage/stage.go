@@ -5,13 +5,16 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
@@ -74,7 +77,7 @@ func Open(ctx context.Context, setup Setup) (*Stage, error) {
 			return nil, err
 		}
 		s.Record = s.recording
-		s.Repeat(func() time.Duration { s.Fail(s.recording.Err()); return lookAgain })
+		s.Repeat(s.watchRecording())
 	}
 	return s, nil
 }
@@ -152,20 +155,22 @@ func (s *Stage) Repeat(do func() (pause time.Duration)) {
 }
 
 // Finish closes the stage of a role that has ended with err, has end show the last picture and why
-// it ended, see Why, and returns all failures.
+// it ended, see Ended, and returns all failures.
 func (s *Stage) Finish(err error, otherwise string, end func(why string) error) error {
 	if err != nil && !errors.Is(s.callers.Err(), context.DeadlineExceeded) {
 		s.Because("by a failure")
 	}
-	why := s.Why(otherwise)
 	s.Close()
 	s.background.Wait()
-	s.Fail(end(why))
+	if s.recording != nil {
+		_ = s.recording.Close() // Ended tells what is missing
+	}
+	s.Fail(end(s.Ended(otherwise)))
+	if s.recording != nil && s.setup.JSON {
+		fmt.Fprintln(os.Stderr, s.Recorded())
+	}
 	if s.History != nil {
 		s.Fail(s.History.Close())
-	}
-	if s.recording != nil {
-		s.Fail(s.recording.Close())
 	}
 	failed := s.Failure()
 	if failed != nil && errors.Is(err, failed) {
@@ -266,4 +271,42 @@ func (s *Stage) Why(otherwise string) string {
 		return "interrupted"
 	}
 	return otherwise
+}
+
+// Ended is Why, with the name of the recording.
+func (s *Stage) Ended(otherwise string) string {
+	why := s.Why(otherwise)
+	if s.recording != nil {
+		why += ", " + s.Recorded()
+	}
+	return why
+}
+
+// Recorded says where the recording is, and what is missing in it; "" if there is none.
+func (s *Stage) Recorded() string {
+	if s.recording == nil {
+		return ""
+	}
+	said := "recorded in " + s.recording.Name()
+	if missed, why := s.recording.Missed(); missed > 0 {
+		said += fmt.Sprintf(" but for %s (%s)", format.Plural(missed, "packet"), why)
+	}
+	return said
+}
+
+// watchRecording returns what says, for Repeat, when the recording cannot be written and when it
+// can again. The role goes on.
+func (s *Stage) watchRecording() func() time.Duration {
+	failing := false
+	return func() time.Duration {
+		err := s.recording.Err()
+		if err != nil && !failing {
+			fmt.Fprintf(os.Stderr, "%v. The program goes on, and the recording as soon as it can.\n", err)
+		} else if err == nil && failing {
+			missed, _ := s.recording.Missed()
+			fmt.Fprintf(os.Stderr, "The recording goes on, without %s.\n", format.Plural(missed, "packet"))
+		}
+		failing = err != nil
+		return lookAgain
+	}
 }

@@ -17,6 +17,7 @@ func (a *arrival) takeIPv4(data []byte) {
 	}
 	info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
 	a.local, a.index = netip.AddrFrom4(answerFrom(info)), int(info.Ifindex)
+	a.to = netip.AddrFrom4(info.Addr)
 }
 
 func putIPv4(b []byte, p Path) int {

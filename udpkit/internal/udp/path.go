@@ -56,6 +56,7 @@ func Send(conn *net.UDPConn, b []byte, path Path) error {
 // arrival is how a datagram came in, as far as it is known.
 type arrival struct {
 	local netip.Addr // the address that it was sent to, or that it can be answered from
+	to    netip.Addr // the address that it was sent to
 	index int        // of the interface
 }
 
@@ -64,12 +65,17 @@ func (a *arrival) take(level, kind int, data []byte) {
 	if level == protocolIPv6 && kind == kindIPv6 && len(data) >= 20 {
 		// Of an IPv4 datagram on a socket for both families this is where it was sent to, which may
 		// be a broadcast address. What takeIPv4 takes is better.
-		if local := netip.AddrFrom16([16]byte(data)).Unmap(); local.Is6() || !a.local.IsValid() {
+		local := netip.AddrFrom16([16]byte(data)).Unmap()
+		if local.Is6() || !a.local.IsValid() {
 			a.local = local
 		}
+		a.to = local
 		a.index = int(*(*uint32)(unsafe.Pointer(&data[16])))
 	} else if level == protocolIPv4 && kind == kindIPv4 {
 		a.takeIPv4(data)
+		if !a.to.IsValid() {
+			a.to = a.local
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ type Datagram struct {
 	Source    netip.AddrPort // IPv4 addresses are never in their IPv6-mapped form
 	Received  time.Time      // when it was read
 	Truncated bool           // it was longer than ReaderConfig.Size
+	// To is the address that it was sent to, such as a broadcast address. It is not valid if that
+	// is not known, as without ReaderConfig.Back and where it is that of the socket.
+	To netip.Addr
 }
 
 // isShared reports whether the local address of a datagram is not known from the socket's: it is

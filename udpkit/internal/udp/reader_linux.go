@@ -209,7 +209,7 @@ func (r *Reader) open(i int) {
 			}
 		}
 	}
-	if r.ways {
+	if r.current.To = came.to; r.ways {
 		r.back = came.back(r.current.Source)
 	}
 }

@@ -79,6 +79,7 @@ func (r *Reader) keep(n, controls, flags int, source netip.AddrPort) {
 		Source:    netip.AddrPortFrom(source.Addr().Unmap(), source.Port()),
 		Received:  time.Now(),
 		Truncated: flags&msgTrunc != 0 || n > r.size,
+		To:        came.to,
 	}
 	r.back = came.back(r.current.Source)
 }

@@ -44,6 +44,10 @@ type Options struct {
 	// However long the role runs, it stays small. It is emptied once the role's socket is open. A
 	// new one can be read by its owner only (0600); one that exists keeps its mode. Default: none.
 	History string
+	// Record is a file that gets what the role sends and receives, for Wireshark: see package
+	// record. If it exists, the recording is beside it; its name is shown when the role ends.
+	// Default: none.
+	Record string
 	// Place is where a server's log is, for a person. Default: nothing is said of it.
 	Place string
 	// MaxRuntime ends the role after this time. 0 means no limit.
@@ -64,6 +68,9 @@ func Server(ctx context.Context, cfg relay.ServerConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent = s.on(cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	if cfg.Log == nil {
 		cfg.Log = relay.NewMemory(0)
 	}
@@ -91,6 +98,9 @@ func Reader(ctx context.Context, cfg relay.ReaderConfig, opt Options) error {
 	}
 	defer s.Release()
 	cfg.OnEvent, cfg.Flush = s.on(cfg.OnEvent), s.flush(cfg.Flush)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	reader, err := relay.NewReader(cfg)
 	if err != nil {
 		return err
@@ -122,6 +132,9 @@ func Writer(ctx context.Context, cfg relay.WriterConfig, opt Options) error {
 	close(now)
 	p := &pen{session: s, begin: now, ending: func() {}}
 	cfg.OnEvent = s.on(cfg.OnEvent)
+	if s.Record != nil {
+		cfg.Record = s.Record
+	}
 	if p.writer, err = relay.NewWriter(cfg); err != nil {
 		return err
 	}
@@ -184,7 +197,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 		}
 	}
 	reader, err := relay.NewReader(relay.ReaderConfig{
-		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, From: cfg.From, Key: cfg.Key, Seal: cfg.Seal,
+		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, From: cfg.From, Key: cfg.Key, Seal: cfg.Seal, Record: s.Record,
 		OnEvent: heard(relay.RoleReader), Flush: s.flush(nil),
 	})
 	if err != nil {
@@ -193,7 +206,7 @@ func Join(ctx context.Context, cfg JoinConfig, opt Options) error {
 	defer reader.Close()
 	p := &pen{session: s, begin: served}
 	p.writer, err = relay.NewWriter(relay.WriterConfig{
-		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, Key: cfg.Key, Seal: cfg.Seal,
+		Servers: cfg.Servers, Port: cfg.Port, Resolver: cfg.Resolver, Username: cfg.Username, Key: cfg.Key, Seal: cfg.Seal, Record: s.Record,
 		OnEvent: heard(relay.RoleWriter),
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ type session struct {
 
 // begin opens a session. Release it.
 func begin(ctx context.Context, opt Options, writes bool) (*session, error) {
-	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, History: opt.History, Limit: opt.MaxRuntime}
+	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, History: opt.History, Record: opt.Record, Limit: opt.MaxRuntime}
 	if writes && opt.Say == nil {
 		setup.In = opt.In
 		if !opt.Headless {

@@ -23,50 +23,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay/store/sqlite"
 )
 
-// insideVariable says that this process may mount file systems that nobody else sees.
-const insideVariable = "UDPKIT_TEST_MOUNTS"
-
-// noMount is printed where it may not.
-const noMount = "cannot mount a file system"
-
-// inMountNamespace runs a test of this binary again in a mount namespace of its own. It takes no
-// privilege where the system allows user namespaces. It returns true in that process.
-func inMountNamespace(t *testing.T) bool {
-	if os.Getenv(insideVariable) != "" {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil || strings.Contains(string(out), noMount) {
-		testenv.Skip(t, "no mount namespaces here: %v\n%s", err, out)
-	}
-	require.NoError(t, err, "%s", out)
-	t.Logf("%s", out)
-	return false
-}
-
-// smallDisk mounts a file system of a size in MiB.
-func smallDisk(t *testing.T, size int) string {
-	dir := t.TempDir()
-	err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "")
-	if err == nil || errors.Is(err, unix.EINVAL) {
-		err = unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", size))
-	}
-	if err != nil {
-		fmt.Println(noMount, err)
-		t.FailNow()
-	}
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	return dir
-}
-
 // ballast fills a disk but for a number of bytes.
 func ballast(t *testing.T, dir string, leave int) (remove func()) {
 	name := filepath.Join(dir, "ballast")
@@ -87,10 +43,10 @@ func ballast(t *testing.T, dir string, leave int) (remove func()) {
 
 // TestFullDisk lets the disk run full again and again.
 func TestFullDisk(t *testing.T) {
-	if !inMountNamespace(t) {
+	if !testenv.InMountNamespace(t) {
 		return
 	}
-	disk := smallDisk(t, 32)
+	disk := testenv.SmallDisk(t, 32)
 	cfg := sqlite.Config{Dir: filepath.Join(disk, "log")}
 	s := open(t, cfg)
 	follower := logtest.Follow(t, s, 0)
@@ -190,10 +146,10 @@ func TestFullDisk(t *testing.T) {
 // TestFullDiskServer: a relay whose disk is full says so, acknowledges nothing that is not stored,
 // serves readers, and goes on when there is space.
 func TestFullDiskServer(t *testing.T) {
-	if !inMountNamespace(t) {
+	if !testenv.InMountNamespace(t) {
 		return
 	}
-	disk := smallDisk(t, 32)
+	disk := testenv.SmallDisk(t, 32)
 	s := open(t, sqlite.Config{Dir: filepath.Join(disk, "log")})
 	server, journal := newServer(t, s)
 	ann := newAuthor(t, server, "ann")
