@@ -103,6 +103,7 @@ func rootCommand() *cobra.Command {
 		replayCommand(),
 		decodeCommand(),
 		topCommand(),
+		weatherCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),
