@@ -163,10 +163,10 @@ func (s *Settings) Set(name, value string) error {
 	return nil
 }
 
-// Parse changes the settings that a line names: "loss=20% delay=50ms"; "fair" makes all fair. An
-// error wraps ErrConfig, and nothing is changed.
-func (s *Settings) Parse(line string) error {
-	changed := *s
+// With returns the settings with those changed that a line names: "loss=20% delay=50ms"; "fair"
+// makes all fair. An error wraps ErrConfig.
+func (s Settings) With(line string) (Settings, error) {
+	changed := s
 	for word := range strings.FieldsSeq(line) {
 		if word == "fair" {
 			changed = Settings{}
@@ -174,14 +174,13 @@ func (s *Settings) Parse(line string) error {
 		}
 		name, value, ok := strings.Cut(word, "=")
 		if !ok {
-			return fmt.Errorf("%w: %.40q is neither fair nor such as loss=20%%", ErrConfig, word)
+			return s, fmt.Errorf("%w: %.40q is neither fair nor such as loss=20%%", ErrConfig, word)
 		}
 		if err := changed.Set(name, value); err != nil {
-			return err
+			return s, err
 		}
 	}
-	*s = changed
-	return nil
+	return changed, nil
 }
 
 // UnmarshalJSON changes the settings that an object names: {"loss": "20%", "delay": "50ms"}. An
@@ -230,7 +229,7 @@ func (s Settings) check() error {
 	return nil
 }
 
-// String returns the settings that are not fair as Parse reads them, "fair" if all are.
+// String returns the settings that are not fair as With reads them, "fair" if all are.
 func (s Settings) String() string {
 	var words []string
 	for _, one := range list {

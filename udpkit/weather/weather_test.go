@@ -362,17 +362,19 @@ func TestAllocations(t *testing.T) {
 	require.LessOrEqual(t, got, 3.0)
 }
 
-// TestParse: what is written is read, and what is not understood changes nothing.
-func TestParse(t *testing.T) {
-	s := weather.Settings{Rate: 5}
-	require.NoError(t, s.Parse("loss=20% delay=50ms  jitter=0.02 partition=2s@10s"))
+// TestWith: what is written is read, and what is not understood changes nothing.
+func TestWith(t *testing.T) {
+	s, err := weather.Settings{Rate: 5}.With("loss=20% delay=50ms  jitter=0.02 partition=2s@10s")
+	require.NoError(t, err)
 	want := weather.Settings{Loss: 0.2, Delay: 50 * time.Millisecond, Jitter: 20 * time.Millisecond, Partition: 2 * time.Second, After: 10 * time.Second, Rate: 5}
 	assert.Equal(t, want, s)
 	for _, bad := range []string{"loss", "loss=", "loss=-1%", "loss=NaN", "loss=101%", "delay=11s", "delay=-1s", "rain=1", "fair loss=x", "rate=1.5", "partition=1s@", "jitter=1e400"} {
-		assert.ErrorIs(t, s.Parse(bad), weather.ErrConfig, bad)
-		assert.Equal(t, want, s)
+		after, err := s.With(bad)
+		assert.ErrorIs(t, err, weather.ErrConfig, bad)
+		assert.Equal(t, want, after)
 	}
-	require.NoError(t, s.Parse("fair reorder=3%"))
+	s, err = s.With("fair reorder=3%")
+	require.NoError(t, err)
 	assert.Equal(t, weather.Settings{Reorder: 0.03}, s)
 	assert.Equal(t, "reorder=3%", s.String())
 	assert.Equal(t, "fair", weather.Settings{}.String())
@@ -397,6 +399,7 @@ func FuzzSettings(f *testing.F) {
 		var again weather.Settings
 		require.NoError(t, json.Unmarshal(written, &again))
 		require.Equal(t, s, again)
-		require.NoError(t, again.Parse("fair "+s.String()))
+		_, err = again.With("fair " + s.String())
+		require.NoError(t, err)
 	})
 }

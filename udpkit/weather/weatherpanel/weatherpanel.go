@@ -34,9 +34,12 @@ type Options struct {
 	Out io.Writer
 	// JSON writes a weather.Report a second as a line of JSON, also for each change and in the end.
 	JSON bool
-	// In has lines of settings, see weather.Settings.Parse. Default: the input box of a notebook,
-	// elsewhere none.
+	// In has lines of settings, see weather.Settings.With. A read that is waiting in the end is left
+	// waiting. Default: the input box of the notebook inside GoNB, if neither Headless nor Out nor
+	// JSON is set; else nothing.
 	In io.Reader
+	// Headless asks for no input: without a browser nobody could answer.
+	Headless bool
 	// MaxRuntime ends it after this time. 0 means no limit.
 	MaxRuntime time.Duration
 }
@@ -47,7 +50,11 @@ func Show(ctx context.Context, cfg weather.Config, opt Options) error {
 	if opt.MaxRuntime < 0 {
 		return fmt.Errorf("%w: MaxRuntime cannot be negative", weather.ErrConfig)
 	}
-	s, err := stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.In, Prompt: "weather, such as loss=20%", Limit: opt.MaxRuntime})
+	setup := stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.In, Limit: opt.MaxRuntime}
+	if !opt.Headless {
+		setup.Prompt = "loss=20% delay=50ms, or fair: "
+	}
+	s, err := stage.Open(ctx, setup)
 	if err != nil {
 		return err
 	}
@@ -72,8 +79,7 @@ func Show(ctx context.Context, cfg weather.Config, opt Options) error {
 	}
 	s.Repeat(func() time.Duration { s.Show(v.picture); return pause })
 	s.Listen(lines, func(line string) bool {
-		settings := v.forwarder.Settings()
-		err := settings.Parse(line)
+		settings, err := v.forwarder.Settings().With(line)
 		if err == nil && strings.TrimSpace(line) != "" {
 			err = v.forwarder.Set(settings)
 		}
