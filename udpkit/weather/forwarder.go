@@ -126,7 +126,7 @@ func New(cfg Config) (*Forwarder, error) {
 		return nil, fmt.Errorf("%w: Listen is missing", ErrConfig)
 	case !cfg.To.IsValid() || cfg.To.Port() == 0 || cfg.To.Addr().IsUnspecified():
 		return nil, fmt.Errorf("%w: %v is no address to forward to", ErrConfig, cfg.To)
-	case cfg.To == cfg.Listen:
+	case cfg.To == cfg.Listen, cfg.To.Port() == cfg.Listen.Port() && cfg.To.Addr().IsLoopback() && cfg.Listen.Addr().IsUnspecified():
 		return nil, fmt.Errorf("%w: what is sent to %v would go round and round", ErrConfig, cfg.To)
 	}
 	cfg.To = netip.AddrPortFrom(cfg.To.Addr().Unmap(), cfg.To.Port())

@@ -326,7 +326,7 @@ func next(t *testing.T, events <-chan weather.Event, kind weather.EventKind) wea
 func TestConfig(t *testing.T) {
 	to := netip.MustParseAddrPort("127.0.0.1:9")
 	for _, cfg := range []weather.Config{
-		{To: to}, {Listen: loopback}, {Listen: to, To: to},
+		{To: to}, {Listen: loopback}, {Listen: to, To: to}, {Listen: netip.MustParseAddrPort("[::]:9"), To: to},
 		{Listen: loopback, To: netip.MustParseAddrPort("127.0.0.1:0")},
 		{Listen: loopback, To: netip.MustParseAddrPort("0.0.0.0:9")},
 		{Listen: loopback, To: to, Settings: weather.Settings{Loss: 1.1}},

@@ -34,9 +34,9 @@ type Options struct {
 	Out io.Writer
 	// JSON writes a weather.Report a second as a line of JSON, also for each change and in the end.
 	JSON bool
-	// In has lines of settings, see weather.Settings.With. A read that is waiting in the end is left
-	// waiting. Default: the input box of the notebook inside GoNB, if neither Headless nor Out nor
-	// JSON is set; else nothing.
+	// In has lines of settings, see weather.Settings.With. A read that is waiting in the end is
+	// left waiting. Default: the input box of the notebook inside GoNB, if neither Headless nor Out
+	// nor JSON is set; else nothing.
 	In io.Reader
 	// Headless asks for no input: without a browser nobody could answer.
 	Headless bool
