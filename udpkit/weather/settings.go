@@ -58,6 +58,17 @@ type Setting struct {
 	set   func(*Settings, string) error
 }
 
+// Set changes the setting as a text says: a share as 20% or 0.2, a time as 50ms or 2s, or a number
+// of seconds. An error begins with "not", and nothing is changed.
+func (one Setting) Set(s *Settings, text string) error {
+	changed := *s
+	if err := one.set(&changed, text); err != nil {
+		return err
+	}
+	*s = changed
+	return nil
+}
+
 // List returns all settings.
 func List() []Setting { return slices.Clone(list) }
 
@@ -144,9 +155,8 @@ func parseTime(text string, most time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-// Set changes one setting as it is written: a share as 20% or 0.2, a time as 50ms or 2s. An error
-// wraps ErrConfig, and nothing is changed.
-func (s *Settings) Set(name, value string) error {
+// set changes one setting. An error wraps ErrConfig, and nothing is changed.
+func (s *Settings) set(name, text string) error {
 	i := slices.IndexFunc(list, func(one Setting) bool { return one.Name == name })
 	if i < 0 {
 		var names []string
@@ -155,11 +165,9 @@ func (s *Settings) Set(name, value string) error {
 		}
 		return fmt.Errorf("%w: there is no setting %.40q; there are %s", ErrConfig, name, strings.Join(names, ", "))
 	}
-	changed := *s
-	if err := list[i].set(&changed, value); err != nil {
-		return fmt.Errorf("%w: %s %.40q is %w", ErrConfig, name, value, err)
+	if err := list[i].Set(s, text); err != nil {
+		return fmt.Errorf("%w: %s %.40q is %w", ErrConfig, name, text, err)
 	}
-	*s = changed
 	return nil
 }
 
@@ -176,7 +184,7 @@ func (s Settings) With(line string) (Settings, error) {
 		if !ok {
 			return s, fmt.Errorf("%w: %.40q is neither fair nor such as loss=20%%", ErrConfig, word)
 		}
-		if err := changed.Set(name, value); err != nil {
+		if err := changed.set(name, value); err != nil {
 			return s, err
 		}
 	}
@@ -202,7 +210,7 @@ func (s *Settings) UnmarshalJSON(text []byte) error {
 		default:
 			return fmt.Errorf("%w: the setting %.40q is neither a text nor a number", ErrConfig, name)
 		}
-		if err := changed.Set(name, fmt.Sprint(value)); err != nil {
+		if err := changed.set(name, fmt.Sprint(value)); err != nil {
 			return err
 		}
 	}
@@ -222,7 +230,7 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 // check returns an error that wraps ErrConfig if a program has set what cannot be written.
 func (s Settings) check() error {
 	for _, one := range list {
-		if err := s.Set(one.Name, one.get(s)); err != nil {
+		if err := s.set(one.Name, one.get(s)); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func weatherCommand() *cobra.Command {
 	flags.StringVar(&to, "to", "", "`HOST:PORT` of the other program")
 	flags.BoolVar(&cfg.TCP, "tcp", false, "forward TCP connections instead of datagrams")
 	for _, one := range weather.List() {
-		flags.Func(one.Name, one.Usage, func(text string) error { return cfg.Settings.Set(one.Name, text) })
+		flags.Func(one.Name, one.Usage, func(text string) error { return one.Set(&cfg.Settings, text) })
 	}
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "`number` that decides what happens to what (0: one by chance, which is shown)")
 	flags.StringVar(&cfg.File, "settings", "", "`file` of settings in JSON, read again when it changes")
