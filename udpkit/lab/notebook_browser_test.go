@@ -69,6 +69,7 @@ func TestBrowser(t *testing.T) {
 // screens of two sizes: the live panel is in view, and nobody has scrolled.
 func TestBrowserView(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
+	t.Setenv("UDPKIT_LISTEN", fmt.Sprintf("127.0.0.1:%d", freeUDPPort(t))) // of the weather
 	page := openLab(t)
 	page.do("leave it, so that each kernel has one page", chromedp.Navigate("about:blank"))
 	run := func(tab *labPage, width, height int64, names ...string) {
@@ -91,7 +92,7 @@ func TestBrowserView(t *testing.T) {
 		}
 	}
 	var chat *labPage
-	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
+	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "weather.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
 		tab, closeTab := page.tab("/lab/workspaces/alone/tree/notebooks/" + name)
 		for _, size := range screens {
 			if name == "chat_client.ipynb" { // it would not stay without its server
@@ -423,7 +424,7 @@ func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb", "notebooks/broadcast.ipynb",
-		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb"} {
+		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb", "notebooks/weather.ipynb"} {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

@@ -175,6 +175,7 @@ func TestReorder(t *testing.T) {
 		fmt.Sscan(came[i], &b)
 		if a > b {
 			behind++
+			require.Equal(t, b+1, a, "it was overtaken by the next one only")
 		}
 	}
 	assert.Positive(t, behind)
@@ -272,6 +273,7 @@ func TestRate(t *testing.T) {
 	for f.Report().There.Full == 0 {
 		send(t, client, f.Addr(), strings.Repeat("x", 1000))
 	}
+	require.LessOrEqual(t, f.Report().Waiting, 11)
 	for range 10 {
 		receive(t, server)
 	}
