@@ -68,7 +68,7 @@ func TestOneWayToThePage(t *testing.T) {
 func TestWhoImportsWhom(t *testing.T) {
 	const (
 		module   = "github.com/gonb-labs/udp-notebooks/udpkit"
-		small    = `key|internal/(format|lastly|measure|names|service|tcp|udp)`
+		small    = `key|internal/(format|lastly|later|measure|names|service|tcp|udp)`
 		notebook = `github.com/janpfeifer/gonb/.*`
 		kit      = `panel|plot/chart|record|internal/(console|stage)|` + notebook + `|` + small
 		drawing  = `gonum.org/.*`
@@ -84,7 +84,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
 		{`internal/\w+|plot/chart`, ``},
 		{`relay`, `internal/relaywire|` + small},
-		{`udpkit|echo|beacon|chat|doctor`, small}, // light, and none of them needs another
+		{`udpkit|echo|beacon|chat|doctor|weather`, small}, // light, and none of them needs another
 		{`panel`, `internal/console|` + notebook + `|` + small},
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|` + kit},
@@ -97,7 +97,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

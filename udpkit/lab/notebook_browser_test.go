@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -69,6 +70,7 @@ func TestBrowser(t *testing.T) {
 // screens of two sizes: the live panel is in view, and nobody has scrolled.
 func TestBrowserView(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
+	t.Setenv("UDPKIT_LISTEN", fmt.Sprintf("127.0.0.1:%d", freeUDPPort(t))) // of the weather
 	page := openLab(t)
 	page.do("leave it, so that each kernel has one page", chromedp.Navigate("about:blank"))
 	run := func(tab *labPage, width, height int64, names ...string) {
@@ -91,7 +93,7 @@ func TestBrowserView(t *testing.T) {
 		}
 	}
 	var chat *labPage
-	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
+	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "weather.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
 		tab, closeTab := page.tab("/lab/workspaces/alone/tree/notebooks/" + name)
 		for _, size := range screens {
 			if name == "chat_client.ipynb" { // it would not stay without its server
@@ -422,8 +424,9 @@ func (p *labPage) screenshot(name string) {
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	from, to := filepath.Join("..", ".."), t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "notebooks/server.ipynb", "notebooks/client.ipynb", "notebooks/nonblocking.ipynb", "notebooks/index.ipynb", "notebooks/sockets.ipynb", "notebooks/broadcast.ipynb",
-		"notebooks/relay_server.ipynb", "notebooks/relay_reader.ipynb", "notebooks/relay_writer.ipynb", "notebooks/chat_server.ipynb", "notebooks/chat_client.ipynb", "notebooks/top.ipynb"} {
+	names, err := fs.Glob(os.DirFS(from), "notebooks/*.ipynb")
+	require.NoError(t, err)
+	for _, name := range append(names, "go.mod", "go.sum") {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		require.NoError(t, err)
 		if filepath.Ext(name) == ".ipynb" {

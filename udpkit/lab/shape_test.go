@@ -84,10 +84,13 @@ func TestShape(t *testing.T) {
 // short enough to leave the view to its panel. No other cell runs until somebody stops it, or
 // writes into a log that others read, before it is told to.
 func TestRoles(t *testing.T) {
-	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client", "top"} {
+	for _, name := range []string{"server", "client", "relay_server", "relay_writer", "relay_reader", "chat_server", "chat_client", "top", "weather"} {
 		t.Run(name, func(t *testing.T) {
 			all := cells(t, name)
 			role := name[strings.LastIndex(name, "_")+1:]
+			if name == "weather" {
+				role = "forward" // the package has the name
+			}
 			row := 0
 			for i, c := range all {
 				source := strings.Join(c.Source, "")

@@ -104,6 +104,7 @@ func rootCommand() *cobra.Command {
 		decodeCommand(),
 		dissectorCommand(),
 		topCommand(),
+		weatherCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),

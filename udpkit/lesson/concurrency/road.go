@@ -1,11 +1,12 @@
 package concurrency
 
 import (
-	"container/heap"
 	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/later"
 )
 
 // Conditions are what happens to packets on their way. The zero value is an ideal network. The
@@ -61,16 +62,14 @@ type road struct {
 	mu       sync.Mutex
 	dice     *rand.Rand
 	free     time.Time // when the narrow place is free again
-	underWay travellers
-	entered  uint64
 	counts   RoadCounts
-	news     chan struct{} // holds one element if underWay has a new first
+	underWay *later.Queue[[]byte]
 }
 
 func newRoad(c Conditions, seed uint64, damageFrom int, deliver func([]byte)) *road {
 	return &road{
 		conditions: c, deliver: deliver, damageFrom: damageFrom,
-		dice: rand.New(rand.NewPCG(seed, 2026)), news: make(chan struct{}, 1),
+		dice: rand.New(rand.NewPCG(seed, 2026)), underWay: later.New[[]byte](),
 	}
 }
 
@@ -96,7 +95,7 @@ func (r *road) enter(packet []byte, now time.Time) (arrives time.Time, ok bool) 
 		r.free = r.free.Add(time.Duration(len(packet)) * time.Second / time.Duration(c.Rate))
 		at = r.free
 	}
-	if lost || len(r.underWay) >= mostUnderWay {
+	if lost || r.underWay.Len() >= mostUnderWay {
 		n.Lost++
 		return time.Time{}, false
 	}
@@ -109,81 +108,19 @@ func (r *road) enter(packet []byte, now time.Time) (arrives time.Time, ok bool) 
 		n.Detoured++
 		at = at.Add(c.Delay)
 	}
-	r.push(packet, at)
+	r.underWay.Push(packet, at)
 	if twice {
 		n.Twice++
-		r.push(packet, at.Add(time.Millisecond))
+		r.underWay.Push(packet, at.Add(time.Millisecond))
 	}
 	return at, true
 }
 
-func (r *road) push(packet []byte, at time.Time) {
-	r.entered++
-	heap.Push(&r.underWay, traveller{packet, at, r.entered})
-	if r.underWay[0].number == r.entered {
-		select {
-		case r.news <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // run delivers the packets until the context ends.
-func (r *road) run(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		r.mu.Lock()
-		var packet []byte
-		wait := time.Hour
-		if len(r.underWay) > 0 {
-			if wait = time.Until(r.underWay[0].at); wait <= 0 {
-				packet = heap.Pop(&r.underWay).(traveller).packet
-			}
-		}
-		r.mu.Unlock()
-		if packet != nil {
-			r.deliver(packet)
-			continue
-		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.news:
-		case <-timer.C:
-		}
-	}
-}
+func (r *road) run(ctx context.Context) { r.underWay.Run(ctx, r.deliver) }
 
 func (r *road) count() RoadCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.counts
-}
-
-// traveller is a packet on its way.
-type traveller struct {
-	packet []byte
-	at     time.Time
-	number uint64 // keeps those of the same time in order
-}
-
-type travellers []traveller
-
-func (t travellers) Len() int { return len(t) }
-func (t travellers) Less(i, j int) bool {
-	if t[i].at.Equal(t[j].at) {
-		return t[i].number < t[j].number
-	}
-	return t[i].at.Before(t[j].at)
-}
-func (t travellers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
-func (t *travellers) Push(x any)   { *t = append(*t, x.(traveller)) }
-func (t *travellers) Pop() any {
-	last := len(*t) - 1
-	x := (*t)[last]
-	(*t)[last] = traveller{}
-	*t = (*t)[:last]
-	return x
 }
