@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -22,6 +24,7 @@ var ErrPanic = errors.New("it panicked")
 type Call struct {
 	number string
 	ended  chan error
+	thread atomic.Int64 // that it runs on; 0 once it has ended
 }
 
 // calls counts them, to tell them apart.
@@ -31,18 +34,27 @@ var calls atomic.Int64
 // starts inherit the label, which tells them from all others, whatever else the program does.
 const labelKey = "exercise"
 
-// Start calls the reader's function on a goroutine of its own.
+// Start calls the reader's function on a goroutine of its own, which has a thread of its own.
 func Start(f func() error) *Call {
 	c := &Call{number: strconv.FormatInt(calls.Add(1), 10), ended: make(chan error, 1)}
 	go pprof.Do(context.Background(), pprof.Labels(labelKey, c.number), func(context.Context) {
-		defer func() {
-			if p := recover(); p != nil {
-				c.ended <- fmt.Errorf("%w: %v", ErrPanic, p)
-			}
-		}()
-		c.ended <- f()
+		runtime.LockOSThread() // so that what it costs can be told
+		defer runtime.UnlockOSThread()
+		c.thread.Store(threadID())
+		c.ended <- run(f, &c.thread)
 	})
 	return c
+}
+
+// run calls f, and returns what it returns, or that it panicked.
+func run(f func() error, thread *atomic.Int64) (err error) {
+	defer thread.Store(0)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrPanic, p)
+		}
+	}()
+	return f()
 }
 
 // Ended returns the channel on which the function's error arrives once it has ended, nil or not. It
@@ -83,6 +95,13 @@ func (c *Call) Goroutines(name string) (all, inside int) {
 		}
 	}
 	return all, inside
+}
+
+// Created returns how many goroutines this program has made so far, those that have ended too.
+func Created() uint64 {
+	sample := []metrics.Sample{{Name: "/sched/goroutines-created:goroutines"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // Left returns how many goroutines the function has, once those that are about to end have ended.
