@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 // ErrPanic means that the reader's function panicked. The error that wraps it has the value too.
@@ -113,6 +116,27 @@ func (c *Call) Left() (n int) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	return n
+}
+
+// LeftBehind says which goroutines a function that has ended has left; "" if none.
+func (c *Call) LeftBehind() (missing string) {
+	if n := c.Left(); n > 0 {
+		return fmt.Sprintf("it has returned and left %s behind", format.Plural(n, "goroutine"))
+	}
+	return ""
+}
+
+// LeftOpen says that a function has left sockets open which are connected to the server, if there
+// are more than before; "" otherwise. It is to be asked at once: the garbage collector closes what
+// was forgotten.
+func LeftOpen(server net.Addr, before int) (missing string) {
+	for range 5 { // what is about to be closed
+		if Connected(server) <= before {
+			return ""
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return "it has returned and left a socket open: whoever opens one closes it"
 }
 
 // Descriptors returns the names of what this program has open, by number and name; none where the

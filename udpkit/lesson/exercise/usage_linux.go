@@ -32,8 +32,8 @@ func usageOf(thread int64) (used Usage, ok bool) {
 	return used, err == nil
 }
 
-// Watched returns how many of the sockets an epoll waits for that is not in before, as [Descriptors]
-// returned it. ok is false on systems that do not tell, which are all but Linux.
+// Watched returns how many of the sockets an epoll waits for that is not in before, as
+// [Descriptors] returned it. ok is false on systems that do not tell, which are all but Linux.
 func Watched(before map[string]string, sockets []*net.UDPConn) (n int, ok bool) {
 	targets := ""
 	for key, name := range Descriptors() {
