@@ -38,21 +38,6 @@ func full(do func(in chan<- int, out <-chan int)) putFunc {
 }
 
 func TestWrongQueues(t *testing.T) {
-	require.Empty(t, checkQueue(func(in chan<- int, out <-chan int, n int) (dropped int) { // right
-		for {
-			select {
-			case in <- n:
-				return dropped
-			default:
-			}
-			select {
-			case <-out:
-				dropped++
-			default:
-				runtime.Gosched()
-			}
-		}
-	}))
 	for name, wrong := range map[string]struct {
 		put   putFunc
 		want  string
@@ -293,17 +278,6 @@ func polling(first int) func(context.Context, []*net.UDPConn) error {
 
 func TestWrongEchos(t *testing.T) {
 	upper := func(b []byte) []byte { return []byte(strings.ToUpper(string(b))) }
-	check := func(serve func(context.Context, []*net.UDPConn) error) string {
-		var conns, senders []*net.UDPConn
-		for range 3 {
-			p, err := newPair()
-			require.NoError(t, err)
-			defer p.close()
-			conns, senders = append(conns, p.receiver), append(senders, p.sender)
-		}
-		return checkEcho(t.Context(), conns, senders, serve)
-	}
-	require.Empty(t, check(answering(65535, upper)), "right")
 	for name, wrong := range map[string]struct {
 		serve func(context.Context, []*net.UDPConn) error
 		want  string
@@ -370,7 +344,7 @@ func TestWrongEchos(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			needUsage(t, wrong.usage)
-			missing := check(wrong.serve)
+			missing := checkServe(t, wrong.serve)
 			require.NotEmpty(t, missing)
 			require.Contains(t, missing, wrong.want)
 		})
