@@ -77,12 +77,7 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" || runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
 		return nil, fmt.Errorf("%w: the GoNB kernel does not run on %s: use WSL, or Docker with: docker compose up", ErrUnsupported, runtime.GOOS)
 	}
-	repository, err := findRepository(cfg.Dir)
-	if errors.Is(err, ErrNoRepository) {
-		if cfg.Dir, err = copyOfModule(ctx, cfg); err == nil {
-			repository, err = findRepository(cfg.Dir)
-		}
-	}
+	repository, err := repositoryOrCopy(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
