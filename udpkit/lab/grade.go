@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +40,8 @@ const DefaultGradeLimit = 5 * time.Minute
 // each student in each exercise that there is. The students' notebooks, by the names that
 // [Handout] gave them, are in the directories in dir, each of which has the student's name; or
 // they are in dir itself, if there is one student. They stay as they are: copies are run, headless,
-// each in a directory of its own and for limit at most.
+// each in a directory of its own, for limit at most and, on Linux, with a network of its own that
+// leads nowhere; where the system forbids that, cfg.Stdout is told.
 //
 // What runs is what the answers declare and our checks, and nothing else of the notebooks. It runs
 // with the rights of the caller, so whoever does not know the students has it done in a container.
@@ -62,6 +65,11 @@ func Grade(ctx context.Context, cfg Config, dir string, limit time.Duration) ([]
 	all, err := ours(env.Notebooks)
 	if err != nil {
 		return nil, err
+	}
+	if err := canBeOffline(env.Python); err != nil {
+		fmt.Fprintf(cfg.Stdout, "The answers can use the network, since this system does not let a program have one of its own: %v\n", err)
+	} else {
+		env.offline = true
 	}
 	var marks []Mark
 	for _, student := range slices.Sorted(maps.Keys(students)) {
@@ -169,11 +177,11 @@ func (e *Env) grade(ctx context.Context, path string, tasks []task, limit time.D
 		id, check := strings.CutSuffix(c.text("id"), checkSuffix)
 		switch {
 		case !check && failed:
-			declared = firstError(text)
+			declared = cmp.Or(c.compileError(), firstError(text))
 		case check && !failed && strings.Contains(text, "\n"+proof+"\n"):
 			said[id] = ""
 		case check:
-			said[id] = cmp.Or(missing(text, declared), unfinished)
+			said[id] = cmp.Or(verdict(text), declared, c.compileError(), firstError(text), unfinished)
 			declared = ""
 		}
 	}
@@ -188,9 +196,8 @@ func (e *Env) grade(ctx context.Context, path string, tasks []task, limit time.D
 // printed returns what a cell has printed, and whether it failed.
 func (c cell) printed() (text string, failed bool) {
 	var outputs []struct {
-		Type  string          `json:"output_type"`
-		Text  json.RawMessage `json:"text"`
-		Value string          `json:"evalue"`
+		Type string          `json:"output_type"`
+		Text json.RawMessage `json:"text"`
 	}
 	_ = json.Unmarshal(c["outputs"], &outputs) // without, nothing was printed
 	for _, o := range outputs {
@@ -200,17 +207,32 @@ func (c cell) printed() (text string, failed bool) {
 	return text, failed
 }
 
-// missing returns what a check has said, or why it could not say anything.
-func missing(text, declared string) string {
+// compilerSays is where the kernel's page for a compiler's error has the error.
+var compilerSays = regexp.MustCompile(`: Line (\d+)</span>.*?</span></span>([^<]*)<div class="gonb-err-context">`)
+
+// compileError returns the first error of the compiler; "" if there is none.
+func (c cell) compileError() string {
+	var outputs []struct {
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	_ = json.Unmarshal(c["outputs"], &outputs) // without, nothing was shown
+	for _, o := range outputs {
+		if m := compilerSays.FindStringSubmatch(textOf(o.Data["text/html"])); m != nil {
+			return printable(fmt.Sprintf("it does not compile: line %s: %s", m[1], html.UnescapeString(m[2])))
+		}
+	}
+	return ""
+}
+
+// verdict returns what a check has found missing; "" if it has not said so.
+func verdict(text string) string {
 	const mark = "✗ Not yet: "
-	if i := strings.LastIndex(text, mark); i >= 0 {
-		line, _, _ := strings.Cut(text[i+len(mark):], "\n")
-		return printable(line)
+	i := strings.LastIndex(text, mark)
+	if i < 0 {
+		return ""
 	}
-	if declared != "" {
-		return declared
-	}
-	return firstError(text)
+	line, _, _ := strings.Cut(text[i+len(mark):], "\n")
+	return printable(line)
 }
 
 // firstError returns the first line of what was printed that says something.

@@ -41,7 +41,8 @@ type Env struct {
 	// alone.
 	Environ []string
 
-	gopls goplsProgram // for the kernels to share; zero if there is none
+	gopls   goplsProgram // for the kernels to share; zero if there is none
+	offline bool         // Execute runs notebooks in a network of their own
 }
 
 // Setup builds and downloads what is missing, and returns quickly when nothing is. What was

@@ -27,8 +27,11 @@ func gradeCommand() *cobra.Command {
 			"  udpkit grade handed-in --csv > marks.csv",
 		Long: "Check the answers in the notebooks of students, each of whom has a directory in DIR, or of the one whose notebooks\n" +
 			"are in DIR itself. They have the names that \"udpkit handout\" gave them, and stay as they are: copies are run, without\n" +
-			"a browser, each in a directory of its own. What runs is what the answers declare and the checks of this version.\n\n" +
-			"It runs with your rights. If you do not know the students, do it in a container.",
+			"a browser, each in a directory of its own and, on Linux, without a network. What runs is what the answers declare and\n" +
+			"the checks of this version, so that it does not matter what became of those in the copy.\n\n" +
+			"It runs with your rights. If you do not know the students, do it in a container. An answer that sets out to forge a\n" +
+			"verdict can: who reads it sees that.\n\n" +
+			"For another grader, such as nbgrader: where UDPKIT_GRADE=1 is set, a check that is not passed fails its cell.",
 		Args: oneDirectory,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON && asCSV {
