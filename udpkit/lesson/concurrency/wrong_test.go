@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -268,6 +269,9 @@ func TestWrongAsks(t *testing.T) {
 		}, "what does it wait for"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "leaves its sockets open" && runtime.GOOS == "windows" {
+				t.Skip("this system does not tell what is open")
+			}
 			require.Regexp(t, "(?s)✗ Not yet.*"+wrong.want, check(wrong.ask))
 		})
 	}

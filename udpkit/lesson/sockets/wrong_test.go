@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -256,6 +257,9 @@ func TestWrongAsks(t *testing.T) {
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "leaves its sockets open" && runtime.GOOS == "windows" {
+				t.Skip("this system does not tell what is open")
+			}
 			missing := check(wrong.ask)
 			require.NotEmpty(t, missing)
 			require.Contains(t, missing, wrong.want)
