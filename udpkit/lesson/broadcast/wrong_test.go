@@ -48,8 +48,8 @@ func TestWrongGaps(t *testing.T) {
 	require.Empty(t, checkGaps(t.Context(), mapGaps))
 	known := map[int][]uint64{3: {3}, 2: {8, 9}, 5: {7}}
 	for name, wrong := range map[string]func([]uint64) []uint64{
-		"learnt by heart": func(ids []uint64) []uint64 { return known[len(ids)] },
-		"empty, not nil":  func(ids []uint64) []uint64 { return append([]uint64{}, sortedGaps(ids)...) },
+		"hard-coded":     func(ids []uint64) []uint64 { return known[len(ids)] },
+		"empty, not nil": func(ids []uint64) []uint64 { return append([]uint64{}, sortedGaps(ids)...) },
 		"one too many": func(ids []uint64) []uint64 {
 			if len(ids) == 0 {
 				return nil
@@ -184,7 +184,7 @@ func TestWrongBelieves(t *testing.T) {
 			}
 			return "", false
 		},
-		"learnt by heart": func(d, _ []byte) (string, bool) {
+		"hard-coded": func(d, _ []byte) (string, bool) {
 			if bytes.HasPrefix(d, []byte("the door is open ")) {
 				return "the door is open", true
 			}

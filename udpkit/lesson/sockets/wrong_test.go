@@ -103,7 +103,7 @@ func TestWrongShouts(t *testing.T) {
 		"a new line more": shouting(1500, func(socket net.PacketConn, payload []byte, client net.Addr) {
 			send(socket, append(bytes.ToUpper(payload), '\n'), client)
 		}),
-		"learnt by heart": shouting(1500, func(socket net.PacketConn, payload []byte, client net.Addr) {
+		"hard-coded": shouting(1500, func(socket net.PacketConn, payload []byte, client net.Addr) {
 			for _, text := range []string{"hello", "Grüße", strings.Repeat("long ", 240)} {
 				if string(payload) == text {
 					send(socket, []byte(strings.ToUpper(text)), client)
@@ -228,7 +228,7 @@ func TestWrongAsks(t *testing.T) {
 			_, _ = socket.Write([]byte(question))
 			return answer, err
 		}, ""},
-		"learnt by heart": {func(_ net.Conn, question string) (string, error) {
+		"hard-coded": {func(_ net.Conn, question string) (string, error) {
 			if known[question] == "" {
 				known[question] = question
 			}
