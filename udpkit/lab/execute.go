@@ -52,10 +52,17 @@ func (e *Env) Execute(ctx context.Context, notebook, output string, variables ..
 	if err := os.Remove(failure); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("lab: execute %s: remove an earlier run's error: %w", notebook, err)
 	}
-	cmd := exec.Command(e.Python, "-c", executeScript, notebook, output, e.Notebooks, timeout)
+	script := executeScript
+	if e.offline {
+		script = loopbackUp + script
+	}
+	cmd := exec.Command(e.Python, "-c", script, notebook, output, e.Notebooks, timeout)
 	// Nobody is there to complete anything, so there is no gopls.
 	cmd.Env = append(append(slices.Clone(e.Environ), goplsVariable+"="+os.DevNull), variables...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if e.offline {
+		offline(cmd)
+	}
 	p, err := startProcess(cmd)
 	if err != nil {
 		return fmt.Errorf("lab: execute %s: %w", notebook, err)

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,50 +82,13 @@ func isCopy(path string) bool {
 
 // copyNotebook writes a marked copy without outputs, so that it starts clean.
 func copyNotebook(from, to string) error {
-	data, err := os.ReadFile(from)
+	n, err := readNotebook(from)
 	if err != nil {
 		return err
 	}
-	var notebook, metadata map[string]json.RawMessage
-	var cells []map[string]json.RawMessage
-	err = json.Unmarshal(data, &notebook)
-	if err == nil {
-		err = json.Unmarshal(notebook["cells"], &cells)
-	}
-	if err == nil {
-		err = json.Unmarshal(notebook["metadata"], &metadata)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s is not a notebook: %w", ErrNoNotebook, from, err)
-	}
-	for _, cell := range cells {
-		if string(cell["cell_type"]) == `"code"` {
-			cell["outputs"], cell["execution_count"] = json.RawMessage("[]"), json.RawMessage("null")
-		}
-	}
-	if metadata == nil {
-		metadata = map[string]json.RawMessage{}
-	}
-	metadata[copyMark] = json.RawMessage(strconv.Quote(filepath.Base(from)))
-	var out bytes.Buffer
-	encode := func(v any) json.RawMessage {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		if err == nil {
-			err = e.Encode(v)
-		}
-		return b.Bytes()
-	}
-	notebook["cells"], notebook["metadata"] = encode(cells), encode(metadata)
-	whole := encode(notebook)
-	if err != nil {
-		return fmt.Errorf("encode the copy: %w", err)
-	}
-	if err := json.Indent(&out, whole, "", " "); err != nil {
-		return fmt.Errorf("encode the copy: %w", err)
-	}
-	return writeFile(to, out.Bytes(), 0o644)
+	n.clean()
+	n.metadata[copyMark] = json.RawMessage(strconv.Quote(filepath.Base(from)))
+	return n.write(to)
 }
 
 // writeFile writes so that a reader sees the old content or the new, never a part.

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +33,18 @@ func findRepository(dir string) (string, error) {
 			return "", fmt.Errorf("%w: %s", ErrNoRepository, start)
 		}
 	}
+}
+
+// repositoryOrCopy returns the repository that cfg.Dir is in, or the copy of it there, which is
+// made if there is none.
+func repositoryOrCopy(ctx context.Context, cfg Config) (string, error) {
+	repository, err := findRepository(cfg.Dir)
+	if errors.Is(err, ErrNoRepository) {
+		if cfg.Dir, err = copyOfModule(ctx, cfg); err == nil {
+			repository, err = findRepository(cfg.Dir)
+		}
+	}
+	return repository, err
 }
 
 // moduleOf returns the module path that a go.mod declares, or "".

@@ -41,7 +41,8 @@ type Env struct {
 	// alone.
 	Environ []string
 
-	gopls goplsProgram // for the kernels to share; zero if there is none
+	gopls   goplsProgram // for the kernels to share; zero if there is none
+	offline bool         // Execute runs notebooks in a network of their own
 }
 
 // Setup builds and downloads what is missing, and returns quickly when nothing is. What was
@@ -77,12 +78,7 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" || runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
 		return nil, fmt.Errorf("%w: the GoNB kernel does not run on %s: use WSL, or Docker with: docker compose up", ErrUnsupported, runtime.GOOS)
 	}
-	repository, err := findRepository(cfg.Dir)
-	if errors.Is(err, ErrNoRepository) {
-		if cfg.Dir, err = copyOfModule(ctx, cfg); err == nil {
-			repository, err = findRepository(cfg.Dir)
-		}
-	}
+	repository, err := repositoryOrCopy(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -204,7 +204,7 @@ func TestKnownValues(t *testing.T) {
 // TestHelp: each command shows how it is used.
 func TestHelp(t *testing.T) {
 	for _, name := range []string{
-		"server", "client", "lab", "class", "bench", "echo server", "echo client", "responder", "send", "beacon", "chat server",
+		"server", "client", "lab", "class", "handout", "grade", "bench", "echo server", "echo client", "responder", "send", "beacon", "chat server",
 		"chat client", "relay server", "relay reader", "relay writer", "relay join",
 	} {
 		p := command(t, append(strings.Fields(name), "--help")...)

@@ -91,6 +91,8 @@ func rootCommand() *cobra.Command {
 		clientCommand(),
 		labCommand(),
 		classCommand(),
+		handoutCommand(),
+		gradeCommand(),
 		benchCommand(),
 		echoCommand(),
 		responderCommand(),

@@ -2,7 +2,9 @@ package concurrency
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +19,8 @@ import (
 // checkTime is how long the reader's functions may take for all of a check.
 const checkTime = 5 * time.Second
 
-// attempt calls the reader's function and returns what is missing. When the time is up, or the
+// attempt calls the reader's function and returns what is missing, or what it has left behind, see
+// [exercise.Call.LeftBehind]. When the time is up, or the
 // context ends, it calls stop, which has to end the function's reads and writes, and waits no
 // longer.
 func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
@@ -27,6 +30,10 @@ func attempt(ctx context.Context, f func() (missing string), stop func()) (missi
 		return nil
 	})
 	err, ended := call.Within(ctx, checkTime)
+	left := ""
+	if ended {
+		left = call.LeftBehind()
+	}
 	stop()
 	switch {
 	case !ended:
@@ -34,6 +41,8 @@ func attempt(ctx context.Context, f func() (missing string), stop func()) (missi
 		return fmt.Sprintf("it had not come to an end after %v; what does it wait for?", checkTime)
 	case err != nil:
 		return err.Error()
+	case found == "":
+		return left
 	}
 	return found
 }
@@ -47,7 +56,7 @@ func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 }
 
 func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
-	messages := [][]byte{[]byte("first"), []byte("second"), {}, bytes.Repeat([]byte("long "), 60), []byte("two\nlines\x00")}
+	messages := [][]byte{[]byte("first"), []byte("second"), {}, bytes.Repeat([]byte("long "), 60), []byte("two\nlines\x00"), noise(20_000)}
 	// A stream may be delivered in any pieces.
 	for _, piece := range []int{1, 1 << 20} {
 		sender, receiver, err := Pair("tcp")
@@ -61,7 +70,88 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 			return missing, nil
 		}
 	}
-	return attempt(ctx, func() string { return cut(write, read) }, func() {}), nil
+	for _, f := range []func(func(io.Writer, []byte) error, func(io.Reader) ([]byte, error)) string{cut, whole, apart} {
+		if missing := attempt(ctx, func() string { return f(write, read) }, func() {}); missing != "" {
+			return missing, nil
+		}
+	}
+	return "", nil
+}
+
+// noise returns bytes that nobody can guess, or make shorter.
+func noise(size int) []byte {
+	b := make([]byte, size)
+	_, _ = crand.Read(b) // never fails
+	return b
+}
+
+// whole looks at what write puts on the stream: all of the message, and the message stays as it is.
+func whole(write func(io.Writer, []byte) error, _ func(io.Reader) ([]byte, error)) (missing string) {
+	message := noise(1000)
+	given, stream := bytes.Clone(message), bytes.Buffer{}
+	if err := write(&stream, given); err != nil {
+		return fmt.Sprintf("write returned %v", err)
+	}
+	switch {
+	case !bytes.Equal(given, message):
+		return "write has changed the message that it was given: it is the caller's"
+	case stream.Len() < len(message):
+		return fmt.Sprintf("write put %d bytes on the stream for a message of %d. Whoever reads may be on another machine: all of it has to be in the stream", stream.Len(), len(message))
+	}
+	return told(write)
+}
+
+// told sees to it that an error of the stream is told.
+func told(write func(io.Writer, []byte) error) (missing string) {
+	for limit := range 3 {
+		if err := write(&brokenStream{limit}, []byte("lost")); err == nil {
+			return fmt.Sprintf("the stream took %d bytes and returned an error, and write returned nil", limit)
+		}
+	}
+	return ""
+}
+
+// brokenStream is one that takes so many more bytes.
+type brokenStream struct{ room int }
+
+// Write implements io.Writer.
+func (f *brokenStream) Write(b []byte) (int, error) {
+	n := min(f.room, len(b))
+	if f.room -= n; n < len(b) {
+		return n, errors.New("the connection is broken")
+	}
+	return n, nil
+}
+
+// apart reads two streams in turn, and looks at what it was given before once more.
+func apart(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
+	const count = 4
+	var streams [2]bytes.Buffer
+	var readers [2]io.Reader
+	var want, got [][]byte
+	for i := range 2 * count {
+		m := fmt.Appendf(nil, "message %d of stream %d: %x", 1+i/2, 1+i%2, rand.Uint64())
+		want = append(want, m)
+		if err := write(&streams[i%2], bytes.Clone(m)); err != nil {
+			return fmt.Sprintf("write returned %v", err)
+		}
+	}
+	for i := range readers {
+		readers[i] = &pieces{Reader: &streams[i], most: 1 << 20}
+	}
+	for i, m := range want {
+		b, err := read(readers[i%2])
+		if err != nil || !bytes.Equal(b, m) {
+			return fmt.Sprintf("of two streams that are read in turn, read returned %.30q and the error %v, and not %.30q. What does it keep from one call to the next?", b, err, m)
+		}
+		got = append(got, b)
+	}
+	for i, m := range want {
+		if !bytes.Equal(got[i], m) {
+			return fmt.Sprintf("read returned %.30q, and after later calls the same slice holds %.30q. Each message needs bytes of its own", m, got[i])
+		}
+	}
+	return ""
 }
 
 // carry sends messages, and says what is wrong with what comes out.
@@ -164,7 +254,12 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		return "", err
 	}
 	const questions = 12
-	server := badServer{UDPConn: conn, answers: make(map[string]string)}
+	stranger, err := exercise.Stranger()
+	if err != nil {
+		return "", errors.Join(err, client.Close(), conn.Close())
+	}
+	defer stranger.Close()
+	server := badServer{UDPConn: conn, stranger: stranger, answers: make(map[string]string)}
 	for n := 1; n <= questions; n++ {
 		question := fmt.Sprintf("question %d", n)
 		server.answers[question] = fmt.Sprintf("%s: %d", strings.ToUpper(question), rand.Uint32())
@@ -174,14 +269,19 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		defer close(served)
 		server.serve()
 	}()
+	before := exercise.Connected(conn.LocalAddr())
 	missing = attempt(ctx, func() string {
 		for n := 1; n <= questions; n++ {
 			question, began := fmt.Sprintf("question %d", n), time.Now()
 			got, err := ask(client, question)
+			open := exercise.LeftOpen(conn.LocalAddr(), before)
 			exercise.CatchUp(conn.LocalAddr())
-			if missing := server.judge(question, got, err, began); missing != "" {
-				return missing
+			if missing := server.judge(question, got, err, began); missing != "" || open != "" {
+				return cmp.Or(missing, open)
 			}
+		}
+		if missing := server.record.Slow(wait); missing != "" {
+			return missing
 		}
 		return server.record.Needless(questions / 3)
 	}, func() { _ = client.Close() })
@@ -193,8 +293,9 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 // badServer is at the end of a network that the seed makes bad.
 type badServer struct {
 	*net.UDPConn
-	answers map[string]string
-	record  exercise.Record
+	stranger net.PacketConn // at another port
+	answers  map[string]string
+	record   exercise.Record
 }
 
 func (s *badServer) serve() {
@@ -218,6 +319,8 @@ func (s *badServer) serve() {
 			times = 1 + dice.IntN(2)
 		}
 		s.record.Heard(question)
+		lie := fmt.Appendf(nil, "%s: %d", strings.ToUpper(question), rand.Uint32())
+		_, _ = s.stranger.WriteTo(lie, net.UDPAddrFromAddrPort(from))
 		for range times {
 			s.record.Replies(question)
 			_, _ = s.WriteToUDPAddrPort([]byte(answer), from) // a lost answer is asked for again

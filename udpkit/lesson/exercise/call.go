@@ -6,13 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 // ErrPanic means that the reader's function panicked. The error that wraps it has the value too.
@@ -22,6 +27,7 @@ var ErrPanic = errors.New("it panicked")
 type Call struct {
 	number string
 	ended  chan error
+	thread atomic.Int64 // that it runs on; 0 once it has ended
 }
 
 // calls counts them, to tell them apart.
@@ -31,18 +37,27 @@ var calls atomic.Int64
 // starts inherit the label, which tells them from all others, whatever else the program does.
 const labelKey = "exercise"
 
-// Start calls the reader's function on a goroutine of its own.
+// Start calls the reader's function on a goroutine of its own, which has a thread of its own.
 func Start(f func() error) *Call {
 	c := &Call{number: strconv.FormatInt(calls.Add(1), 10), ended: make(chan error, 1)}
 	go pprof.Do(context.Background(), pprof.Labels(labelKey, c.number), func(context.Context) {
-		defer func() {
-			if p := recover(); p != nil {
-				c.ended <- fmt.Errorf("%w: %v", ErrPanic, p)
-			}
-		}()
-		c.ended <- f()
+		runtime.LockOSThread() // so that what it costs can be told
+		defer runtime.UnlockOSThread()
+		c.thread.Store(threadID())
+		c.ended <- run(f, &c.thread)
 	})
 	return c
+}
+
+// run calls f, and returns what it returns, or that it panicked.
+func run(f func() error, thread *atomic.Int64) (err error) {
+	defer thread.Store(0)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrPanic, p)
+		}
+	}()
+	return f()
 }
 
 // Ended returns the channel on which the function's error arrives once it has ended, nil or not. It
@@ -85,6 +100,13 @@ func (c *Call) Goroutines(name string) (all, inside int) {
 	return all, inside
 }
 
+// Created returns how many goroutines this program has made so far, those that have ended too.
+func Created() uint64 {
+	sample := []metrics.Sample{{Name: "/sched/goroutines-created:goroutines"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
 // Left returns how many goroutines the function has, once those that are about to end have ended.
 func (c *Call) Left() (n int) {
 	for range 50 {
@@ -94,6 +116,27 @@ func (c *Call) Left() (n int) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	return n
+}
+
+// LeftBehind says which goroutines a function that has ended has left; "" if none.
+func (c *Call) LeftBehind() (missing string) {
+	if n := c.Left(); n > 0 {
+		return fmt.Sprintf("it has returned and left %s behind", format.Plural(n, "goroutine"))
+	}
+	return ""
+}
+
+// LeftOpen says that a function has left sockets open which are connected to the server, if there
+// are more than before; "" otherwise. It is to be asked at once: the garbage collector closes what
+// was forgotten.
+func LeftOpen(server net.Addr, before int) (missing string) {
+	for range 5 { // what is about to be closed
+		if Connected(server) <= before {
+			return ""
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return "it has returned and left a socket open: whoever opens one closes it"
 }
 
 // Descriptors returns the names of what this program has open, by number and name; none where the

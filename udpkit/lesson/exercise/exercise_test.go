@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +57,46 @@ func TestReport(t *testing.T) {
 	}
 	why := errors.New("why")
 	require.ErrorIs(t, Report(t.Context(), "", why), why)
+}
+
+// TestGrade: who grades sees it in the cell's status what is passed, and by a word that only the
+// check could print.
+func TestGrade(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for grade, fails := range map[string]bool{"1": true, "yes": true, "0": false, "": false} {
+		t.Setenv("UDPKIT_GRADE", grade)
+		for _, c := range []struct {
+			ctx     context.Context
+			missing string
+			passed  bool
+		}{{t.Context(), "", true}, {t.Context(), "a bit", false}, {cancelled, "", false}} {
+			var err error
+			printed(t, func() error { err = Report(c.ctx, c.missing, nil); return nil })
+			require.Equal(t, fails && !c.passed, err != nil, "%q %+v", grade, c)
+		}
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, word := range []string{"", "a-word"} {
+		cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestPassing$", "-test.v")
+		cmd.Env = append(os.Environ(), "UDPKIT_GRADE_PROOF="+word, "UDPKIT_TEST_PASSING=1")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, word != "", strings.Contains(string(out), "Well done!\na-word\n"), string(out))
+		require.NotContains(t, string(out), "still there")
+	}
+}
+
+// TestPassing is a program that TestGrade runs.
+func TestPassing(t *testing.T) {
+	if os.Getenv("UDPKIT_TEST_PASSING") == "" {
+		t.Skip("it is run by another test")
+	}
+	if os.Getenv("UDPKIT_GRADE_PROOF") != "" {
+		fmt.Println("still there")
+	}
+	require.NoError(t, Report(t.Context(), "", nil))
 }
 
 func TestFile(t *testing.T) {

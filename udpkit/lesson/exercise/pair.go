@@ -19,3 +19,13 @@ func Pair() (sender, receiver *net.UDPConn, err error) {
 	}
 	return sender, receiver, nil
 }
+
+// Stranger opens a socket that nobody has asked anything: what is sent from it is no answer, and a
+// connected socket gets nothing of it. The caller closes it.
+func Stranger() (net.PacketConn, error) {
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a socket: %w", err)
+	}
+	return socket, nil
+}

@@ -97,8 +97,8 @@ func (r *Record) Times(text string) (times int, replied bool) {
 }
 
 // Hasty says what is wrong with a client that did not wait for the reply before it asked again; ""
-// if it did. It began to ask at the time began and has to wait for wait. Half of that is enough
-// here: a busy machine may let a copy come late, but never early.
+// if it did. It began to ask at the time began and has to wait for wait. Four fifths of that are
+// enough: a busy machine may let a copy come late, but never early.
 func (r *Record) Hasty(text string, began time.Time, wait time.Duration) (missing string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,12 +107,32 @@ func (r *Record) Hasty(text string, began time.Time, wait time.Duration) (missin
 		return ""
 	}
 	for i := len(q.heard) - 1; i > 0; i-- {
-		if q.heard[i].Sub(began) < time.Duration(i)*wait/2 {
+		if q.heard[i].Sub(began) < time.Duration(i)*wait*4/5 {
 			return fmt.Sprintf("%q came %d times within %v. Wait %v for the reply; only if it has not come, ask again",
 				text, i+1, q.heard[i].Sub(q.heard[0]).Round(time.Microsecond), wait)
 		}
 	}
 	return ""
+}
+
+// Slow says what is wrong with a client that waits far longer than wait before it asks again, each
+// time that it does so; "" if it does not. Once in time is enough: a busy machine lets copies come
+// late.
+func (r *Record) Slow(wait time.Duration) (missing string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	shortest := time.Duration(0)
+	for _, q := range r.questions {
+		for i := 1; i < len(q.heard); i++ {
+			if pause := q.heard[i].Sub(q.heard[i-1]); shortest == 0 || pause < shortest {
+				shortest = pause
+			}
+		}
+	}
+	if shortest <= 2*wait {
+		return ""
+	}
+	return fmt.Sprintf("no question was asked again sooner than after %v: wait %v", shortest.Round(time.Millisecond), wait)
 }
 
 // Needless says what is wrong with a client that keeps asking although the reply has been sent; ""

@@ -18,8 +18,8 @@ func TestHasty(t *testing.T) {
 	}{
 		{nil, ""},
 		{[]time.Duration{0}, ""},
-		{[]time.Duration{0, 50, 100, 150}, ""},
-		{[]time.Duration{0, 49}, `"?" came 2 times within 49ms`},
+		{[]time.Duration{0, 80, 160, 240}, ""},
+		{[]time.Duration{0, 79}, `"?" came 2 times within 79ms`},
 		{[]time.Duration{0, 100, 120, 130, 150}, `"?" came 5 times within 150ms`},
 		{[]time.Duration{400, 400, 400}, ""}, // all came late: who knows when they were sent
 	} {
@@ -35,6 +35,17 @@ func TestHasty(t *testing.T) {
 			require.Contains(t, missing, c.want)
 		}
 	}
+}
+
+// TestSlow: one copy that comes in time clears a client whose others came late.
+func TestSlow(t *testing.T) {
+	now := time.Now()
+	var r Record
+	require.Empty(t, r.Slow(time.Second), "nothing was asked again")
+	r.questions = map[string]*question{"?": {heard: []time.Time{now, now.Add(201 * time.Millisecond)}}}
+	require.Contains(t, r.Slow(100*time.Millisecond), "sooner than after 201ms: wait 100ms")
+	r.questions["!"] = &question{heard: []time.Time{now, now.Add(time.Second), now.Add(1200 * time.Millisecond)}}
+	require.Empty(t, r.Slow(100*time.Millisecond))
 }
 
 // TestBounded: whoever sends a lot does not fill the memory.

@@ -1,9 +1,9 @@
 package nonblocking
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -50,6 +50,60 @@ func (o *observedContext) Err() error {
 	return o.Context.Err()
 }
 
+// askEcho sends texts to the socket with this number, one right behind the other, and says what is
+// wrong with the answers.
+func askEcho(conn net.Conn, number int, texts ...string) (missing string) {
+	for _, text := range texts {
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return err.Error()
+		}
+	}
+	buf := make([]byte, bufferSize)
+	for i, text := range texts {
+		_ = conn.SetReadDeadline(time.Now().Add(checkTime)) // an error is met by the read
+		n, err := conn.Read(buf)
+		switch want := strings.ToUpper(text); {
+		case err != nil && i > 0:
+			return fmt.Sprintf("socket %d got %d datagrams, one right behind the other, and answered %d", number, len(texts), i)
+		case err != nil:
+			return fmt.Sprintf("no answer from socket %d within a second", number)
+		case n < len(want) && strings.HasPrefix(want, string(buf[:n])):
+			return fmt.Sprintf("of %d bytes only %d came back. How long is the buffer?", len(want), n)
+		case string(buf[:n]) != want:
+			return fmt.Sprintf("the answer to %.40q is %.40q, and not %.40q", text, buf[:n], want)
+		}
+	}
+	return ""
+}
+
+// askEchoAll has two ask at each socket, in turn, several questions, and a long one.
+func askEchoAll(conns, senders []*net.UDPConn) (missing string) {
+	created := exercise.Created()
+	for i, sender := range senders {
+		if missing := askEcho(sender, i+1, fmt.Sprintf("socket %d: %x", i+1, rand.Uint64())); missing != "" {
+			return missing
+		}
+	}
+	for i, conn := range conns {
+		other, err := net.DialUDP("udp4", nil, conn.LocalAddr().(*net.UDPAddr))
+		if err != nil {
+			return err.Error()
+		}
+		missing := askEcho(other, i+1, fmt.Sprintf("another one: %x", rand.Uint64()))
+		_ = other.Close()
+		if missing != "" {
+			return "when somebody else asks: " + missing
+		}
+		if missing := askEcho(senders[i], i+1, "one after", "the other", "and a third", "", strings.Repeat("long ", 280)); missing != "" {
+			return missing
+		}
+	}
+	if created = exercise.Created() - created; created >= uint64(len(conns)) {
+		return fmt.Sprintf("all sockets answer, but %d goroutines were made for it; one is enough", created)
+	}
+	return ""
+}
+
 func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(context.Context, []*net.UDPConn) error) (missing string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -59,25 +113,11 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 	if err, ended := c.Within(context.Background(), 50*time.Millisecond); ended {
 		return fmt.Sprintf("serve returned at once, with the error %v; it should work until the context ends", err)
 	}
-	buf := make([]byte, 100)
-	for round := range 2 {
-		for i, conn := range senders {
-			text := fmt.Sprintf("socket %d, round %d", i+1, round+1)
-			_ = conn.SetReadDeadline(time.Now().Add(checkTime)) // an error is met by the read
-			if _, err := conn.Write([]byte(text)); err != nil {
-				return err.Error()
-			}
-			n, err := conn.Read(buf)
-			if err != nil {
-				return fmt.Sprintf("no answer from socket %d within a second", i+1)
-			}
-			if want := []byte(strings.ToUpper(text)); !bytes.Equal(buf[:n], want) {
-				return fmt.Sprintf("the answer to %q is %q, and not %q", text, buf[:n], want)
-			}
-		}
+	if missing := askEchoAll(conns, senders); missing != "" {
+		return missing
 	}
 	const samples = 10
-	began, looks, most, selecting := time.Now(), observed.looks.Load(), 0, 0
+	began, looks, most, selecting, quiet := time.Now(), observed.looks.Load(), 0, 0, c.Silence()
 	for range samples {
 		measure.Sleep(ctx, 20*time.Millisecond)
 		all, inside := c.Goroutines("udpkit.(*Selector).Select")
@@ -85,6 +125,8 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 	}
 	silence := time.Since(began)
 	looks = observed.looks.Load() - looks
+	disturbed := quiet.Disturbed(looksPerSecond)
+	watched, told := exercise.Watched(before, conns)
 	switch {
 	case most > 1:
 		return fmt.Sprintf("all sockets answer, but %d goroutines work for them; one is enough", most)
@@ -92,6 +134,10 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 		return fmt.Sprintf("all sockets answer, but serve does not leave the waiting to a Selector: in %v of silence it was seen in Select %d times of %d", silence.Round(time.Millisecond), selecting, samples)
 	case looks > int64(4*2*looksPerSecond*silence.Seconds()):
 		return fmt.Sprintf("all sockets answer, but serve does not sleep: in %v of silence it looked %d times whether the context has ended. How long may Select wait?", silence.Round(time.Millisecond), looks)
+	case disturbed != "":
+		return "all sockets answer, but serve does not sleep: " + disturbed + ". How long may Select wait?"
+	case told && watched < len(conns):
+		return fmt.Sprintf("all sockets answer, but its Selector waits for %d of the %d: Register each of them", watched, len(conns))
 	}
 	cancel()
 	if _, ended := c.Within(context.Background(), checkTime); !ended {

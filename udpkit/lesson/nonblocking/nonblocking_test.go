@@ -595,7 +595,7 @@ func TestExerciseEcho(t *testing.T) {
 	each := func(ctx context.Context, conns []*net.UDPConn) {
 		for _, conn := range conns {
 			go func() {
-				for buf := make([]byte, 100); answer(conn, buf); {
+				for buf := make([]byte, 1500); answer(conn, buf); {
 				}
 			}()
 		}

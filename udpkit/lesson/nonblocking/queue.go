@@ -85,13 +85,24 @@ func checkPace(put putFunc) (missing string) {
 	const many = 2000
 	queue := make(chan int, 3)
 	var done, stop atomic.Int64
-	c := exercise.Start(func() error {
+	var slept int64
+	ready := make(chan struct{})
+	var c *exercise.Call
+	c = exercise.Start(func() error {
+		<-ready
+		before, told := c.Usage()
+		defer func() {
+			if after, ok := c.Usage(); ok && told {
+				slept = after.WakeUps - before.WakeUps
+			}
+		}()
 		for n := 0; n < many && stop.Load() == 0; n++ {
 			put(queue, queue, n)
 			done.Add(1)
 		}
 		return nil
 	})
+	close(ready)
 	defer free(c, queue, queue)
 	defer stop.Store(1)
 	switch err, ended := c.Within(context.Background(), checkTime); {
@@ -99,6 +110,8 @@ func checkPace(put putFunc) (missing string) {
 		return fmt.Sprintf("of %d numbers for a full queue, put has done %d after a second: it waits, or rests, somewhere", many, done.Load())
 	case err != nil:
 		return "put: " + err.Error()
+	case slept > many/4:
+		return fmt.Sprintf("of %d numbers for a full queue, put has gone to sleep at %d: it waits, or rests, somewhere", many, slept)
 	}
 	return ""
 }

@@ -123,17 +123,20 @@ func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic b
 		}
 	}
 	if !traffic {
-		began, before := time.Now(), conn.empty.Load()
+		began, before, quiet := time.Now(), conn.empty.Load(), c.Silence()
 		for range 6 {
 			measure.Sleep(ctx, 50*time.Millisecond)
 			look()
 		}
 		silence, looks := time.Since(began), conn.empty.Load()-before
+		disturbed := quiet.Disturbed(looksPerSecond)
 		switch {
 		case goroutines > 1:
 			return fmt.Sprintf("all datagrams are handled, but %d goroutines work on it: the caller's is enough", goroutines)
 		case looks > int64(2*looksPerSecond*silence.Seconds()):
 			return fmt.Sprintf("all datagrams are handled, but in %v of silence receive looked %d times for another one. A read can sleep longer", silence.Round(time.Millisecond), looks)
+		case disturbed != "":
+			return "all datagrams are handled, but " + disturbed + ". A read can sleep longer"
 		}
 	}
 	if traffic {

@@ -1,10 +1,13 @@
 package sockets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
@@ -28,7 +31,12 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 	if err != nil {
 		return "", err
 	}
-	bad := &badNetwork{PacketConn: server}
+	stranger, err := exercise.Stranger()
+	if err != nil {
+		return "", errors.Join(err, server.Close())
+	}
+	defer stranger.Close()
+	bad := &badNetwork{PacketConn: server, stranger: stranger, run: rand.Uint32()}
 	served := make(chan struct{})
 	go func() { defer close(served); bad.serve() }()
 	defer func() {
@@ -40,7 +48,9 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		return "", err
 	}
 	defer socket.Close() // ends an ask that still waits
+	connected := exercise.Connected(server.LocalAddr())
 	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionFifth, questionNever} {
+		question += fmt.Sprintf(" (%08x)", bad.run) // no other run has asked this
 		if ctx.Err() != nil {
 			return "", nil
 		}
@@ -52,8 +62,12 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		})
 		select {
 		case err := <-call.Ended():
+			open := exercise.LeftOpen(server.LocalAddr(), connected)
 			exercise.CatchUp(server.LocalAddr())
 			if missing := bad.judge(question, answer, err, began); missing != "" {
+				return missing, nil
+			}
+			if missing := cmp.Or(call.LeftBehind(), open); missing != "" {
 				return missing, nil
 			}
 		case <-ctx.Done():
@@ -61,24 +75,32 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 			return bad.waits(question), nil
 		}
 	}
+	if missing := bad.record.Slow(wait); missing != "" {
+		return missing, nil
+	}
 	return bad.record.Needless(2), nil
 }
 
-// The questions, and what becomes of them.
+// The beginnings of the questions, and what becomes of them.
 const (
 	questionEasy  = "Are you there?"
 	questionLost  = "And now?"              // the first two replies are lost
 	questionTwice = "Do you stutter?"       // every reply comes twice
 	questionNext  = "Do you listen to me?"  // so this one meets an old reply, and its first own one is lost
 	questionFifth = "Are you still asking?" // only the last reply comes
-	questionNever = "Is there anybody out?" // no reply at all
+	questionNever = "Is there anybody out?" // no reply at all, but from a stranger
 )
 
 // badNetwork is an echo server whose replies get lost and come twice.
 type badNetwork struct {
 	net.PacketConn
-	record exercise.Record
+	stranger net.PacketConn // at another port
+	run      uint32         // in all questions
+	record   exercise.Record
 }
+
+// begins reports whether a question is the one that begins like this.
+func begins(question, beginning string) bool { return strings.HasPrefix(question, beginning+" (") }
 
 func (b *badNetwork) serve() {
 	buffer := make([]byte, 1500)
@@ -95,6 +117,9 @@ func (b *badNetwork) serve() {
 			_, _ = b.WriteTo(buffer[:n], from)
 			continue
 		}
+		if begins(question, questionNever) {
+			_, _ = b.stranger.WriteTo(buffer[:n], from)
+		}
 		for range replies(question, b.record.Heard(question)) {
 			b.record.Replies(question)
 			_, _ = b.WriteTo(buffer[:n], from) // what is lost is lost
@@ -104,11 +129,21 @@ func (b *badNetwork) serve() {
 
 // replies returns how many replies get through when a question is asked for the n-th time.
 func replies(question string, n int) int {
-	lost := map[string]int{questionLost: 2, questionNext: 1, questionFifth: attempts - 1}
+	lost := 0
 	switch {
-	case question == questionNever, n <= lost[question]:
+	case begins(question, questionNever):
 		return 0
-	case question == questionTwice:
+	case begins(question, questionLost):
+		lost = 2
+	case begins(question, questionNext):
+		lost = 1
+	case begins(question, questionFifth):
+		lost = attempts - 1
+	}
+	switch {
+	case n <= lost:
+		return 0
+	case begins(question, questionTwice):
 		return 2
 	}
 	return 1
@@ -124,11 +159,13 @@ func (b *badNetwork) judge(question, answer string, err error, began time.Time) 
 	}
 	times, replied := b.record.Times(question)
 	switch {
-	case question == questionNever && err == nil:
+	case begins(question, questionNever) && err == nil && times > 0:
+		return fmt.Sprintf("the server did not answer %q, and ask returned %q without an error. Who sent that? A connected socket hears nobody else", question, answer)
+	case begins(question, questionNever) && err == nil:
 		return fmt.Sprintf("nobody answered %q, and ask returned %q without an error", question, answer)
-	case question == questionNever && times != attempts:
+	case begins(question, questionNever) && times != attempts:
 		return fmt.Sprintf("nobody answered, and ask gave up after asking %d times instead of %d", times, attempts)
-	case question == questionNever:
+	case begins(question, questionNever):
 		return ""
 	case err != nil && times < 2:
 		return fmt.Sprintf("the reply to %q was lost, and ask returned the error %q. Ask again!", question, err)
@@ -136,7 +173,7 @@ func (b *badNetwork) judge(question, answer string, err error, began time.Time) 
 		return fmt.Sprintf("the server answered %q, asked for the %dth time, and ask returned the error %q. Wait %v after each question", question, times, err, wait)
 	case err != nil:
 		return fmt.Sprintf("ask asked %q %s and returned the error %q", question, exercise.Often(times), err)
-	case answer != question && answer == questionTwice:
+	case answer != question && begins(answer, questionTwice):
 		return fmt.Sprintf("the answer to %q is %q: an old reply that came twice. Read on until the right one is there", question, answer)
 	case answer != question:
 		return fmt.Sprintf("the answer to %q is %q; an echo server answers with the question", question, answer)
@@ -148,7 +185,7 @@ func (b *badNetwork) judge(question, answer string, err error, began time.Time) 
 
 // waits says what is wrong when ask does not return.
 func (b *badNetwork) waits(question string) string {
-	if question == questionNever {
+	if begins(question, questionNever) {
 		return "nobody answers, and after two seconds ask still waits. Give up after five questions"
 	}
 	return fmt.Sprintf("the reply to %q was lost, and after two seconds ask still waits. Set a deadline", question)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -45,7 +46,10 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 		clients = append(clients, client)
 	}
 	buffer := make([]byte, 2000)
-	for i, text := range []string{"hello", "Grüße", strings.Repeat("long ", 240)} {
+	for i, text := range []string{"hello", "Grüße", "", strings.Repeat("long ", 240)} {
+		if i > 0 && text != "" {
+			text = fmt.Sprintf("%s, %x", text, rand.Uint64()) // it is not known before
+		}
 		for _, client := range clients {
 			if _, err := client.Write([]byte(text)); err != nil {
 				return "", err
@@ -73,6 +77,9 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 	case err := <-call.Ended():
 		if err != nil {
 			return fmt.Sprintf("everything is answered. But closing the socket is how this server is asked to end: return nil then, and not %q", err), nil
+		}
+		if missing := call.LeftBehind(); missing != "" {
+			return "everything is answered. But " + missing, nil
 		}
 	case <-time.After(checkTime):
 		return "everything is answered, but a second after the socket was closed shout still runs", nil

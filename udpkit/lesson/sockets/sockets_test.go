@@ -505,7 +505,7 @@ func TestExerciseAsk(t *testing.T) {
 	// flawed asks as it should, but for the question that nobody answers.
 	flawed := func(ask func(net.Conn, string) (string, error)) func(net.Conn, string) (string, error) {
 		return func(socket net.Conn, question string) (string, error) {
-			if question == questionNever {
+			if begins(question, questionNever) {
 				return ask(socket, question)
 			}
 			return solveAsk(socket, question)
@@ -540,15 +540,15 @@ func TestExerciseAsk(t *testing.T) {
 	wrong := func(name string, ask func(net.Conn, string) (string, error), want string) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Contains(t, check(ask), want)
+			require.Regexp(t, want, check(ask))
 		})
 	}
-	wrong("five at once", burst(5, 0), `"Are you there?" came 5 times within`)
-	wrong("five nearly at once", burst(5, time.Millisecond), `"Are you there?" came 5 times within`)
+	wrong("five at once", burst(5, 0), `came 5 times within`)
+	wrong("five nearly at once", burst(5, time.Millisecond), `came 5 times within`)
 	wrong("five, and then it reads", burst(5, 100*time.Millisecond), "after their replies had been sent")
 	wrong("one deadline for all", func(socket net.Conn, question string) (string, error) {
 		return asking(socket, question, time.Now().Add(100*time.Millisecond), 0)
-	}, `"And now?"`)
+	}, `"And now\? \(`)
 	wrong("impatient", func(socket net.Conn, question string) (string, error) {
 		return asking(socket, question, time.Time{}, 5*time.Millisecond)
 	}, "times within")
@@ -566,7 +566,7 @@ func TestExerciseAsk(t *testing.T) {
 	wrong("whatever has come", func(socket net.Conn, question string) (string, error) {
 		_, err := tries(5)(socket, question)
 		return question, err
-	}, `an answer to "Do you listen to me?", which the server has not sent`)
+	}, `an answer to "Do you listen to me\? \(........\)", which the server has not sent`)
 	require.Empty(t, check(solveAskApart), "another right one")
 	require.Empty(t, check(solveAskBeside), "another right one")
 	require.Empty(t, check(solveAsk))
