@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,7 +17,7 @@ import (
 // firewalls is what is known of those of this machine.
 type firewalls struct {
 	active []string  // by name
-	rules  []ruleset // of Linux
+	rules  []ruleset // of Linux, those first whose text is the shortest
 	public []string  // networks that Windows protects itself from
 	port   uint16
 }
@@ -43,7 +45,13 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 	}
 	switch runtime.GOOS {
 	case "linux":
-		ask(func(out string) { f.rules = append(f.rules, parseIPTables(out)) }, "iptables", "-S")
+		tables := []string{"iptables"}
+		if names, _ := os.ReadFile("/proc/net/ip_tables_names"); len(names) > 0 {
+			tables = append(tables, "iptables-legacy") // not else: asking makes tables
+		}
+		for _, name := range tables {
+			ask(func(out string) { f.rules = append([]ruleset{parseIPTables(out)}, f.rules...) }, name, "-S")
+		}
 		ask(func(out string) {
 			if s, err := parseNFTables([]byte(out)); err == nil {
 				f.rules = append(f.rules, s)
@@ -84,12 +92,8 @@ func (f *firewalls) look(nic udp.Interface) (b blocked) {
 	for by, to := range destinations(nic) {
 		p := packet{nic: nic.Name, by: by, to: to, port: f.port}
 		for _, s := range f.rules {
-			if text := s.verdict(s.in, p); text != "" {
-				b.in[by] = text
-			}
-			if text := s.verdict(s.out, p); text != "" {
-				b.out[by] = text
-			}
+			b.in[by] = cmp.Or(b.in[by], s.verdict(s.in, p))
+			b.out[by] = cmp.Or(b.out[by], s.verdict(s.out, p))
 		}
 	}
 	return b
