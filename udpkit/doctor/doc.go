@@ -9,10 +9,10 @@
 //
 // # What it sends
 //
-// Examine alone, up to 4 times a datagram of 92 bytes by each way of each interface. With a host, up to 400
-// datagrams of 92 to 1472 bytes in 4 s. All of them go to the local
-// networks: to this machine, to the subnets that it is in, by multicast that no router forwards
-// (TTL 1), and to the host, whose address must be a private one or in one of these subnets.
+// Examine sends, alone, up to 4 times a datagram of 92 bytes by each way of each interface, and
+// with a host up to 400 datagrams of 92 to 1472 bytes in 4 s. All of them go to the local networks:
+// to this machine, to the subnets that it is in, by multicast that no router forwards (TTL 1), and
+// to the host, whose address must be a private one or in one of these subnets.
 //
 // An Answerer never sends more than it is sent. It answers a question with one datagram of the same
 // length, at most 1,000 a second, and only to sources in local networks; by broadcast, by multicast

@@ -46,7 +46,7 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 	switch runtime.GOOS {
 	case "linux":
 		tables := []string{"iptables"}
-		if names, _ := os.ReadFile("/proc/net/ip_tables_names"); len(names) > 0 {
+		if names, _ := os.ReadFile("/proc/thread-self/net/ip_tables_names"); len(names) > 0 {
 			tables = append(tables, "iptables-legacy") // not else: asking makes tables
 		}
 		for _, name := range tables {

@@ -129,3 +129,17 @@ func FuzzNFTables(f *testing.F) {
 		}
 	})
 }
+
+// TestPublicNetworks reads what PowerShell prints: of one network, or more.
+func TestPublicNetworks(t *testing.T) {
+	f := &firewalls{public: publicNetworks("[\r\n {\r\n  \"InterfaceAlias\": \"Wi-Fi\",\r\n  \"Category\": \"Public\"\r\n },\r\n" +
+		" { \"InterfaceAlias\": \"Ethernet\", \"Category\": \"Private\" }, { \"InterfaceAlias\": \"VPN\", \"Category\": \"DomainAuthenticated\" }\r\n]\r\n")}
+	found := f.lookAtNetworks()
+	require.Len(t, found, 1)
+	assert.Equal(t, PublicNetwork, found[0].Kind)
+	assert.Equal(t, "Wi-Fi", found[0].Interface)
+	assert.Contains(t, found[0].Next, "Set-NetConnectionProfile -InterfaceAlias 'Wi-Fi' -NetworkCategory Private")
+	for _, text := range []string{"", "[]", "Get-NetConnectionProfile : Access denied"} {
+		assert.Empty(t, publicNetworks(text), text)
+	}
+}
