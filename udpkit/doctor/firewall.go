@@ -27,6 +27,8 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 	f := &firewalls{port: port}
 	var mu sync.Mutex
 	var all sync.WaitGroup
+	var nft string
+	var lines map[string]string
 	ask := func(take func(out string), name string, args ...string) {
 		all.Go(func() {
 			if out, err := output(ctx, name, args...); err == nil {
@@ -52,11 +54,8 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 		for _, name := range tables {
 			ask(func(out string) { f.rules = append([]ruleset{parseIPTables(out)}, f.rules...) }, name, "-S")
 		}
-		ask(func(out string) {
-			if s, err := parseNFTables([]byte(out)); err == nil {
-				f.rules = append(f.rules, s)
-			}
-		}, "nft", "-j", "list", "ruleset")
+		ask(func(out string) { nft = out }, "nft", "-j", "list", "ruleset")
+		ask(func(out string) { lines = nftLines(out) }, "nft", "-a", "list", "ruleset")
 		ask(is("ufw", "Status: active"), "ufw", "status")
 		ask(is("firewalld", "running"), "firewall-cmd", "--state")
 	case "darwin":
@@ -66,6 +65,9 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 			"ConvertTo-Json @(Get-NetConnectionProfile | Select-Object InterfaceAlias, @{ n = 'Category'; e = { [string]$_.NetworkCategory } })")
 	}
 	all.Wait()
+	if s, err := parseNFTables([]byte(nft), lines); err == nil {
+		f.rules = append(f.rules, s)
+	}
 	return f
 }
 

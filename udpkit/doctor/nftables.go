@@ -1,15 +1,32 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// parseNFTables reads what nft -j list ruleset prints (libnftables-json(5)). What it does not know
-// may hold or not.
-func parseNFTables(text []byte) (ruleset, error) {
+// nftLines reads what nft -a list ruleset prints, as people write it: each line by its table and
+// handle.
+func nftLines(text string) map[string]string {
+	lines, table := make(map[string]string), ""
+	for line := range strings.Lines(text) {
+		words, handle, ok := strings.Cut(strings.TrimSpace(line), " # handle ")
+		if name, is := strings.CutPrefix(words, "table "); ok && is {
+			table = strings.TrimSuffix(name, " {")
+		} else if ok {
+			lines[table+" "+handle] = words
+		}
+	}
+	return lines
+}
+
+// parseNFTables reads what nft -j list ruleset prints (libnftables-json(5)), and names its rules by
+// their lines, of which none need be known. A condition that it does not know may hold or not.
+func parseNFTables(text []byte, lines map[string]string) (ruleset, error) {
 	s := ruleset{chains: make(map[string]*chain)}
 	var list struct {
 		Objects []struct {
@@ -18,6 +35,7 @@ func parseNFTables(text []byte) (ruleset, error) {
 			}
 			Rule *struct {
 				Family, Table, Chain string
+				Handle               uint64
 				Expr                 []map[string]json.RawMessage
 			}
 		} `json:"nftables"`
@@ -47,7 +65,7 @@ func parseNFTables(text []byte) (ruleset, error) {
 			for i := range c.rules {
 				if c.rules[i].text == "" {
 					text, _ := json.Marshal(r.Expr)
-					c.rules[i].text = fmt.Sprintf("chain %s %s: %s", r.Table, r.Chain, text)
+					c.rules[i].text = fmt.Sprintf("chain %s %s: %s", r.Table, r.Chain, cmp.Or(lines[fmt.Sprint(r.Family, " ", r.Table, " ", r.Handle)], string(text)))
 				}
 			}
 		}

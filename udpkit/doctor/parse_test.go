@@ -112,7 +112,7 @@ const nftText = `{"nftables": [{"metainfo": {"version": "1.0.6"}},
 ]}`
 
 func TestNFTables(t *testing.T) {
-	s, err := parseNFTables([]byte(nftText))
+	s, err := parseNFTables([]byte(nftText), nil)
 	require.NoError(t, err)
 	found := ask(s)
 	assert.Empty(t, found[0])
@@ -124,7 +124,7 @@ func TestNFTables(t *testing.T) {
 func FuzzNFTables(f *testing.F) {
 	f.Add([]byte(nftText))
 	f.Fuzz(func(_ *testing.T, text []byte) {
-		if s, err := parseNFTables(text); err == nil {
+		if s, err := parseNFTables(text, nftLines(string(text))); err == nil {
 			ask(s)
 		}
 	})
