@@ -45,7 +45,7 @@ func (s *session) ask(e udpkit.TimeoutEvent) {
 		defer d.asking.Store(false)
 		found, err := doctor.Silence(ctx, listen, e.Server.Addr())
 		if err == nil && d.count.Load() == count {
-			s.Show(func() error { return s.show.note(found.Text + " " + found.Next) })
+			s.Show(func() error { return s.show.note(found.Text + " Next: " + found.Next) })
 		}
 	})
 }

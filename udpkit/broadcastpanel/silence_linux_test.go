@@ -35,6 +35,7 @@ func TestSilenceExplained(t *testing.T) {
 	out, err := exec.Command("iptables", "-A", "INPUT", "-p", "udp", "--dport", port, "-j", "DROP").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	says("The firewall of this machine drops what comes to port")
+	says(" Next: sudo ")
 	server.end(t)
 	require.Equal(t, 2, strings.Count(client.end(t), "  note  "))
 }

@@ -127,8 +127,8 @@ func destinations(nic udp.Interface) map[way]netip.Addr {
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// open says how to let datagrams to the port in.
-func (f *firewalls) open() string {
+// open says how to let datagrams to the port in, which a rule drops if one is known.
+func (f *firewalls) open(rule string) string {
 	switch {
 	case runtime.GOOS == "windows":
 		return fmt.Sprintf("As administrator: netsh advfirewall firewall add rule name=udpkit dir=in action=allow protocol=UDP localport=%d", f.port)
@@ -142,6 +142,10 @@ func (f *firewalls) open() string {
 		case "firewalld":
 			return fmt.Sprintf("sudo firewall-cmd --add-port=%d/udp", f.port)
 		}
+	}
+	if chain, is := strings.CutPrefix(rule, nftChain); is { // what iptables accepts is dropped there nevertheless
+		chain, _, _ = strings.Cut(chain, ":")
+		return fmt.Sprintf("sudo nft insert rule %s udp dport %d accept", chain, f.port)
 	}
 	return fmt.Sprintf("sudo iptables -I INPUT -p udp --dport %d -j ACCEPT", f.port)
 }

@@ -24,6 +24,9 @@ func nftLines(text string) map[string]string {
 	return lines
 }
 
+// nftChain begins the text of a rule of nft; its chain follows, as nft takes it.
+const nftChain = "chain "
+
 // parseNFTables reads what nft -j list ruleset prints (libnftables-json(5)), and names its rules by
 // their lines, of which none need be known. A condition that it does not know may hold or not.
 func parseNFTables(text []byte, lines map[string]string) (ruleset, error) {
@@ -47,7 +50,7 @@ func parseNFTables(text []byte, lines map[string]string) (ruleset, error) {
 	for _, o := range list.Objects {
 		if c := o.Chain; c != nil {
 			name := id(c.Family, c.Table, c.Name)
-			s.chains[name] = &chain{drops: c.Policy == "drop", policy: fmt.Sprintf("chain %s %s: policy %s", c.Table, c.Name, c.Policy)}
+			s.chains[name] = &chain{drops: c.Policy == "drop", policy: fmt.Sprintf("%s%s: policy %s", nftChain, name, c.Policy)}
 			switch {
 			case c.Family != "ip" && c.Family != "inet" || c.Type != "filter":
 			case c.Hook == "input":
@@ -65,7 +68,7 @@ func parseNFTables(text []byte, lines map[string]string) (ruleset, error) {
 			for i := range c.rules {
 				if c.rules[i].text == "" {
 					text, _ := json.Marshal(r.Expr)
-					c.rules[i].text = fmt.Sprintf("chain %s %s: %s", r.Table, r.Chain, cmp.Or(lines[fmt.Sprint(r.Family, " ", r.Table, " ", r.Handle)], string(text)))
+					c.rules[i].text = fmt.Sprintf("%s%s: %s", nftChain, id(r.Family, r.Table, r.Chain), cmp.Or(lines[fmt.Sprint(r.Family, " ", r.Table, " ", r.Handle)], string(text)))
 				}
 			}
 		}

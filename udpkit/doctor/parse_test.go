@@ -116,8 +116,8 @@ func TestNFTables(t *testing.T) {
 	require.NoError(t, err)
 	found := ask(s)
 	assert.Empty(t, found[0])
-	assert.Contains(t, found[1], "chain t more:")
-	assert.Equal(t, "chain t in: policy drop", s.verdict(s.in, packet{nic: "eth0", by: unicast, port: 1}))
+	assert.Contains(t, found[1], "chain inet t more:")
+	assert.Equal(t, "chain inet t in: policy drop", s.verdict(s.in, packet{nic: "eth0", by: unicast, port: 1}))
 	assert.Empty(t, s.verdict(s.in, packet{nic: "lo", by: unicast, port: 1}))
 }
 

@@ -42,9 +42,9 @@ func explain(all []udp.Interface, kinds map[int]string, walls *firewalls, listen
 			continue
 		}
 		if in := walls.look(nic).in; in[unicast] != "" {
-			found.add(FirewallIn, Fault, nic.Name, droppedIn(walls.port, nic.Name, in[unicast]), walls.open())
+			found.add(FirewallIn, Fault, nic.Name, droppedIn(walls.port, nic.Name, in[unicast]), walls.open(in[unicast]))
 		} else if in[directed] != "" {
-			found.add(BroadcastFiltered, Fault, nic.Name, droppedBroadcasts(nic.Name, in[directed]), walls.open())
+			found.add(BroadcastFiltered, Fault, nic.Name, droppedBroadcasts(nic.Name, in[directed]), walls.open(in[directed]))
 		}
 	}
 	for _, f := range walls.lookAtNetworks() {

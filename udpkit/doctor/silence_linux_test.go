@@ -55,8 +55,8 @@ func TestSilence(t *testing.T) {
 		{fault: "iptables", inject: do("iptables -A INPUT -i card -p udp --dport 37020 -j DROP"), remove: do("iptables -F"), server: "10.77.0.2", kind: doctor.FirewallIn, says: "by card: -A INPUT"},
 		{fault: "iptables, not here", inject: do("iptables -A INPUT -i card -p udp --dport 37020 -j DROP"), remove: do("iptables -F"), listen: "127.0.0.1:37020", kind: doctor.Unseen},
 		{fault: "iptables-legacy", inject: do("iptables-legacy -A INPUT -i card -p udp --dport 37020 -j DROP"), remove: do("iptables-legacy -F"), server: "10.77.0.2", kind: doctor.FirewallIn, says: "by card: -A INPUT"},
-		{fault: "nft", inject: do("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in udp dport 37020 drop"), remove: do("nft flush ruleset"), server: "10.77.0.2", kind: doctor.FirewallIn, says: "by card: chain t in: udp dport 37020 drop"},
-		{fault: "nft, broadcasts", inject: do("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in meta pkttype broadcast drop"), remove: do("nft flush ruleset"), kind: doctor.BroadcastFiltered, says: "chain t in: meta pkttype broadcast drop"},
+		{fault: "nft", inject: do("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in udp dport 37020 drop"), remove: do("nft flush ruleset"), server: "10.77.0.2", kind: doctor.FirewallIn, says: "by card: chain inet t in: udp dport 37020 drop"},
+		{fault: "nft, broadcasts", inject: do("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in meta pkttype broadcast drop"), remove: do("nft flush ruleset"), kind: doctor.BroadcastFiltered, says: "chain inet t in: meta pkttype broadcast drop"},
 		{fault: "interface down", inject: do("ip link set card down"), remove: do("ip link set card up"), kind: doctor.InterfaceDown, says: "card"},
 		{fault: "no link", inject: func() { other.IP(t, "link set far down") }, remove: func() { other.IP(t, "link set far up") }, server: "10.77.0.2", kind: doctor.NoLink, says: "card"},
 		{fault: "no network", inject: do("ip address flush dev card"), remove: do("ip address add 10.77.0.1/24 dev card"), kind: doctor.NoNetwork},
@@ -76,6 +76,12 @@ func TestSilence(t *testing.T) {
 			var err error
 			found, err = doctor.Silence(t.Context(), netip.MustParseAddrPort(c.listen), server)
 			require.NoError(t, err)
+		}
+		if c.fault == "iptables" || c.fault == "nft" {
+			do(strings.TrimPrefix(found.Next, "sudo "))()
+			after, err := doctor.Silence(t.Context(), netip.MustParseAddrPort(c.listen), server)
+			require.NoError(t, err)
+			assert.Equal(t, doctor.Unseen, after.Kind, "%s: the next step helps: %s", c.fault, found.Next)
 		}
 		if c.remove != nil {
 			c.remove()

@@ -113,7 +113,7 @@ func TestDoctorAlone(t *testing.T) {
 		{fault: "kernel drops", inject: [2]func(){both(shared, flood), shared}, want: []any{"port_shared ", "kernel_drops "}, says: "its receive buffer was full"},
 		{fault: "ufw", inject: both2(tool("ufw", "Status: active"), rule("INPUT -i card -p udp --dport "+port+" -j DROP")), want: []any{"firewall_in card"}, next: "sudo ufw allow " + port + "/udp"},
 		{fault: "firewalld", inject: both2(tool("firewall-cmd", "running"), rule("INPUT -i card -p udp --dport "+port+" -j DROP")), want: []any{"firewall_in card"}, next: "sudo firewall-cmd --add-port=" + port + "/udp"},
-		{fault: "nft", inject: [2]func(){run("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in iifname card udp dport " + port + " drop"), run("nft delete table inet t")}, want: []any{"firewall_in card"}, says: "chain t in"},
+		{fault: "nft", inject: [2]func(){run("nft add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in iifname card udp dport " + port + " drop"), run("nft delete table inet t")}, want: []any{"firewall_in card"}, says: "chain inet t in", next: "sudo nft insert rule inet t in udp dport " + port + " accept"},
 		{fault: "small buffer", buffer: "1073741824", want: []any{"small_buffer "}, says: "1 GiB"},
 		{fault: "interface down", inject: [2]func(){ip("link set card down"), ip("link set card up")}, want: []any{"interface_down card"}, says: "10.77.0.1"},
 		{fault: "no link", inject: [2]func(){func() { other.IP(t, "link set far down") }, func() { other.IP(t, "link set far up") }}, want: []any{"no_link card"}},
