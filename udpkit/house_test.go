@@ -87,7 +87,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`udpkit|echo|beacon|chat|doctor|weather`, small}, // light, and none of them needs another
 		{`panel`, `internal/console|` + notebook + `|` + small},
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
-		{`broadcastpanel`, `udpkit|` + kit},
+		{`broadcastpanel`, `udpkit|doctor|` + kit},         // the doctor is asked when nothing comes
 		{`(\w+)/\w+panel`, `$1|` + kit},
 		{`lesson/exercise`, kit},
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},

@@ -141,6 +141,9 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if _, err = s.display(opt, func() display { return newClientView(client) }, nil); err != nil {
 		return err
 	}
+	if !opt.JSON {
+		s.doctor = new(silences)
+	}
 	return s.run(client)
 }
 
@@ -150,6 +153,7 @@ type session struct {
 	show    display
 	reached func() string             // why the role has ended by itself
 	sent    atomic.Pointer[time.Time] // a server's last message
+	doctor  *silences                 // nil but for a client that is shown to a person
 }
 
 func open(ctx context.Context, limit time.Duration, opt Options) (s *session, err error) {
@@ -182,7 +186,11 @@ func (s *session) event(e udpkit.Event) error {
 			s.Because(fmt.Sprintf("by a command of %v", e.From))
 		}
 	}
-	return s.show.event(e)
+	err := s.show.event(e)
+	if s.doctor != nil && s.doctor.begins(e) {
+		s.ask(e.(udpkit.TimeoutEvent))
+	}
+	return err
 }
 
 // reached says in a few words why a role has ended by itself, after that many messages.

@@ -50,7 +50,7 @@ func (v *clientView) take(e udpkit.Event) {
 		if !e.Late && !e.Repaired {
 			v.State = e.State
 		}
-		v.Elapsed, v.Silent = 0, false
+		v.Elapsed, v.Silent, v.Remark = 0, false, ""
 		v.row(clientRow{Message: &e})
 	case udpkit.GapEvent:
 		v.row(clientRow{Remark: missing(e), Server: e.Server})

@@ -84,6 +84,9 @@ func TestNotebookClient(t *testing.T) {
 	}
 	send(20, "now", "ACTIVE")
 	k.Until(t, "#13 to #19 missing", ">ACTIVE<")
+	k.Until(t, ">silence<", "if it does: udpkit doctor")
+	send(21, "now", "ACTIVE")
+	require.NotContains(t, k.Until(t, "#21<"), "udpkit doctor")
 	last := k.Interrupt(t)
 	require.NotContains(t, last, "waiting")
 	require.Contains(t, last, "1 gap ")

@@ -72,7 +72,7 @@ func (a *Answerer) Run(ctx context.Context) error {
 // serve answers for a second, in which the interfaces stay as they are.
 func (a *Answerer) serve(ctx context.Context, up []udp.Interface) error {
 	return receive(ctx, a.conn, time.Second, func(h arrival) bool {
-		if h.Role == answer && h.Back != unicast && h.Back != unasked && h.From != a.id {
+		if h.Role == answer && (h.Back == directed || h.Back == limited) && h.From != a.id {
 			a.note(h.Run, h.From)
 		}
 		if h.Role != question || h.To != 0 && h.To != a.id || udp.CheckPeer(h.from) != nil || !isLocal(h.from.Addr(), up) || !a.limit.Allow() {
@@ -83,7 +83,7 @@ func (a *Answerer) serve(ctx context.Context, up []udp.Interface) error {
 	})
 }
 
-// note keeps that an answerer was heard in a run.
+// note keeps that a broadcast of an answerer was heard in a run.
 func (a *Answerer) note(run, who uint64) {
 	if !slices.Contains(a.runs, run) {
 		if a.runs = append(a.runs, run); len(a.runs) > maxRuns {

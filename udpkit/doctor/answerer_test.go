@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,4 +62,41 @@ func TestAnswers(t *testing.T) {
 	assert.EqualValues(t, 99, got.Number, "nothing of the others")
 	assert.Equal(t, 200, got.size)
 	assert.NotEqual(t, at, got.from.Port())
+}
+
+// TestClockOffset: a clock that is ahead or behind is told from one that is not.
+func TestClockOffset(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer conn.Close()
+	var ahead atomic.Int64
+	done := make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if err := receive(ctx, conn, time.Second, func(q arrival) bool {
+				now := q.at.UnixNano() + ahead.Load()
+				h := header{Role: answer, By: q.By, Back: unicast, Number: q.Number, Run: q.Run, To: q.From, From: 1, Bits: 9, Token: 1, Sent: q.Sent, Arrived: now, Left: now}
+				_, _ = conn.WriteToUDPAddrPort(h.append(nil, nil, q.size), q.from)
+				return true
+			}); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	defer func() {
+		stop()
+		require.NoError(t, <-done)
+	}()
+	at := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	for offset, want := range map[time.Duration]bool{0: false, time.Minute: true, -time.Hour: true} {
+		ahead.Store(int64(offset))
+		r, err := Examine(ctx, Config{Port: at.Port(), With: at.Addr()})
+		require.NoError(t, err)
+		require.NotNil(t, r.With)
+		assert.InDelta(t, offset.Seconds(), r.With.Offset.Seconds(), 5)
+		assert.Equal(t, want, findings(r.Findings).has(ClockOffset), "%v: %v", offset, r.Findings)
+	}
 }

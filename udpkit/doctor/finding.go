@@ -34,6 +34,7 @@ const (
 	DuplicateAddress  Kind = "duplicate_address"  // two hosts have the same
 	ClockOffset       Kind = "clock_offset"       // the clocks differ by more than signatures allow
 	Loss              Kind = "loss"               // of more than 5 of 100 datagrams
+	Unseen            Kind = "unseen"             // of Silence: nothing is wrong that can be seen
 )
 
 // Severity is how bad a finding is.

@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,7 +17,7 @@ import (
 // firewalls is what is known of those of this machine.
 type firewalls struct {
 	active []string  // by name
-	rules  []ruleset // of Linux
+	rules  []ruleset // of Linux, those first whose text is the shortest
 	public []string  // networks that Windows protects itself from
 	port   uint16
 }
@@ -25,6 +27,8 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 	f := &firewalls{port: port}
 	var mu sync.Mutex
 	var all sync.WaitGroup
+	var nft string
+	var lines map[string]string
 	ask := func(take func(out string), name string, args ...string) {
 		all.Go(func() {
 			if out, err := output(ctx, name, args...); err == nil {
@@ -43,12 +47,15 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 	}
 	switch runtime.GOOS {
 	case "linux":
-		ask(func(out string) { f.rules = append(f.rules, parseIPTables(out)) }, "iptables", "-S")
-		ask(func(out string) {
-			if s, err := parseNFTables([]byte(out)); err == nil {
-				f.rules = append(f.rules, s)
-			}
-		}, "nft", "-j", "list", "ruleset")
+		tables := []string{"iptables"}
+		if names, _ := os.ReadFile("/proc/thread-self/net/ip_tables_names"); len(names) > 0 {
+			tables = append(tables, "iptables-legacy") // not else: asking makes tables
+		}
+		for _, name := range tables {
+			ask(func(out string) { f.rules = append([]ruleset{parseIPTables(out)}, f.rules...) }, name, "-S")
+		}
+		ask(func(out string) { nft = out }, "nft", "-j", "list", "ruleset")
+		ask(func(out string) { lines = nftLines(out) }, "nft", "-a", "list", "ruleset")
 		ask(is("ufw", "Status: active"), "ufw", "status")
 		ask(is("firewalld", "running"), "firewall-cmd", "--state")
 	case "darwin":
@@ -58,6 +65,9 @@ func readFirewalls(ctx context.Context, port uint16) *firewalls {
 			"ConvertTo-Json @(Get-NetConnectionProfile | Select-Object InterfaceAlias, @{ n = 'Category'; e = { [string]$_.NetworkCategory } })")
 	}
 	all.Wait()
+	if s, err := parseNFTables([]byte(nft), lines); err == nil {
+		f.rules = append(f.rules, s)
+	}
 	return f
 }
 
@@ -84,12 +94,8 @@ func (f *firewalls) look(nic udp.Interface) (b blocked) {
 	for by, to := range destinations(nic) {
 		p := packet{nic: nic.Name, by: by, to: to, port: f.port}
 		for _, s := range f.rules {
-			if text := s.verdict(s.in, p); text != "" {
-				b.in[by] = text
-			}
-			if text := s.verdict(s.out, p); text != "" {
-				b.out[by] = text
-			}
+			b.in[by] = cmp.Or(b.in[by], s.verdict(s.in, p))
+			b.out[by] = cmp.Or(b.out[by], s.verdict(s.out, p))
 		}
 	}
 	return b
@@ -121,8 +127,8 @@ func destinations(nic udp.Interface) map[way]netip.Addr {
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// open says how to let datagrams to the port in.
-func (f *firewalls) open() string {
+// open says how to let datagrams to the port in, which a rule drops if one is known.
+func (f *firewalls) open(rule string) string {
 	switch {
 	case runtime.GOOS == "windows":
 		return fmt.Sprintf("As administrator: netsh advfirewall firewall add rule name=udpkit dir=in action=allow protocol=UDP localport=%d", f.port)
@@ -136,6 +142,10 @@ func (f *firewalls) open() string {
 		case "firewalld":
 			return fmt.Sprintf("sudo firewall-cmd --add-port=%d/udp", f.port)
 		}
+	}
+	if chain, is := strings.CutPrefix(rule, nftChain); is { // what iptables accepts is dropped there nevertheless
+		chain, _, _ = strings.Cut(chain, ":")
+		return fmt.Sprintf("sudo nft insert rule %s udp dport %d accept", chain, f.port)
 	}
 	return fmt.Sprintf("sudo iptables -I INPUT -p udp --dport %d -j ACCEPT", f.port)
 }

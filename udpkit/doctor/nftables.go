@@ -1,15 +1,35 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// parseNFTables reads what nft -j list ruleset prints (libnftables-json(5)). What it does not know
-// may hold or not.
-func parseNFTables(text []byte) (ruleset, error) {
+// nftLines reads what nft -a list ruleset prints, as people write it: each line by its table and
+// handle.
+func nftLines(text string) map[string]string {
+	lines, table := make(map[string]string), ""
+	for line := range strings.Lines(text) {
+		words, handle, ok := strings.Cut(strings.TrimSpace(line), " # handle ")
+		if name, is := strings.CutPrefix(words, "table "); ok && is {
+			table = strings.TrimSuffix(name, " {")
+		} else if ok {
+			lines[table+" "+handle] = words
+		}
+	}
+	return lines
+}
+
+// nftChain begins the text of a rule of nft; its chain follows, as nft takes it.
+const nftChain = "chain "
+
+// parseNFTables reads what nft -j list ruleset prints (libnftables-json(5)), and names its rules by
+// their lines, of which none need be known. A condition that it does not know may hold or not.
+func parseNFTables(text []byte, lines map[string]string) (ruleset, error) {
 	s := ruleset{chains: make(map[string]*chain)}
 	var list struct {
 		Objects []struct {
@@ -18,6 +38,7 @@ func parseNFTables(text []byte) (ruleset, error) {
 			}
 			Rule *struct {
 				Family, Table, Chain string
+				Handle               uint64
 				Expr                 []map[string]json.RawMessage
 			}
 		} `json:"nftables"`
@@ -29,7 +50,7 @@ func parseNFTables(text []byte) (ruleset, error) {
 	for _, o := range list.Objects {
 		if c := o.Chain; c != nil {
 			name := id(c.Family, c.Table, c.Name)
-			s.chains[name] = &chain{drops: c.Policy == "drop", policy: fmt.Sprintf("chain %s %s: policy %s", c.Table, c.Name, c.Policy)}
+			s.chains[name] = &chain{drops: c.Policy == "drop", policy: fmt.Sprintf("%s%s: policy %s", nftChain, name, c.Policy)}
 			switch {
 			case c.Family != "ip" && c.Family != "inet" || c.Type != "filter":
 			case c.Hook == "input":
@@ -47,7 +68,7 @@ func parseNFTables(text []byte) (ruleset, error) {
 			for i := range c.rules {
 				if c.rules[i].text == "" {
 					text, _ := json.Marshal(r.Expr)
-					c.rules[i].text = fmt.Sprintf("chain %s %s: %s", r.Table, r.Chain, text)
+					c.rules[i].text = fmt.Sprintf("%s%s: %s", nftChain, id(r.Family, r.Table, r.Chain), cmp.Or(lines[fmt.Sprint(r.Family, " ", r.Table, " ", r.Handle)], string(text)))
 				}
 			}
 		}

@@ -161,16 +161,16 @@ func lookAtOwn(tests []Own, f *firewalls, port uint16) (found findings) {
 		others := func(w way) bool { return w != unicast }
 		switch isLoopback := describe(*nic, "").Sort == loopback; {
 		case dropped != "":
-			found.add(FirewallIn, Fault, name, fmt.Sprintf("The firewall of this machine drops what comes to port %d by %s: %s", port, name, dropped), f.open())
+			found.add(FirewallIn, Fault, name, droppedIn(port, name, dropped), f.open(dropped))
 		case len(silent) == 0:
 		case slices.Contains(silent, unicast) && len(back) == 0, !isLoopback && len(silent) > 1 && !slices.ContainsFunc(back, others):
-			found.add(FirewallIn, Fault, name, fmt.Sprintf("What comes to port %d by %s is dropped on this machine: of its own datagrams none came back by %s.", port, name, inWordsOf(silent)), f.open())
+			found.add(FirewallIn, Fault, name, fmt.Sprintf("What comes to port %d by %s is dropped on this machine: of its own datagrams none came back by %s.", port, name, inWordsOf(silent)), f.open(""))
 		case slices.Equal(silent, []way{multicast}):
 			found.add(MulticastFiltered, Fault, name, fmt.Sprintf("This machine does not get its own multicasts by %s%s.", name, because(rules[multicast])), multicastHere)
 		case !slices.Contains(silent, unicast) && !slices.Contains(silent, multicast):
-			found.add(BroadcastFiltered, Fault, name, fmt.Sprintf("This machine does not get its own broadcasts by %s%s.", name, because(rules[silent[0]])), f.open())
+			found.add(BroadcastFiltered, Fault, name, droppedBroadcasts(name, rules[silent[0]]), f.open(rules[silent[0]]))
 		default:
-			found.add(FirewallIn, Fault, name, fmt.Sprintf("Part of what comes to port %d by %s is dropped on this machine: its own datagrams did not come back by %s.", port, name, inWordsOf(silent)), f.open())
+			found.add(FirewallIn, Fault, name, fmt.Sprintf("Part of what comes to port %d by %s is dropped on this machine: its own datagrams did not come back by %s.", port, name, inWordsOf(silent)), f.open(""))
 		}
 	}
 	return found

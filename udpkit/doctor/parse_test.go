@@ -112,20 +112,34 @@ const nftText = `{"nftables": [{"metainfo": {"version": "1.0.6"}},
 ]}`
 
 func TestNFTables(t *testing.T) {
-	s, err := parseNFTables([]byte(nftText))
+	s, err := parseNFTables([]byte(nftText), nil)
 	require.NoError(t, err)
 	found := ask(s)
 	assert.Empty(t, found[0])
-	assert.Contains(t, found[1], "chain t more:")
-	assert.Equal(t, "chain t in: policy drop", s.verdict(s.in, packet{nic: "eth0", by: unicast, port: 1}))
+	assert.Contains(t, found[1], "chain inet t more:")
+	assert.Equal(t, "chain inet t in: policy drop", s.verdict(s.in, packet{nic: "eth0", by: unicast, port: 1}))
 	assert.Empty(t, s.verdict(s.in, packet{nic: "lo", by: unicast, port: 1}))
 }
 
 func FuzzNFTables(f *testing.F) {
 	f.Add([]byte(nftText))
 	f.Fuzz(func(_ *testing.T, text []byte) {
-		if s, err := parseNFTables(text); err == nil {
+		if s, err := parseNFTables(text, nftLines(string(text))); err == nil {
 			ask(s)
 		}
 	})
+}
+
+// TestPublicNetworks reads what PowerShell prints: of one network, or more.
+func TestPublicNetworks(t *testing.T) {
+	f := &firewalls{public: publicNetworks("[\r\n {\r\n  \"InterfaceAlias\": \"Wi-Fi\",\r\n  \"Category\": \"Public\"\r\n },\r\n" +
+		" { \"InterfaceAlias\": \"Ethernet\", \"Category\": \"Private\" }, { \"InterfaceAlias\": \"VPN\", \"Category\": \"DomainAuthenticated\" }\r\n]\r\n")}
+	found := f.lookAtNetworks()
+	require.Len(t, found, 1)
+	assert.Equal(t, PublicNetwork, found[0].Kind)
+	assert.Equal(t, "Wi-Fi", found[0].Interface)
+	assert.Contains(t, found[0].Next, "Set-NetConnectionProfile -InterfaceAlias 'Wi-Fi' -NetworkCategory Private")
+	for _, text := range []string{"", "[]", "Get-NetConnectionProfile : Access denied"} {
+		assert.Empty(t, publicNetworks(text), text)
+	}
 }

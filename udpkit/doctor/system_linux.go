@@ -11,7 +11,7 @@ import (
 )
 
 func procNet(name string) string {
-	text, _ := os.ReadFile("/proc/net/" + name) // without /proc nothing is known
+	text, _ := os.ReadFile("/proc/thread-self/net/" + name) // without /proc nothing is known
 	return string(text)
 }
 

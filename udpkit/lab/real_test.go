@@ -395,6 +395,7 @@ func TestIndex(t *testing.T) {
 	text := string(executeNotebook(t, env, index, filepath.Join(t.TempDir(), index)))
 	assert.Contains(t, text, "All is well: the Go kernel works.\\n")
 	assert.Contains(t, text, "All is well: the packages are found, and clients listen on port 37020\\n")
+	assert.Regexp(t, `"Next: [A-Z]`, text)
 }
 
 // TestSolutions puts the hidden solutions into the exercises' cells.

@@ -61,6 +61,7 @@ func TestDoctorWith(t *testing.T) {
 		with   string
 		want   []any
 		says   string
+		heard  map[string]string
 	}{
 		{fault: "none"},
 		{fault: "drop in there", inject: rule(there, "INPUT -p udp -j DROP"), want: []any{"firewall"}, says: "its firewall"},
@@ -99,6 +100,9 @@ func TestDoctorWith(t *testing.T) {
 			hosts[1].IP(t, "address flush dev card")
 			hosts[1].IP(t, "address add 10.77.0.3/24 dev card")
 		}}, want: []any{"duplicate_address"}},
+		{fault: "sending fails", inject: [2]change{ip(asker, "route add blackhole 10.88.0.0/24"), ip(asker, "route del blackhole 10.88.0.0/24")}, with: "10.88.0.1", want: []any{"send_failed"}, says: "10.88.0.1"},
+		{fault: "loss", inject: rule(there, "INPUT -p udp -m statistic --mode nth --every 4 --packet 0 -j DROP"), want: []any{"loss"}, says: "Of 100 datagrams"},
+		{fault: "one hears nobody", inject: rule(hosts[1], "INPUT -m pkttype --pkt-type broadcast -j DROP"), heard: map[string]string{"10.77.0.2": "10.77.0.3", "10.77.0.3": ""}},
 		{fault: "MTU 576 there", inject: [2]change{ip(there, "link set card mtu 576"), ip(there, "link set card mtu 1500")}, want: []any{"small_mtu"}, says: "548"},
 		{fault: "none again"},
 	} {
@@ -131,6 +135,9 @@ func TestDoctorWith(t *testing.T) {
 		}
 		assert.ElementsMatch(t, c.want, kinds, "%s: %s %v", c.fault, &texts, report["with"])
 		assert.Contains(t, texts.String(), c.says, c.fault)
+		if c.heard != nil {
+			assert.Equal(t, c.heard, whoHears(report), c.fault)
+		}
 		if strings.HasPrefix(c.fault, "none") {
 			assert.ElementsMatch(t, []any{"10.77.0.2", "10.77.0.3"}, report["answerers"])
 			assert.ElementsMatch(t, []any{[]any{0.0}, []any{1.0}}, report["heard"], "each hears the other")
@@ -140,6 +147,18 @@ func TestDoctorWith(t *testing.T) {
 			require.Less(t, w["lost"], 6.0)
 		}
 	}
+}
+
+// whoHears returns whom each answerer hears of a report, if it is one at most.
+func whoHears(report map[string]any) map[string]string {
+	all, heard := report["answerers"].([]any), make(map[string]string)
+	for i, row := range report["heard"].([]any) {
+		for _, other := range row.([]any) {
+			heard[all[i].(string)] += all[int(other.(float64))].(string)
+		}
+		heard[all[i].(string)] += ""
+	}
+	return heard
 }
 
 const maxDatagram = 1472 // what fits into a frame of Ethernet

@@ -154,6 +154,11 @@ func (s *Stage) Repeat(do func() (pause time.Duration)) {
 	})
 }
 
+// Go calls do in the background, with a context that ends with the stage. Finish waits for it.
+func (s *Stage) Go(do func(context.Context)) {
+	s.background.Go(func() { do(s.running) })
+}
+
 // Finish closes the stage of a role that has ended with err, has end show the last picture and why
 // it ended, see Ended, and returns all failures.
 func (s *Stage) Finish(err error, otherwise string, end func(why string) error) error {
