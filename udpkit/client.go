@@ -109,6 +109,7 @@ type Client struct {
 	wake     time.Time   // when the watchdog looks for silences
 	sender   *key.Sender // of answers
 	opener   *key.Opener // of messages
+	times    *key.Opener // of the times by servers' clocks
 	decoder  decoder
 	sent     timestampReader
 	states   states
@@ -125,6 +126,8 @@ type Client struct {
 	watchdog   *time.Timer // fires when a silence may have become too long
 	asker      *time.Timer // fires when it is time to ask for what is missing
 	askAt      time.Time   // when; zero for never
+
+	asked clockQuestions
 }
 
 // NewClient opens the client's sockets. An error wraps ErrConfig, or is the system's for the
@@ -174,6 +177,7 @@ func newClient(cfg ClientConfig) *Client {
 		states: make(states),
 		sender: cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal),
 		opener: cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true}),
+		times:  cfg.Key.Opener(key.OpenerConfig{Purpose: timePurpose, Form: key.Text, Sessions: maxRuns, Repeats: true}),
 		finish: func() {},
 	}
 	c.summary.ClientID = cfg.ID
@@ -213,7 +217,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer, Key: protection})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
-	if !c.cfg.NoRepair {
+	if !c.cfg.NoRepair || !c.cfg.NoAck {
 		// What the client has asked for comes to the socket that it asked from. That it cannot be
 		// read is no reason to end: the messages are reported missing then.
 		watch.Go(func() { _ = c.answers.Receive(ctx, c.ackConn, c.handleAnswer) })
@@ -322,6 +326,12 @@ func (c *Client) take(d Datagram, r *taken) {
 		c.heardRefused(d, errTooLong)
 		return
 	}
+	if len(d.Payload) <= timeSize+key.MaxOverhead {
+		if t, ok := c.openTime(d); ok {
+			c.takeTime(t, d, r)
+			return
+		}
+	}
 	content, err := c.opener.Open(d.Payload, d.Received)
 	if err != nil {
 		r.refused = c.refused.Note(d.Source, err, d.Received)
@@ -370,8 +380,10 @@ func (c *Client) take(d Datagram, r *taken) {
 		Repaired:   repaired,
 	}
 	if sent, ok := c.sent.read(m.timestamp); ok {
-		h.event.Latency = d.Received.Sub(sent)
-		c.latency.add(h.event.Latency)
+		h.event.Latency, h.event.Clock = run.clock.latency(d.Received, sent)
+		if h.event.Clock.Error > 0 || !m.clock || c.cfg.NoAck {
+			c.latency.add(h.event.Latency)
+		}
 	}
 	if !run.last.IsZero() {
 		c.interval.add(d.Received.Sub(run.last))
@@ -399,7 +411,7 @@ func (c *Client) take(d Datagram, r *taken) {
 		h.copyTo(&r.event)
 		r.event.Datagram = d.Payload
 	}
-	r.ackErr = c.acknowledge(m, d.Source)
+	r.ackErr = c.acknowledge(m, run, d)
 	r.done = c.summary.Received == c.cfg.MaxMessages
 }
 
@@ -434,13 +446,17 @@ func (c *Client) remember() *remembered {
 // acknowledge answers a message, with mu held. Only a server that sent its epoch gets it back: the
 // answer to any other is exactly the text of the original documents. It returns an error only if
 // the answer before was sent.
-func (c *Client) acknowledge(m *rawMessage, to netip.AddrPort) (err error) {
+func (c *Client) acknowledge(m *rawMessage, run *run, d Datagram) (err error) {
 	if c.cfg.NoAck {
 		return nil
 	}
+	to, ack := d.Source, Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}
+	if m.clock {
+		ack.Clock = c.asked.ask(run, d.Received)
+	}
 	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
-	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}); err == nil {
+	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
 		_, err = c.ack(c.sender.Datagram(c.ackBuf), to)
 	}
 	if err == nil {
