@@ -95,8 +95,8 @@ func TestLatencyByTwoClocks(t *testing.T) {
 					sent[id] = time.Now()
 					broadcasts(server, 1)
 					time.Sleep(5 * time.Second)
+					synctest.Wait()
 				}
-				synctest.Wait()
 				assert.Equal(t, messages, heard)
 				sum := client.Stats()
 				assert.Zero(t, sum.Malformed+sum.AckErrors)

@@ -139,18 +139,20 @@
 //
 //	Time <number> <received> <sent>
 //
-// From these two times and its own two, as RFC 5905 has it, the client knows how far the server's
-// clock is ahead: exactly to half of the time under way, whatever way takes longer. It takes the
-// best of the last eight answers, and adds 50 us to the error for each second since. An answer that
-// contradicts them begins anew, as a clock was set. [MessageEvent] has the latency by both clocks,
-// and the error; until the first answer has come it has the difference of the clocks in it.
+// These two times and its own two (RFC 5905) tell the client how far the server's clock is
+// ahead, to within half of the time under way, whichever way takes longer. It takes the best of
+// the last eight answers, and adds 50 us to the error for each second since. One that cannot be
+// true beside the best begins anew: a clock was set. [MessageEvent] has the latency corrected by
+// it, and the error; until the first answer it has the receipt less the timestamp, and says that
+// the clock is not known.
 //
-// An answer is never longer than what it answers: 62 bytes at the most to 73 at the least. There is
-// one for each message that a client acknowledges, none to a broadcast, multicast or unspecified
-// address or port 0, and in a second 100 for each host and 1,000 in all. A client sends no datagram
-// more than without. It believes an answer that has a number of its last 256 questions, once: who
-// cannot read those cannot forge one. Without a key, who can makes the client show a clock up to 100
-// years wrong. Nothing is ordered, dropped or expired by it.
+// An answer is never longer than what it answers: without a key 62 bytes at the most, to 73 at
+// the least. There is one for each message that a client acknowledges and asks with, none to a
+// broadcast, multicast or unspecified address or port 0, and in a second 100 for each host and
+// 1,000 in all. A client sends no more datagrams than without. It believes an answer once, and
+// only to one of its last 256 questions: nobody can forge one who cannot read those. Without a
+// key, who can read them can make the client show a clock that is wrong, up to 100 years.
+// Nothing is ordered, dropped or expired by it.
 //
 // # A shared key
 //
@@ -204,8 +206,8 @@
 //
 // The first three fields are required. The last two are optional, as any other field is, and are
 // ignored by clients that do not know them. A server's own part is one more, "data", which holds
-// any value of JSON; "repair" is true if the server sends again what is missing, "clock" if it tells
-// the time, "end" in the last message of a run. An acknowledgement is the text
+// any value of JSON; "repair" is true if the server sends again what is missing, "clock" if it
+// tells the time, "end" in the last message of a run. An acknowledgement is the text
 //
 //	Client <client id> received message <message id>
 //

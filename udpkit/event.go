@@ -68,9 +68,9 @@ type MessageEvent struct {
 	Server     netip.AddrPort `json:"server"`
 	ReceivedAt time.Time      `json:"received_at"`
 	Epoch      Epoch          `json:"epoch,omitempty"`
-	// Latency is the time under way, within Clock.Error, if Clock is known. If not, it is receipt by
-	// this machine's clock less the timestamp by the server's: between two machines also the
-	// difference of their clocks. 0 if the timestamp could not be read.
+	// Latency is the time under way, within Clock.Error, if Clock is known. If not, it is the time
+	// of receipt by this machine's clock less the timestamp by the server's: between two machines
+	// the difference of their clocks is in it. 0 if the timestamp could not be read.
 	Latency time.Duration `json:"latency_ns,omitempty"`
 	// Clock is the server's clock as it was known when the message came. Not known is that of a
 	// server that does not tell the time, as the original documents', or has not been asked yet.
