@@ -641,3 +641,24 @@ func TestRepairOnALossyPath(t *testing.T) {
 	exit.Close()
 	both.Wait()
 }
+
+// TestWhoAsksForTheTime: a client that does not repair learns the server's clock too, and one that
+// does not acknowledge does not: its latencies count as they are.
+func TestWhoAsksForTheTime(t *testing.T) {
+	asks, asksLog, stopAsks := newClient(t, 0, udpkit.ClientConfig{NoRepair: true})
+	silent, silentLog, stopSilent := newClient(t, asks.Addr().Port(), udpkit.ClientConfig{NoAck: true})
+	server, _, stopServer := newServer(t, asks.Addr().Port(), udpkit.ServerConfig{NoRepair: true})
+	m := wait(t, asksLog, func(e udpkit.MessageEvent) bool { return e.Clock.Error > 0 })
+	assert.LessOrEqual(t, m.Clock.Ahead.Abs(), m.Clock.Error, "one clock")
+	wait(t, silentLog, func(e udpkit.MessageEvent) bool { return e.MessageID > m.MessageID })
+	require.NoError(t, stopServer())
+	require.NoError(t, stopAsks())
+	require.NoError(t, stopSilent())
+	sum := silent.Stats()
+	assert.Equal(t, sum.Received, sum.Latency.Count)
+	for _, m := range silent.History() {
+		assert.Zero(t, m.Clock)
+	}
+	assert.Positive(t, server.Stats().Times)
+	assert.Zero(t, server.Stats().NotTold)
+}
