@@ -53,7 +53,11 @@ func (s *Server) takeBack(d Datagram) (again bool, err error) {
 		s.tellRefused(told)
 		return false, err
 	}
+	tells := ack.clock != 0 && !again && s.tells(d)
 	s.mu.Unlock()
+	if tells {
+		s.tellTime(ack.clock, d)
+	}
 	if again || s.cfg.OnEvent == nil {
 		return again, nil // for which an event would be made in vain
 	}

@@ -148,13 +148,17 @@ func TestBroadcast(t *testing.T) {
 		assert.Positive(t, sum.ReadBuffer)
 		assert.Equal(t, sum.ReadBuffer, wait(t, l, any1[udpkit.StartEvent]).ReadBuffer)
 		assert.Zero(t, sum.Duplicates+sum.Missed+sum.Malformed+sum.Dropped+sum.Timeouts+sum.AckErrors)
-		assert.EqualValues(t, messages, sum.Latency.Count)
 		assert.EqualValues(t, messages-1, sum.Interval.Count)
 		assert.NoError(t, stops[i](), "MaxMessages is no error")
 
 		history := clients[i].History()
 		require.Len(t, history, messages)
+		compared := 0
 		for n, m := range history {
+			if m.Clock.Error > 0 {
+				compared++
+				assert.LessOrEqual(t, m.Clock.Ahead.Abs(), m.Clock.Error, "one clock")
+			}
 			assert.EqualValues(t, n+1, m.MessageID)
 			assert.Equal(t, udpkit.DefaultStates()[n%4], m.State)
 			assert.Equal(t, server.Epoch(), m.Epoch)
@@ -162,6 +166,8 @@ func TestBroadcast(t *testing.T) {
 			assert.Less(t, m.Latency, time.Minute)
 		}
 		assert.Equal(t, all[udpkit.MessageEvent](l), history)
+		assert.Positive(t, compared)
+		assert.EqualValues(t, compared, sum.Latency.Count)
 	}
 
 	sum := wait(t, serverLog, any1[udpkit.ServerSummary])
@@ -634,4 +640,25 @@ func TestRepairOnALossyPath(t *testing.T) {
 	entrance.Close()
 	exit.Close()
 	both.Wait()
+}
+
+// TestWhoAsksForTheTime: a client that does not repair learns the server's clock too, and one that
+// does not acknowledge does not: its latencies count as they are.
+func TestWhoAsksForTheTime(t *testing.T) {
+	asks, asksLog, stopAsks := newClient(t, 0, udpkit.ClientConfig{NoRepair: true})
+	silent, silentLog, stopSilent := newClient(t, asks.Addr().Port(), udpkit.ClientConfig{NoAck: true})
+	server, _, stopServer := newServer(t, asks.Addr().Port(), udpkit.ServerConfig{NoRepair: true})
+	m := wait(t, asksLog, func(e udpkit.MessageEvent) bool { return e.Clock.Error > 0 })
+	assert.LessOrEqual(t, m.Clock.Ahead.Abs(), m.Clock.Error, "one clock")
+	wait(t, silentLog, func(e udpkit.MessageEvent) bool { return e.MessageID > m.MessageID })
+	require.NoError(t, stopServer())
+	require.NoError(t, stopAsks())
+	require.NoError(t, stopSilent())
+	sum := silent.Stats()
+	assert.Equal(t, sum.Received, sum.Latency.Count)
+	for _, m := range silent.History() {
+		assert.Zero(t, m.Clock)
+	}
+	assert.Positive(t, server.Stats().Times)
+	assert.Zero(t, server.Stats().NotTold)
 }

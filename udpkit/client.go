@@ -1,7 +1,6 @@
 package udpkit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -109,6 +108,7 @@ type Client struct {
 	wake     time.Time   // when the watchdog looks for silences
 	sender   *key.Sender // of answers
 	opener   *key.Opener // of messages
+	times    *key.Opener // of the times by servers' clocks
 	decoder  decoder
 	sent     timestampReader
 	states   states
@@ -125,6 +125,8 @@ type Client struct {
 	watchdog   *time.Timer // fires when a silence may have become too long
 	asker      *time.Timer // fires when it is time to ask for what is missing
 	askAt      time.Time   // when; zero for never
+
+	asked clockQuestions
 }
 
 // NewClient opens the client's sockets. An error wraps ErrConfig, or is the system's for the
@@ -174,6 +176,7 @@ func newClient(cfg ClientConfig) *Client {
 		states: make(states),
 		sender: cfg.Key.Sender(answerPurpose, key.Text, cfg.Seal),
 		opener: cfg.Key.Opener(key.OpenerConfig{Purpose: statusPurpose, Form: key.JSON, Sessions: maxRuns, Repeats: true}),
+		times:  cfg.Key.Opener(key.OpenerConfig{Purpose: timePurpose, Form: key.Text, Sessions: maxRuns, Repeats: true}),
 		finish: func() {},
 	}
 	c.summary.ClientID = cfg.ID
@@ -213,7 +216,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.emit(StartEvent{At: now, ClientID: c.cfg.ID, Listen: c.Addr(), Receiver: c.cfg.Receiver, ReadBuffer: c.summary.ReadBuffer, Key: protection})
 	var watch sync.WaitGroup
 	watch.Go(func() { c.watch(ctx) })
-	if !c.cfg.NoRepair {
+	if !c.cfg.NoRepair || !c.cfg.NoAck {
 		// What the client has asked for comes to the socket that it asked from. That it cannot be
 		// read is no reason to end: the messages are reported missing then.
 		watch.Go(func() { _ = c.answers.Receive(ctx, c.ackConn, c.handleAnswer) })
@@ -322,6 +325,12 @@ func (c *Client) take(d Datagram, r *taken) {
 		c.heardRefused(d, errTooLong)
 		return
 	}
+	if len(d.Payload) <= timeSize+key.MaxOverhead {
+		if t, ok := c.openTime(d); ok {
+			c.takeTime(t, d, r)
+			return
+		}
+	}
 	content, err := c.opener.Open(d.Payload, d.Received)
 	if err != nil {
 		r.refused = c.refused.Note(d.Source, err, d.Received)
@@ -370,8 +379,10 @@ func (c *Client) take(d Datagram, r *taken) {
 		Repaired:   repaired,
 	}
 	if sent, ok := c.sent.read(m.timestamp); ok {
-		h.event.Latency = d.Received.Sub(sent)
-		c.latency.add(h.event.Latency)
+		h.event.Latency, h.event.Clock = run.clock.latency(d.Received, sent)
+		if h.event.Clock.Error > 0 || !m.clock || c.cfg.NoAck {
+			c.latency.add(h.event.Latency)
+		}
 	}
 	if !run.last.IsZero() {
 		c.interval.add(d.Received.Sub(run.last))
@@ -399,48 +410,24 @@ func (c *Client) take(d Datagram, r *taken) {
 		h.copyTo(&r.event)
 		r.event.Datagram = d.Payload
 	}
-	r.ackErr = c.acknowledge(m, d.Source)
+	r.ackErr = c.acknowledge(m, run, d)
 	r.done = c.summary.Received == c.cfg.MaxMessages
-}
-
-// remembered is an event of the history. Its timestamp is kept by value and the room for its data
-// is used again, so that a message costs no allocation.
-type remembered struct {
-	event     MessageEvent // with no timestamp and data
-	timestamp [maxTimestampLen]byte
-	length    uint8
-	data      []byte
-}
-
-func (r *remembered) copyTo(e *MessageEvent) {
-	*e = r.event
-	e.Timestamp = string(r.timestamp[:r.length])
-	if len(r.data) > 0 {
-		e.Data = bytes.Clone(r.data)
-	}
-}
-
-// remember returns the place of a new message in the history.
-func (c *Client) remember() *remembered {
-	if len(c.history) < c.cfg.History {
-		c.history = append(c.history, remembered{})
-		return &c.history[len(c.history)-1]
-	}
-	at := c.oldest
-	c.oldest = (c.oldest + 1) % len(c.history)
-	return &c.history[at]
 }
 
 // acknowledge answers a message, with mu held. Only a server that sent its epoch gets it back: the
 // answer to any other is exactly the text of the original documents. It returns an error only if
 // the answer before was sent.
-func (c *Client) acknowledge(m *rawMessage, to netip.AddrPort) (err error) {
+func (c *Client) acknowledge(m *rawMessage, run *run, d Datagram) (err error) {
 	if c.cfg.NoAck {
 		return nil
 	}
+	to, ack := d.Source, Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}
+	if m.clock {
+		ack.Clock = c.asked.ask(run, d.Received)
+	}
 	if err = udp.CheckPeer(to); err != nil {
 		err = fmt.Errorf("%w: %v", err, to)
-	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], Ack{ClientID: c.cfg.ID, MessageID: m.id, Epoch: m.epoch}); err == nil {
+	} else if c.ackBuf, err = AppendAck(c.ackBuf[:0], ack); err == nil {
 		_, err = c.ack(c.sender.Datagram(c.ackBuf), to)
 	}
 	if err == nil {
@@ -471,16 +458,4 @@ func (c *Client) Stats() ClientSummary {
 	}
 	sum.Runtime = c.life.Time()
 	return sum
-}
-
-// History returns the newest messages, at most ClientConfig.History, oldest first. The slice is the
-// caller's.
-func (c *Client) History() []MessageEvent {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := make([]MessageEvent, len(c.history))
-	for i := range h {
-		c.history[(c.oldest+i)%len(h)].copyTo(&h[i])
-	}
-	return h
 }

@@ -87,6 +87,9 @@
 //	questions cost the asked little     TestForgedServerIsHardlyAsked  one a message that is heard
 //	  and are answered within bounds    TestQuestionsAreBounded        100 a second and host, at most three times as long
 //	an answer goes to a host only       TestForgedSources              0 to broadcast, multicast, unspecified and port 0
+//	latency is right by two clocks      TestLatencyByTwoClocks         3 s apart, 50 us/s, ways of 1 and 20 ms: within its error
+//	  and asking costs the asked little TestTimeIsBounded              100 a second and host, 1,000 in all, none longer
+//	  and what is forged counts nowhere TestForgedTimes                0 of 100,000 believed
 //	no forged answer hides a loss       TestUnprovedAcks               counted apart, half of the table
 //	  or keeps others out               TestClientTableIsBounded       an eighth for each host
 //	a refusal is told                   TestClientCountsWhatItRefuses  at once, then once a minute
@@ -123,6 +126,34 @@
 // 99.5 % of them, and the rest is reported. What a thousand clients miss is sent again once
 // (TestManyMissTheSame).
 //
+// # Two clocks
+//
+// A server that tells the time by its clock says so in each message ("clock"). At most once a
+// second for each run, a client's acknowledgement asks for it, with a random number of 16
+// hexadecimal digits behind the epoch:
+//
+//	Client <client id> received message <message id> epoch <epoch> clock <number>
+//
+// The server answers to where that came from with when it came and when this is sent, in
+// nanoseconds of Unix time:
+//
+//	Time <number> <received> <sent>
+//
+// These two times and its own two (RFC 5905) tell the client how far the server's clock is
+// ahead, to within half of the time under way, whichever way takes longer. It takes the best of
+// the last eight answers, and adds 50 us to the error for each second since. One that cannot be
+// true beside the best begins anew: a clock was set. [MessageEvent] has the latency corrected by
+// it, and the error; until the first answer it has the receipt less the timestamp, and says that
+// the clock is not known.
+//
+// An answer is never longer than what it answers: without a key 62 bytes at the most, to 73 at
+// the least. There is one for each message that a client acknowledges and asks with, none to a
+// broadcast, multicast or unspecified address or port 0, and in a second 100 for each host and
+// 1,000 in all. A client sends no more datagrams than without. It believes an answer once, and
+// only to one of its last 256 questions: nobody can forge one who cannot read those. Without a
+// key, who can read them can make the client show a clock that is wrong, up to 100 years.
+// Nothing is ordered, dropped or expired by it.
+//
 // # A shared key
 //
 // With ServerConfig.Key and ClientConfig.Key, from a file that "udpkit key new" makes, messages,
@@ -130,7 +161,8 @@
 // what a key does not give. What is neither is not believed, shown or answered, and counted by
 // reason in Untrusted. So is what is more than a minute old by its clock: it may be a recording.
 // The clocks of those that first hear each other may differ by as much. The purposes, as package
-// key has them, are "status" for messages and "answer" for what clients send.
+// key has them, are "status" for messages, "answer" for what clients send and "time" for what they
+// are told of the server's clock.
 //
 // A signed message is 57 bytes longer, with a last field "mac" that clients without a key ignore:
 // the course's show it as before, but their acknowledgements do not count. A signed acknowledgement
@@ -174,8 +206,8 @@
 //
 // The first three fields are required. The last two are optional, as any other field is, and are
 // ignored by clients that do not know them. A server's own part is one more, "data", which holds
-// any value of JSON; "repair" is true if the server sends again what is missing, "end" in the last
-// message of a run. An acknowledgement is the text
+// any value of JSON; "repair" is true if the server sends again what is missing, "clock" if it
+// tells the time, "end" in the last message of a run. An acknowledgement is the text
 //
 //	Client <client id> received message <message id>
 //

@@ -68,10 +68,13 @@ type MessageEvent struct {
 	Server     netip.AddrPort `json:"server"`
 	ReceivedAt time.Time      `json:"received_at"`
 	Epoch      Epoch          `json:"epoch,omitempty"`
-	// Latency is the receipt by this machine's clock less the timestamp by the server's: on one
-	// machine the time under way, between two also the difference of their clocks. 0 if the
-	// timestamp could not be read.
+	// Latency is the time under way, within Clock.Error, if Clock is known. If not, it is the time
+	// of receipt by this machine's clock less the timestamp by the server's: between two machines
+	// the difference of their clocks is in it. 0 if the timestamp could not be read.
 	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Clock is the server's clock as it was known when the message came. Not known is that of a
+	// server that does not tell the time, as the original documents', or has not been asked yet.
+	Clock ClockOffset `json:"clock,omitzero"`
 	// Late marks a message that has counted as missing since a GapEvent before.
 	Late bool `json:"late,omitempty"`
 	// Repaired marks a message that was missing and came before a GapEvent said so, mostly as the
@@ -82,6 +85,14 @@ type MessageEvent struct {
 	// Datagram is what has come, byte for byte. It is the receiver's buffer, valid until OnEvent
 	// returns: bytes.Clone keeps it longer. Client.History has none.
 	Datagram []byte `json:"-"`
+}
+
+// ClockOffset is how far a server's clock is ahead of this machine's, within Error: that holds as
+// long as neither is set and they diverge by 50 us a second at the most. The zero value says that
+// it is not known; Error is never 0 otherwise.
+type ClockOffset struct {
+	Ahead time.Duration `json:"ahead_ns"`
+	Error time.Duration `json:"error_ns"`
 }
 
 // GapEvent says that the ids From to To of a server were left out, and have not come back if the

@@ -130,6 +130,7 @@ func TestRefusingAllocatesNothing(t *testing.T) {
 		"", "\ufeff" + fields(""), fields("") + "\x00", fields(`,"x":NaN`), fields(`,"x":[1,01]`), fields(`,"x":"\ud800"`), fields(`,"x":1,"x":2`),
 		fields(`,"state":"A"`), "{\"state\":\"\x1b\"}", `{"timestamp":1}`, `{"timestamp":"t","state":""}`, `{"message_id":"7"}`, `{"state":"\xff"}`,
 		fields(`,"x":[[[[[[[[[[1]]]]]]]]]]`), fields(`,"a":1,"b":2,"c":3` + strings.Repeat(`,"x":1`, 40)), strings.Repeat("x", 1025),
+		"Time 0123456789abcdef 1700000000123456789 1700000000123456789", "Time 0123456789abcdef 1 ",
 	}
 	s := hotServerOf(t, 1)
 	s.send(nil, nil, false)

@@ -19,6 +19,7 @@ type rawMessage struct {
 	epoch            Epoch
 	interval         time.Duration
 	end, repair      bool
+	clock            bool
 	content          []byte // the datagram as far as its "mac" if that comes last: without it the same each time
 }
 
@@ -44,6 +45,7 @@ const (
 	keyEpoch
 	keyInterval
 	keyRepair
+	keyClock
 	keyData
 	keyEnd
 	keyMAC
@@ -53,7 +55,7 @@ const (
 
 // knownKeys are the keys in the order of their bits, which is the one that servers send them in, as
 // they stand in a message.
-var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"repair":`, `"data":`, `"end":`, `"mac":`}
+var knownKeys = [...]string{`"timestamp":`, `"state":`, `"message_id":`, `"epoch":`, `"interval_ms":`, `"repair":`, `"clock":`, `"data":`, `"end":`, `"mac":`}
 
 // key reads the n-th key and the colon behind it. The bit is 0 for one that is not ours.
 func (d *decoder) key(n int) (key []byte, bit uint, err error) {
@@ -134,6 +136,8 @@ func (d *decoder) decode(b []byte) (m *rawMessage, err error) {
 				m.end = string(value) == "true"
 			case keyRepair:
 				m.repair = string(value) == "true"
+			case keyClock:
+				m.clock = string(value) == "true"
 			}
 		}
 		if err != nil {

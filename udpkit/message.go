@@ -21,7 +21,7 @@ const (
 	MaxMessageSize = 1024
 	// MaxDataLen is the longest [Message.Data] in bytes that a [Server] takes: with it the message
 	// stays within MaxMessageSize, whatever its state is. With a key it is 57 less.
-	MaxDataLen = 719
+	MaxDataLen = 706
 	// MaxMessageID is the largest message id: the integers up to 2^53-1 are the ones that every
 	// JSON implementation keeps exactly (RFC 8259, 6).
 	MaxMessageID = 1<<53 - 1
@@ -115,8 +115,8 @@ func parseEpoch(b []byte) (Epoch, bool) {
 // Message is one status: what a server broadcasts.
 //
 // On the wire it is one JSON object in one datagram. Timestamp, State and ID are the format of the
-// original documents; Epoch, Interval, Repair, Data and End are ours, and a client that does not
-// know them ignores them.
+// original documents; Epoch, Interval, Repair, Clock, Data and End are ours, and a client that does
+// not know them ignores them.
 type Message struct {
 	// Timestamp is the server's wall clock when it sent the message, ISO 8601, 1 to 64 bytes. It is
 	// for people: nothing is ordered or expired by it.
@@ -137,6 +137,8 @@ type Message struct {
 	// Repair says that the server sends one of its newest RepairRing messages again if it is asked
 	// to.
 	Repair bool
+	// Clock says that the server tells the time by its clock if an acknowledgement asks for it.
+	Clock bool
 	// End says that this is the last message of the server's run.
 	End bool
 }
@@ -224,6 +226,9 @@ func AppendMessage(dst []byte, m Message) ([]byte, error) {
 	if m.Repair {
 		dst = append(dst, `,"repair":true`...)
 	}
+	if m.Clock {
+		dst = append(dst, `,"clock":true`...)
+	}
 	if len(m.Data) > 0 {
 		if err := checkData(m.Data); err != nil {
 			return dst[:start], err
@@ -310,7 +315,7 @@ func DecodeMessage(b []byte) (Message, error) {
 		state = State(m.state)
 	}
 	return Message{
-		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data), Repair: m.repair, End: m.end,
+		Timestamp: string(m.timestamp), State: state, ID: m.id, Epoch: m.epoch, Interval: m.interval, Data: bytes.Clone(m.data), Repair: m.repair, Clock: m.clock, End: m.end,
 	}, nil
 }
 
@@ -323,14 +328,19 @@ type Ack struct {
 	// Epoch is the message's. A client that has seen it proves that it has read the message; 0 if
 	// it was not sent.
 	Epoch Epoch
+	// Clock, unless it is 0, asks for the time by the server's clock, see DecodeTime: a random
+	// number that the answer repeats. It is sent with an epoch only, and only to a server whose
+	// messages say Clock: others refuse it.
+	Clock Epoch
 }
 
 // The text of an acknowledgement: "Client <id> received message <n>", and for a server that sent
-// its epoch " epoch <epoch>" behind it.
+// its epoch " epoch <epoch>" behind it, and " clock <number>" behind that if it asks for the time.
 const (
 	ackPrefix = "Client "
 	ackMiddle = " received message "
 	ackEpoch  = " epoch "
+	ackClock  = " clock "
 )
 
 // AppendAck appends the wire form of a to dst. An error wraps ErrConfig.
@@ -348,6 +358,9 @@ func AppendAck(dst []byte, a Ack) ([]byte, error) {
 	if a.Epoch != 0 {
 		dst = append(dst, ackEpoch...)
 		dst = a.Epoch.append(dst)
+		if a.Clock != 0 {
+			dst = a.Clock.append(append(dst, ackClock...))
+		}
 	}
 	return dst, nil
 }
@@ -359,7 +372,7 @@ func DecodeAck(b []byte) (Ack, error) {
 	if err != nil {
 		return Ack{}, err
 	}
-	return Ack{ClientID: string(a.client), MessageID: a.id, Epoch: a.epoch}, nil
+	return Ack{ClientID: string(a.client), MessageID: a.id, Epoch: a.epoch, Clock: a.clock}, nil
 }
 
 // rawAck is an acknowledgement whose client id still lies in the datagram.
@@ -367,6 +380,7 @@ type rawAck struct {
 	client []byte
 	id     uint64
 	epoch  Epoch
+	clock  Epoch
 }
 
 func decodeAck(b []byte) (a rawAck, err error) {
@@ -389,6 +403,10 @@ func decodeAck(b []byte) (a rawAck, err error) {
 		return a, malformed("the message id is not an integer from 0 to 2^53-1")
 	}
 	if hasEpoch {
+		epoch, clock, asks := bytes.Cut(epoch, []byte(ackClock))
+		if a.clock, ok = parseEpoch(clock); asks && (!ok || a.clock == 0) {
+			return a, malformed("clock is not 16 hexadecimal digits")
+		}
 		if a.epoch, ok = parseEpoch(epoch); !ok || a.epoch == 0 {
 			return a, malformed("epoch is not 16 hexadecimal digits")
 		}

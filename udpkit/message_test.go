@@ -81,7 +81,7 @@ func TestData(t *testing.T) {
 	// The largest message that a server can be made to send is one.
 	worst := udpkit.Message{
 		Timestamp: status.Timestamp, State: udpkit.State(strings.Repeat(`"`, udpkit.MaxStateLen)), ID: udpkit.MaxMessageID, Epoch: status.Epoch,
-		Interval: math.MaxInt64, Data: json.RawMessage(strings.Repeat("1", udpkit.MaxDataLen)), Repair: true, End: true,
+		Interval: math.MaxInt64, Data: json.RawMessage(strings.Repeat("1", udpkit.MaxDataLen)), Repair: true, Clock: true, End: true,
 	}
 	b, err := udpkit.AppendMessage(nil, worst)
 	require.NoError(t, err)

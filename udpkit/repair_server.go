@@ -37,8 +37,28 @@ type ring struct {
 	wanted map[uint64]wish // by id
 	budget float64
 	filled time.Time
-	asked  map[netip.Addr]int // in this second
+	asked  quota
+}
+
+// quota is what hosts have asked for in a second.
+type quota struct {
+	by     map[netip.Addr]int
+	all    int
 	second time.Time
+}
+
+// take takes one of a host, of as many in all. It reports whether it is not too many.
+func (q *quota) take(host netip.Addr, now time.Time, all int) bool {
+	if now.Sub(q.second) >= time.Second {
+		clear(q.by)
+		q.all, q.second = 0, now
+	}
+	if n, known := q.by[host]; n >= askedPerSecond || q.all >= all || !known && len(q.by) >= maxAskers {
+		return false
+	}
+	q.by[host]++
+	q.all++
+	return true
 }
 
 type kept struct {
@@ -54,7 +74,7 @@ type wish struct {
 }
 
 func newRing(longer int) *ring {
-	return &ring{longer: longer, wanted: make(map[uint64]wish), budget: maxRepairs, asked: make(map[netip.Addr]int)}
+	return &ring{longer: longer, wanted: make(map[uint64]wish), budget: maxRepairs, asked: quota{by: make(map[netip.Addr]int)}}
 }
 
 // keep keeps a message that is being sent. Its memory is used again for that of 1,024 ids later.
@@ -74,15 +94,9 @@ func (r *ring) get(id uint64) *kept {
 // ask takes a question, with an answer of up to three times its length. It reports whether it is
 // taken.
 func (r *ring) ask(q question, from netip.AddrPort, now time.Time) bool {
-	if now.Sub(r.second) >= time.Second {
-		clear(r.asked)
-		r.second = now
-	}
-	host := from.Addr()
-	if n, known := r.asked[host]; n >= askedPerSecond || !known && len(r.asked) >= maxAskers {
+	if !r.asked.take(from.Addr(), now, maxAskers*askedPerSecond) {
 		return false
 	}
-	r.asked[host]++
 	room := 3 * questionSize
 	for id := q.from; id <= q.to && id-q.from < RepairRing; id++ {
 		k := r.get(id)

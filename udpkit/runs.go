@@ -46,6 +46,7 @@ type run struct {
 	place             int  // among the newcomers
 	holes             []hole
 	credit            int    // questions that it may be asked
+	clock             clock  // the server's
 	tally             *tally // a Monitor's; nil for a Client
 }
 

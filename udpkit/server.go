@@ -130,6 +130,7 @@ type Server struct {
 	conn  *net.UDPConn
 	write func([]byte, []udp.Target, func(udp.Target, error)) // sends one datagram to each, and reports each
 	epoch Epoch
+	now   func() time.Time // time.Now
 	// scanner is for the goroutine of Run.
 	scanner udp.Scanner
 
@@ -160,6 +161,7 @@ type Server struct {
 	failing service.Failures[udp.Target] // by target; the zero target: to find any
 	opener  *key.Opener                  // of what clients send
 	control *control                     // likewise
+	teller  teller
 	refused service.Refusals
 	summary ServerSummary
 	rtt     samples
@@ -216,6 +218,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		sender:  cfg.Key.Sender(statusPurpose, key.JSON, cfg.Seal),
 		opener:  cfg.Key.Opener(key.OpenerConfig{Purpose: answerPurpose, Form: key.Text, Sessions: cfg.MaxClients}),
 		epoch:   NewEpoch(),
+		now:     time.Now,
 		scanner: udp.Scanner{Names: cfg.Interfaces},
 		events:  service.NewEvents(cfg.OnEvent),
 		changed: make(chan struct{}, 1),
@@ -223,6 +226,7 @@ func newServer(cfg ServerConfig, write func([]byte, netip.AddrPort) (int, error)
 		failing: make(service.Failures[udp.Target]),
 		clients: newClientTable(cfg.MaxClients),
 	}
+	s.teller = newTeller(s, cfg.Key.Sender(timePurpose, key.Text, cfg.Seal))
 	if cfg.Key != nil {
 		s.control = newControl(cfg.Key.Sender(replyPurpose, key.Text, cfg.Seal))
 	}
@@ -350,7 +354,7 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 	case <-s.changed: // this message says it
 	default:
 	}
-	now := time.Now()
+	now := s.now()
 	m := Message{
 		Timestamp: now.Format(timestampLayout),
 		State:     s.fixed,
@@ -359,6 +363,7 @@ func (s *Server) send(buf []byte, targets []udp.Target, last bool) []byte {
 		Interval:  s.every,
 		Data:      s.data,
 		Repair:    s.ring != nil,
+		Clock:     true,
 		End:       last || s.stopped,
 	}
 	if m.State == "" {

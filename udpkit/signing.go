@@ -1,11 +1,12 @@
 package udpkit
 
 // The purposes of what is signed: messages, what clients send to a server, and its replies to
-// commands.
+// commands, and the time by its clock.
 const (
 	statusPurpose = "status"
 	answerPurpose = "answer"
 	replyPurpose  = "reply"
+	timePurpose   = "time"
 )
 
 // open returns what a client has sent. What no holder of the key has sent, it refuses.

@@ -180,6 +180,7 @@ func TestRecordedRun(t *testing.T) {
 			for _, b := range recorded {
 				hear(c, b)
 			}
+			recorded = recorded[:3] // without the time that the client has asked for
 			time.Sleep(key.MaxAge + time.Second)
 			_, late := keyed(t, ring, seal, func([]byte) {})
 			for _, b := range recorded {

@@ -94,8 +94,8 @@ type ClientSummary struct {
 	// back, see GapEvent, or awaited; at most MaxMessageID.
 	Gaps   uint64 `json:"gaps"`
 	Missed uint64 `json:"missed"`
-	// Malformed counts datagrams that are not messages, Truncated those that were longer than any
-	// message.
+	// Malformed counts datagrams that are neither messages nor a time that was asked for, Truncated
+	// those that were longer than any message.
 	Malformed uint64 `json:"malformed"`
 	Truncated uint64 `json:"truncated"`
 	// Untrusted counts datagrams that were not sent by a holder of ClientConfig.Key, or long ago.
@@ -118,7 +118,9 @@ type ClientSummary struct {
 	// room for others before they were silent, see ForgottenEvent.
 	Servers   uint64 `json:"servers"`
 	Forgotten uint64 `json:"forgotten"`
-	// Latency is of MessageEvent.Latency, Interval of the time between two messages of one server.
+	// Latency is of MessageEvent.Latency, of a server that tells the time only once it has, unless
+	// NoAck keeps the client from asking. Interval is of the time between two messages of one
+	// server.
 	Latency  Distribution `json:"latency"`
 	Interval Distribution `json:"interval"`
 	// Runtime is how long the client has run.
@@ -144,6 +146,12 @@ type ServerSummary struct {
 	Repairs   uint64 `json:"repairs"`
 	// NotRepaired counts those that were not, as 500 had been sent again within a second.
 	NotRepaired uint64 `json:"not_repaired"`
+	// Times counts the acknowledgements that the time by the server's clock was told for, NotTold
+	// those that asked for it in vain, as 100 of their host or 1,000 in all had been told it within
+	// a second, or nobody can be told at their address, or in as few bytes as they sent,
+	// or this machine's clock is before 1970.
+	Times   uint64 `json:"times"`
+	NotTold uint64 `json:"not_told"`
 	// Commands counts what holders of ServerConfig.Key have told the server to do, or asked, see
 	// [Control]; each change once.
 	Commands uint64 `json:"commands,omitempty"`

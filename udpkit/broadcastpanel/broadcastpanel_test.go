@@ -28,15 +28,20 @@ func TestText(t *testing.T) {
 		wait[udpkit.AckEvent](t, server)
 		wait[udpkit.MessageEvent](t, client)
 	}
+	for !strings.Contains(client.out.String(), "±") {
+		wait[udpkit.MessageEvent](t, client)
+	}
 	text := server.end(t)
 	require.Regexp(t, `\n  buffer +[0-9.]+ [KM]iB`, text)
+	require.Regexp(t, `\n  times told +1, and 0 were not\n`, text)
 	require.Contains(t, text, "#1 sent to 1 target")
 	require.Contains(t, text, "#1 by c1 at 127.0.0.1:")
 	require.Contains(t, text, "Ended: interrupted")
 	require.Contains(t, text, "round trip    median ")
 	text = client.end(t)
 	require.Contains(t, text, "Client c1 listens on 127.0.0.1:")
-	require.Regexp(t, `ACTIVE +#1 sent [0-9:.]+ by 127\.0\.0\.1:[0-9]+, latency `, text)
+	require.Regexp(t, `ACTIVE +#1 sent [0-9:.]+ by 127\.0\.0\.1:[0-9]+, latency [0-9.]+[nµm]s if both clocks agree\n`, text)
+	require.Regexp(t, `#[0-9]+ sent [0-9:.]+ by 127\.0\.0\.1:[0-9]+, latency [0-9.]+[nµm]?s ± [0-9.]+[nµm]?s\n`, text)
 	require.Contains(t, text, "Ended: interrupted")
 	require.Contains(t, text, "missed        0, 0 gaps")
 	require.Regexp(t, `\n  buffer +[0-9.]+ [KM]iB`, text)

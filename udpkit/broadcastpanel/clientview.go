@@ -18,6 +18,7 @@ type clientView struct {
 	Rows   []clientRow // newest first
 	State  udpkit.State
 	Silent bool
+	Clocks string // how the newest message's server's and this one differ
 
 	// As of the last picture.
 	Sum   udpkit.ClientSummary
@@ -50,7 +51,7 @@ func (v *clientView) take(e udpkit.Event) {
 		if !e.Late && !e.Repaired {
 			v.State = e.State
 		}
-		v.Elapsed, v.Silent, v.Remark = 0, false, ""
+		v.Elapsed, v.Silent, v.Remark, v.Clocks = 0, false, "", clocks(e)
 		v.row(clientRow{Message: &e})
 	case udpkit.GapEvent:
 		v.row(clientRow{Remark: missing(e), Server: e.Server})

@@ -26,6 +26,32 @@ func data(e udpkit.MessageEvent) string {
 	return console.Cut(panel.Printable(string(e.Data)), 80)
 }
 
+// latency returns how long a message was under way, as far as the clocks tell; "" if its timestamp
+// could not be read.
+func latency(e udpkit.MessageEvent) string {
+	switch {
+	case e.Clock.Error > 0:
+		return format.Short(e.Latency) + " ± " + format.Short(e.Clock.Error)
+	case e.Latency != 0:
+		return format.Short(e.Latency) + " if both clocks agree"
+	}
+	return ""
+}
+
+// apart reports whether the clocks of a message's server and of the client are known to differ.
+func apart(e udpkit.MessageEvent) bool { return e.Clock.Ahead.Abs() > e.Clock.Error }
+
+// clocks says how both clocks differ.
+func clocks(e udpkit.MessageEvent) string {
+	switch {
+	case apart(e):
+		return "clocks " + format.Short(e.Clock.Ahead.Abs()) + " apart"
+	case e.Clock.Error > 0:
+		return "clocks agree"
+	}
+	return "clocks not compared"
+}
+
 // percent returns a part, from 0 to 1.
 func percent(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
 

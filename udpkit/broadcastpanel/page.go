@@ -32,6 +32,7 @@ var pageTemplate = panel.Templates(pageHTML, template.FuncMap{
 	"ago":       format.Ago,
 	"timestamp": func(e *udpkit.MessageEvent) string { return timestamp(*e) },
 	"data":      func(e *udpkit.MessageEvent) string { return data(*e) },
+	"latency":   func(e *udpkit.MessageEvent) string { return latency(*e) },
 	"failure":   failureText,
 	"color":     Color,
 	"plural":    format.Plural[uint64],

@@ -33,6 +33,7 @@ func ClientPicture(file string) (chart.Picture, error) {
 		messages           []stateAt
 		gaps               []chart.Mark
 		intervals, latency []time.Duration
+		apparent           []time.Duration // latencies by two clocks that were not compared
 		start, end         time.Time
 		previous           = make(map[udpkit.Epoch]time.Time)
 		began              bool
@@ -47,8 +48,10 @@ func ClientPicture(file string) (chart.Picture, error) {
 			}
 			end = e.ReceivedAt
 			messages = append(messages, stateAt{since(start, end), e.State, e.Late})
-			if e.Latency != 0 {
+			if e.Clock.Error > 0 {
 				latency = append(latency, e.Latency)
+			} else if e.Latency != 0 {
+				apparent = append(apparent, e.Latency)
 			}
 			if before, ok := previous[e.Epoch]; ok {
 				intervals = append(intervals, e.ReceivedAt.Sub(before))
@@ -62,6 +65,9 @@ func ClientPicture(file string) (chart.Picture, error) {
 	}
 	if len(messages) == 0 {
 		return chart.Picture{}, chart.Nothing("nothing recorded yet: the client has received no message; is a server running?")
+	}
+	if len(latency) == 0 {
+		latency = apparent
 	}
 	title := fmt.Sprintf("messages received: %d, gaps: %d", len(messages), len(gaps))
 	over := timeline(title, last(messages), since(start, end))

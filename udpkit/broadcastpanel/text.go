@@ -66,8 +66,11 @@ func (t *text) event(e udpkit.Event) error {
 		line = t.remark(e.At, console.Yellow, "command", commanded(e), netip.AddrPort{})
 	case udpkit.MessageEvent:
 		line = fmt.Sprintf("%s  %s  #%d sent %s by %v", format.Millis(e.ReceivedAt), t.state(e.State), e.MessageID, timestamp(e), e.Server)
-		if e.Latency != 0 {
-			line += ", latency " + format.Short(e.Latency)
+		if under := latency(e); under != "" {
+			line += ", latency " + under
+		}
+		if apart(e) {
+			line += ", " + clocks(e)
 		}
 		if e.Late {
 			line += t.Paint(console.Yellow, ", late")
@@ -227,6 +230,7 @@ func (t *text) start(e udpkit.StartEvent) string {
 func (t *text) serverSummary(s udpkit.ServerSummary) string {
 	return t.summary(s.Runtime,
 		"sent", fmt.Sprintf("%s, %d failed to go out", format.Plural(s.Sent, "message"), s.SendErrors),
+		"times told", format.NotZero(s.Times+s.NotTold, fmt.Sprintf("%d, and %d were not", s.Times, s.NotTold)),
 		"sent again", format.NotZero(s.Repairs, format.Plural(s.Repairs, "message")),
 		"not again", format.NotZero(s.NotRepaired, format.Plural(s.NotRepaired, "message")),
 		"clients", fmt.Sprint(s.Clients),

@@ -18,8 +18,8 @@ import (
 
 // Datagram is what a payload is.
 type Datagram struct {
-	// Kind is its name: "status", "acknowledgement", "repair request", "hello" or "bye" of a
-	// beacon, "relay" and the name of a frame, "sealed", "text" or "bytes".
+	// Kind is its name: "status", "acknowledgement", "repair request", "time", "hello" or "bye" of
+	// a beacon, "relay" and the name of a frame, "sealed", "text" or "bytes".
 	Kind string
 	// Protection is how a key protects it. Nothing is verified.
 	Protection key.Protection
@@ -76,7 +76,7 @@ func Of(payload []byte) Datagram {
 	switch {
 	case protection == key.Sealed:
 		d.Kind, d.Fields = "sealed", Fields{{"length", len(payload)}}
-	case d.status(content), d.question(content, len(payload)), d.acknowledgement(content), d.hello(content), d.relay(content):
+	case d.status(content), d.question(content, len(payload)), d.acknowledgement(content), d.time(content), d.hello(content), d.relay(content):
 	case utf8.Valid(content):
 		d.Kind, d.Fields = "text", Fields{{"text", string(content)}}
 	default:
@@ -98,6 +98,9 @@ func (d *Datagram) status(b []byte) bool {
 	}
 	if m.Repair {
 		d.add("repair", true)
+	}
+	if m.Clock {
+		d.add("clock", true)
 	}
 	if m.Data != nil {
 		d.add("data", m.Data)
@@ -144,7 +147,19 @@ func (d *Datagram) acknowledgement(b []byte) bool {
 	d.Kind = "acknowledgement"
 	d.Fields = Fields{{"client_id", a.ClientID}, {"message_id", a.MessageID}}
 	d.epoch(a.Epoch)
+	if a.Clock != 0 {
+		d.add("clock", a.Clock.String())
+	}
 	return true
+}
+
+func (d *Datagram) time(b []byte) bool {
+	a, ok := udpkit.DecodeTime(b)
+	if ok {
+		d.Kind = "time"
+		d.Fields = Fields{{"clock", a.Clock.String()}, {"received", a.Received.Format(time.RFC3339Nano)}, {"sent", a.Sent.Format(time.RFC3339Nano)}}
+	}
+	return ok
 }
 
 func (d *Datagram) hello(b []byte) bool {

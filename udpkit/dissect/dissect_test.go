@@ -29,10 +29,10 @@ func frame(f relaywire.Frame) []byte {
 
 func payloads(t testing.TB) map[string][]byte {
 	status, err := udpkit.AppendMessage(nil, udpkit.Message{
-		Timestamp: "2026-01-02T03:04:05+00:00", State: "UP", ID: 5, Epoch: epoch, Interval: time.Second, Data: json.RawMessage(`{"a":1}`), Repair: true, End: true,
+		Timestamp: "2026-01-02T03:04:05+00:00", State: "UP", ID: 5, Epoch: epoch, Interval: time.Second, Data: json.RawMessage(`{"a":1}`), Repair: true, Clock: true, End: true,
 	})
 	require.NoError(t, err)
-	ack, err := udpkit.AppendAck(nil, udpkit.Ack{ClientID: "ann", MessageID: 5, Epoch: epoch})
+	ack, err := udpkit.AppendAck(nil, udpkit.Ack{ClientID: "ann", MessageID: 5, Epoch: epoch, Clock: 0xcc})
 	require.NoError(t, err)
 	hello, err := beacon.AppendHello(nil, beacon.Hello{Name: "ann", ID: 0xbb})
 	require.NoError(t, err)
@@ -40,11 +40,12 @@ func payloads(t testing.TB) map[string][]byte {
 	question += strings.Repeat(" ", (udpkit.MaxMessageSize+2)/3-len(question))
 	entry := relaywire.AppendMessage(nil, 1, "ann", "text")
 	return map[string][]byte{
-		`status timestamp="2026-01-02T03:04:05+00:00" state="UP" message_id=5 epoch="00000000000000aa" interval_ms=1000 repair=true data="{\"a\":1}" end=true`: status,
-		`acknowledgement client_id="ann" message_id=5 epoch="00000000000000aa"`:                                                                                ack,
-		`repair request client_id="ann" from=5 to=7 epoch="00000000000000aa"`:                                                                                  []byte(question),
-		`hello name="ann" id="00000000000000bb"`:                                                                                                               hello,
-		`bye name="ann" id="00000000000000bb"`:                                                                                                                 []byte("BYE|ann|00000000000000bb"),
+		`status timestamp="2026-01-02T03:04:05+00:00" state="UP" message_id=5 epoch="00000000000000aa" interval_ms=1000 repair=true clock=true data="{\"a\":1}" end=true`: status,
+		`acknowledgement client_id="ann" message_id=5 epoch="00000000000000aa" clock="00000000000000cc"`:                                                                  ack,
+		`repair request client_id="ann" from=5 to=7 epoch="00000000000000aa"`:                                                                                             []byte(question),
+		`time clock="00000000000000cc" received="2023-11-14T22:13:20.123456789Z" sent="2023-11-14T22:13:20.123456799Z"`:                                                   []byte("Time 00000000000000cc 1700000000123456789 1700000000123456799"),
+		`hello name="ann" id="00000000000000bb"`: hello,
+		`bye name="ann" id="00000000000000bb"`:   []byte("BYE|ann|00000000000000bb"),
 		`relay hello id="0000000000000007" try=1 role="writer" name="ann" from="last" at=3 log=0 cookie=false`: frame(relaywire.Frame{
 			Kind: relaywire.Hello, Try: 1, Role: relaywire.RoleWriter, Name: "ann", At: 3}),
 		`relay welcome id="0000000000000007" try=1 next=2 first=1 last=3 log=9 expire_ms=1000`: frame(relaywire.Frame{

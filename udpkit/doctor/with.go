@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
@@ -266,12 +267,14 @@ func (e *examination) measure(ctx context.Context) error {
 			return true
 		}
 		seen[a.Number] = true
-		trip := time.Duration(a.at.UnixNano() - a.Sent - (a.Left - a.Arrived))
-		if len(trips) == 0 || trip < slices.Min(trips) {
-			e.Offset = time.Duration((a.Arrived-a.Sent)+(a.Left-a.at.UnixNano())) / 2
+		o, ok := measure.FourTimes(a.Sent, a.Arrived, a.Left, a.at.UnixNano())
+		if ok && (len(trips) == 0 || o.Delay < slices.Min(trips)) {
+			e.Offset = o.Ahead
 		}
-		trips = append(trips, trip)
-		return len(trips) < probes
+		if ok { // or a clock was set meanwhile
+			trips = append(trips, o.Delay)
+		}
+		return len(seen) < probes
 	}
 	for e.Sent = range probes {
 		_ = e.ask.send(e.question(unicast, unicast, one).append(nil, nil, 0), unicast, nil, at)
@@ -279,12 +282,12 @@ func (e *examination) measure(ctx context.Context) error {
 			return cmp.Or(err, ctx.Err())
 		}
 	}
-	if e.Sent = probes; len(trips) < probes {
+	if e.Sent = probes; len(seen) < probes {
 		if err := receive(ctx, e.ask.conn, 3*askWait, take); err != nil {
 			return err
 		}
 	}
-	if e.Lost = probes - len(trips); len(trips) > 0 {
+	if e.Lost = probes - len(seen); len(trips) > 0 {
 		slices.Sort(trips)
 		e.RTT = trips[len(trips)/2]
 	}

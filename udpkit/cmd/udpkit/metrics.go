@@ -141,6 +141,8 @@ func collectServer(c collector, s udpkit.ServerSummary) {
 	c.count("acknowledgements_refused", "Acknowledgements that were not believed.", s.RefusedAcks)
 	c.count("questions", "Questions of clients for messages that they miss.", s.Questions)
 	c.count("repairs", "Messages that were sent again.", s.Repairs)
+	c.count("times_told", "Acknowledgements that asked for the time and were told it.", s.Times)
+	c.count("times_refused", "Acknowledgements that asked for the time and were not, as too many had.", s.NotTold)
 	c.count("repairs_refused", "Messages that were not sent again, as too many had been.", s.NotRepaired)
 	c.count("commands", "Commands of holders of the key.", s.Commands)
 	c.count("datagrams_malformed", "Datagrams that are not acknowledgements.", s.Malformed)
@@ -167,7 +169,7 @@ func collectClient(c collector, s udpkit.ClientSummary) {
 	c.count("acknowledgement_errors", "Acknowledgements that could not be sent.", s.AckErrors)
 	c.count("server_runs", "Runs of servers that were heard.", s.Servers)
 	c.count("server_runs_forgotten", "Runs of servers that had to make room for others.", s.Forgotten)
-	c.seconds("latency", "Time of receipt less the time in the message, by two clocks.", s.Latency)
+	c.seconds("latency", "Time under way from server to client, by clocks that were compared if the server tells the time.", s.Latency)
 	c.seconds("interval", "Time between two messages of one server.", s.Interval)
 }
 
