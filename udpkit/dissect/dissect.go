@@ -148,7 +148,7 @@ func (d *Datagram) acknowledgement(b []byte) bool {
 	d.Fields = Fields{{"client_id", a.ClientID}, {"message_id", a.MessageID}}
 	d.epoch(a.Epoch)
 	if a.Clock != 0 {
-		d.add("clock", a.Clock.String())
+		d.add("time_id", a.Clock.String())
 	}
 	return true
 }
@@ -157,7 +157,7 @@ func (d *Datagram) time(b []byte) bool {
 	a, ok := udpkit.DecodeTime(b)
 	if ok {
 		d.Kind = "time"
-		d.Fields = Fields{{"clock", a.Clock.String()}, {"received", a.Received.Format(time.RFC3339Nano)}, {"sent", a.Sent.Format(time.RFC3339Nano)}}
+		d.Fields = Fields{{"time_id", a.Clock.String()}, {"received", a.Received.Format(time.RFC3339Nano)}, {"sent", a.Sent.Format(time.RFC3339Nano)}}
 	}
 	return ok
 }

@@ -37,6 +37,7 @@ local function status(d, s)
   put("epoch", epoch)
   put("interval_ms", interval and UInt64(("%.0f"):format(interval)))
   put("repair", raw("repair") == "true")
+  put("clock", raw("clock") == "true")
   put("data", raw("data"))
   put("end", raw("end") == "true")
   d.kind, d.items = "status", items
@@ -73,24 +74,53 @@ local function acknowledgement(d, s)
   local client, rest = s:match("^Client (.+) received message (.*)$")
   if not client then return false end
   local number, epoch = before(rest, " epoch ")
-  local id = parseID(number)
+  local id, clock = parseID(number), nil
+  if epoch then epoch, clock = before(epoch, " clock ") end
   if #client > 64 or not printable(client) then
     d.fault = "acknowledgement: the client id is not 1 to 64 bytes of printable text"
   elseif not id then
     d.fault = "acknowledgement: the message id is not an integer from 0 to 2^53-1"
   elseif epoch and (not isEpoch(epoch) or epoch == none) then
     d.fault = "acknowledgement: epoch is not 16 hexadecimal digits"
+  elseif clock and (not isEpoch(clock) or clock == none) then
+    d.fault = "acknowledgement: clock is not 16 hexadecimal digits"
   else
     d.kind, d.items = "acknowledgement", {}
     add(d.items, "client_id", 7, #client, client)
     local at = 7 + #client + #" received message "
     add(d.items, "message_id", at, #number, UInt64(("%.0f"):format(id)))
     if epoch then add(d.items, "epoch", at + #number + #" epoch ", 16, epoch) end
+    if clock then add(d.items, "time_id", at + #number + #" epoch " + 16 + #" clock ", 16, clock) end
     d.info = ("acknowledgement of %.0f by %s"):format(id, quote(client))
     d.ack = { id = id, epoch = epoch, client = client }
     return true
   end
   return false
+end
+
+-- nanoseconds tells a time, given as nanoseconds of Unix time in decimal digits.
+local function nanoseconds(s)
+  local max = "9223372036854775807"
+  if not s or not s:find("^%d+$") or #s > #max or #s == #max and s > max or #s > 1 and s:sub(1, 1) == "0" then
+    return nil
+  end
+  s = ("0"):rep(10 - #s) .. s
+  local part = s:sub(-9):gsub("0+$", "")
+  return os.date("!%Y-%m-%dT%H:%M:%S", tonumber(s:sub(1, -10))) .. (part ~= "" and "." .. part or "") .. "Z"
+end
+
+local function time(d, s)
+  local number, times = before(s, " ")
+  if number ~= "Time" or not times then return false end
+  number, times = before(times, " ")
+  local received, sent = before(times or "", " ")
+  local came, left = nanoseconds(received), nanoseconds(sent)
+  if not isEpoch(number) or not came or not left then return false end
+  d.kind, d.items, d.info = "time", {}, "time"
+  add(d.items, "time_id", 5, 16, number)
+  add(d.items, "received", 22, #received, came)
+  add(d.items, "sent", 23 + #received, #sent, left)
+  return true
 end
 
 local function hello(d, s)

@@ -72,7 +72,7 @@ local function read(tvb, strict)
   if sealed(d, s, strict) then return d end
   local content = unwrap(d, s)
   if status(d, content) or question(d, content, #s) or acknowledgement(d, content) or
-      hello(d, content) or relay(d, tvb, content, #content) then
+      time(d, content) or hello(d, content) or relay(d, tvb, content, #content) then
     return d
   end
   local signed = #content - 36
