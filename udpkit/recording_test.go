@@ -106,6 +106,7 @@ func TestServerRecords(t *testing.T) {
 		require.NoError(t, err)
 	}
 	all := sent.until(t, 4)
+	slices.SortStableFunc(all, func(a, b service.Recorded) int { return a.At.Compare(b.At) }) // as a file does
 	assert.True(t, all[0].Sent)
 	assert.Equal(t, to, all[0].To)
 	assert.Equal(t, server.Addr(), all[0].From)

@@ -41,9 +41,9 @@ func payloads(t testing.TB) map[string][]byte {
 	entry := relaywire.AppendMessage(nil, 1, "ann", "text")
 	return map[string][]byte{
 		`status timestamp="2026-01-02T03:04:05+00:00" state="UP" message_id=5 epoch="00000000000000aa" interval_ms=1000 repair=true clock=true data="{\"a\":1}" end=true`: status,
-		`acknowledgement client_id="ann" message_id=5 epoch="00000000000000aa" time_id="00000000000000cc"`:                                                                  ack,
+		`acknowledgement client_id="ann" message_id=5 epoch="00000000000000aa" time_id="00000000000000cc"`:                                                                ack,
 		`repair request client_id="ann" from=5 to=7 epoch="00000000000000aa"`:                                                                                             []byte(question),
-		`time time_id="00000000000000cc" received="2023-11-14T22:13:20.123456789Z" sent="2023-11-14T22:13:20.123456799Z"`:                                                   []byte("Time 00000000000000cc 1700000000123456789 1700000000123456799"),
+		`time time_id="00000000000000cc" received="2023-11-14T22:13:20.123456789Z" sent="2023-11-14T22:13:20.123456799Z"`:                                                 []byte("Time 00000000000000cc 1700000000123456789 1700000000123456799"),
 		`hello name="ann" id="00000000000000bb"`: hello,
 		`bye name="ann" id="00000000000000bb"`:   []byte("BYE|ann|00000000000000bb"),
 		`relay hello id="0000000000000007" try=1 role="writer" name="ann" from="last" at=3 log=0 cookie=false`: frame(relaywire.Frame{
