@@ -102,6 +102,7 @@ func rootCommand() *cobra.Command {
 		doctorCommand(),
 		replayCommand(),
 		decodeCommand(),
+		timelineCommand(),
 		dissectorCommand(),
 		topCommand(),
 		keyCommand(),
