@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	_ "embed"
@@ -82,20 +81,17 @@ type step struct {
 	Is, Gap          string
 	Took             string
 	Protection       string
-	Fields           []field
+	Fields           []span
 	Dump             string
 	Length, NotShown int
 	Truncated        bool
 }
 
-// field is one of a datagram, and where its value lies, if that is known.
-type field struct{ Bytes, Name, Value string }
-
 // Show draws recordings in a notebook, as --record and record.Create make them, or captures of
 // other programs. Those of several roles are put together: bytes that one sent and another received
-// are one arrow, and what did not arrive is a broken one. For this their clocks have to agree. Drawn
-// are at most 60 datagrams of at most 8 addresses, the first ones, out of the first 500 of each file;
-// how many are left out is said.
+// are one arrow, and what did not arrive is a broken one. For this their clocks have to agree.
+// Drawn are at most 60 datagrams of at most 8 addresses, the first ones, out of the first 500 of
+// each file; how many are left out is said.
 func Show(files ...string) error {
 	p, err := draw(files)
 	if err != nil {
@@ -204,7 +200,7 @@ func newStep(a arrow, number int, after time.Duration) step {
 	s.Length, s.Truncated = len(a.packet.Payload), a.packet.Truncated
 	s.NotShown = max(0, s.Length-maxShown)
 	s.Dump = hex.Dump(a.packet.Payload[:s.Length-s.NotShown])
-	s.Fields = place(d, a.packet.Payload)
+	s.Fields = spans(a.packet.Payload, d)
 	return s
 }
 
@@ -214,32 +210,4 @@ func sinceFirst(d time.Duration) string {
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 	}
 	return fmt.Sprintf("%.3f s", d.Seconds())
-}
-
-// place returns the fields with their places: the texts of the systems name each value in the order
-// of the fields, and what is not found where it should be has no place.
-func place(d dissect.Datagram, payload []byte) (all []field) {
-	at, text := 0, string(payload)
-	for _, f := range d.Fields {
-		value := fmt.Sprint(f.Value)
-		if raw, ok := f.Value.(interface{ MarshalJSON() ([]byte, error) }); ok {
-			if b, err := raw.MarshalJSON(); err == nil {
-				value = string(b)
-			}
-		}
-		shown := field{Name: f.Name, Value: console.Cut(panel.Printable(value), 300)}
-		from := at
-		if d.Kind == "status" {
-			from = 0 // JSON, in any order
-			if i := strings.Index(text, `"`+f.Name+`"`); i >= 0 {
-				from = i + len(f.Name) + 2
-			}
-		}
-		if i := strings.Index(text[from:], value); i >= 0 && value != "" && !strings.HasPrefix(d.Kind, "relay") && d.Kind != "sealed" && d.Kind != "bytes" {
-			at = from + i + len(value)
-			shown.Bytes = fmt.Sprintf("%d–%d", from+i, at-1)
-		}
-		all = append(all, shown)
-	}
-	return all
 }

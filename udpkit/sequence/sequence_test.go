@@ -112,8 +112,8 @@ func TestLost(t *testing.T) {
 	assert.Contains(t, page, "stroke-width:3;", "what is sent again differs not by its colour alone")
 }
 
-// TestBroadcast: one datagram to all is an arrow to each whose recording is there, and broken to the
-// one that has not received it. To whom no recording is there, nothing is known to be lost.
+// TestBroadcast: one datagram to all is an arrow to each whose recording is there, and broken to
+// the one that has not received it. To whom no recording is there, nothing is known to be lost.
 func TestBroadcast(t *testing.T) {
 	of := recording(t, sent(0, server, all, status(t, 1, "UP"), ""), sent(10, server, all, status(t, 2, "UP"), ""), sent(20, server, second, status(t, 2, "UP"), "sent again"))
 	page := draw(t, of,
