@@ -31,7 +31,10 @@ const (
 	margin      = 80 // beside the outer lines: half a name
 	nameHeight  = 34
 	stepHeight  = 34
-	columnWidth = 7 // at most, of a letter in a label
+	columnWidth = 7  // at most, of a letter in a label
+	loopWidth   = 34 // of an arrow that leads back to where it begins
+	gap         = 8
+	minWidth    = 640
 )
 
 //go:embed page.html
@@ -75,6 +78,8 @@ type step struct {
 	From, To         line
 	Addresses        [2]netip.AddrPort
 	Middle, End      int // of the arrow
+	LabelX, LabelY   int
+	Anchor           string
 	Right, Self      bool
 	Label            string
 	Fate, Words      string
@@ -167,7 +172,7 @@ func (p *picture) place(lines map[end]int) {
 			l.Short = console.Cut(panel.Printable(l.Name), 2*margin/columnWidth)
 		}
 	}
-	p.Width, p.Height = clockWidth+2*margin+max(0, len(p.Lines)-1)*between, nameHeight
+	p.Width, p.Height = max(minWidth, clockWidth+2*margin+(len(p.Lines)-1)*between), nameHeight
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		from, to := lines[s.of.from], lines[s.of.to]
@@ -177,13 +182,26 @@ func (p *picture) place(lines map[end]int) {
 		if s.Fate == lost { // on the way
 			s.End = s.From.X + (s.To.X-s.From.X)*3/5
 		}
-		room := 2 * min(s.Middle-clockWidth, p.Width-s.Middle) / columnWidth
-		words := s.Words
-		if words != "" {
-			words = " · " + words
-		}
-		s.Label = console.Cut(console.Cut(s.Label, max(12, room-console.Width(words)))+words, room)
+		s.placeLabel(p.Width)
 	}
+}
+
+// placeLabel puts the label above the middle of the arrow, or beside one that leads back to where it
+// begins, on the side that has more room.
+func (s *step) placeLabel(width int) {
+	s.LabelX, s.LabelY, s.Anchor = s.Middle, 14, "middle"
+	room := 2 * min(s.Middle-clockWidth, width-s.Middle)
+	if left, right := s.From.X-clockWidth-gap, width-s.From.X-loopWidth-gap; s.Self && left > right {
+		s.LabelX, s.LabelY, s.Anchor, room = s.From.X-gap, 27, "end", left
+	} else if s.Self {
+		s.LabelX, s.LabelY, s.Anchor, room = s.From.X+loopWidth+gap, 27, "start", right
+	}
+	room /= columnWidth
+	words := ""
+	if s.Words != "" {
+		words = " · " + console.Cut(s.Words, 24)
+	}
+	s.Label = console.Cut(console.Cut(s.Label, max(12, room-console.Width(words)))+words, room)
 }
 
 func newStep(a arrow, number int, after time.Duration) step {

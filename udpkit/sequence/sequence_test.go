@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/beacon"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/relaywire"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 	"github.com/gonb-labs/udp-notebooks/udpkit/sequence"
@@ -64,6 +66,7 @@ func draw(t *testing.T, files ...string) string {
 
 var (
 	titles  = regexp.MustCompile(`<title>(\d+\. [^<]*)</title>`)
+	row     = regexp.MustCompile(`<tr[^>]*><td[^>]*>([^<]*)</td><td[^>]*>[^<]*</td><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>`)
 	arrowOf = regexp.MustCompile(`(?s)<title>(\d+)\. .*?</svg>`)
 )
 
@@ -176,6 +179,34 @@ func TestBounds(t *testing.T) {
 	page = draw(t, recording(t, strangers...))
 	assert.Len(t, steps(page), 7)
 	assert.Contains(t, page, "593 datagrams more are left out")
+}
+
+// TestBytes: every byte belongs to a field.
+func TestBytes(t *testing.T) {
+	hello, err := beacon.AppendHello(nil, beacon.Hello{Name: "ann", ID: 0xbb})
+	require.NoError(t, err)
+	write := relaywire.Frame{Kind: relaywire.Write, ID: 7, First: 9, Count: 1, Entries: relaywire.AppendText(nil, "text")}
+	question := fmt.Appendf(nil, "%-342s", "Client ann misses messages 5 to 7 epoch 00000000000000aa")
+	for _, of := range []struct {
+		payload []byte
+		rows    []string
+	}{
+		{status(t, 5, "UP"), []string{"0–15|timestamp|t", "16–28|state|UP", "29–43|message_id|5", "44–70|epoch|00000000000000aa", "71|end of the object|"}},
+		{hello, []string{"0–5|fixed text|", "6–8|name|ann", "9|fixed text|", "10–25|id|00000000000000bb"}},
+		{question, []string{"0–6|fixed text|", "7–9|client_id|ann", "10–26|fixed text|", "27|from|5", "28–31|fixed text|", "32|to|7", "33–39|fixed text|", "40–55|epoch|00000000000000aa", "56–341|fixed text|"}},
+		{write.Append(nil), []string{
+			"0–1|“ur”, of the relay|", "2|version|", "3|kind of frame|", "4–11|id|0000000000000007", "12–19|first|9", "20|count|1",
+			"21–26|messages|[{&#34;number&#34;:9,&#34;text&#34;:&#34;text&#34;}]",
+		}},
+		{[]byte("a"), []string{"0|text|a"}},
+		{[]byte{0xff, 0xfe}, []string{"0–1|bytes|"}},
+	} {
+		var rows []string
+		for _, m := range row.FindAllStringSubmatch(draw(t, recording(t, sent(0, server, client, of.payload, ""))), -1) {
+			rows = append(rows, m[1]+"|"+m[2]+"|"+m[3])
+		}
+		assert.Equal(t, of.rows, rows)
+	}
 }
 
 func TestNoRecording(t *testing.T) {
