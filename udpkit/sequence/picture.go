@@ -186,8 +186,8 @@ func (p *picture) place(lines map[end]int) {
 	}
 }
 
-// placeLabel puts the label above the middle of the arrow, or beside one that leads back to where it
-// begins, on the side that has more room.
+// placeLabel puts the label above the middle of the arrow, or beside one that leads back to where
+// it begins, on the side that has more room.
 func (s *step) placeLabel(width int) {
 	s.LabelX, s.LabelY, s.Anchor = s.Middle, 14, "middle"
 	room := 2 * min(s.Middle-clockWidth, width-s.Middle)
