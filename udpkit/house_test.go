@@ -79,6 +79,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`internal/stage`, `internal/console|record|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
 		{`record`, `github.com/gopacket/gopacket(/.*)?|` + small},
+		{`sequence`, `dissect|record|panel|internal/(console|relaywire)|` + small},
 		{`dissect`, `udpkit|beacon|internal/relaywire|` + small},
 		{`key`, `internal/service`},
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
@@ -97,7 +98,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
 		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|sequence|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

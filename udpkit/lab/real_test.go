@@ -365,12 +365,14 @@ func TestBroadcast(t *testing.T) {
 		"anna    has message 10", "ben     has message 10", "server  hears that anna has message 10", "server  hears that ben has message 10",
 		"client  has message 999, ERROR", "client  refuses a datagram: it is not signed, and a key is set here", "client  has message 2, STANDBY",
 		`\"state\":\"ACTIVE\"`, "believed: 1 duplicates: 2", `"f5 01 `,
+		"client listener to server: acknowledgement 1", "repair request", "sent again, repaired", `<td style=`,
 	} {
 		assert.Contains(t, text, want)
 	}
 	assert.Equal(t, 1, strings.Count(text, "client  has message 999"), "not with a key")
 	assert.Regexp(t, `without repair +\d+ +0 +[1-9]`, text)
 	assert.Regexp(t, `with repair +\d+ +[1-9]`, text)
+	assert.Regexp(t, `server to client listener: status \d [A-Z]+ · lost</title>`, text)
 	assert.Equal(t, 2, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
 	assert.Equal(t, 1, strings.Count(text, `"image/png": "`))
 }

@@ -104,6 +104,7 @@ func rootCommand() *cobra.Command {
 		doctorCommand(),
 		replayCommand(),
 		decodeCommand(),
+		timelineCommand(),
 		dissectorCommand(),
 		topCommand(),
 		weatherCommand(),

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
+	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,6 +88,32 @@ func TestTry(t *testing.T) {
 		came, _, _ := try(0, false).Counts()
 		require.Equal(t, 40, came)
 	})
+}
+
+// TestTryRecords: what the server sends is in its recording, and in the client's what has come.
+func TestTryRecords(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	trial, err := Try(t.Context(), TrialConfig{Messages: 20, Interval: 2 * time.Millisecond, Loss: 0.4, Seed: 1, NoRepair: true, Record: dir})
+	require.NoError(t, err)
+	count := func(name string, counts func(record.Packet) bool) (n int) {
+		file, err := os.Open(filepath.Join(dir, name))
+		require.NoError(t, err)
+		defer file.Close()
+		for p, err := range record.Read(file) {
+			require.NoError(t, err)
+			if counts(p) {
+				n++
+			}
+		}
+		return n
+	}
+	came, _, lost := trial.Counts()
+	require.Positive(t, lost)
+	require.GreaterOrEqual(t, count("server.pcapng", func(p record.Packet) bool { return p.Sent }), 20)
+	require.Equal(t, came, count("client.pcapng", func(p record.Packet) bool { return p.Received && p.Verdict != "duplicate" }))
+	_, err = Try(t.Context(), TrialConfig{Messages: 1, Interval: time.Millisecond, Record: filepath.Join(dir, "none")})
+	require.ErrorContains(t, err, "cannot record")
 }
 
 func TestTryEnds(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
+	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
 
 // ackWait is how long a trial goes on after its last message: what is missing by then is lost.
@@ -28,6 +30,9 @@ type TrialConfig struct {
 	Seed uint64
 	// NoRepair has the client ask for nothing.
 	NoRepair bool
+	// Record is the directory where server.pcapng and client.pcapng are written: what each of the
+	// two sends and receives. "" is none.
+	Record string
 }
 
 // Trial is what became of each message.
@@ -48,13 +53,18 @@ type Fate struct {
 
 // Try has a server send to a client over a path that loses datagrams. It takes three seconds longer
 // than the messages do.
-func Try(ctx context.Context, cfg TrialConfig) (Trial, error) {
-	trial := Trial{TrialConfig: cfg, Fates: make([]Fate, max(0, min(cfg.Messages, 500)))}
+func Try(ctx context.Context, cfg TrialConfig) (trial Trial, err error) {
+	trial = Trial{TrialConfig: cfg, Fates: make([]Fate, max(0, min(cfg.Messages, 500)))}
 	if cfg.Messages != len(trial.Fates) || cfg.Messages == 0 || cfg.Interval < time.Millisecond || cfg.Interval > time.Second || !(cfg.Loss >= 0 && cfg.Loss <= 1) {
 		return Trial{}, errors.New("a trial has 1 to 500 messages, 1 ms to 1 s between two, and a loss from 0 to 1")
 	}
+	records, closeRecords, err := cfg.record()
+	if err != nil {
+		return Trial{}, err
+	}
+	defer func() { err = errors.Join(err, closeRecords()) }() // after those that record
 	local := netip.MustParseAddrPort("127.0.0.1:0")
-	client, err := udpkit.NewClient(udpkit.ClientConfig{ID: "listener", Listen: local, NoRepair: cfg.NoRepair, OnEvent: func(e udpkit.Event) {
+	client, err := udpkit.NewClient(udpkit.ClientConfig{ID: "listener", Listen: local, NoRepair: cfg.NoRepair, Record: records.client, OnEvent: func(e udpkit.Event) {
 		if m, ok := e.(udpkit.MessageEvent); ok && m.MessageID >= 1 && m.MessageID <= uint64(len(trial.Fates)) {
 			trial.Fates[m.MessageID-1] = Fate{Came: true, Repaired: m.Repaired || m.Late, After: max(0, m.Latency)}
 		}
@@ -69,7 +79,7 @@ func Try(ctx context.Context, cfg TrialConfig) (Trial, error) {
 	}
 	defer p.close()
 	server, err := udpkit.NewServer(udpkit.ServerConfig{
-		Listen: local, Targets: udpkit.ListTargets(p.addr()), Interval: cfg.Interval, MaxMessages: uint64(cfg.Messages), NoRepair: cfg.NoRepair, AckWait: ackWait,
+		Listen: local, Targets: udpkit.ListTargets(p.addr()), Interval: cfg.Interval, MaxMessages: uint64(cfg.Messages), NoRepair: cfg.NoRepair, AckWait: ackWait, Record: records.server,
 	})
 	if err != nil {
 		return Trial{}, err
@@ -84,6 +94,25 @@ func Try(ctx context.Context, cfg TrialConfig) (Trial, error) {
 	stats := server.Stats()
 	trial.Questions, trial.Again = stats.Questions, stats.Repairs
 	return trial, nil
+}
+
+// recorders are nil where nothing is recorded.
+type recorders struct{ server, client udpkit.Recorder }
+
+// record begins what Record says.
+func (cfg TrialConfig) record() (r recorders, end func() error, err error) {
+	if cfg.Record == "" {
+		return recorders{}, func() error { return nil }, nil
+	}
+	server, err := record.Create(filepath.Join(cfg.Record, "server.pcapng"))
+	if err != nil {
+		return recorders{}, nil, err
+	}
+	client, err := record.Create(filepath.Join(cfg.Record, "client.pcapng"))
+	if err != nil {
+		return recorders{}, nil, errors.Join(err, server.Close())
+	}
+	return recorders{server, client}, func() error { return errors.Join(server.Close(), client.Close()) }, nil
 }
 
 // Counts returns how many messages came at once, how many were repaired, and how many lost.
