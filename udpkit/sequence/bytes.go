@@ -37,6 +37,8 @@ func spans(payload []byte, d dissect.Datagram) []span {
 		e.add(len(payload), d.Kind)
 	case bytes.HasPrefix(bytes.TrimSpace(payload), []byte("{")):
 		e.object()
+	case d.Kind == "time":
+		e.time(d.Protection)
 	default:
 		e.line(d)
 	}
@@ -110,6 +112,25 @@ func (e *explained) line(d dissect.Datagram) {
 		e.rest("signature")
 	}
 	e.rest("fixed text")
+}
+
+// time explains a server's answer, of which the times are shown otherwise than they are written.
+func (e *explained) time(protection key.Protection) {
+	e.add(len("Time "), "fixed text")
+	for i, name := range []string{"time_id", "received", "sent"} {
+		if i > 0 {
+			e.add(1, "fixed text")
+		}
+		rest := e.payload[e.at:]
+		end := bytes.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && (i > 0 || r < 'a' || r > 'f') })
+		if end < 0 {
+			end = len(rest)
+		}
+		e.add(end, name)
+	}
+	if protection == key.Signed {
+		e.rest("signature")
+	}
 }
 
 // field is a place of a relay's frame; 0 bytes stand for all that is left.

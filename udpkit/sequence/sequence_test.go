@@ -198,6 +198,10 @@ func TestBytes(t *testing.T) {
 			"0–1|“ur”, of the relay|", "2|version|", "3|kind of frame|", "4–11|id|0000000000000007", "12–19|first|9", "20|count|1",
 			"21–26|messages|[{&#34;number&#34;:9,&#34;text&#34;:&#34;text&#34;}]",
 		}},
+		{[]byte("Time 00000000000000cc 1 2"), []string{
+			"0–4|fixed text|", "5–20|time_id|00000000000000cc", "21|fixed text|", "22|received|1970-01-01T00:00:00.000000001Z",
+			"23|fixed text|", "24|sent|1970-01-01T00:00:00.000000002Z",
+		}},
 		{[]byte("a"), []string{"0|text|a"}},
 		{[]byte{0xff, 0xfe}, []string{"0–1|bytes|"}},
 	} {
