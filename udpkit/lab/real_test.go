@@ -348,6 +348,7 @@ func TestSockets(t *testing.T) {
 	}
 	assert.NotContains(t, text, "never said\\\" came", "the client ends at exit")
 	assert.Equal(t, 3, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
+	assert.Contains(t, text, "4 datagrams; the first one at", "the recording is opened")
 	assert.Contains(t, text, "41 bytes, from 127.0.0.1:")
 	assert.Contains(t, text, `"68 65 6c 6c\n"`, "the payload begins a row")
 	assert.Equal(t, 2, strings.Count(text, `"image/png": "`))
