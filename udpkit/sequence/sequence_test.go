@@ -102,16 +102,19 @@ func TestLost(t *testing.T) {
 	), recording(t,
 		received(1, out, client, status(t, 1, "ACTIVE"), ""),
 		sent(1, answers, out, ack, ""),
+		received(3, out, client, status(t, 1, "ACTIVE"), "duplicate"), // doubled on the way
 		received(201, out, client, status(t, 2, "ERROR"), "repaired"),
 	))
 	assert.Equal(t, []string{
 		"1. After 0.0 ms, server to client ann: status 1 ACTIVE",
 		"2. After 1.0 ms, client ann to server: acknowledgement 1",
-		"3. After 100.0 ms, server to client ann: status 2 ERROR · lost",
-		"4. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired",
+		"3. After 3.0 ms, server to client ann: status 1 ACTIVE · duplicate",
+		"4. After 100.0 ms, server to client ann: status 2 ERROR · lost",
+		"5. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired",
 	}, steps(page))
-	assert.Equal(t, []string{"3"}, broken(page))
-	assert.Equal(t, 4, strings.Count(page, "<details name="))
+	assert.Equal(t, []string{"4"}, broken(page))
+	assert.Contains(t, page, "<title>From left to right: server, 192.0.2.1:4000; client ann, 192.0.2.2:37020</title>", "and no line for what lies between")
+	assert.Equal(t, 5, strings.Count(page, "<details name="))
 	assert.Contains(t, page, "stroke-width:3;", "what is sent again differs not by its colour alone")
 }
 
