@@ -539,6 +539,9 @@ func TestUpdate(t *testing.T) {
 	t.Run("top", func(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, topNotebook), executeTop(t, env), 0o644))
 	})
+	t.Run("weather", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, weatherNotebook), executeWeather(t, env), 0o644))
+	})
 	for _, name := range []string{walkthrough, concurrency, sockets, broadcast, chatByHand, index} {
 		t.Run(name, func(t *testing.T) {
 			data := executeNotebook(t, env, name, filepath.Join(t.TempDir(), name))

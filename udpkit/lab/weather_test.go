@@ -1,11 +1,11 @@
 package lab
 
 import (
-	"context"
+	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,42 +15,64 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestWeather executes the notebook between two programs: what the one sends reaches the other.
+const weatherNotebook = "weather.ipynb"
+
+// TestWeather executes the notebook between two programs: what the one sends reaches the other, and
+// what that answers comes back.
 func TestWeather(t *testing.T) {
-	env := realSetup(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
+	text := string(executeWeather(t, realSetup(t)))
+	assert.Contains(t, text, "duplicate=100%")
+	assert.Contains(t, text, "ended: time is up")
+}
+
+// executeWeather returns weather.ipynb with its outputs: it stood between a client that asks
+// something fifty times a second, and a server that sends each question back.
+func executeWeather(t *testing.T, env *Env) []byte {
+	t.Helper()
 	listen := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), testenv.FreePort(t))
-	behind, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	defer behind.Close()
-	out, ended := filepath.Join(t.TempDir(), "out.ipynb"), make(chan error, 1)
-	go func() {
-		ended <- env.Execute(ctx, filepath.Join(env.Notebooks, "weather.ipynb"), out, "UDPKIT_HEADLESS=1", "UDPKIT_LISTEN="+listen.String(),
-			"UDPKIT_TO="+behind.LocalAddr().String(), "UDPKIT_SKY=duplicate=100%", "UDPKIT_MAX_RUNTIME=5s")
-	}()
-	came := make(chan string, 1)
-	go func() {
-		b := make([]byte, 100)
-		n, _ := behind.Read(b)
-		came <- string(b[:n])
-	}()
 	client, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(listen))
 	require.NoError(t, err)
-	defer client.Close()
-	for got := ""; got == ""; {
-		_, _ = client.Write([]byte("hello")) // as long as the cell is compiled, nobody is there
-		select {
-		case got = <-came:
-			require.Equal(t, "hello", got)
-		case err := <-ended:
-			require.Fail(t, "the notebook has ended", "%v", err)
-		case <-time.After(50 * time.Millisecond):
+	var talking sync.WaitGroup
+	asked, answered := make(chan string, 1), make(chan string, 1)
+	// Errors say only that as long as the cell is compiled nobody is there.
+	read := func(conn *net.UDPConn, first chan string, answer bool) {
+		for b := make([]byte, 100); ; {
+			n, from, err := conn.ReadFromUDPAddrPort(b)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				continue
+			}
+			select {
+			case first <- string(b[:n]):
+			default:
+			}
+			if answer {
+				_, _ = conn.WriteToUDPAddrPort(b[:n], from)
+			}
 		}
 	}
-	require.NoError(t, <-ended)
-	text, err := os.ReadFile(out)
-	require.NoError(t, err)
-	assert.Contains(t, string(text), "duplicate=100%")
-	assert.Contains(t, string(text), "ended: time is up")
+	talking.Go(func() { read(server, asked, true) })
+	talking.Go(func() { read(client, answered, false) })
+	talking.Go(func() {
+		for err := error(nil); !errors.Is(err, net.ErrClosed); time.Sleep(20 * time.Millisecond) {
+			_, err = client.Write([]byte("hello"))
+		}
+	})
+	text := executeNotebook(t, env, weatherNotebook, filepath.Join(t.TempDir(), weatherNotebook), "UDPKIT_HEADLESS=1", "UDPKIT_LISTEN="+listen.String(),
+		"UDPKIT_TO="+server.LocalAddr().String(), "UDPKIT_SKY=loss=20% duplicate=100%", "UDPKIT_MAX_RUNTIME=5s")
+	require.NoError(t, errors.Join(server.Close(), client.Close()))
+	talking.Wait()
+	for _, first := range []chan string{asked, answered} {
+		select {
+		case got := <-first:
+			require.Equal(t, "hello", got)
+		default:
+			require.Fail(t, "nothing came")
+		}
+	}
+	return text
 }
