@@ -248,6 +248,34 @@ func TestForgedTimes(t *testing.T) {
 	assert.EqualValues(t, m.ID-7, c.Stats().Acknowledged)
 }
 
+// TestForgottenRunsAreSmall: a question that was not answered keeps no window of a run that is
+// forgotten: of those that somebody forges, all but one go on, and one after the other ends.
+func TestForgottenRunsAreSmall(t *testing.T) {
+	c := hotClient(t)
+	c.ack = func(b []byte, _ netip.AddrPort) (int, error) { return len(b), nil }
+	m := hotMessage
+	m.Clock = true
+	for i := range maxRuns + 2*len(c.asked.asked) {
+		m.Epoch++
+		for range 2 {
+			m.ID++
+			b, err := AppendMessage(nil, m)
+			require.NoError(t, err)
+			hear(c, b)
+			m.End = i >= maxRuns-2
+		}
+		m.End = false
+	}
+	forgotten := 0
+	for _, a := range c.asked.asked {
+		if c.runs.known[a.run.key] != a.run {
+			forgotten++
+			assert.Nil(t, a.run.window)
+		}
+	}
+	assert.Greater(t, forgotten, len(c.asked.asked)/2)
+}
+
 // TestTellingTimeAllocatesNothing at either end.
 func TestTellingTimeAllocatesNothing(t *testing.T) {
 	s, c := hotServerOf(t, 10), hotClient(t)

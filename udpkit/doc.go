@@ -146,13 +146,14 @@
 // it, and the error; until the first answer it has the receipt less the timestamp, and says that
 // the clock is not known.
 //
-// An answer is never longer than what it answers: without a key 62 bytes at the most, to 73 at
+// An answer is never longer than what it answers: without a key 61 bytes at the most, to 73 at
 // the least. There is one for each message that a client acknowledges and asks with, none to a
 // broadcast, multicast or unspecified address or port 0, and in a second 100 for each host and
 // 1,000 in all. A client sends no more datagrams than without. It believes an answer once, and
 // only to one of its last 256 questions: nobody can forge one who cannot read those. Without a
-// key, who can read them can make the client show a clock that is wrong, up to 100 years.
-// Nothing is ordered, dropped or expired by it.
+// key, anybody who hears a server can send a message as if from it, and is asked; so he can make
+// the client show a clock that is wrong, by up to 100 years. Nothing is ordered, dropped or
+// expired by it.
 //
 // # A shared key
 //

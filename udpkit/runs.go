@@ -142,6 +142,7 @@ func (s *runs) forget(r *run) {
 	if !r.over || len(r.holes) > 0 {
 		s.lose(r)
 	}
+	r.window, r.holes = nil, nil // a question for the time may still hold the run
 }
 
 // lose counts a run of which losses are not reported from now on, once.

@@ -13,11 +13,8 @@ func Inspect(b []byte) (content []byte, p Protection) {
 		return nil, Sealed
 	}
 	for _, form := range []Form{JSON, Text} {
-		before, after := form.around()
-		end := len(b) - len(after)
-		at := end - textToken
-		cut := at - len(before)
-		if cut < 0 || string(b[cut:at]) != before || string(b[end:]) != after {
+		cut, at, end, ok := form.find(b)
+		if !ok {
 			continue
 		}
 		// It skips line breaks, so that there may be less than a token.

@@ -40,12 +40,10 @@ var (
 // Needed returns ErrSealed or ErrSigned if a datagram that a receiver without a key cannot take
 // looks like one, else nil. What is signed in the form Binary cannot be told.
 func Needed(b []byte, form Form) error {
-	before, after := form.around()
-	at := len(b) - len(after) - textToken - len(before)
-	switch {
-	case sealed(b):
+	if sealed(b) {
 		return ErrSealed
-	case form != Binary && at >= 0 && string(b[at:at+len(before)]) == before && string(b[len(b)-len(after):]) == after:
+	}
+	if _, _, _, ok := form.find(b); ok && form != Binary {
 		return ErrSigned
 	}
 	return nil

@@ -37,6 +37,20 @@ func (f Form) around() (before, after string) {
 	return "", ""
 }
 
+// find returns where the token of a signed datagram is, from at to end, and where what stands
+// around it begins. Nothing is verified.
+func (f Form) find(b []byte) (cut, at, end int, ok bool) {
+	before, after := f.around()
+	length := textToken
+	if f == Binary {
+		length = tokenSize
+	}
+	end = len(b) - len(after)
+	at = end - length
+	cut = at - len(before)
+	return cut, at, end, cut >= 0 && string(b[cut:at]) == before && string(b[end:]) == after
+}
+
 // A datagram of the form Binary is this many bytes longer than its content.
 const (
 	BinarySigned = tokenSize          // 36
@@ -288,15 +302,8 @@ func (o *Opener) unseal(b []byte) ([]byte, *[headSize]byte, error) {
 }
 
 func (o *Opener) verify(b []byte) ([]byte, *[headSize]byte, error) {
-	before, after := o.form.around()
-	length := textToken
-	if o.form == Binary {
-		length = tokenSize
-	}
-	end := len(b) - len(after)
-	at := end - length
-	cut := at - len(before)
-	if cut < 0 || string(b[cut:at]) != before || string(b[end:]) != after {
+	cut, at, end, ok := o.form.find(b)
+	if !ok {
 		return nil, nil, ErrUnsigned
 	}
 	if o.form == Binary {
