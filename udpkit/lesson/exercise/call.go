@@ -81,9 +81,9 @@ func (c *Call) Within(ctx context.Context, d time.Duration) (err error, ended bo
 // caseTime is how long the reader's function may take for a case.
 const caseTime = time.Second
 
-// Try calls the reader's function for one case of many, which what names, and reports whether it has
-// returned within a second and done nothing but that. If not, missing says what it has done, or is
-// "" if the context has ended.
+// Try calls the reader's function for one case of many, named by what, and reports whether it
+// returned within a second, without a panic, and left no goroutine behind. If not, missing says
+// which; it is "" if the context has ended.
 func Try(ctx context.Context, what string, f func()) (missing string, ok bool) {
 	c := Start(func() error { f(); return nil })
 	err, ended := c.Within(ctx, caseTime)
