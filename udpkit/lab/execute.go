@@ -30,8 +30,9 @@ const (
 
 // Execute runs all cells of the notebook in a kernel of its own, in the notebooks' directory, and
 // writes it with its outputs to the output file, and the kernel's log beside it to output.log. The
-// variables, NAME=VALUE, are added to the kernel's environment. It ends with ctx, or after 5
-// minutes if ctx has no deadline; nothing that it started is left then.
+// variables, NAME=VALUE, are added to the kernel's environment. Of what a cell prints, a million
+// characters are kept. It ends with ctx, or after 5 minutes if ctx has no deadline; nothing that it
+// started is left then.
 func (e *Env) Execute(ctx context.Context, notebook, output string, variables ...string) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

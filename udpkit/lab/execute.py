@@ -3,6 +3,7 @@
 The notebook as it ended, errors included, is written to OUTPUT in every case. If a cell failed, it exits 1, and why is
 in OUTPUT.error: the kernel writes to its standard output and error.
 """
+import collections
 import signal
 import sys
 
@@ -21,13 +22,27 @@ def words(error):
     return f"{printed.rstrip()}\n{error.evalue}" if printed else str(error)
 
 
+class Client(NotebookClient):
+    """Keeps so many characters of what a cell prints, so that one that prints for ever fills no memory."""
+
+    most = 1_000_000
+    printed = collections.Counter()
+
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] == "stream":
+            self.printed[cell_index] += len(msg["content"]["text"])
+            if self.printed[cell_index] > self.most:
+                return None
+        return super().output(outs, msg, display_id, cell_index)
+
+
 def stop(signum, frame):
     raise KeyboardInterrupt  # so that the kernel is shut down on the way out
 
 
 signal.signal(signal.SIGTERM, stop)
 notebook = nbformat.read(source, as_version=4)
-client = NotebookClient(
+client = Client(
     notebook,
     kernel_name="gonb",
     timeout=int(timeout),

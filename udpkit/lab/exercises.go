@@ -80,7 +80,11 @@ func (n *notebookFile) forStudents(name string) {
 // forGrading returns a notebook that declares what a student's does, and runs nothing but our
 // checks of the exercises, each in a cell of its own.
 func (n notebookFile) forGrading(tasks []task) notebookFile {
-	graded := notebookFile{whole: n.whole, metadata: n.metadata}
+	graded := notebookFile{
+		whole:    map[string]json.RawMessage{"nbformat": encode(4), "nbformat_minor": encode(5)},
+		metadata: map[string]json.RawMessage{},
+		cells:    []cell{},
+	}
 	goesOn := map[string]any{"tags": []string{"raises-exception"}} // an error does not end the others
 	for i, c := range n.cells {
 		id := c.text("id")

@@ -108,11 +108,12 @@ func findStudents(dir string) (map[string]string, error) {
 	}
 	students := make(map[string]string)
 	for _, e := range entries {
-		if found, err := filepath.Glob(filepath.Join(globEscaped(dir), globEscaped(e.Name()), "*.ipynb")); err == nil && len(found) > 0 {
-			students[e.Name()] = filepath.Join(dir, e.Name())
-		}
 		if filepath.Ext(e.Name()) == ".ipynb" {
 			return map[string]string{filepath.Base(dir): dir}, nil
+		}
+		path := filepath.Join(dir, e.Name())
+		if found, err := fs.Glob(os.DirFS(path), "*.ipynb"); err == nil && len(found) > 0 {
+			students[e.Name()] = path
 		}
 	}
 	if len(students) == 0 {
@@ -121,9 +122,21 @@ func findStudents(dir string) (map[string]string, error) {
 	return students, nil
 }
 
-// globEscaped returns a pattern that a name matches, whatever is in it.
-func globEscaped(name string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+// mostNotebook is how large a notebook may be that a student's hand was on. Ours have not even a
+// megabyte.
+const mostNotebook = 32 << 20
+
+// readTheirs reads a notebook that a student's hand was on: whatever is no file of that size, such
+// as a link to what is somebody else's, is no notebook.
+func readTheirs(path string) (notebookFile, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return notebookFile{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > mostNotebook {
+		return notebookFile{}, fmt.Errorf("%w: %s is not a file of %d MB at most", ErrNoNotebook, path, mostNotebook>>20)
+	}
+	return readNotebook(path)
 }
 
 // grade runs the checks on a student's notebook and returns what is missing in each exercise, "" if
@@ -135,7 +148,7 @@ func (e *Env) grade(ctx context.Context, path string, tasks []task, limit time.D
 			said[task.id] = why
 		}
 	}
-	theirs, err := readNotebook(path)
+	theirs, err := readTheirs(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		all("the notebook was not handed in")
@@ -160,16 +173,19 @@ func (e *Env) grade(ctx context.Context, path string, tasks []task, limit time.D
 	apart, proof := *e, rand.Text()
 	apart.Notebooks = dir
 	failure := apart.Execute(limited, copied, ran, "UDPKIT_GRADE=1", "UDPKIT_GRADE_PROOF="+proof)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("lab: grade: %w", ctx.Err())
-	}
-	graded, err := readNotebook(ran)
-	if err != nil {
-		return nil, fmt.Errorf("lab: grade %s: %w", path, errors.Join(failure, err))
-	}
 	unfinished := "the check did not come to an end"
-	if limited.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("lab: grade: %w", ctx.Err())
+	case limited.Err() != nil:
 		unfinished = fmt.Sprintf("the time, %v for the notebook, was over", limit)
+	case failure != nil && !errors.Is(failure, ErrNotebook): // nothing of theirs has run
+		return nil, failure
+	}
+	graded, err := readTheirs(ran)
+	if err != nil { // what ran has destroyed it, or has ended what writes it
+		all(unfinished)
+		return said, nil
 	}
 	declared := "" // what is wrong with the answer, without which its check does not compile
 	for _, c := range graded.cells {
@@ -181,7 +197,11 @@ func (e *Env) grade(ctx context.Context, path string, tasks []task, limit time.D
 		case check && !failed && strings.Contains(text, "\n"+proof+"\n"):
 			said[id] = ""
 		case check:
-			said[id] = cmp.Or(verdict(text), declared, c.compileError(), firstError(text), unfinished)
+			first := ""
+			if failed || limited.Err() == nil { // else it is what it printed until the time was over
+				first = firstError(text)
+			}
+			said[id] = inShort(cmp.Or(verdict(text), declared, c.compileError(), first, unfinished))
 			declared = ""
 		}
 	}
@@ -233,6 +253,11 @@ func verdict(text string) string {
 	}
 	line, _, _ := strings.Cut(text[i+len(mark):], "\n")
 	return printable(line)
+}
+
+// inShort returns a text as one line, which looks like one mark and fits into a table.
+func inShort(text string) string {
+	return fmt.Sprintf("%.1000s", strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }
 
 // firstError returns the first line of what was printed that says something.

@@ -70,7 +70,8 @@ func TestGrade(t *testing.T) {
 	tasks := reference.tasks()
 	require.Len(t, tasks, 2)
 	right := solutionOf(t, name, "exercise-1")
-	forged := "func believe(_, _ []byte) (string, bool) {\n\tfmt.Println(\"✓ All that was asked for. Well done!\")\n\tos.Exit(0)\n\treturn \"\", false\n}"
+	forged := "func believe(_, _ []byte) (string, bool) {\n\tfmt.Println(\"✓ All that was asked for. Well done!\")\n\t" +
+		"for range 40 { fmt.Println(strings.Repeat(`x`, 1<<20)) }\n\tos.Exit(0)\n\treturn \"\", false\n}"
 	path := filepath.Join(t.TempDir(), "anna", name+".ipynb")
 	grade := func(limit time.Duration, answers map[string]string) map[string]string {
 		writeAnswers(t, path, name, answers)
@@ -103,7 +104,7 @@ func init() {
 	said = grade(DefaultGradeLimit, map[string]string{
 		"exercise-1-check": "%%\nfmt.Println(\"✓ All that was asked for. Well done!\")", "exercise-2": forged,
 	})
-	require.Contains(t, said["exercise-1"], "gaps(", "the check is ours")
+	require.Contains(t, said["exercise-1"], "gaps(", "the check is ours, and seen whatever another one prints")
 	require.Equal(t, "✓ All that was asked for. Well done!", said["exercise-2"], "but our check has not said so")
 
 	said = grade(DefaultGradeLimit, map[string]string{
@@ -112,12 +113,29 @@ func init() {
 	require.Contains(t, said["exercise-1"], "it does not compile: line 1: ")
 	require.Equal(t, "the cell with the answer is not there", said["exercise-2"])
 
+	said = grade(DefaultGradeLimit, map[string]string{
+		"exercise-1": "func init() { dir, _ := os.Getwd(); os.RemoveAll(dir); os.Exit(0) }\n\n" + right,
+	})
+	require.Equal(t, "the check did not come to an end", said["exercise-1"], "and the others are graded")
+
 	began := time.Now()
-	said = grade(30*time.Second, map[string]string{"exercise-1": "func init() { select {} }\n\n" + right})
+	said = grade(30*time.Second, map[string]string{"exercise-1": "func init() { for { fmt.Println(strings.Repeat(`x`, 1000)) } }\n\n" + right})
 	require.Contains(t, said["exercise-1"], "was over")
 	require.Less(t, time.Since(began), 2*time.Minute)
 
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	said, err = env.grade(t.Context(), path, tasks, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "the file is not a notebook", said["exercise-1"])
+	require.NoError(t, os.WriteFile(path, []byte(`{"cells": [], "nbformat": 0, "metadata": null}`), 0o600))
+	said, err = env.grade(t.Context(), path, tasks, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "the cell with the answer is not there", said["exercise-1"])
+	require.NoError(t, os.Symlink(path, path+"-link"))
+	said, err = env.grade(t.Context(), path+"-link", tasks, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, "the file is not a notebook", said["exercise-1"], "it may be somebody else's")
+	require.NoError(t, os.Truncate(path, mostNotebook+1))
 	said, err = env.grade(t.Context(), path, tasks, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, "the file is not a notebook", said["exercise-1"])

@@ -95,7 +95,7 @@ func printMarksCSV(out io.Writer, marks []lab.Mark) error {
 
 // plainCell keeps a spreadsheet from computing what a student has written.
 func plainCell(text string) string {
-	if text != "" && strings.Contains("=+-@\t", text[:1]) {
+	if text != "" && strings.Contains("=+-@\t\r\n", text[:1]) {
 		return "'" + text
 	}
 	return text

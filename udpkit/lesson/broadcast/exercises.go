@@ -7,19 +7,14 @@ import (
 	crand "crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
-
-// checkTime is how long the reader's function may take for anything.
-const checkTime = time.Second
 
 // CheckGaps checks the first exercise: which numbers are missing between the lowest and the highest
 // of those that came, rising, in whatever order and however often they came.
@@ -73,15 +68,10 @@ func checkGaps(ctx context.Context, gaps func([]uint64) []uint64) (missing strin
 	for _, test := range tests {
 		given := slices.Clone(test.ids)
 		var got []uint64
-		call := exercise.Start(func() error { got = gaps(given); return nil })
-		err, ended := call.Within(ctx, checkTime)
+		missing, ok := exercise.Try(ctx, fmt.Sprintf("gaps(%v)", test.ids), func() { got = gaps(given) })
 		switch {
-		case !ended && ctx.Err() != nil:
-			return ""
-		case !ended:
-			return fmt.Sprintf("gaps(%v) has not returned after a second. %s", test.ids, sentence(test.hint))
-		case errors.Is(err, exercise.ErrPanic):
-			return fmt.Sprintf("gaps(%v): %v", test.ids, err)
+		case !ok:
+			return missing
 		case !slices.Equal(got, test.want):
 			return fmt.Sprintf("gaps(%v) is %v, and not %v: %s", test.ids, list(got), test.want, test.hint)
 		case !slices.Equal(given, test.ids):
@@ -89,14 +79,9 @@ func checkGaps(ctx context.Context, gaps func([]uint64) []uint64) (missing strin
 		case len(test.want) == 0 && got != nil:
 			return fmt.Sprintf("gaps(%v) is empty, and not nil", test.ids)
 		}
-		if left := call.LeftBehind(); left != "" {
-			return fmt.Sprintf("gaps(%v): %s", test.ids, left)
-		}
 	}
 	return ""
 }
-
-func sentence(hint string) string { return strings.ToUpper(hint[:1]) + hint[1:] }
 
 // list makes numbers fit for a message.
 func list(ids []uint64) string {
@@ -184,15 +169,10 @@ func checkSecret(ctx context.Context, believe func(datagram, secret []byte) (str
 		var text string
 		var ok bool
 		datagram, key := bytes.Clone(test.datagram), bytes.Clone(secret)
-		call := exercise.Start(func() error { text, ok = believe(datagram, key); return nil })
-		err, ended := call.Within(ctx, checkTime)
+		missing, returned := exercise.Try(ctx, "believe, given "+test.what, func() { text, ok = believe(datagram, key) })
 		switch {
-		case !ended && ctx.Err() != nil:
-			return ""
-		case !ended:
-			return fmt.Sprintf("believe has not returned after a second: it was given %s", test.what)
-		case errors.Is(err, exercise.ErrPanic):
-			return fmt.Sprintf("believe was given %s: %v", test.what, err)
+		case !returned:
+			return missing
 		case test.ok && !ok:
 			return fmt.Sprintf("believe refuses %.100q, %s", test.datagram, test.what)
 		case ok && !test.ok:
@@ -203,9 +183,6 @@ func checkSecret(ctx context.Context, believe func(datagram, secret []byte) (str
 			return fmt.Sprintf("believe refuses %s, and still returns the text %q: somebody will use it", test.what, text)
 		case !bytes.Equal(datagram, test.datagram) || !bytes.Equal(key, secret):
 			return fmt.Sprintf("believe was given %s, and has changed the bytes that it was given: work on a copy", test.what)
-		}
-		if left := call.LeftBehind(); left != "" {
-			return fmt.Sprintf("believe was given %s; %s", test.what, left)
 		}
 	}
 	return ""

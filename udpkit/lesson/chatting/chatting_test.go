@@ -95,6 +95,10 @@ func TestCheckLines(t *testing.T) {
 		"with newlines":     func(pieces []string) []string { return strings.SplitAfter(strings.Join(pieces, ""), "\n") },
 		"panics when empty": func(pieces []string) []string { _ = pieces[0]; return goodLines(pieces) },
 		"never returns":     func([]string) []string { <-t.Context().Done(); return nil },
+		"leaves a goroutine": func(pieces []string) []string {
+			go func() { <-t.Context().Done() }()
+			return goodLines(pieces)
+		},
 	} {
 		require.NotEmpty(t, checkLines(t.Context(), wrong), name)
 	}

@@ -2,17 +2,12 @@ package chatting
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
-
-// checkTime is how long the reader's function may take for anything.
-const checkTime = time.Second
 
 // CheckLines checks the first exercise: the whole lines of a stream that came in pieces, without
 // their ends, which are "\n" or "\r\n". What has no end yet is no line.
@@ -44,15 +39,10 @@ func checkLines(ctx context.Context, lines func([]string) []string) (missing str
 	} {
 		given := slices.Clone(test.pieces)
 		var got []string
-		call := exercise.Start(func() error { got = lines(given); return nil })
-		err, ended := call.Within(ctx, checkTime)
+		missing, ok := exercise.Try(ctx, fmt.Sprintf("lines(%s)", quoted(test.pieces)), func() { got = lines(given) })
 		switch {
-		case !ended && ctx.Err() != nil:
-			return ""
-		case !ended:
-			return fmt.Sprintf("lines(%s) has not returned after a second: %s", quoted(test.pieces), test.hint)
-		case errors.Is(err, exercise.ErrPanic):
-			return fmt.Sprintf("lines(%s): %v", quoted(test.pieces), err)
+		case !ok:
+			return missing
 		case !slices.Equal(got, test.want):
 			return fmt.Sprintf("lines(%s) is %s, and not %s: %s", quoted(test.pieces), quoted(got), quoted(test.want), test.hint)
 		}

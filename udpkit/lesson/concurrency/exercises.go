@@ -20,9 +20,8 @@ import (
 const checkTime = 5 * time.Second
 
 // attempt calls the reader's function and returns what is missing, or what it has left behind, see
-// [exercise.Call.LeftBehind]. When the time is up, or the
-// context ends, it calls stop, which has to end the function's reads and writes, and waits no
-// longer.
+// [exercise.Call.LeftBehind]. When the time is up, or the context ends, it calls stop, which has to
+// end the function's reads and writes, and waits no longer.
 func attempt(ctx context.Context, f func() (missing string), stop func()) (missing string) {
 	found := ""
 	call := exercise.Start(func() error {

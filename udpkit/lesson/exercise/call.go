@@ -78,6 +78,29 @@ func (c *Call) Within(ctx context.Context, d time.Duration) (err error, ended bo
 	return nil, false
 }
 
+// caseTime is how long the reader's function may take for a case.
+const caseTime = time.Second
+
+// Try calls the reader's function for one case of many, named by what, and reports whether it
+// returned within a second, without a panic, and left no goroutine behind. If not, missing says
+// which; it is "" if the context has ended.
+func Try(ctx context.Context, what string, f func()) (missing string, ok bool) {
+	c := Start(func() error { f(); return nil })
+	err, ended := c.Within(ctx, caseTime)
+	switch {
+	case !ended && ctx.Err() != nil:
+		return "", false
+	case !ended:
+		return what + " has not returned after a second", false
+	case err != nil:
+		return fmt.Sprintf("%s: %v", what, err), false
+	}
+	if left := c.LeftBehind(); left != "" {
+		return what + ": " + left, false
+	}
+	return "", true
+}
+
 // Goroutines returns how many goroutines the function has, with the one that it was called on, and
 // how many of them are in a function whose name ends with name.
 func (c *Call) Goroutines(name string) (all, inside int) {

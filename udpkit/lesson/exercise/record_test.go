@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHasty: a copy has half of the time that it should be waited for, counted from when the client
-// began.
+// TestHasty: a copy may come after four fifths of the time that the reply should be waited for,
+// counted from when the client began.
 func TestHasty(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package nonblocking
 
 import (
 	"context"
+	"math"
 	"net"
 	"runtime"
 	"strings"
@@ -18,21 +19,7 @@ func TestRightAnswers(t *testing.T) {
 	for name, put := range map[string]putFunc{
 		"of the notebook": solvePut,
 		"by length":       solvePutByLength,
-		"lets others run": func(in chan<- int, out <-chan int, n int) (dropped int) {
-			for {
-				select {
-				case in <- n:
-					return dropped
-				default:
-				}
-				select {
-				case <-out:
-					dropped++
-				default:
-					runtime.Gosched()
-				}
-			}
-		},
+		"lets others run": puttingAgain(math.MaxInt, runtime.Gosched),
 	} {
 		t.Run("put/"+name, func(t *testing.T) { require.Empty(t, checkQueue(put)) })
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -91,22 +90,8 @@ func TestWrongQueues(t *testing.T) {
 			}
 			return dropped
 		}, "", false},
-		"gives up after a hundred times": {func(in chan<- int, out <-chan int, n int) (dropped int) {
-			for range 100 {
-				select {
-				case in <- n:
-					return dropped
-				default:
-				}
-				select {
-				case <-out:
-					dropped++
-				default:
-				}
-			}
-			return dropped
-		}, "gave up", false},
-		"a goroutine takes the oldest": {full(func(_ chan<- int, out <-chan int) { go func() { <-out }() }), "", false},
+		"gives up after a hundred times": {puttingAgain(100, func() {}), "gave up", false},
+		"a goroutine takes the oldest":   {full(func(_ chan<- int, out <-chan int) { go func() { <-out }() }), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			needUsage(t, wrong.usage)
@@ -114,27 +99,6 @@ func TestWrongQueues(t *testing.T) {
 			require.NotEmpty(t, missing)
 			require.Contains(t, missing, wrong.want)
 		})
-	}
-}
-
-// receiving reads with such a deadline into a buffer of such a size, and does between two reads
-// what is given.
-func receiving(size int, deadline time.Duration, handling func(handle func([]byte), whole []byte, n int), between func()) receiveFunc {
-	return func(ctx context.Context, conn net.Conn, handle func([]byte)) error {
-		buf := make([]byte, size)
-		for ctx.Err() == nil {
-			_ = conn.SetReadDeadline(time.Now().Add(deadline))
-			n, err := conn.Read(buf)
-			switch {
-			case err == nil:
-				handling(handle, buf, n)
-			case !errors.Is(err, os.ErrDeadlineExceeded):
-				return err
-			default:
-				between()
-			}
-		}
-		return ctx.Err()
 	}
 }
 
@@ -229,20 +193,7 @@ func TestWrongReceives(t *testing.T) {
 // echoing serves with a Selector, in which each of the sockets has this callback.
 func echoing(callback func(i int, conn *net.UDPConn)) func(context.Context, []*net.UDPConn) error {
 	return func(ctx context.Context, conns []*net.UDPConn) error {
-		selector, err := udpkit.NewSelector()
-		if err != nil {
-			return err
-		}
-		defer selector.Close()
-		for i, conn := range conns {
-			if err := selector.Register(conn, udpkit.Readable, func(udpkit.Events) { callback(i, conn) }); err != nil {
-				return err
-			}
-		}
-		for err == nil {
-			_, err = selector.Select(ctx, -1)
-		}
-		return err
+		return calling(ctx, conns, callback, sleeping)
 	}
 }
 

@@ -362,7 +362,6 @@ func TestExerciseShout(t *testing.T) {
 		}
 		return fmt.Errorf("cannot read: %w", err), true
 	})), "another right one")
-	require.Empty(t, check(solveShout))
 	require.NoError(t, CheckShout(t.Context(), solveShout))
 }
 
@@ -472,6 +471,18 @@ func reading(socket net.Conn, question string) (answer string, err error) {
 	}
 }
 
+// askingTimes asks so many times.
+func askingTimes(n int) func(net.Conn, string) (string, error) {
+	return func(socket net.Conn, question string) (answer string, err error) {
+		for range n {
+			if answer, err = askingOnce(socket, question); err == nil {
+				return answer, nil
+			}
+		}
+		return "", err
+	}
+}
+
 // askingOnce waits for the answer for 100 ms.
 func askingOnce(socket net.Conn, question string) (string, error) {
 	_ = socket.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -553,13 +564,10 @@ func TestExerciseAsk(t *testing.T) {
 		return asking(socket, question, time.Time{}, 5*time.Millisecond)
 	}, "times within")
 	wrong("does not wait for the last reply", func(socket net.Conn, question string) (answer string, err error) {
-		for range 4 {
-			if answer, err = askingOnce(socket, question); err == nil {
-				return answer, nil
-			}
+		if answer, err = askingTimes(4)(socket, question); err != nil {
+			_, _ = socket.Write([]byte(question))
 		}
-		_, _ = socket.Write([]byte(question))
-		return "", err
+		return answer, err
 	}, "asked for the 5th time")
 	wrong("gives up at once", flawed(func(net.Conn, string) (string, error) { return "", errors.New("nobody") }), "after asking 0 times")
 	wrong("asks nobody", func(_ net.Conn, question string) (string, error) { return question, nil }, "heard the question not at all")
@@ -567,9 +575,6 @@ func TestExerciseAsk(t *testing.T) {
 		_, err := tries(5)(socket, question)
 		return question, err
 	}, `an answer to "Do you listen to me\? \(........\)", which the server has not sent`)
-	require.Empty(t, check(solveAskApart), "another right one")
-	require.Empty(t, check(solveAskBeside), "another right one")
-	require.Empty(t, check(solveAsk))
 	require.NoError(t, CheckAsk(t.Context(), solveAsk))
 }
 
@@ -640,7 +645,6 @@ func TestExerciseWatch(t *testing.T) {
 		_ = solveWatch(ctx, socket, expiry, changed)
 		return nil
 	}), "return ctx.Err()")
-	require.Empty(t, check(solveWatch))
 	require.NoError(t, CheckWatch(t.Context(), solveWatch))
 }
 

@@ -189,22 +189,8 @@ func TestWrongAsks(t *testing.T) {
 			go func() { <-t.Context().Done() }()
 			return solveAsk(socket, question)
 		}, "left 1 goroutine behind"},
-		"asks six times": {func(socket net.Conn, question string) (answer string, err error) {
-			for range 6 {
-				if answer, err = askingOnce(socket, question); err == nil {
-					return answer, nil
-				}
-			}
-			return "", err
-		}, "6 times instead of 5"},
-		"asks four times": {func(socket net.Conn, question string) (answer string, err error) {
-			for range 4 {
-				if answer, err = askingOnce(socket, question); err == nil {
-					return answer, nil
-				}
-			}
-			return "", err
-		}, "asked"},
+		"asks six times":  {askingTimes(6), "6 times instead of 5"},
+		"asks four times": {askingTimes(4), "asked"},
 		"an answer when nobody answers": {func(socket net.Conn, question string) (string, error) {
 			if answer, err := solveAsk(socket, question); err == nil {
 				return answer, nil
