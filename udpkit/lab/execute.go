@@ -32,7 +32,7 @@ const (
 // writes it with its outputs to the output file, and the kernel's log beside it to output.log. The
 // variables, NAME=VALUE, are added to the kernel's environment. Of what a cell prints, a million
 // characters are kept. It ends with ctx, or after 5 minutes if ctx has no deadline; nothing that it
-// started is left then.
+// started is left then, but for a program that clears its environment to escape.
 func (e *Env) Execute(ctx context.Context, notebook, output string, variables ...string) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
