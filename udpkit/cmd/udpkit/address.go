@@ -122,8 +122,8 @@ func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	return netip.Addr{}, usageError{err}
 }
 
-// warn tells on standard error, of what listens on all addresses, what those who reach it can do, and
-// with which flag instead it is kept here.
+// warn tells on standard error, of what listens on all addresses, what those who reach it can do,
+// and with which flag instead it is kept here.
 func warn(ctx context.Context, listen netip.AddrPort, can, instead string) {
 	if !listen.Addr().IsUnspecified() {
 		return
