@@ -1,6 +1,7 @@
 package udpkit
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -141,10 +142,7 @@ func (t refusedTallies) list() []RefusedInfo {
 		list = append(list, *one)
 	}
 	slices.SortFunc(list, func(a, b RefusedInfo) int {
-		if c := a.From.Compare(b.From); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Reason, b.Reason)
+		return cmp.Or(a.From.Compare(b.From), strings.Compare(a.Reason, b.Reason))
 	})
 	return list
 }

@@ -17,12 +17,7 @@ func TestSilent(t *testing.T) {
 	if !testenv.Alone(t) {
 		return
 	}
-	other := testenv.NewHost(t)
-	testenv.IP(t, "link add card type veth peer name cardb netns "+other.Namespace)
-	testenv.IP(t, "address add 10.77.0.1/24 broadcast 10.77.0.255 dev card")
-	testenv.IP(t, "link set up dev card")
-	other.IP(t, "address add 10.77.0.2/24 broadcast 10.77.0.255 dev cardb")
-	other.IP(t, "link set up dev cardb")
+	other := testenv.NewNeighbour(t)
 	came := testenv.Sent(t, "10.77.0.2")
 
 	run := func(b *beacon.Beacon) (stop func()) {

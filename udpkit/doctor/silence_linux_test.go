@@ -25,13 +25,7 @@ func TestSilence(t *testing.T) {
 	if !testenv.Alone(t) {
 		return
 	}
-	other := testenv.NewHost(t)
-	testenv.IP(t, "link add card type veth peer name far netns "+other.Namespace)
-	testenv.IP(t, "address add 10.77.0.1/24 dev card")
-	testenv.IP(t, "link set card up")
-	other.IP(t, "address add 10.77.0.2/24 dev far")
-	other.IP(t, "link set far up")
-	testenv.WaitForLink(t, "card")
+	other := testenv.NewNeighbour(t)
 	var sent func() int
 	other.Do(func() { sent = testenv.Sent(t, "10.77.0.1") })
 	do := func(command string) func() {

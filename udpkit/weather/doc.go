@@ -9,11 +9,14 @@
 //
 // # Bounds
 //
-// At most [MaxSources] sources are known at a time; those of which nothing was heard, in either
-// direction, for [IdleTime] make room. Each costs a socket and up to 128 KiB, or over TCP two
-// sockets and up to 512 KiB. On the way are at most [MaxWaiting] datagrams of [MaxWaitingBytes].
+// At most [MaxSources] sources are known at a time; those of UDP of which nothing was heard, in
+// either direction, for [IdleTime] make room. Each costs a socket and up to 128 KiB, or over TCP
+// two sockets and up to 512 KiB. On the way are at most [MaxWaiting] datagrams, [MaxWaitingBytes]
+// together.
 // What there is no room for is dropped and counted. Whoever reaches the address can send to the
-// program behind it, so listen on more than this machine for friends only.
+// program behind it, and by a forged source have its answers sent to another host, four for one
+// datagram if Duplicate is 1 and the program answers each once: listen on more than this machine
+// for friends only.
 //
 // # TCP
 //

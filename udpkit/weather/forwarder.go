@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 	// writeBuffer has room for the longest datagram on systems whose default has not (macOS: 9,216
 	// bytes).
 	writeBuffer = 128 << 10
+	// pooled is the longest buffer that is used again, in bytes: many short datagrams must not hold
+	// on to the buffers of long ones.
+	pooled = 4 << 10
 	// overtakenFor is how long a datagram waits for one that overtakes it.
 	overtakenFor = time.Second
 	// maxQueueing is how long one may wait because of the rate.
@@ -83,15 +87,15 @@ type Forwarder struct {
 // New opens the socket. An error wraps ErrConfig, is about the file, or is the system's, such as
 // syscall.EADDRINUSE. The caller closes the forwarder.
 func New(cfg Config) (*Forwarder, error) {
+	cfg.To = netip.AddrPortFrom(cfg.To.Addr().Unmap(), cfg.To.Port())
 	switch {
 	case !cfg.Listen.IsValid():
 		return nil, fmt.Errorf("%w: Listen is missing", ErrConfig)
 	case !cfg.To.IsValid() || cfg.To.Port() == 0 || cfg.To.Addr().IsUnspecified():
 		return nil, fmt.Errorf("%w: %v is no address to forward to", ErrConfig, cfg.To)
-	case cfg.To == cfg.Listen, cfg.To.Port() == cfg.Listen.Port() && cfg.To.Addr().IsLoopback() && cfg.Listen.Addr().IsUnspecified():
+	case cfg.To == cfg.Listen, cfg.To.Port() == cfg.Listen.Port() && cfg.Listen.Addr().IsUnspecified() && comesHere(cfg.To.Addr()):
 		return nil, fmt.Errorf("%w: what is sent to %v would go round and round", ErrConfig, cfg.To)
 	}
-	cfg.To = netip.AddrPortFrom(cfg.To.Addr().Unmap(), cfg.To.Port())
 	f := &Forwarder{cfg: cfg, queue: later.New[*packet](), sources: make(map[netip.AddrPort]*source)}
 	f.packets.New = func() any { return new(packet) }
 	settings := cfg.Settings
@@ -272,6 +276,17 @@ func (f *Forwarder) receive(ctx context.Context, conn *net.UDPConn, reader *udp.
 func (f *Forwarder) partedAt(now time.Time) bool {
 	begins := f.changed.Add(f.settings.After)
 	return f.settings.Partition > 0 && !now.Before(begins) && now.Before(begins.Add(f.settings.Partition))
+}
+
+// comesHere reports whether what is sent to an address comes to this host, also.
+func comesHere(a netip.Addr) bool {
+	if a.IsLoopback() || isBroadcast(a) {
+		return true
+	}
+	interfaces, _ := udp.All()
+	return slices.ContainsFunc(interfaces, func(nic udp.Interface) bool {
+		return slices.ContainsFunc(nic.Prefixes, func(p netip.Prefix) bool { return p.Addr() == a.WithZone("") })
+	})
 }
 
 // isBroadcast reports whether an address may be one of many hosts.

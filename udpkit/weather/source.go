@@ -220,6 +220,8 @@ func (f *Forwarder) deliver(p *packet) {
 	} else {
 		n.Delivered++
 	}
-	p.conn = nil
-	f.packets.Put(p)
+	if cap(p.payload) <= pooled {
+		p.conn = nil
+		f.packets.Put(p)
+	}
 }

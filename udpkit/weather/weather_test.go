@@ -326,15 +326,26 @@ func next(t *testing.T, events <-chan weather.Event, kind weather.EventKind) wea
 
 // TestConfig: what cannot be is refused.
 func TestConfig(t *testing.T) {
-	to := netip.MustParseAddrPort("127.0.0.1:9")
-	for _, cfg := range []weather.Config{
+	to, everywhere := netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("0.0.0.0:9")
+	cfgs := []weather.Config{}
+	own, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, a := range own {
+		addr, err := netip.ParsePrefix(a.String())
+		require.NoError(t, err)
+		cfgs = append(cfgs, weather.Config{Listen: everywhere, To: netip.AddrPortFrom(addr.Addr(), 9)})
+	}
+	for _, cfg := range append(cfgs, []weather.Config{
 		{To: to}, {Listen: loopback}, {Listen: to, To: to}, {Listen: netip.MustParseAddrPort("[::]:9"), To: to},
+		{Listen: to, To: netip.MustParseAddrPort("[::ffff:127.0.0.1]:9")},
+		{Listen: everywhere, To: netip.MustParseAddrPort("127.255.255.255:9")},
+		{Listen: everywhere, To: netip.MustParseAddrPort("239.1.2.3:9")},
 		{Listen: loopback, To: netip.MustParseAddrPort("127.0.0.1:0")},
 		{Listen: loopback, To: netip.MustParseAddrPort("0.0.0.0:9")},
 		{Listen: loopback, To: to, Settings: weather.Settings{Loss: 1.1}},
 		{Listen: loopback, To: to, Settings: weather.Settings{Delay: -1}},
 		{Listen: loopback, To: to, Settings: weather.Settings{Rate: -1}},
-	} {
+	}...) {
 		_, err := weather.New(cfg)
 		assert.ErrorIs(t, err, weather.ErrConfig, "%+v", cfg)
 	}

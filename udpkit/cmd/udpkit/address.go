@@ -122,15 +122,15 @@ func lookUp(ctx context.Context, host string) (netip.Addr, error) {
 	return netip.Addr{}, usageError{err}
 }
 
-// warn tells on standard error who can reach a server that listens on all addresses, and how to
-// keep it here.
-func warn(ctx context.Context, listen netip.AddrPort) {
+// warn tells on standard error, of what listens on all addresses, what those who reach it can do,
+// and with which flag instead it is kept here.
+func warn(ctx context.Context, listen netip.AddrPort, can, instead string) {
 	if !listen.Addr().IsUnspecified() {
 		return
 	}
 	if list := networks(listen.Addr()); len(list) > 0 {
-		fmt.Fprintf(panel.Output(ctx, os.Stderr), "Whoever reaches this machine can use the server, at %s. To keep it here: --address 127.0.0.1\n",
-			strings.Join(list, ", "))
+		fmt.Fprintf(panel.Output(ctx, os.Stderr), "Whoever reaches this machine can %s, at %s. To keep it here: %s\n",
+			can, strings.Join(list, ", "), instead)
 	}
 }
 

@@ -50,7 +50,7 @@ func chatServerCommand() *cobra.Command {
 			if ring != nil {
 				cfg.Secure = keytls.Server(ring)
 			} else {
-				warn(cmd.Context(), cfg.Listen)
+				warn(cmd.Context(), cfg.Listen, "use the server", "--address 127.0.0.1")
 			}
 			opt.Out = stdout
 			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {

@@ -39,7 +39,7 @@ func echoServerCommand() *cobra.Command {
 				return err
 			}
 			opt.Out = stdout
-			warn(cmd.Context(), listen)
+			warn(cmd.Context(), listen, "use the server", "--address 127.0.0.1")
 			if opt.Watch, err = measured.serve(cmd.Context()); err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func responderCommand() *cobra.Command {
 				return err
 			}
 			opt.Out = stdout
-			warn(cmd.Context(), cfg.Listen)
+			warn(cmd.Context(), cfg.Listen, "use the server", "--address 127.0.0.1")
 			return echopanel.Responder(cmd.Context(), cfg, opt)
 		},
 	}

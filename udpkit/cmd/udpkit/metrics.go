@@ -18,6 +18,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit"
 	"github.com/gonb-labs/udp-notebooks/udpkit/chat"
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
@@ -68,6 +69,7 @@ func (m *metrics) serve(ctx context.Context) (watch func(stats func() any), err 
 	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go server.Serve(netutil.LimitListener(listener, maxScrapers)) // until then
+	warn(ctx, service.AddrOf(listener.Addr()), "read the metrics", "--metrics "+port)
 	fmt.Fprintf(progress, "Metrics at http://%v/metrics\n", listener.Addr())
 	return func(stats func() any) { m.stats.Store(&stats) }, nil
 }

@@ -151,7 +151,7 @@ func serveRelay(ctx context.Context, open func(context.Context) (closingLog, err
 	}
 	cfg.Log = opened
 	if cfg.Key == nil {
-		warn(ctx, cfg.Listen)
+		warn(ctx, cfg.Listen, "use the server", "--address 127.0.0.1")
 	}
 	err = relaypanel.Server(ctx, cfg, opt)
 	return errors.Join(err, opened.Close())

@@ -45,10 +45,10 @@ func weatherCommand() *cobra.Command {
 			if cfg.Listen, err = listenAddress(listen).listen(cmd.Context()); err != nil {
 				return err
 			}
-			if !cmd.Flags().Changed("seed") {
-				cfg.Seed = rand.Uint64N(1_000_000)
+			if cfg.Seed == 0 {
+				cfg.Seed = 1 + rand.Uint64N(1_000_000)
 			}
-			warn(cmd.Context(), cfg.Listen)
+			warn(cmd.Context(), cfg.Listen, "send to "+to, "--listen "+strconv.Itoa(int(cfg.Listen.Port())))
 			opt.Out, opt.In = stdout, os.Stdin
 			return weatherpanel.Show(cmd.Context(), cfg, opt)
 		},

@@ -86,7 +86,9 @@ func (q *Queue[T]) Run(ctx context.Context, deliver func(T)) {
 		}
 		q.mu.Unlock()
 		if due != nil {
-			deliver(due.thing)
+			thing := due.thing
+			due.thing = *new(T) // who keeps the item does not keep the thing
+			deliver(thing)
 			continue
 		}
 		timer.Reset(wait)

@@ -104,6 +104,20 @@ func NewHost(t *testing.T) *Host {
 	return h
 }
 
+// NewNeighbour makes a host that a cable joins with the test's own: its interface "card" has the
+// address 10.77.0.1/24, that of the neighbour, "far", has 10.77.0.2/24.
+func NewNeighbour(t *testing.T) *Host {
+	t.Helper()
+	h := NewHost(t)
+	IP(t, "link add card type veth peer name far netns "+h.Namespace)
+	IP(t, "address add 10.77.0.1/24 broadcast + dev card")
+	IP(t, "link set card up")
+	h.IP(t, "address add 10.77.0.2/24 broadcast + dev far")
+	h.IP(t, "link set far up")
+	WaitForLink(t, "card")
+	return h
+}
+
 // IP runs the ip command on that host.
 func (h *Host) IP(t testing.TB, arguments string) {
 	t.Helper()
