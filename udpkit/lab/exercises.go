@@ -77,8 +77,8 @@ func (n *notebookFile) forStudents(name string) {
 	n.cells = cells
 }
 
-// forGrading returns a notebook that declares what a student's does, where an init runs as well, and
-// runs our checks of the exercises, each in a cell of its own, in place of the student's.
+// forGrading returns a notebook that declares what a student's does, where an init runs as well,
+// and runs our checks of the exercises, each in a cell of its own, in place of the student's.
 func (n notebookFile) forGrading(tasks []task) notebookFile {
 	graded := notebookFile{
 		whole:    map[string]json.RawMessage{"nbformat": encode(4), "nbformat_minor": encode(5)},
