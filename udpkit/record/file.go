@@ -102,7 +102,7 @@ const perPacket = 128
 // missing, or 2 s of one that is slow, and the rest can be read.
 //
 // The packets are in the order of their times, unless one is recorded more than 2 s late, or the
-// clock is set back.
+// clock is set back. The file's length has no bound: it grows with all that comes, refused or not.
 func Create(name string) (*File, error) {
 	file, err := create(name)
 	if err != nil {

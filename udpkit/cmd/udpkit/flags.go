@@ -213,7 +213,7 @@ func addRunFlags(cmd *cobra.Command, asJSON *bool, maxRuntime *time.Duration) {
 
 // addRecordFlag adds the flag of commands that keep what they send and receive.
 func addRecordFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "record", "", "keep what is sent and received in this `file` (pcapng), for Wireshark and udpkit replay; if there is one of that\nname, in another beside it; headers are rebuilt, and keys are not kept")
+	cmd.Flags().StringVar(file, "record", "", "keep what is sent and received in this `file` (pcapng), for Wireshark and udpkit replay; if there is one of that\nname, in another beside it; headers are rebuilt, and keys are not kept; it grows with all that comes")
 }
 
 func addJSONFlag(cmd *cobra.Command, asJSON *bool) {
