@@ -42,8 +42,36 @@ func needWire(t *testing.T, why string) {
 	}
 }
 
+// The experiments, as the notebook runs them.
+func servers(ctx context.Context, file string) error {
+	return concurrency.Servers(ctx, file, concurrency.ServersConfig{})
+}
+
+func conversation(ctx context.Context, file string) error {
+	return concurrency.Conversation(ctx, file, 20*time.Millisecond)
+}
+
+func weather(ctx context.Context, file string) error {
+	const delay = 20 * time.Millisecond
+	return concurrency.Weather(ctx, file,
+		concurrency.Conditions{Name: concurrency.Fair, Delay: delay},
+		concurrency.Conditions{Name: concurrency.Loss, Delay: delay, Loss: 0.1},
+		concurrency.Conditions{Name: concurrency.Damage, Delay: delay, Damage: 0.1},
+		concurrency.Conditions{Name: concurrency.Detours, Delay: delay, Detour: 0.1},
+		concurrency.Conditions{Name: concurrency.Echoes, Delay: delay, Twice: 0.1},
+		concurrency.Conditions{Name: concurrency.Narrow, Delay: delay, Rate: 500_000, MaxWait: 30 * time.Millisecond, Messages: 1000, Size: 1000, Every: time.Millisecond})
+}
+
+func flow(ctx context.Context, file string) error {
+	return concurrency.Flow(ctx, file, 32_000_000, 1000)
+}
+
+func speeds(ctx context.Context, file string) error {
+	return concurrency.Speeds(ctx, file, concurrency.SpeedConfig{})
+}
+
 func TestServers(t *testing.T) {
-	r := results(t, concurrency.Servers).Servers
+	r := results(t, servers).Servers
 	require.Len(t, r.Runs, 3)
 	one, all, few := r.Runs[0], r.Runs[1], r.Runs[2]
 	n := len(one.Clients)
@@ -76,7 +104,7 @@ func TestServers(t *testing.T) {
 }
 
 func TestConversation(t *testing.T) {
-	r := results(t, concurrency.Conversation).Conversation
+	r := results(t, conversation).Conversation
 	needWire(t, r.NoWire)
 	require.Len(t, r.UDP.Packets, 2, "a question and an answer")
 	for _, p := range r.UDP.Packets {
@@ -112,7 +140,7 @@ func TestConversation(t *testing.T) {
 }
 
 func TestWeather(t *testing.T) {
-	r := results(t, concurrency.Weather).Weather
+	r := results(t, weather).Weather
 	require.Len(t, r.Cases, 6)
 	udp := func(name string) *concurrency.Transfer {
 		c := r.Case(name)
@@ -156,7 +184,7 @@ func TestWeather(t *testing.T) {
 }
 
 func TestFlow(t *testing.T) {
-	r := results(t, concurrency.Flow).Flow
+	r := results(t, flow).Flow
 	require.Len(t, r.Ends, 2)
 	tcp, udp := r.Ends[0], r.Ends[1]
 	require.True(t, tcp.Stopped)
@@ -169,7 +197,7 @@ func TestFlow(t *testing.T) {
 }
 
 func TestSpeeds(t *testing.T) {
-	r := results(t, concurrency.Speeds).Speed
+	r := results(t, speeds).Speed
 	require.Len(t, r.Rows, 3)
 	for i, row := range r.Rows {
 		require.Len(t, row.Full, r.Rounds)
@@ -190,8 +218,8 @@ func TestSpeeds(t *testing.T) {
 // TestInterrupted: every experiment ends at once, is no failure, and keeps nothing.
 func TestInterrupted(t *testing.T) {
 	for name, run := range map[string]func(context.Context, string) error{
-		"servers": concurrency.Servers, "conversation": concurrency.Conversation, "weather": concurrency.Weather,
-		"flow": concurrency.Flow, "speeds": concurrency.Speeds,
+		"servers": servers, "conversation": conversation, "weather": weather,
+		"flow": flow, "speeds": speeds,
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "results.json")
@@ -207,18 +235,50 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestParameters: what can be changed does something, and what is out of range is refused by name.
+func TestParameters(t *testing.T) {
+	run := func(ctx context.Context, file string) error {
+		return concurrency.Servers(ctx, file, concurrency.ServersConfig{Clients: 6, Work: 40 * time.Millisecond, Workers: 1, Waiting: 2})
+	}
+	few := results(t, run).Servers.Runs[2]
+	require.Len(t, few.Clients, 6)
+	require.LessOrEqual(t, few.Answered(), 3, "one is served, and two wait")
+
+	both := concurrency.Conditions{Name: "mine", Loss: 0.3, Twice: 0.3, Messages: 60, Every: time.Millisecond}
+	require.Equal(t, "30 % of the packets lost, 30 % arrive twice", both.Title())
+	w := results(t, func(ctx context.Context, file string) error { return concurrency.Weather(ctx, file, both) }).Weather
+	require.Len(t, w.Case("mine").UDP.Sent, 60)
+	require.Positive(t, w.Case("mine").UDP.Twice)
+	require.Less(t, w.Case("mine").UDP.Delivered, 60)
+
+	for want, err := range map[string]error{
+		"Clients is 201, and goes from 1 to 200":   concurrency.Servers(t.Context(), "", concurrency.ServersConfig{Clients: 201}),
+		"one after the other is 3m20s":             concurrency.Servers(t.Context(), "", concurrency.ServersConfig{Clients: 200, Work: time.Second}),
+		"delay is 0s, and goes from 1ms to 1s":     concurrency.Conversation(t.Context(), "", 0),
+		"networks is 0, and goes from 1 to 10":     concurrency.Weather(t.Context(), ""),
+		"mine: invalid configuration: Loss is 0.6": concurrency.Weather(t.Context(), "", concurrency.Conditions{Name: "mine", Loss: 0.6}),
+		"within 15 s is 10, and goes from 1866":    concurrency.Weather(t.Context(), "", concurrency.Conditions{Rate: 10}),
+		"piece is 65508, and goes from 1 to 65507": concurrency.Flow(t.Context(), "", 1, 65_508),
+		"Full is 1h0m0s, and goes from 1ms to 2s":  concurrency.Speeds(t.Context(), "", concurrency.SpeedConfig{Full: time.Hour}),
+		"Next is -1, and goes from 1 to 10000":     concurrency.Speeds(t.Context(), "", concurrency.SpeedConfig{Next: -1}),
+	} {
+		require.ErrorIs(t, err, concurrency.ErrConfig, want)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "results.json")
 	require.ErrorIs(t, concurrency.Table(file), exercise.ErrNothing)
-	require.NoError(t, concurrency.Flow(t.Context(), ""), "an empty name keeps nothing")
-	err := concurrency.Flow(t.Context(), filepath.Join(dir, "none", "results.json"))
+	require.NoError(t, flow(t.Context(), ""), "an empty name keeps nothing")
+	err := flow(t.Context(), filepath.Join(dir, "none", "results.json"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), dir)
 	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
 	_, err = concurrency.Load(file)
 	require.ErrorContains(t, err, "cannot read the results")
-	require.ErrorContains(t, concurrency.Flow(t.Context(), file), "cannot read the results")
+	require.ErrorContains(t, flow(t.Context(), file), "cannot read the results")
 }
 
 // TestRows: the table has the rows of the course, and figures only of what was measured.

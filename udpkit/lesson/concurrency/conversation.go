@@ -33,13 +33,14 @@ func (r ConversationResult) Exchanges() []*Exchange {
 	return all
 }
 
-// conversationDelay is long beside all that a computer does meanwhile.
-const conversationDelay = 20 * time.Millisecond
-
-// Conversation asks one question over TCP and one over UDP, and captures every packet of both. The
-// results are added to file.
-func Conversation(ctx context.Context, file string) error {
-	r := &ConversationResult{Delay: conversationDelay}
+// Conversation asks one question over TCP and one over UDP, and captures every packet of both. Each
+// packet takes delay, one way, from 1 ms to 1 s; 20 ms are long beside all that a computer does
+// meanwhile. The results are added to file. The error wraps [ErrConfig] for another delay.
+func Conversation(ctx context.Context, file string, delay time.Duration) error {
+	if err := within("delay", delay, time.Millisecond, time.Second); err != nil {
+		return err
+	}
+	r := &ConversationResult{Delay: delay}
 	return experiment(ctx, file, "conversation", r, func(news func(any)) error {
 		for _, protocol := range protocols {
 			o, err := onWire(ctx, job{Protocol: protocol, Conditions: Conditions{Delay: r.Delay}})

@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -34,17 +35,17 @@ type FlowEnd struct {
 // Lost returns how many bytes the system took and did not deliver.
 func (f FlowEnd) Lost() int { return max(0, f.Accepted-f.Arrived) }
 
-const (
-	flowOffered = 32_000_000
-	flowPiece   = 1000
-	// flowPatience is how long the sender waits until it may continue, and the receiver for more.
-	flowPatience = 200 * time.Millisecond
-)
+// flowPatience is how long the sender waits until it may continue, and the receiver for more.
+const flowPatience = 200 * time.Millisecond
 
-// Flow sends to a program that does not read, as much as the system takes, and then lets that
-// program read. The results are added to file.
-func Flow(ctx context.Context, file string) error {
-	r := &FlowResult{Offered: flowOffered, Piece: flowPiece}
+// Flow offers up to 1 GB to a program that does not read, in pieces of 1 to 65,507 bytes, sends as
+// much as the system takes, and then lets that program read. The results are added to file. The
+// error wraps [ErrConfig] for other sizes.
+func Flow(ctx context.Context, file string, offered, piece int) error {
+	if err := cmp.Or(within("offered", offered, 1, 1_000_000_000), within("piece", piece, 1, mostPiece)); err != nil {
+		return err
+	}
+	r := &FlowResult{Offered: offered, Piece: piece}
 	return experiment(ctx, file, "flow", &FlowResult{}, func(news func(any)) error {
 		for _, protocol := range protocols {
 			sender, receiver, err := Pair(protocol)

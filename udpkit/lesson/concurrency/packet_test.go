@@ -56,10 +56,9 @@ func TestParse(t *testing.T) {
 
 // TestRelay: without a wire UDP passes through a relay under the same conditions.
 func TestRelay(t *testing.T) {
-	l := load{Messages: 100, Size: 50, Every: time.Millisecond}
 	send := func(c Conditions) Transfer {
-		c.Delay = 5 * time.Millisecond
-		r, err := byRelay(t.Context(), job{Protocol: "udp", Conditions: c, Seed: 7, Load: &l})
+		c.Delay, c.Messages, c.Size, c.Every = 5*time.Millisecond, 100, 50, time.Millisecond
+		r, err := byRelay(t.Context(), job{Protocol: "udp", Conditions: c, Seed: 7, Transfer: true})
 		require.NoError(t, err)
 		return r
 	}
@@ -72,7 +71,7 @@ func TestRelay(t *testing.T) {
 	require.Positive(t, send(Conditions{Detour: 0.3}).Disorder)
 	require.Equal(t, 100, send(Conditions{Twice: 1}).Twice)
 	require.Equal(t, 100, send(Conditions{Damage: 1}).Damaged, "a relay gives it a new checksum")
-	require.Positive(t, send(Conditions{Rate: 20_000, Queue: 10 * time.Millisecond}).Road.Dropped)
+	require.Positive(t, send(Conditions{Rate: 20_000, MaxWait: 10 * time.Millisecond}).Road.Dropped)
 }
 
 // TestPages: what is shown where there is no wire, and no template fails.

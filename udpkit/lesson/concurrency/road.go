@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -22,9 +23,33 @@ type Conditions struct {
 	Detour float64 `json:"detour,omitempty"`
 	Twice  float64 `json:"twice,omitempty"`
 	// Rate is how many bytes a second get through; 0 means any number. A packet that would have to
-	// wait for longer than Queue is dropped.
-	Rate  int           `json:"rate,omitempty"`
-	Queue time.Duration `json:"queue_ns,omitempty"`
+	// wait for longer than MaxWait is dropped.
+	Rate    int           `json:"rate,omitempty"`
+	MaxWait time.Duration `json:"max_wait_ns,omitempty"`
+	// What is sent: messages of Size bytes each, one every Every. What is 0 is the default:
+	// 200 of 100 bytes, one every 5 ms.
+	Messages int           `json:"messages,omitempty"`
+	Size     int           `json:"size,omitempty"`
+	Every    time.Duration `json:"every_ns,omitempty"`
+}
+
+func (c *Conditions) setDefaults() {
+	c.Messages = cmp.Or(c.Messages, 200)
+	c.Size = cmp.Or(c.Size, 100)
+	c.Every = cmp.Or(c.Every, 5*time.Millisecond)
+}
+
+// check says what is out of range.
+func (c Conditions) check() error {
+	const most = 15 * time.Second
+	err := cmp.Or(within("Delay", c.Delay, 0, time.Second), within("MaxWait", c.MaxWait, 0, time.Second),
+		within("Loss", c.Loss, 0, 0.5), within("Damage", c.Damage, 0, 0.5), within("Detour", c.Detour, 0, 1), within("Twice", c.Twice, 0, 1),
+		within("Messages", c.Messages, 1, 10_000), within("Size", c.Size, numberSize, 1200),
+		within("Every", c.Every, 100*time.Microsecond, time.Second), within("the time to send all", c.Every*time.Duration(c.Messages), 0, most))
+	if err == nil && c.Rate != 0 {
+		err = within("Rate, for all to pass within 15 s", c.Rate, int(float64(c.Messages*(c.Size+ipHeader+tcpHeader))/most.Seconds()), 1_000_000_000)
+	}
+	return err
 }
 
 // RoadCounts is what became of the packets, in both directions.
@@ -88,7 +113,7 @@ func (r *road) enter(packet []byte, now time.Time) (arrives time.Time, ok bool) 
 		if r.free.Before(now) {
 			r.free = now
 		}
-		if r.free.Sub(now) > c.Queue {
+		if r.free.Sub(now) > c.MaxWait {
 			n.Dropped++
 			return time.Time{}, false
 		}

@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,28 +61,39 @@ func (r ServerRun) Median() time.Duration {
 	return measure.Median(all)
 }
 
-// The load: how many clients ask at the same moment, and the work that each of them causes.
-const (
-	serverClients = 20
-	serverWork    = 100 * time.Millisecond
-)
-
-// Servers lets 20 clients ask at the same moment: a sequential server, a concurrent one, and a
-// concurrent one with few workers and a short queue. Each answer takes 100 ms of work. The results
-// are added to file.
-func Servers(ctx context.Context, file string) error {
-	return servers(ctx, file, serverClients, serverWork)
+// ServersConfig is the load, and the limits of the third server. What is 0 is the default.
+type ServersConfig struct {
+	Clients int           // ask at the same moment; 1 to 200, default 20
+	Work    time.Duration // for each answer; up to 1 s, default 100 ms
+	Workers int           // of the third server: serve at once, at most; 1 to 200, default 4
+	Waiting int           // of the third server: may wait, at most; 1 to 200, default 6
 }
 
-func servers(ctx context.Context, file string, clients int, work time.Duration) error {
-	r := &ServersResult{Work: work}
+func (c ServersConfig) withDefaults() (ServersConfig, error) {
+	c.Clients = cmp.Or(c.Clients, 20)
+	c.Work = cmp.Or(c.Work, 100*time.Millisecond)
+	c.Workers = cmp.Or(c.Workers, 4)
+	c.Waiting = cmp.Or(c.Waiting, 6)
+	return c, cmp.Or(within("Clients", c.Clients, 1, 200), within("Workers", c.Workers, 1, 200), within("Waiting", c.Waiting, 1, 200),
+		within("Work", c.Work, 0, time.Second), within("Work for all clients, one after the other", time.Duration(c.Clients)*c.Work, 0, time.Minute))
+}
+
+// Servers lets clients ask at the same moment: a sequential server, a concurrent one, and a
+// concurrent one with few workers and a short queue. The results are added to file. The error wraps
+// [ErrConfig] for a load that is out of range.
+func Servers(ctx context.Context, file string, cfg ServersConfig) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	r := &ServersResult{Work: cfg.Work}
 	return experiment(ctx, file, "servers", r, func(news func(any)) error {
 		for _, run := range []ServerRun{
 			{Name: "one at a time", Mode: echo.Sequential, Workers: 1},
 			{Name: "all at once", Mode: echo.Concurrent, Workers: echo.DefaultWorkers, Queue: echo.DefaultQueue},
-			{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: clients / 5, Queue: clients * 3 / 10},
+			{Name: "few workers, short queue", Mode: echo.Concurrent, Workers: cfg.Workers, Queue: cfg.Waiting},
 		} {
-			run, err := serve(ctx, run, clients, work)
+			run, err := serve(ctx, run, cfg.Clients, cfg.Work)
 			if err = errors.Join(err, ctx.Err()); err != nil {
 				return fmt.Errorf("%s: %w", run.Name, err)
 			}

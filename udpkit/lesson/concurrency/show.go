@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,21 +39,20 @@ func Color(protocol string) string {
 
 // Title says in a few words what happens to the packets.
 func (c Conditions) Title() string {
-	switch c.Name {
-	case Fair:
-		return "nothing happens"
-	case Loss:
-		return fmt.Sprintf("%s of the packets lost", percent(c.Loss))
-	case Damage:
-		return fmt.Sprintf("a bit flipped in %s", percent(c.Damage))
-	case Detours:
-		return fmt.Sprintf("a detour for %s", percent(c.Detour))
-	case Echoes:
-		return fmt.Sprintf("%s arrive twice", percent(c.Twice))
-	case Narrow:
-		return "twice as much as can pass"
+	var all []string
+	for _, w := range []struct {
+		share float64
+		text  string
+	}{{c.Loss, "%s of the packets lost"}, {c.Damage, "a bit flipped in %s"}, {c.Detour, "a detour for %s"}, {c.Twice, "%s arrive twice"}} {
+		if w.share > 0 {
+			all = append(all, fmt.Sprintf(w.text, percent(w.share)))
+		}
 	}
-	return c.Name
+	if c.Rate > 0 && c.Every > 0 {
+		bytes := float64(c.Size) / c.Every.Seconds()
+		all = append(all, fmt.Sprintf("%.2g times as much as can pass", bytes/float64(c.Rate)))
+	}
+	return cmp.Or(strings.Join(all, ", "), "nothing happens")
 }
 
 // bytesText returns a size in powers of ten, as the lesson does.

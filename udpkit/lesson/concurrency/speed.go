@@ -1,6 +1,7 @@
 package concurrency
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -60,27 +61,43 @@ func (s Speed) Lost() float64 {
 	return measure.Median(shares)
 }
 
-// speedSizes say how much is measured: rounds, questions in each of both kinds, and time at full
-// speed.
-type speedSizes struct {
-	rounds, first, next int
-	full                time.Duration
+// SpeedConfig says how much is measured. What is 0 is the default.
+type SpeedConfig struct {
+	Rounds int           // that take turns; 1 to 50, default 5
+	First  int           // new sockets in a round, each asked one question; 1 to 1000, default 40
+	Next   int           // questions in a round on a socket used before; 1 to 10,000, default 400
+	Full   time.Duration // at full speed in a round; up to 2 s, default 200 ms
+	Piece  int           // bytes in each write, of both protocols; 100 to 65,507, default 1200
 }
 
-var lessonSpeed = speedSizes{rounds: 5, first: 40, next: 400, full: 200 * time.Millisecond}
+func (c SpeedConfig) withDefaults() (SpeedConfig, error) {
+	c.Rounds = cmp.Or(c.Rounds, 5)
+	c.First = cmp.Or(c.First, 40)
+	c.Next = cmp.Or(c.Next, 400)
+	c.Full = cmp.Or(c.Full, 200*time.Millisecond)
+	c.Piece = cmp.Or(c.Piece, 1200)
+	return c, cmp.Or(within("Rounds", c.Rounds, 1, 50), within("First", c.First, 1, 1000), within("Next", c.Next, 1, 10_000),
+		within("Full", c.Full, time.Millisecond, 2*time.Second), within("Piece", c.Piece, 100, mostPiece))
+}
+
+// longPiece is what a stream may be written in as well.
+const longPiece = 64 << 10
 
 // Speeds measures round trips and data rates of both protocols on the loopback interface, in rounds
-// that take turns. The results are added to file.
-func Speeds(ctx context.Context, file string) error { return speeds(ctx, file, lessonSpeed) }
-
-func speeds(ctx context.Context, file string, sizes speedSizes) error {
-	r := SpeedResult{Rounds: sizes.rounds, Rows: []Speed{
-		{Name: "TCP", Protocol: "tcp", Piece: 1200},
-		{Name: "UDP", Protocol: "udp", Piece: 1200},
-		{Name: "TCP, long writes", Protocol: "tcp", Piece: 64 << 10},
+// that take turns. The results are added to file. The error wraps [ErrConfig] for sizes that are
+// out of range.
+func Speeds(ctx context.Context, file string, cfg SpeedConfig) error {
+	sizes, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	r := SpeedResult{Rounds: sizes.Rounds, Rows: []Speed{
+		{Name: "TCP", Protocol: "tcp", Piece: sizes.Piece},
+		{Name: "UDP", Protocol: "udp", Piece: sizes.Piece},
+		{Name: "TCP, long writes", Protocol: "tcp", Piece: longPiece},
 	}}
 	return experiment(ctx, file, "speed", &SpeedResult{}, func(news func(any)) error {
-		for range sizes.rounds {
+		for range sizes.Rounds {
 			for i := range r.Rows {
 				if err := errors.Join(r.Rows[i].measure(ctx, sizes), ctx.Err()); err != nil {
 					return err
@@ -93,8 +110,8 @@ func speeds(ctx context.Context, file string, sizes speedSizes) error {
 }
 
 // measure adds a round.
-func (s *Speed) measure(ctx context.Context, sizes speedSizes) error {
-	if s.Piece <= 1200 { // a question fits into any
+func (s *Speed) measure(ctx context.Context, sizes SpeedConfig) error {
+	if s.Piece != longPiece { // the time of an answer is that of the row above
 		if err := s.ask(ctx, sizes); err != nil {
 			return err
 		}
@@ -103,13 +120,13 @@ func (s *Speed) measure(ctx context.Context, sizes speedSizes) error {
 	if err != nil {
 		return err
 	}
-	f, err := full(ctx, sender, receiver, s.Piece, sizes.full)
+	f, err := full(ctx, sender, receiver, s.Piece, sizes.Full)
 	s.Full = append(s.Full, f)
 	return errors.Join(err, closed(sender.Close()), closed(receiver.Close()))
 }
 
 // ask adds the round trips of a round.
-func (s *Speed) ask(ctx context.Context, sizes speedSizes) (err error) {
+func (s *Speed) ask(ctx context.Context, sizes SpeedConfig) (err error) {
 	server, err := listen(s.Protocol, netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		return err
@@ -123,7 +140,7 @@ func (s *Speed) ask(ctx context.Context, sizes speedSizes) (err error) {
 		err = errors.Join(err, server.Close())
 		<-served
 	}()
-	for range sizes.first {
+	for range sizes.First {
 		began := time.Now()
 		if err := ask(ctx, s.Protocol, server.port()); err != nil {
 			return err
@@ -138,7 +155,7 @@ func (s *Speed) ask(ctx context.Context, sizes speedSizes) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	buf := make([]byte, 100)
-	for range sizes.next {
+	for range sizes.Next {
 		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}

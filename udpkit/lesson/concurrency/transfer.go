@@ -14,13 +14,6 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
 )
 
-// load is what is sent: a number of messages of Size bytes, one every Every.
-type load struct {
-	Messages int           `json:"messages"`
-	Size     int           `json:"size"`
-	Every    time.Duration `json:"every_ns"`
-}
-
 // Transfer is what became of numbered messages, all sent in one direction.
 type Transfer struct {
 	Protocol string `json:"protocol"`
@@ -96,8 +89,8 @@ func (t *Transfer) receive(b []byte, size int, at time.Duration, highest *int) {
 
 // transfer sends a load to a server that listens at an address, through the one that via returns
 // for it, and waits until nothing more can come.
-func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(netip.AddrPort) netip.AddrPort, c Conditions, l load) (Transfer, error) {
-	t := Transfer{Protocol: protocol, Sent: make([]time.Duration, l.Messages), Arrived: make([]time.Duration, l.Messages)}
+func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(netip.AddrPort) netip.AddrPort, c Conditions) (Transfer, error) {
+	t := Transfer{Protocol: protocol, Sent: make([]time.Duration, c.Messages), Arrived: make([]time.Duration, c.Messages)}
 	server, err := listen(protocol, at)
 	if err != nil {
 		return t, err
@@ -124,25 +117,25 @@ func transfer(ctx context.Context, protocol string, at netip.AddrPort, via func(
 	began := time.Now()
 	sent := make(chan error, 1)
 	go func() {
-		err := t.send(ctx, sender, began, l)
+		err := t.send(ctx, sender, began, c)
 		if tcp, ok := sender.(*net.TCPConn); ok {
 			err = errors.Join(err, tcp.CloseWrite())
 		} else {
 			// The last datagram, and the longest way that it can take.
-			measure.Sleep(ctx, 2*c.Delay+c.Queue+100*time.Millisecond)
+			measure.Sleep(ctx, 2*c.Delay+c.MaxWait+100*time.Millisecond)
 			err = errors.Join(err, receiver.SetReadDeadline(time.Unix(1, 0)))
 		}
 		sent <- err
 	}()
-	err = t.collect(receiver, began, l.Size)
+	err = t.collect(receiver, began, c.Size)
 	return t, errors.Join(err, <-sent, ctx.Err())
 }
 
 // send sends the messages at their times, or as soon as the system takes them.
-func (t *Transfer) send(ctx context.Context, conn net.Conn, began time.Time, l load) error {
-	b := make([]byte, l.Size)
-	for n := range l.Messages {
-		if wait := time.Until(began.Add(time.Duration(n) * l.Every)); wait > 0 && !measure.Sleep(ctx, wait) {
+func (t *Transfer) send(ctx context.Context, conn net.Conn, began time.Time, c Conditions) error {
+	b := make([]byte, c.Size)
+	for n := range c.Messages {
+		if wait := time.Until(began.Add(time.Duration(n) * c.Every)); wait > 0 && !measure.Sleep(ctx, wait) {
 			return nil
 		}
 		write(b, n)
@@ -213,7 +206,7 @@ func byRelay(ctx context.Context, j job) (Transfer, error) {
 			}
 		}()
 		return entrance.LocalAddr().(*net.UDPAddr).AddrPort()
-	}, j.Conditions, *j.Load)
+	}, j.Conditions)
 	cancel()
 	err = errors.Join(err, entrance.Close(), exit.Close())
 	<-ended

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 )
 
 // WeatherResult is the same messages over TCP and UDP, on one network after the other.
@@ -46,7 +46,10 @@ func (r *WeatherResult) Case(name string) *WeatherCase {
 	return nil
 }
 
-// The names of the cases.
+// weatherSeed makes the dice fall alike in each run.
+const weatherSeed = 4
+
+// The names of the networks of the lesson.
 const (
 	Fair    = "fair"
 	Loss    = "loss"
@@ -56,56 +59,27 @@ const (
 	Narrow  = "narrow"
 )
 
-const (
-	weatherDelay = 20 * time.Millisecond
-	weatherSeed  = 4
-	// share is the share of the packets that something happens to.
-	share = 0.1
-	// narrowRate is how many bytes a second pass on the narrow road, and narrowQueue how long a
-	// packet may wait there.
-	narrowRate  = 500_000
-	narrowQueue = 30 * time.Millisecond
-)
-
-// weatherLoads are what is sent: a message every 5 ms, and on the narrow road twice as much as can
-// pass.
-var (
-	weatherLoad = load{Messages: 200, Size: 100, Every: 5 * time.Millisecond}
-	narrowLoad  = load{Messages: 1000, Size: 1000, Every: time.Millisecond}
-)
-
-func weatherCases() []Conditions {
-	return []Conditions{
-		{Name: Fair, Delay: weatherDelay},
-		{Name: Loss, Delay: weatherDelay, Loss: share},
-		{Name: Damage, Delay: weatherDelay, Damage: share},
-		{Name: Detours, Delay: weatherDelay, Detour: share},
-		{Name: Echoes, Delay: weatherDelay, Twice: share},
-		{Name: Narrow, Delay: weatherDelay, Rate: narrowRate, Queue: narrowQueue},
+// Weather sends numbered messages over TCP and over UDP, on one network after the other, up to 10.
+// The results are added to file. [Table] has a row for those that are named as the constants above
+// are. The error wraps [ErrConfig] for conditions that are out of range.
+func Weather(ctx context.Context, file string, networks ...Conditions) error {
+	if err := within("networks", len(networks), 1, 10); err != nil {
+		return err
 	}
-}
-
-// Weather sends numbered messages over TCP and over UDP, on networks that lose, damage, reorder or
-// repeat a tenth of all packets, or let too little pass. The results are added to file. It takes 20
-// seconds.
-func Weather(ctx context.Context, file string) error {
-	return weather(ctx, file, weatherCases(), func(c Conditions) load {
-		if c.Name == Narrow {
-			return narrowLoad
+	networks = slices.Clone(networks)
+	for i := range networks {
+		networks[i].setDefaults()
+		if err := networks[i].check(); err != nil {
+			return fmt.Errorf("%s: %w", networks[i].Name, err)
 		}
-		return weatherLoad
-	})
-}
-
-func weather(ctx context.Context, file string, cases []Conditions, loadOf func(Conditions) load) error {
+	}
 	r := &WeatherResult{}
 	return experiment(ctx, file, "weather", r, func(news func(any)) error {
 		noWire := ""
-		for _, conditions := range cases {
+		for _, conditions := range networks {
 			c := WeatherCase{Conditions: conditions}
 			for _, protocol := range protocols {
-				l := loadOf(conditions)
-				t, err := send(ctx, job{Protocol: protocol, Conditions: conditions, Seed: weatherSeed, Load: &l})
+				t, err := send(ctx, job{Protocol: protocol, Conditions: conditions, Seed: weatherSeed, Transfer: true})
 				switch {
 				case errors.Is(err, ErrNoWire):
 					noWire = err.Error()

@@ -30,7 +30,7 @@ type job struct {
 	Protocol   string     `json:"protocol"` // tcp or udp
 	Conditions Conditions `json:"conditions"`
 	Seed       uint64     `json:"seed"`
-	Load       *load      `json:"load,omitempty"` // nil: one question and its answer
+	Transfer   bool       `json:"transfer,omitempty"` // false: one question and its answer
 }
 
 // outcome is what came of a job.
@@ -74,7 +74,7 @@ func (w *wire) start(j job) {
 	put := func(packet []byte) { _, _ = w.device.Write(packet) } // one that the system refuses is lost
 	w.there = newRoad(j.Conditions, 2*j.Seed, spared, put)
 	w.back = newRoad(j.Conditions, 2*j.Seed+1, spared, put)
-	w.began, w.remember = time.Now(), j.Load == nil
+	w.began, w.remember = time.Now(), !j.Transfer
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancelled = cancel
 	w.ended.Go(func() { w.there.run(ctx) })
@@ -129,7 +129,7 @@ func (w *wire) counts() RoadCounts {
 // do does the job at the ends of the wire.
 func (w *wire) do(ctx context.Context, j job) (o outcome, err error) {
 	at, to := netip.AddrPortFrom(near, wirePort), netip.AddrPortFrom(far, wirePort)
-	if j.Load == nil {
+	if !j.Transfer {
 		var e Exchange
 		e, err = exchange(ctx, j.Protocol, at, to)
 		measure.Sleep(ctx, 4*j.Conditions.Delay+50*time.Millisecond) // for the last packets
@@ -138,7 +138,7 @@ func (w *wire) do(ctx context.Context, j job) (o outcome, err error) {
 		e.Packets, w.remember = w.seen, false
 		return outcome{Exchange: &e}, err
 	}
-	t, err := transfer(ctx, j.Protocol, at, func(netip.AddrPort) netip.AddrPort { return to }, j.Conditions, *j.Load)
+	t, err := transfer(ctx, j.Protocol, at, func(netip.AddrPort) netip.AddrPort { return to }, j.Conditions)
 	t.Road = w.counts()
 	return outcome{Transfer: &t}, err
 }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +16,7 @@ import (
 // program, and starts none.
 func TestWireFirst(t *testing.T) {
 	if os.Getenv(withoutWire) != "" {
-		err := concurrency.Conversation(t.Context(), filepath.Join(t.TempDir(), "results.json"))
+		err := concurrency.Conversation(t.Context(), filepath.Join(t.TempDir(), "results.json"), 20*time.Millisecond)
 		require.ErrorContains(t, err, "concurrency.Wire() first")
 		return
 	}
