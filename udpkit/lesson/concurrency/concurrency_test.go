@@ -494,8 +494,9 @@ func TestCheckFrames(t *testing.T) {
 		}
 		return m, err
 	})), "at the end of the stream")
-	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) { return readFrame(bufio.NewReader(r)) }),
-		"and not the message", "it reads ahead, and forgets what it has read")
+	// What it reads next is made up, which may be a message, too.
+	require.Regexp(t, "and not the message|was written, and read returned", check(writeFrame, func(r io.Reader) ([]byte, error) { return readFrame(bufio.NewReader(r)) }),
+		"it reads ahead, and forgets what it has read")
 	require.Contains(t, check(writeFrame, func(r io.Reader) ([]byte, error) {
 		for {
 			if m, err := readFrame(r); err == nil {
