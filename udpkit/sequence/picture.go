@@ -1,19 +1,17 @@
 package sequence
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"io"
 	"net/netip"
 	"slices"
-	"strconv"
 	"time"
 
 	_ "embed"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/dissect"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
@@ -42,7 +40,13 @@ var pageHTML string
 
 var page = panel.Templates(pageHTML, template.FuncMap{
 	"plural": format.Plural[int], "millis": format.Millis,
-	"opened": func(s step) opened { return opened{clockWidth, s} },
+	"opened": func(p picture, s step) opened {
+		o := opened{Margin: clockWidth, Step: s, Group: p.Group, Previous: s.Number - 1}
+		if s.Number < len(p.Steps) {
+			o.Next = s.Number + 1
+		}
+		return o
+	},
 })
 
 // picture is what the template shows.
@@ -50,11 +54,13 @@ type picture struct {
 	Began         time.Time
 	Lines         []line
 	Steps         []step
-	Left          int // datagrams that are left out
+	Left          int // datagrams that are left out, before the ones that are drawn or after them
+	Last          bool
 	Width, Height int
 	StepHeight    int
-	Group         string // of the details, of which one is open at a time
+	Group         string // of the buttons, of which one is pressed at a time
 	Fates         []string
+	Growing       bool
 }
 
 // line is an address.
@@ -66,68 +72,106 @@ type line struct {
 
 // opened is the step whose bytes are shown.
 type opened struct {
-	Margin int
-	Step   step
+	Margin         int
+	Step           step
+	Group          string
+	Previous, Next int // 0: none
 }
 
 // step is an arrow and what there is to say about it.
 type step struct {
-	of               arrow
-	Number           int
-	After            string // since the first
-	From, To         line
-	Addresses        [2]netip.AddrPort
-	Middle, End      int // of the arrow
-	LabelX, LabelY   int
-	Anchor           string
-	Right, Self      bool
-	Label            string
-	Fate, Words      string
-	Is, Gap          string
-	Took             string
-	Protection       string
-	Fields           []span
-	Dump             string
-	Length, NotShown int
-	Truncated        bool
+	of             arrow
+	Number         int
+	Open           bool
+	After          string // since the first
+	From, To       line
+	Addresses      [2]netip.AddrPort
+	Middle, End    int // of the arrow
+	LabelX, LabelY int
+	Anchor         string
+	Right, Self    bool
+	Label          string
+	Fate, Words    string
+	Is, Gap        string
+	Took           string
+	Protection     string
+	Fields         []span
+	Dump           string
+	Size           string
+	NotShown       int
+	Truncated      bool
 }
 
 // Show draws recordings in a notebook, as --record and record.Create make them, or captures of
 // other programs. Those of several roles are put together: bytes that one sent and another received
 // are one arrow, and what did not arrive is a broken one. For this their clocks have to agree.
 // Drawn are at most 60 datagrams of at most 8 addresses, the first ones, out of the first 500 of
-// each file; how many are left out is said.
+// each file; how many are left out is said. Of TCP, each arrow is what was written at once.
 func Show(files ...string) error {
-	p, err := draw(files)
+	p, err := drawAll(files)
 	if err != nil {
 		return err
 	}
-	live := panel.NewLive(page.Lookup("sequence"), func() any { return p })
-	return live.End("")
+	return show(func() picture { return p }).End("")
 }
 
 // Write writes what Show shows, as a page of its own.
 func Write(w io.Writer, files ...string) error {
-	p, err := draw(files)
+	p, err := drawAll(files)
 	if err != nil {
 		return err
 	}
 	return page.ExecuteTemplate(w, "page", p)
 }
 
-func draw(files []string) (picture, error) {
+// show shows pictures. The last one is of the call of End.
+func show(now func() picture) *panel.Live {
+	return panel.NewLive(page.Lookup("sequence"), func() any { return now() })
+}
+
+func drawAll(files []string) (picture, error) {
 	recordings, err := openAll(files)
 	if err != nil {
 		return picture{}, err
 	}
-	p := picture{StepHeight: stepHeight}
+	p := draw(newGroup(), recordings, nil, never)
+	p.open(1)
+	return p, nil
+}
+
+// newGroup names the buttons of a picture. No other picture on the page may have the name.
+func newGroup() string { return "sequence-" + rand.Text() }
+
+// open has one step be open.
+func (p *picture) open(number int) {
+	for i := range p.Steps {
+		p.Steps[i].Open = p.Steps[i].Number == number
+	}
+}
+
+// draw makes a picture of recordings: the first steps, or the last ones if these are what the
+// recordings keep. The names are of those that do not record.
+func draw(group string, recordings []*recording, known map[netip.AddrPort]string, settled time.Time) picture {
+	p := picture{StepHeight: stepHeight, Group: group}
 	for _, r := range recordings {
 		p.Left += r.more
+		p.Last = p.Last || r.last
 	}
-	all := arrows(recordings)
+	all := arrows(recordings, settled)
 	names := namesOf(all)
+	for i, r := range recordings {
+		if r.name != "" {
+			names[end{role: i + 1}] = r.name
+		}
+	}
+	for a, name := range known {
+		names[end{address: a}] = name
+	}
+	if beyond := len(all) - maxSteps; p.Last && beyond > 0 {
+		p.Left += beyond
+		all = all[beyond:]
+	}
 	lines := make(map[end]int)
-	hash := fnv.New64a()
 	for _, a := range all {
 		var unknown []end
 		for _, e := range []end{a.from, a.to} {
@@ -150,15 +194,13 @@ func draw(files []string) (picture, error) {
 		if len(p.Steps) == 0 {
 			p.Began = a.at
 		}
-		fmt.Fprint(hash, a.at.UnixNano())
 		p.Steps = append(p.Steps, newStep(a, len(p.Steps)+1, a.at.Sub(p.Began)))
 		if fate := a.fate(); fate != plain && !slices.Contains(p.Fates, fate) {
 			p.Fates = append(p.Fates, fate)
 		}
 	}
-	p.Group = strconv.FormatUint(hash.Sum64(), 36)
 	p.place(lines)
-	return p, nil
+	return p
 }
 
 // place says where all is.
@@ -210,14 +252,17 @@ func newStep(a arrow, number int, after time.Duration) step {
 		s.Gap, s.Label = a.gap, "missing: "+a.gap
 		return s
 	}
-	d := dissect.Of(a.packet.Payload)
+	d := describe(a.packet)
 	s.Is, s.Protection, s.Label = d.Kind, string(d.Protection), panel.Printable(meaning(d))
 	if a.took > 0 {
 		s.Took = format.Short(a.took)
 	}
-	s.Length, s.Truncated = len(a.packet.Payload), a.packet.Truncated
-	s.NotShown = max(0, s.Length-maxShown)
-	s.Dump = hex.Dump(a.packet.Payload[:s.Length-s.NotShown])
+	length := len(a.packet.Payload)
+	if s.Truncated = a.packet.Truncated; length > 0 || a.packet.TCP == nil {
+		s.Size = format.Plural(length, "byte")
+	}
+	s.NotShown = max(0, length-maxShown)
+	s.Dump = hex.Dump(a.packet.Payload[:length-s.NotShown])
 	s.Fields = spans(a.packet.Payload, d)
 	return s
 }
