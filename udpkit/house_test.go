@@ -90,8 +90,8 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|doctor|` + kit},         // the doctor is asked when nothing comes
 		{`(\w+)/\w+panel`, `$1|` + kit},
-		{`lesson/exercise`, kit},
-		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
+		{`lesson/exercise`, `sequence|` + kit},
+		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|sequence|` + kit},
 		{`relay/store`, ``},
 		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},
 		{`relay/store/sqlite`, `relay|zombiezen.com/go/sqlite(/sqlitex)?|` + small},

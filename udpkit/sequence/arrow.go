@@ -12,7 +12,8 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
 
-// Lost is the verdict that has what was sent be lost on its way, where who records knows it.
+// Lost is the verdict that has a datagram be lost on its way, where who records knows it: one that
+// pretends to be a bad network.
 const Lost = lost
 
 // end is one that sends and receives: who made a recording, or an address.
@@ -176,7 +177,7 @@ func (l *ladder) sent(s sending) (all []arrow) {
 // received returns the arrow of a datagram of which only the receiving is recorded, after what it
 // shows to be missing.
 func (l *ladder) received(p record.Packet) (all []arrow) {
-	a := arrow{at: p.At, from: l.whose(p.From), to: l.whose(p.To), addresses: [2]netip.AddrPort{p.From, p.To}, packet: p, verdicts: []string{p.Verdict}}
+	a := arrow{at: p.At, from: l.whose(p.From), to: l.whose(p.To), addresses: [2]netip.AddrPort{p.From, p.To}, packet: p, lost: p.Verdict == Lost, verdicts: []string{p.Verdict}}
 	if gap := gapVerdict.FindStringSubmatch(p.Verdict); gap != nil && a.from.role == 0 {
 		missing := arrow{at: p.At, from: a.from, to: a.to, addresses: a.addresses, lost: true, gap: gap[1]}
 		if gap[2] != "" {

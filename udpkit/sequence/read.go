@@ -21,7 +21,7 @@ type recording struct {
 	name    string // of its role; "" has it be told by what it sends
 	packets []record.Packet
 	own     []netip.AddrPort // of its role, which may send and receive at two; none in a capture
-	last    bool             // of more than maxRead packets the last ones are kept, else the first ones
+	last    bool             // of more than maxRead packets the last ones are kept, and some before, else the first ones
 	more    int              // datagrams that are left out
 }
 
@@ -40,12 +40,13 @@ func (r *recording) leavesOut(at time.Time) bool {
 
 // add appends a packet, of which the recording keeps the payload.
 func (r *recording) add(p record.Packet) {
-	if len(r.packets) == maxRead {
+	if !r.last && len(r.packets) == maxRead {
 		r.more++
-		if !r.last {
-			return
-		}
-		r.packets = append(r.packets[:0], r.packets[1:]...)
+		return
+	}
+	if len(r.packets) == 2*maxRead { // not each time
+		r.more += maxRead
+		r.packets = slices.Delete(r.packets, 0, maxRead)
 	}
 	r.packets = append(r.packets, p)
 	own := p.To

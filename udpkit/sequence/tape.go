@@ -43,6 +43,13 @@ func (t *Tape) Call(a netip.AddrPort, name string) {
 	t.names[a] = name
 }
 
+// Empty reports whether nothing is recorded.
+func (t *Tape) Empty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !slices.ContainsFunc(t.roles, func(r *recording) bool { return len(r.packets) > 0 })
+}
+
 // Clear forgets what is recorded so far. Roles and names stay.
 func (t *Tape) Clear() {
 	t.mu.Lock()
@@ -107,7 +114,9 @@ func (t *Tape) draw(group string, settled time.Time) picture {
 func copies(all []*recording) (list []*recording) {
 	for _, r := range all {
 		c := *r
-		c.packets, c.own = slices.Clone(r.packets), slices.Clone(r.own)
+		beyond := max(0, len(r.packets)-maxRead)
+		c.more += beyond
+		c.packets, c.own = slices.Clone(r.packets[beyond:]), slices.Clone(r.own)
 		list = append(list, &c)
 	}
 	return list
