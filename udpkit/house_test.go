@@ -79,7 +79,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`internal/stage`, `internal/console|record|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
 		{`record`, `github.com/gopacket/gopacket(/.*)?|` + small},
-		{`sequence`, `dissect|record|panel|internal/(console|relaywire)|` + small},
+		{`sequence`, `dissect|record|panel|internal/(console|relaywire)|` + notebook + `|` + small},
 		{`dissect`, `udpkit|beacon|internal/relaywire|` + small},
 		{`key`, `internal/service`},
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it

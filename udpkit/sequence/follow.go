@@ -67,22 +67,25 @@ func Follow(ctx context.Context, files ...string) error {
 
 // follow draws whenever run tells news, and once more when it has returned.
 func follow(ctx context.Context, draw func(group string, settled time.Time) picture, run func(ctx context.Context, news func()) error) error {
-	group, ended := newGroup(), false
-	live := show(func() picture {
-		if ended {
+	group := newGroup()
+	ended := make(chan struct{})
+	v := newView(func() picture {
+		select {
+		case <-ended:
 			p := draw(group, never)
 			p.open(1)
 			return p
+		default:
 		}
 		p := draw(group, time.Now().Add(-patience))
 		p.Growing = true
 		p.open(len(p.Steps))
 		return p
 	})
-	live.News()
-	err := run(ctx, live.News)
-	live.Change(func() { ended = true })
-	return errors.Join(err, live.End(""))
+	v.news()
+	err := run(ctx, v.news)
+	close(ended)
+	return errors.Join(err, v.end())
 }
 
 // growing is a file that grows until a context ends, and that may not be there at first.

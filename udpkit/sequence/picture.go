@@ -7,10 +7,14 @@ import (
 	"html/template"
 	"io"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	_ "embed"
+
+	"github.com/janpfeifer/gonb/gonbui"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
@@ -106,13 +110,13 @@ type step struct {
 // other programs. Those of several roles are put together: bytes that one sent and another received
 // are one arrow, and what did not arrive is a broken one. For this their clocks have to agree.
 // Drawn are at most 60 datagrams of at most 8 addresses, the first ones, out of the first 500 of
-// each file; how many are left out is said. Of TCP, each arrow is what was written at once.
+// each file; how many are left out is said. Elsewhere it prints a line for each. Of TCP, each arrow is what was written at once.
 func Show(files ...string) error {
 	p, err := drawAll(files)
 	if err != nil {
 		return err
 	}
-	return show(func() picture { return p }).End("")
+	return newView(func() picture { return p }).end()
 }
 
 // Write writes what Show shows, as a page of its own.
@@ -124,9 +128,46 @@ func Write(w io.Writer, files ...string) error {
 	return page.ExecuteTemplate(w, "page", p)
 }
 
-// show shows pictures. The last one is of the call of End.
-func show(now func() picture) *panel.Live {
-	return panel.NewLive(page.Lookup("sequence"), func() any { return now() })
+// view shows pictures: in a notebook as they are, elsewhere the last one as text.
+type view struct {
+	now  func() picture
+	live *panel.Live // nil elsewhere
+}
+
+func newView(now func() picture) view {
+	v := view{now: now}
+	if gonbui.IsNotebook {
+		v.live = panel.NewLive(page.Lookup("sequence"), func() any { return now() })
+	}
+	return v
+}
+
+// news asks for a new picture.
+func (v view) news() {
+	if v.live != nil {
+		v.live.News()
+	}
+}
+
+// end shows the last picture.
+func (v view) end() error {
+	if v.live != nil {
+		return v.live.End("")
+	}
+	_, err := io.WriteString(os.Stdout, v.now().text())
+	return err
+}
+
+// text has a line for each step.
+func (p picture) text() string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		fmt.Fprintf(&b, "%10s  %s → %s: %s\n", s.After, s.From.Short, s.To.Short, s.Label)
+	}
+	if p.Left > 0 {
+		fmt.Fprintf(&b, "%s left out\n", format.Plural(p.Left, "datagram"))
+	}
+	return b.String()
 }
 
 func drawAll(files []string) (picture, error) {
@@ -242,6 +283,9 @@ func (s *step) placeLabel(width int) {
 	words := ""
 	if s.Words != "" {
 		words = " · " + console.Cut(s.Words, 24)
+	}
+	if s.of.took >= time.Millisecond { // else nobody cares
+		words += " · " + s.Took
 	}
 	s.Label = console.Cut(console.Cut(s.Label, max(12, room-console.Width(words)))+words, room)
 }

@@ -79,14 +79,16 @@ func (r *Role) Record(a service.Recorded) {
 }
 
 // Show draws in a notebook what is recorded: the last 60 datagrams, the last one of them opened.
+// Elsewhere it prints a line for each.
 func (t *Tape) Show() error {
 	p := t.draw(newGroup(), never)
 	p.open(len(p.Steps))
-	return show(func() picture { return p }).End("")
+	return newView(func() picture { return p }).end()
 }
 
 // Follow draws in a notebook what is recorded, while it is, until the context ends: the last 60
-// datagrams, the newest of them opened, at most ten times a second.
+// datagrams, the newest of them opened, at most ten times a second. Elsewhere it prints a line
+// for each in the end.
 func (t *Tape) Follow(ctx context.Context) error {
 	return follow(ctx, t.draw, func(ctx context.Context, news func()) error {
 		t.watch(news)
