@@ -34,11 +34,11 @@ func Follow(ctx context.Context, files ...string) error {
 		all[i] = &recording{last: true}
 	}
 	var mu sync.Mutex // guards all
-	return follow(ctx, func(group string, settled time.Time) picture {
+	return follow(ctx, func(settled time.Time) picture {
 		mu.Lock()
 		now := copies(all)
 		mu.Unlock()
-		return draw(group, now, nil, settled)
+		return draw(now, nil, settled, maxSteps)
 	}, func(ctx context.Context, news func()) error {
 		ctx, end := context.WithCancel(ctx) // one that cannot be read ends all
 		defer end()
@@ -66,18 +66,17 @@ func Follow(ctx context.Context, files ...string) error {
 }
 
 // follow draws whenever run tells news, and once more when it has returned.
-func follow(ctx context.Context, draw func(group string, settled time.Time) picture, run func(ctx context.Context, news func()) error) error {
-	group := newGroup()
+func follow(ctx context.Context, draw func(settled time.Time) picture, run func(ctx context.Context, news func()) error) error {
 	ended := make(chan struct{})
 	v := newView(func() picture {
 		select {
 		case <-ended:
-			p := draw(group, never)
+			p := draw(never)
 			p.open(1)
 			return p
 		default:
 		}
-		p := draw(group, time.Now().Add(-patience))
+		p := draw(time.Now().Add(-patience))
 		p.Growing = true
 		p.open(len(p.Steps))
 		return p

@@ -60,6 +60,7 @@ type picture struct {
 	Steps         []step
 	Left          int // datagrams that are left out, before the ones that are drawn or after them
 	Last          bool
+	Streams       bool // something goes over TCP
 	Width, Height int
 	StepHeight    int
 	Group         string // of the buttons, of which one is pressed at a time
@@ -165,7 +166,7 @@ func (p picture) text() string {
 		fmt.Fprintf(&b, "%10s  %s → %s: %s\n", s.After, s.From.Short, s.To.Short, s.Label)
 	}
 	if p.Left > 0 {
-		fmt.Fprintf(&b, "%s left out\n", format.Plural(p.Left, "datagram"))
+		fmt.Fprintf(&b, "%s left out\n", p.Many(p.Left))
 	}
 	return b.String()
 }
@@ -175,13 +176,10 @@ func drawAll(files []string) (picture, error) {
 	if err != nil {
 		return picture{}, err
 	}
-	p := draw(newGroup(), recordings, nil, never)
+	p := draw(recordings, nil, never, maxSteps)
 	p.open(1)
 	return p, nil
 }
-
-// newGroup names the buttons of a picture. No other picture on the page may have the name.
-func newGroup() string { return "sequence-" + rand.Text() }
 
 // open has one step be open.
 func (p *picture) open(number int) {
@@ -190,10 +188,10 @@ func (p *picture) open(number int) {
 	}
 }
 
-// draw makes a picture of recordings: the first steps, or the last ones if these are what the
-// recordings keep. The names are of those that do not record.
-func draw(group string, recordings []*recording, known map[netip.AddrPort]string, settled time.Time) picture {
-	p := picture{StepHeight: stepHeight, Group: group}
+// draw makes a picture of recordings: of so many steps the first ones, or the last ones if these are
+// what the recordings keep. The names are of those that do not record.
+func draw(recordings []*recording, known map[netip.AddrPort]string, settled time.Time, most int) picture {
+	p := picture{StepHeight: stepHeight, Group: "sequence-" + rand.Text()} // no other on the page has the name
 	for _, r := range recordings {
 		p.Left += r.more
 		p.Last = p.Last || r.last
@@ -208,11 +206,12 @@ func draw(group string, recordings []*recording, known map[netip.AddrPort]string
 	for a, name := range known {
 		names[end{address: a}] = name
 	}
-	if beyond := len(all) - maxSteps; p.Last && beyond > 0 {
+	if beyond := len(all) - most; p.Last && beyond > 0 {
 		p.Left += beyond
 		all = all[beyond:]
 	}
 	lines := make(map[end]int)
+	var ends []end
 	for _, a := range all {
 		var unknown []end
 		for _, e := range []end{a.from, a.to} {
@@ -220,39 +219,71 @@ func draw(group string, recordings []*recording, known map[netip.AddrPort]string
 				unknown = append(unknown, e)
 			}
 		}
-		if len(p.Steps) == maxSteps || len(lines)+len(unknown) > maxLines {
+		if len(p.Steps) == most || len(lines)+len(unknown) > maxLines {
 			p.Left++
 			continue
 		}
 		for _, e := range unknown {
-			address := e.address
-			if e.role > 0 {
-				address = recordings[e.role-1].own[0]
-			}
-			lines[e] = len(p.Lines)
-			p.Lines = append(p.Lines, line{Name: names[e], Address: address.String()})
+			lines[e] = len(lines)
+			ends = append(ends, e)
 		}
 		if len(p.Steps) == 0 {
 			p.Began = a.at
 		}
 		p.Steps = append(p.Steps, newStep(a, len(p.Steps)+1, a.at.Sub(p.Began)))
+		p.Streams = p.Streams || a.packet.TCP != nil
 		if fate := a.fate(); fate != plain && !slices.Contains(p.Fates, fate) {
 			p.Fates = append(p.Fates, fate)
 		}
+	}
+	for i, e := range inOrder(ends) {
+		address := e.address
+		if e.role > 0 {
+			address = recordings[e.role-1].own[0]
+		}
+		lines[e] = i
+		p.Lines = append(p.Lines, line{Name: names[e], Address: address.String()})
 	}
 	p.place(lines)
 	return p
 }
 
+// inOrder has the roles that record be in the order of their recordings, and all others stay in
+// their places.
+func inOrder(ends []end) []end {
+	var roles []end
+	for _, e := range ends {
+		if e.role > 0 {
+			roles = append(roles, e)
+		}
+	}
+	slices.SortFunc(roles, func(a, b end) int { return a.role - b.role })
+	for i, e := range ends {
+		if e.role > 0 {
+			ends[i], roles = roles[0], roles[1:]
+		}
+	}
+	return ends
+}
+
+// Many says how many steps there are.
+func (p picture) Many(n int) string {
+	if p.Streams { // not all are datagrams
+		return format.Plural(n, "step")
+	}
+	return format.Plural(n, "datagram")
+}
+
 // place says where all is.
 func (p *picture) place(lines map[end]int) {
-	between := min(480, max(180, 540/max(1, len(p.Lines)-1)))
+	between := min(480, max(110, 540/max(1, len(p.Lines)-1)))
+	letters := min(2*margin, between) / columnWidth
 	for i := range p.Lines {
 		l := &p.Lines[i]
 		l.X = clockWidth + margin + i*between
-		l.ShortAddress = console.Cut(l.Address, 2*margin/columnWidth)
+		l.ShortAddress = console.Cut(l.Address, letters)
 		if l.Short = l.ShortAddress; l.Name != "" {
-			l.Short = console.Cut(panel.Printable(l.Name), 2*margin/columnWidth)
+			l.Short = console.Cut(panel.Printable(l.Name), letters)
 		}
 	}
 	p.Width, p.Height = max(minWidth, clockWidth+2*margin+(len(p.Lines)-1)*between), nameHeight

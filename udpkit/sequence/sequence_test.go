@@ -106,11 +106,11 @@ func TestLost(t *testing.T) {
 		received(201, out, client, status(t, 2, "ERROR"), "repaired"),
 	))
 	assert.Equal(t, []string{
-		"1. After 0.0 ms, server to client ann: status 1 ACTIVE",
-		"2. After 1.0 ms, client ann to server: acknowledgement 1",
+		"1. After 0.0 ms, server to client ann: status 1 ACTIVE · 1ms",
+		"2. After 1.0 ms, client ann to server: acknowledgement 1 · 1ms",
 		"3. After 3.0 ms, server to client ann: status 1 ACTIVE · duplicate",
 		"4. After 100.0 ms, server to client ann: status 2 ERROR · lost",
-		"5. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired",
+		"5. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired · 1ms",
 	}, steps(page))
 	assert.Equal(t, []string{"4"}, broken(page))
 	assert.Contains(t, page, "<title>From left to right: server, 192.0.2.1:4000; client ann, 192.0.2.2:37020</title>", "and no line for what lies between")

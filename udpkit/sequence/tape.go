@@ -78,10 +78,17 @@ func (r *Role) Record(a service.Recorded) {
 	}
 }
 
-// Show draws in a notebook what is recorded: the last 60 datagrams, the last one of them opened.
+// Show draws in a notebook what is recorded: the last 60 datagrams, the first of these opened.
 // Elsewhere it prints a line for each.
 func (t *Tape) Show() error {
-	p := t.draw(newGroup(), never)
+	p := t.draw(never, maxSteps)
+	p.open(1)
+	return newView(func() picture { return p }).end()
+}
+
+// ShowEnd is Show with so many datagrams at most, 1 to 60, of which the last one is opened.
+func (t *Tape) ShowEnd(most int) error {
+	p := t.draw(never, most)
 	p.open(len(p.Steps))
 	return newView(func() picture { return p }).end()
 }
@@ -90,7 +97,7 @@ func (t *Tape) Show() error {
 // datagrams, the newest of them opened, at most ten times a second. Elsewhere it prints a line
 // for each in the end.
 func (t *Tape) Follow(ctx context.Context) error {
-	return follow(ctx, t.draw, func(ctx context.Context, news func()) error {
+	return follow(ctx, func(settled time.Time) picture { return t.draw(settled, maxSteps) }, func(ctx context.Context, news func()) error {
 		t.watch(news)
 		<-ctx.Done()
 		t.watch(nil)
@@ -105,11 +112,11 @@ func (t *Tape) watch(news func()) {
 }
 
 // draw returns a picture of what is recorded so far.
-func (t *Tape) draw(group string, settled time.Time) picture {
+func (t *Tape) draw(settled time.Time, most int) picture {
 	t.mu.Lock()
 	roles, names := copies(t.roles), maps.Clone(t.names)
 	t.mu.Unlock()
-	return draw(group, roles, names, settled)
+	return draw(roles, names, settled, most)
 }
 
 // copies are recordings that do not change.

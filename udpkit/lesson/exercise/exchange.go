@@ -13,6 +13,10 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/sequence"
 )
 
+// maxDrawn is how many datagrams are drawn of an exchange: the last ones, before it was seen that
+// something is missing.
+const maxDrawn = 20
+
 // Exchange is what goes over the sockets of a check, as these see it: the last 500 datagrams of
 // each. It is drawn where the answer is wrong. The zero value is empty. Its methods may be called
 // by any goroutine.
@@ -25,7 +29,7 @@ func (x *Exchange) Report(ctx context.Context, missing string, err error) error 
 	if err != nil || missing == "" || errors.Is(ctx.Err(), context.Canceled) || grading() || !gonbui.IsNotebook || x.Empty() {
 		return reported
 	}
-	return errors.Join(reported, x.Show())
+	return errors.Join(reported, x.ShowEnd(maxDrawn))
 }
 
 // Side is a socket of a check.

@@ -129,6 +129,7 @@ func checkStop(ctx context.Context, x *exercise.Exchange, sockets pair, receive 
 			return missing
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	if !traffic {
 		began, before, quiet := time.Now(), conn.empty.Load(), c.Silence()
 		for range 6 {

@@ -75,6 +75,7 @@ func checkShout(ctx context.Context, x *exercise.Exchange, shout func(net.Packet
 			}
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	_ = socket.Close()
 	select {
 	case err := <-call.Ended():
@@ -87,7 +88,6 @@ func checkShout(ctx context.Context, x *exercise.Exchange, shout func(net.Packet
 	case <-time.After(checkTime):
 		return "everything is answered, but a second after the socket was closed shout still runs", nil
 	}
-	x.Clear() // the rest is not a question of what goes over the network
 	return checkBroken(ctx, shout)
 }
 

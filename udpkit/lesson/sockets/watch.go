@@ -87,6 +87,7 @@ func watchOnce(ctx context.Context, x *exercise.Exchange, watch watchFunc) (miss
 			return missing, w.late, nil
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	cancel()
 	began := time.Now()
 	select {
