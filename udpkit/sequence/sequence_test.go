@@ -115,7 +115,7 @@ func TestLost(t *testing.T) {
 	assert.Equal(t, []string{"4"}, broken(page))
 	assert.Contains(t, page, "<title>From left to right: server, 192.0.2.1:4000; client ann, 192.0.2.2:37020</title>", "and no line for what lies between")
 	assert.Equal(t, 5, strings.Count(page, `<input type="radio" name="sequence-`))
-	assert.Equal(t, 1, strings.Count(page, " checked>"), "the first one is open")
+	assert.Equal(t, 1, strings.Count(page, " checked "), "the first one is open")
 	assert.Equal(t, 4, strings.Count(page, "next ›"))
 	assert.Contains(t, page, "stroke-width:3;", "what is sent again differs not by its colour alone")
 }
