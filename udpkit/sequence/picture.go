@@ -111,7 +111,8 @@ type step struct {
 // other programs. Those of several roles are put together: bytes that one sent and another received
 // are one arrow, and what did not arrive is a broken one. For this their clocks have to agree.
 // Drawn are at most 60 datagrams of at most 8 addresses, the first ones, out of the first 500 of
-// each file; how many are left out is said. Elsewhere it prints a line for each. Of TCP, each arrow is what was written at once.
+// each file; how many are left out is said. Of TCP, each arrow is what was written at once. Where
+// there is no notebook it prints a line for each.
 func Show(files ...string) error {
 	p, err := drawAll(files)
 	if err != nil {
@@ -188,8 +189,8 @@ func (p *picture) open(number int) {
 	}
 }
 
-// draw makes a picture of recordings: of so many steps the first ones, or the last ones if these are
-// what the recordings keep. The names are of those that do not record.
+// draw makes a picture of recordings: of so many steps the first ones, or the last ones if these
+// are what the recordings keep. The names are of those that do not record.
 func draw(recordings []*recording, known map[netip.AddrPort]string, settled time.Time, most int) picture {
 	p := picture{StepHeight: stepHeight, Group: "sequence-" + rand.Text()} // no other on the page has the name
 	for _, r := range recordings {

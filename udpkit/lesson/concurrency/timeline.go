@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
 	"github.com/gonb-labs/udp-notebooks/udpkit/sequence"
 )
 
-// mostDrawn is how many clients have room in a timeline.
-const mostDrawn = 7
+// mostDrawn is how many clients have room in a timeline, and timelineWork what each answer takes.
+const (
+	mostDrawn    = 7
+	timelineWork = 100 * time.Millisecond
+)
 
 // Timeline draws who sends what to whom, while it happens: some clients, 1 to 7, ask a server at
 // the same moment. Each answer takes 100 ms of work.
@@ -22,7 +26,7 @@ func Timeline(ctx context.Context, mode echo.Mode, clients int) error {
 	}
 	var tape sequence.Tape
 	server, err := echo.NewResponder(echo.ResponderConfig{
-		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Mode: mode, Work: serverWork, Record: tape.Role("server"),
+		Listen: netip.MustParseAddrPort("127.0.0.1:0"), Mode: mode, Work: timelineWork, Record: tape.Role("server"),
 	})
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func Timeline(ctx context.Context, mode echo.Mode, clients int) error {
 
 // askOnce has a client ask a question. An end of the context is no error.
 func askOnce(ctx context.Context, server netip.AddrPort, name string, tape echo.Recorder) error {
-	client, err := echo.NewClient(echo.ClientConfig{Server: server, Timeout: 2 * mostDrawn * serverWork, Record: tape})
+	client, err := echo.NewClient(echo.ClientConfig{Server: server, Timeout: 2 * mostDrawn * timelineWork, Record: tape})
 	if err != nil {
 		return err
 	}
