@@ -34,6 +34,8 @@ func Timeline(ctx context.Context, styles ...udpkit.Style) (err error) {
 	}
 	defer sender.Close()
 	var to []*net.UDPConn
+	var handled counter
+	all := handled.expect(timelineDatagrams * len(styles))
 	for _, style := range styles {
 		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
@@ -44,6 +46,7 @@ func Timeline(ctx context.Context, styles ...udpkit.Style) (err error) {
 		role, own := tape.Role(string(style)), service.AddrOf(conn.LocalAddr())
 		run, _, failed := start(ctx, style, udpkit.ReceiverConfig{}, conn, func(d udpkit.Datagram) {
 			role.Record(service.Recorded{At: time.Now(), From: d.Source, To: own, Payload: d.Payload})
+			handled.add()
 		})
 		if failed != nil {
 			return failed
@@ -54,6 +57,11 @@ func Timeline(ctx context.Context, styles ...udpkit.Style) (err error) {
 	go func() {
 		defer end()
 		sent <- sendAll(ctx, sender, to, tape.Role("sender"))
+		select {
+		case <-all:
+		case <-ctx.Done():
+		case <-time.After(checkTime): // one is lost
+		}
 	}()
 	return errors.Join(tape.Follow(ctx), <-sent)
 }
@@ -73,6 +81,5 @@ func sendAll(ctx context.Context, sender *net.UDPConn, to []*net.UDPConn, role *
 			}
 		}
 	}
-	measure.Sleep(ctx, time.Second/2) // for who looks up late
 	return nil
 }
