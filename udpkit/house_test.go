@@ -79,7 +79,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`internal/stage`, `internal/console|record|` + notebook + `|` + small},
 		{`internal/relaywire`, `internal/names`},
 		{`record`, `github.com/gopacket/gopacket(/.*)?|` + small},
-		{`sequence`, `dissect|record|panel|internal/(console|relaywire)|` + small},
+		{`sequence`, `dissect|record|panel|internal/(console|relaywire)|` + notebook + `|` + small},
 		{`dissect`, `udpkit|beacon|internal/relaywire|` + small},
 		{`key`, `internal/service`},
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
@@ -90,8 +90,8 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`plot`, `plot/chart|` + notebook + `|` + drawing}, // knows no system, and nobody else pays for it
 		{`broadcastpanel`, `udpkit|doctor|` + kit},         // the doctor is asked when nothing comes
 		{`(\w+)/\w+panel`, `$1|` + kit},
-		{`lesson/exercise`, kit},
-		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|` + kit},
+		{`lesson/exercise`, `sequence|` + kit},
+		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|sequence|` + kit},
 		{`relay/store`, ``},
 		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},
 		{`relay/store/sqlite`, `relay|zombiezen.com/go/sqlite(/sqlitex)?|` + small},

@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
-// TestBrowserTimeline runs broadcast.ipynb and steps through its recording: opening one datagram
-// closes the other.
+// TestBrowserTimeline runs broadcast.ipynb and steps through its recording: one datagram is opened
+// at a time, with the mouse and with the arrow keys, which JupyterLab leaves to the timeline. It
+// stays in the notebook, in the dark theme as well.
 func TestBrowserTimeline(t *testing.T) {
 	const notebook = "broadcast.ipynb"
 	page := openLab(t)
@@ -16,13 +18,52 @@ func TestBrowserTimeline(t *testing.T) {
 	page.do("open the notebook", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, notebook)))
 	page.until("it is open with its kernel", panelOf(notebook)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(notebook)
-	steps := `[...` + panelOf(notebook) + `.querySelectorAll('details[name^=sequence]')]`
-	page.until("the timeline is drawn", steps+`.filter(d => d.querySelector('summary svg line')).length > 8`)
+	steps := `[...` + panelOf(notebook) + `.querySelectorAll('.udpkit-sequence input')]`
+	arrow := func(number int) string {
+		return fmt.Sprintf(steps+`[%d].nextElementSibling.querySelector('svg')`, number-1)
+	}
+	page.until("the timeline is drawn", steps+`.filter(i => i.parentElement.querySelector('label svg line')).length > 8`)
 	page.until("the last exercise is checked", `[...`+panelOf(notebook)+`.querySelectorAll('.jp-OutputArea-output')].filter(o => o.textContent.includes('Not yet')).length === 2`)
-	page.do("open one", chromedp.Evaluate[chromedp.Void](steps+`[1].querySelector('summary').click()`))
-	page.until("it is open", steps+`[1].open`)
-	page.do("open another", chromedp.Evaluate[chromedp.Void](steps+`[2].querySelector('summary').click()`))
-	page.until("it alone is open", `(all => all[2].open && all.filter(d => d.open).length === 1)(`+steps+`)`)
-	page.until("it is in view", `(d => d && (d.getBoundingClientRect().top > 0 && d.getBoundingClientRect().bottom < innerHeight || (d.scrollIntoView({block: 'center'}), false)))(`+steps+`[2])`)
+	alone := func(number int) {
+		t.Helper()
+		page.until(fmt.Sprintf("the bytes of %d alone are shown", number), fmt.Sprintf(
+			`(all => all.length === 1 && all[0].id.endsWith('-%d'))(%s.filter(i => i.parentElement.querySelector(':scope > div').checkVisibility()))`, number, steps))
+	}
+	inView := func(number int) {
+		t.Helper()
+		page.until("it is in view", fmt.Sprintf(`(d => d.getBoundingClientRect().top > 100 && d.getBoundingClientRect().bottom < innerHeight - 30 || (d.scrollIntoView({block: 'center'}), false))(%s[%d].parentElement)`, steps, number-1))
+	}
+	alone(1)
+	inView(4)
+	page.do("click on another", chromedp.Click(chromedp.JSPath(arrow(4))))
+	alone(4)
+	for number := range 2 {
+		page.do("press ↓", chromedp.KeyEvent(kb.ArrowDown))
+		alone(5 + number)
+	}
+	page.do("press ↑", chromedp.KeyEvent(kb.ArrowUp))
+	alone(5)
+	page.do("go on with the mouse", chromedp.Click(chromedp.JSPath(`[...`+steps+`[4].parentElement.querySelectorAll('div > label')].find(l => l.textContent.startsWith('next'))`)))
+	alone(6)
+	inView(6)
 	page.screenshot("timeline")
+
+	page.click(notebook, "docmanager:save")
+	page.until("it is saved", fmt.Sprintf(`(fetch('/api/contents/notebooks/%s').then(r => r.text()).then(s => window.saved = s), window.saved?.includes('udpkit-sequence'))`, notebook))
+	page.do("choose the dark theme", chromedp.Evaluate[chromedp.Void](`fetch('/lab/api/settings/@jupyterlab/apputils-extension:themes', {
+		method: 'PUT', headers: {'X-XSRFToken': document.cookie.match(/_xsrf=([^;]*)/)[1]}, body: JSON.stringify({raw: '{"theme": "JupyterLab Dark"}'}),
+	}).then(r => { window.chosen = r.status })`))
+	page.until("it is chosen", `window.chosen === 204`)
+	tab, _ := page.tab("/lab/workspaces/timeline/tree/notebooks/" + notebook)
+	tab.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))
+	tab.until("it is dark", `document.body.dataset.jpThemeName === 'JupyterLab Dark'`)
+	tab.until("the timeline is there again", fmt.Sprintf(`(p => {
+		if (!p?.querySelector('.jp-Cell')) return false;
+		const input = p.querySelector('.udpkit-sequence input');
+		if (input) return input.scrollIntoView({block: 'center'}), p.querySelector('.udpkit-sequence label svg line').checkVisibility();
+		p.querySelector('.jp-WindowedPanel-outer').scrollTop += 200;
+	})(%s)`, panelOf(notebook)))
+	tab.do("click on one", chromedp.Click(chromedp.JSPath(arrow(4))))
+	tab.until("it is open", steps+`[3].checked`)
+	tab.screenshot("timeline-dark")
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 )
 
-// Packet is a datagram of a recording.
+// Packet is a datagram of a recording, or a segment of TCP.
 type Packet struct {
 	Number   int // of the packet in the file, from 1, as Wireshark counts
 	At       time.Time
@@ -26,6 +28,8 @@ type Packet struct {
 	// Sent and Received are as the role saw it. Both are false in what another program captured.
 	Sent, Received bool
 	Verdict        string
+	// TCP is nil for a datagram.
+	TCP *service.Segment
 }
 
 // Read reads the datagrams of a recording, or of a capture as pcap or pcapng of other programs,
@@ -33,6 +37,17 @@ type Packet struct {
 // leaves out all that is not UDP, fragments too. A file whose end is missing, as of a program that
 // was killed, ends where it does; any other fault ends the sequence with an error.
 func Read(r io.Reader) iter.Seq2[Packet, error] {
+	return func(yield func(Packet, error) bool) {
+		for p, err := range ReadAll(r) {
+			if p.TCP == nil && !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// ReadAll is Read with the segments of TCP.
+func ReadAll(r io.Reader) iter.Seq2[Packet, error] {
 	return func(yield func(Packet, error) bool) {
 		source, err := open(r)
 		for n := 1; err == nil; n++ {
@@ -90,25 +105,41 @@ func open(r io.Reader) (next func(*Packet) ([]byte, gopacket.Decoder, error), er
 	}, nil
 }
 
-// decode takes the headers off. It reports whether what is left is a datagram.
+// decode takes the headers off. It reports whether what is left is a datagram or a segment.
 func (p *Packet) decode(data []byte, link gopacket.Decoder) bool {
 	packet := gopacket.NewPacket(data, link, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
-	datagram, ok := packet.Layer(layers.LayerTypeUDP).(*layers.UDP)
-	if !ok {
-		return false
-	}
-	var from, to netip.Addr
-	switch ip := packet.NetworkLayer().(type) {
-	case *layers.IPv4:
-		from, _ = netip.AddrFromSlice(ip.SrcIP)
-		to, _ = netip.AddrFromSlice(ip.DstIP)
-	case *layers.IPv6:
-		from, _ = netip.AddrFromSlice(ip.SrcIP)
-		to, _ = netip.AddrFromSlice(ip.DstIP)
+	var from, to uint16
+	switch transport := packet.TransportLayer().(type) {
+	case *layers.UDP:
+		from, to, p.Payload = uint16(transport.SrcPort), uint16(transport.DstPort), transport.Payload
+	case *layers.TCP:
+		from, to, p.Payload = uint16(transport.SrcPort), uint16(transport.DstPort), transport.Payload
+		p.TCP = &service.Segment{Seq: transport.Seq, Ack: transport.Ack, Flags: flags(transport)}
 	default:
 		return false
 	}
-	p.From, p.To = netip.AddrPortFrom(from, uint16(datagram.SrcPort)), netip.AddrPortFrom(to, uint16(datagram.DstPort))
-	p.Payload = datagram.Payload
+	var source, target netip.Addr
+	switch ip := packet.NetworkLayer().(type) {
+	case *layers.IPv4:
+		source, _ = netip.AddrFromSlice(ip.SrcIP)
+		target, _ = netip.AddrFromSlice(ip.DstIP)
+	case *layers.IPv6:
+		source, _ = netip.AddrFromSlice(ip.SrcIP)
+		target, _ = netip.AddrFromSlice(ip.DstIP)
+	default:
+		return false
+	}
+	p.From, p.To = netip.AddrPortFrom(source, from), netip.AddrPortFrom(target, to)
 	return true
+}
+
+func flags(t *layers.TCP) (all byte) {
+	for flag, set := range map[byte]bool{
+		service.FlagFIN: t.FIN, service.FlagSYN: t.SYN, service.FlagRST: t.RST, service.FlagPSH: t.PSH, service.FlagACK: t.ACK,
+	} {
+		if set {
+			all |= flag
+		}
+	}
+	return all
 }

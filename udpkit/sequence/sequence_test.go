@@ -106,15 +106,17 @@ func TestLost(t *testing.T) {
 		received(201, out, client, status(t, 2, "ERROR"), "repaired"),
 	))
 	assert.Equal(t, []string{
-		"1. After 0.0 ms, server to client ann: status 1 ACTIVE",
-		"2. After 1.0 ms, client ann to server: acknowledgement 1",
+		"1. After 0.0 ms, server to client ann: status 1 ACTIVE · 1ms",
+		"2. After 1.0 ms, client ann to server: acknowledgement 1 · 1ms",
 		"3. After 3.0 ms, server to client ann: status 1 ACTIVE · duplicate",
 		"4. After 100.0 ms, server to client ann: status 2 ERROR · lost",
-		"5. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired",
+		"5. After 200.0 ms, server to client ann: status 2 ERROR · sent again, repaired · 1ms",
 	}, steps(page))
 	assert.Equal(t, []string{"4"}, broken(page))
 	assert.Contains(t, page, "<title>From left to right: server, 192.0.2.1:4000; client ann, 192.0.2.2:37020</title>", "and no line for what lies between")
-	assert.Equal(t, 5, strings.Count(page, "<details name="))
+	assert.Equal(t, 5, strings.Count(page, `<input type="radio" name="sequence-`))
+	assert.Equal(t, 1, strings.Count(page, " checked "), "the first one is open")
+	assert.Equal(t, 4, strings.Count(page, "next ›"))
 	assert.Contains(t, page, "stroke-width:3;", "what is sent again differs not by its colour alone")
 }
 
@@ -182,6 +184,52 @@ func TestBounds(t *testing.T) {
 	page = draw(t, recording(t, strangers...))
 	assert.Len(t, steps(page), 7)
 	assert.Contains(t, page, "593 datagrams more are left out")
+}
+
+// TestTCP: what was written to a connection is one arrow, though it is read in pieces, and both
+// sides record it.
+func TestTCP(t *testing.T) {
+	segment := func(r service.Recorded, flags byte) service.Recorded {
+		r.TCP = &service.Segment{Flags: flags}
+		return r
+	}
+	const ack = service.FlagACK
+	atClient := recording(t,
+		segment(sent(0, client, server, nil, ""), service.FlagSYN),
+		segment(received(0, server, client, nil, ""), service.FlagSYN|ack),
+		segment(sent(0, client, server, nil, ""), ack),
+		segment(sent(10, client, server, []byte("hello\n"), ""), service.FlagPSH|ack),
+		segment(received(20, server, client, []byte("Time flies\n"), ""), service.FlagPSH|ack),
+		segment(sent(30, client, server, nil, ""), service.FlagFIN|ack),
+		segment(received(31, server, client, nil, ""), service.FlagRST|ack),
+	)
+	steps1 := []string{
+		"1. After 0.0 ms, 192.0.2.2:37020 to 192.0.2.1:4000: connects",
+		`2. After 10.0 ms, 192.0.2.2:37020 to 192.0.2.1:4000: text hello\n`,
+		`3. After 20.0 ms, 192.0.2.1:4000 to 192.0.2.2:37020: text Time flies\n`,
+		"4. After 30.0 ms, 192.0.2.2:37020 to 192.0.2.1:4000: ends its side of the connection",
+		"5. After 31.0 ms, 192.0.2.1:4000 to 192.0.2.2:37020: breaks the connection",
+	}
+	assert.Equal(t, steps1, steps(draw(t, atClient)))
+	atServer := recording(t,
+		segment(received(10, client, server, []byte("hel"), ""), service.FlagPSH|ack),
+		segment(received(11, client, server, []byte("lo\n"), ""), service.FlagPSH|ack),
+		segment(sent(20, server, client, []byte("Time flies\n"), ""), service.FlagPSH|ack),
+	)
+	page := draw(t, atClient, atServer)
+	assert.Equal(t, steps1[:4], steps(page), "who records its side would have said that it breaks the connection")
+	assert.Empty(t, broken(page))
+}
+
+// TestSameBytes: of answers that are all alike, each comes to the one that it was sent to.
+func TestSameBytes(t *testing.T) {
+	page := draw(t,
+		recording(t, sent(0, server, client, []byte("ok"), ""), sent(1, server, second, []byte("ok"), "")),
+		recording(t, received(2, server, client, []byte("ok"), "")),
+		recording(t, received(3, server, second, []byte("ok"), "")),
+	)
+	assert.Empty(t, broken(page))
+	assert.Len(t, steps(page), 2)
 }
 
 // TestBytes: every byte belongs to a field.

@@ -3,8 +3,11 @@ package sequence
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/dissect"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
+	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 )
 
 // inLabel are the fields that a label shows, by the kind of the datagram.
@@ -13,6 +16,23 @@ var inLabel = map[string][]string{
 	"hello": {"name"}, "bye": {"name"}, "text": {"text"}, "bytes": {"length"}, "sealed": {"length"},
 	"relay hello": {"role", "name"}, "relay welcome": {"next"}, "relay refuse": {"reason"}, "relay pong": {"last"}, "relay write": {"first", "count"},
 	"relay data": {"first", "count"}, "relay stored": {"last"}, "relay failed": {"text"}, "relay gap": {"first", "last"}, "relay ack": {"next"},
+}
+
+// describe says what a packet is. A piece of a stream is no datagram.
+func describe(p record.Packet) dissect.Datagram {
+	switch {
+	case p.TCP == nil:
+		return dissect.Of(p.Payload)
+	case p.TCP.Flags&service.FlagSYN != 0:
+		return dissect.Datagram{Kind: "connects"}
+	case p.TCP.Flags&service.FlagRST != 0 && len(p.Payload) == 0:
+		return dissect.Datagram{Kind: "breaks the connection"}
+	case p.TCP.Flags&service.FlagFIN != 0 && len(p.Payload) == 0:
+		return dissect.Datagram{Kind: "ends its side of the connection"}
+	case utf8.Valid(p.Payload):
+		return dissect.Datagram{Kind: "text", Fields: dissect.Fields{{Name: "text", Value: string(p.Payload)}}}
+	}
+	return dissect.Datagram{Kind: "bytes", Fields: dissect.Fields{{Name: "length", Value: len(p.Payload)}}}
 }
 
 // meaning is what a datagram says, in a few words.
@@ -49,7 +69,7 @@ func namesOf(all []arrow) map[end]string {
 		if _, ok := names[a.from]; ok || a.gap != "" {
 			continue
 		}
-		d := dissect.Of(a.packet.Payload)
+		d := describe(a.packet)
 		switch d.Kind {
 		case "status":
 			names[a.from] = "server"

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -293,7 +295,7 @@ func single(ctx context.Context, listener net.Listener) error {
 
 func TestCheckServe(t *testing.T) {
 	check := func(serve func(context.Context, net.Listener) error) string {
-		missing, err := checkServe(t.Context(), serve)
+		missing, err := checkServe(t.Context(), new(exercise.Exchange), serve)
 		require.NoError(t, err)
 		return missing
 	}
@@ -360,7 +362,7 @@ func sequential(ctx context.Context, listener net.Listener) error {
 func TestCheckServeEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	missing, err := checkServe(ctx, func(ctx context.Context, _ net.Listener) error { <-ctx.Done(); return nil })
+	missing, err := checkServe(ctx, new(exercise.Exchange), func(ctx context.Context, _ net.Listener) error { <-ctx.Done(); return nil })
 	require.NoError(t, err)
 	require.Empty(t, missing)
 }

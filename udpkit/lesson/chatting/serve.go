@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -32,8 +33,9 @@ const (
 // delays nobody, and is not given the world's memory; when the context ends, so do all connections,
 // and serve.
 func CheckServe(ctx context.Context, serve func(ctx context.Context, listener net.Listener) error) error {
-	missing, err := checkServe(ctx, serve)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkServe(ctx, &x, serve)
+	return x.Report(ctx, missing, err)
 }
 
 // wrong is what an answer lacks, as an error.
@@ -41,7 +43,7 @@ type wrong string
 
 func (w wrong) Error() string { return string(w) }
 
-func checkServe(ctx context.Context, serve func(context.Context, net.Listener) error) (missing string, err error) {
+func checkServe(ctx context.Context, x *exercise.Exchange, serve func(context.Context, net.Listener) error) (missing string, err error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("cannot open a port: %w", err)
@@ -51,7 +53,8 @@ func checkServe(ctx context.Context, serve func(context.Context, net.Listener) e
 	serving, end := context.WithCancel(ctx)
 	defer end()
 	call := exercise.Start(func() error { return serve(serving, listener) })
-	c := &class{ctx: ctx, address: listener.Addr().String(), call: call}
+	x.Call(service.AddrOf(listener.Addr()), "serve")
+	c := &class{ctx: ctx, exchange: x, address: listener.Addr().String(), call: call}
 	defer c.close()
 
 	for _, step := range []func() error{c.talk, c.leave, c.lazy} {
@@ -96,22 +99,23 @@ func verdict(ctx context.Context, err error) (string, error) {
 
 // class is the clients that try the server.
 type class struct {
-	ctx     context.Context
-	address string
-	call    *exercise.Call
-	clients []*client
-	ago     []string // what was said when they entered
+	ctx      context.Context
+	exchange *exercise.Exchange
+	address  string
+	call     *exercise.Call
+	clients  []*client
+	ago      []string // what was said when they entered
 }
 
 type client struct {
 	name string
-	conn *net.TCPConn
+	conn *service.RecordedConn
 	in   *bufio.Reader
 }
 
 func (c *class) close() {
 	for _, one := range c.clients {
-		_ = one.conn.Close()
+		_ = one.conn.Conn.Close() // not recorded: it is the end of the check
 	}
 }
 
@@ -122,7 +126,8 @@ func (c *class) join(name string) (*client, error) {
 	if err != nil {
 		return nil, c.because(wrong(fmt.Sprintf("%s cannot connect: %v", name, exercise.Cause(err))))
 	}
-	one := &client{name: name, conn: conn.(*net.TCPConn), in: bufio.NewReader(conn)}
+	recorded := service.RecordConn(c.exchange.Role(name), conn.(*net.TCPConn), true)
+	one := &client{name: name, conn: recorded, in: bufio.NewReader(recorded)}
 	c.clients = append(c.clients, one)
 	return one, nil
 }

@@ -592,3 +592,15 @@ func ExampleRows() {
 	// Connection: first a connection, which both ends remember and close | none: each datagram stands for itself (explained)
 	// Connection setup: a handshake (SYN, SYN ACK, ACK): one round trip before the question | none: the question is the first packet (explained)
 }
+
+// TestTimeline: outside of a notebook there is a line for each datagram, of all clients.
+func TestTimeline(t *testing.T) {
+	text := printed(t, func() error { return concurrency.Timeline(t.Context(), echo.Sequential, 2) })
+	for _, want := range []string{"client 1 → server: text Hello from client 1", "client 2 → server: text Hello from client 2", "server → client 1: text Message received", "server → client 2: text Message received"} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "lost")
+	for _, clients := range []int{0, 8} {
+		require.ErrorContains(t, concurrency.Timeline(t.Context(), echo.Sequential, clients), "1 to 7 clients")
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -50,11 +51,12 @@ func attempt(ctx context.Context, f func() (missing string), stop func()) (missi
 // find its end. A read at the end of the stream returns io.EOF, and one that finds only a part of a
 // message any other error.
 func CheckFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) error {
-	missing, err := checkFrames(ctx, write, read)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkFrames(ctx, &x, write, read)
+	return x.Report(ctx, missing, err)
 }
 
-func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
+func checkFrames(ctx context.Context, x *exercise.Exchange, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string, err error) {
 	messages := [][]byte{[]byte("first"), []byte("second"), {}, bytes.Repeat([]byte("long "), 60), []byte("two\nlines\x00"), noise(20_000)}
 	// A stream may be delivered in any pieces.
 	for _, piece := range []int{1, 1 << 20} {
@@ -62,13 +64,17 @@ func checkFrames(ctx context.Context, write func(io.Writer, []byte) error, read 
 		if err != nil {
 			return "", err
 		}
+		x.Clear()
+		x.Call(service.AddrOf(receiver.LocalAddr()), "read")
+		stream := service.RecordConn(x.Role("write"), sender.(*net.TCPConn), true)
 		missing := attempt(ctx, func() string {
-			return carry(sender.(*net.TCPConn), &pieces{Reader: receiver, most: piece}, messages, write, read)
+			return carry(stream, &pieces{Reader: receiver, most: piece}, messages, write, read)
 		}, func() { _ = errors.Join(sender.Close(), receiver.Close()) })
 		if missing != "" {
 			return missing, nil
 		}
 	}
+	x.Clear() // the rest does without a network
 	for _, f := range []func(func(io.Writer, []byte) error, func(io.Reader) ([]byte, error)) string{cut, whole, apart} {
 		if missing := attempt(ctx, func() string { return f(write, read) }, func() {}); missing != "" {
 			return missing, nil
@@ -154,7 +160,7 @@ func apart(write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, er
 }
 
 // carry sends messages, and says what is wrong with what comes out.
-func carry(sender *net.TCPConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
+func carry(sender *service.RecordedConn, stream io.Reader, messages [][]byte, write func(io.Writer, []byte) error, read func(io.Reader) ([]byte, error)) (missing string) {
 	// Whatever marks the end of a message may also be in one: here is what write makes of two of
 	// them.
 	var frames bytes.Buffer
@@ -243,11 +249,12 @@ const wait = 50 * time.Millisecond
 // on a network that loses a third of all datagrams and repeats some. The answer is the question in
 // capital letters, a colon, a space, and a number that only the server knows.
 func CheckAsk(ctx context.Context, ask func(conn net.Conn, question string) (string, error)) error {
-	missing, err := checkAsk(ctx, ask)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkAsk(ctx, &x, ask)
+	return x.Report(ctx, missing, err)
 }
 
-func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
+func checkAsk(ctx context.Context, x *exercise.Exchange, ask func(net.Conn, string) (string, error)) (missing string, err error) {
 	client, conn, err := exercise.Pair()
 	if err != nil {
 		return "", err
@@ -258,7 +265,11 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		return "", errors.Join(err, client.Close(), conn.Close())
 	}
 	defer stranger.Close()
-	server := badServer{UDPConn: conn, stranger: stranger, answers: make(map[string]string)}
+	server := badServer{
+		UDPConn: conn, stranger: stranger, answers: make(map[string]string),
+		side: x.Side("server", conn.LocalAddr()), strange: x.Side("a stranger", stranger.LocalAddr()),
+	}
+	x.Call(service.AddrOf(client.LocalAddr()), "ask")
 	for n := 1; n <= questions; n++ {
 		question := fmt.Sprintf("question %d", n)
 		server.answers[question] = fmt.Sprintf("%s: %d", strings.ToUpper(question), rand.Uint32())
@@ -295,19 +306,21 @@ type badServer struct {
 	stranger net.PacketConn // at another port
 	answers  map[string]string
 	record   exercise.Record
+	// What goes over the network. What ask reads of it is not seen.
+	side, strange exercise.Side
 }
 
 func (s *badServer) serve() {
 	dice := rand.New(rand.NewPCG(weatherSeed, 0))
 	buf := make([]byte, 1500)
 	for {
-		n, from, err := s.ReadFromUDPAddrPort(buf)
+		n, from, err := s.ReadFromUDP(buf)
 		if err != nil {
 			return
 		}
 		question := string(buf[:n])
 		if question == exercise.Mark {
-			_, _ = s.WriteToUDPAddrPort(buf[:n], from)
+			_, _ = s.WriteTo(buf[:n], from)
 		}
 		answer, known := s.answers[question]
 		if !known {
@@ -319,10 +332,17 @@ func (s *badServer) serve() {
 		}
 		s.record.Heard(question)
 		lie := fmt.Appendf(nil, "%s: %d", strings.ToUpper(question), rand.Uint32())
-		_, _ = s.stranger.WriteTo(lie, net.UDPAddrFromAddrPort(from))
+		if times == 0 {
+			s.side.Missed(from, buf[:n])
+		} else {
+			s.side.Received(from, buf[:n])
+		}
+		s.strange.Sent(from, lie)
+		_, _ = s.stranger.WriteTo(lie, from)
 		for range times {
 			s.record.Replies(question)
-			_, _ = s.WriteToUDPAddrPort([]byte(answer), from) // a lost answer is asked for again
+			s.side.Sent(from, []byte(answer))
+			_, _ = s.WriteTo([]byte(answer), from) // a lost answer is asked for again
 		}
 	}
 }

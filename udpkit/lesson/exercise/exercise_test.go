@@ -16,10 +16,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/paneltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// cell is what this program does as a notebook's cell; see exchange_unix_test.go.
+var cell func() error
+
+func TestMain(m *testing.M) { paneltest.Main(m, cell) }
 
 // printed returns what f prints.
 func printed(t *testing.T, f func() error) string {

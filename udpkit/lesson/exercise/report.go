@@ -41,8 +41,13 @@ func Report(ctx context.Context, missing string, err error) error {
 		}
 		return nil
 	}
-	if grade := os.Getenv("UDPKIT_GRADE"); grade != "" && grade != "0" {
+	if grading() {
 		return errNotPassed
 	}
 	return nil
+}
+
+func grading() bool {
+	grade := os.Getenv("UDPKIT_GRADE")
+	return grade != "" && grade != "0"
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -29,7 +30,8 @@ func CheckEcho(ctx context.Context, serve func(ctx context.Context, conns []*net
 		defer p.close()
 		conns, senders = append(conns, p.receiver), append(senders, p.sender)
 	}
-	return exercise.Report(ctx, checkEcho(ctx, conns, senders, serve), nil)
+	var x exercise.Exchange
+	return x.Report(ctx, checkEcho(ctx, &x, conns, senders, serve), nil)
 }
 
 // observedContext is a context that counts how often it is looked at. A Select looks four times.
@@ -77,34 +79,40 @@ func askEcho(conn net.Conn, number int, texts ...string) (missing string) {
 }
 
 // askEchoAll has two ask at each socket, in turn, several questions, and a long one.
-func askEchoAll(conns, senders []*net.UDPConn) (missing string) {
+func askEchoAll(x *exercise.Exchange, conns, senders []*net.UDPConn) (missing string) {
 	created := exercise.Created()
+	asks := make([]net.Conn, len(senders))
 	for i, sender := range senders {
-		if missing := askEcho(sender, i+1, fmt.Sprintf("socket %d: %x", i+1, rand.Uint64())); missing != "" {
+		x.Clear() // what went right
+		x.Call(service.AddrOf(conns[i].LocalAddr()), fmt.Sprintf("socket %d", i+1))
+		asks[i] = x.Conn("who asks", sender)
+		if missing := askEcho(asks[i], i+1, fmt.Sprintf("socket %d: %x", i+1, rand.Uint64())); missing != "" {
 			return missing
 		}
 	}
 	for i, conn := range conns {
+		x.Clear()
 		other, err := net.DialUDP("udp4", nil, conn.LocalAddr().(*net.UDPAddr))
 		if err != nil {
 			return err.Error()
 		}
-		missing := askEcho(other, i+1, fmt.Sprintf("another one: %x", rand.Uint64()))
+		missing := askEcho(x.Conn("somebody else", other), i+1, fmt.Sprintf("another one: %x", rand.Uint64()))
 		_ = other.Close()
 		if missing != "" {
 			return "when somebody else asks: " + missing
 		}
-		if missing := askEcho(senders[i], i+1, "one after", "the other", "and a third", "", strings.Repeat("long ", 280)); missing != "" {
+		if missing := askEcho(asks[i], i+1, "one after", "the other", "and a third", "", strings.Repeat("long ", 280)); missing != "" {
 			return missing
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	if created = exercise.Created() - created; created >= uint64(len(conns)) {
 		return fmt.Sprintf("all sockets answer, but %d goroutines were made for it; one is enough", created)
 	}
 	return ""
 }
 
-func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(context.Context, []*net.UDPConn) error) (missing string) {
+func checkEcho(ctx context.Context, x *exercise.Exchange, conns, senders []*net.UDPConn, serve func(context.Context, []*net.UDPConn) error) (missing string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	observed := &observedContext{Context: ctx}
@@ -113,7 +121,7 @@ func checkEcho(ctx context.Context, conns, senders []*net.UDPConn, serve func(co
 	if err, ended := c.Within(context.Background(), 50*time.Millisecond); ended {
 		return fmt.Sprintf("serve returned at once, with the error %v; it should work until the context ends", err)
 	}
-	if missing := askEchoAll(conns, senders); missing != "" {
+	if missing := askEchoAll(x, conns, senders); missing != "" {
 		return missing
 	}
 	const samples = 10

@@ -425,7 +425,7 @@ func TestExerciseReceive(t *testing.T) {
 	left := make(chan struct{})       // who waits for it is left behind
 	t.Cleanup(func() { close(left) }) // after the parallel ones, too
 	check := func(receive receiveFunc) string {
-		missing, err := checkReceive(t.Context(), receive)
+		missing, err := checkReceive(t.Context(), new(exercise.Exchange), receive)
 		require.NoError(t, err)
 		return missing
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/measure"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -21,20 +22,21 @@ const looksPerSecond = 100
 // CheckReceive checks the second exercise: a receive loop that can be stopped. It is done on the
 // caller's goroutine, and sleeps while nothing comes.
 func CheckReceive(ctx context.Context, receive func(ctx context.Context, conn net.Conn, handle func([]byte)) error) error {
-	missing, err := checkReceive(ctx, receive)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkReceive(ctx, &x, receive)
+	return x.Report(ctx, missing, err)
 }
 
 // receiveFunc is the reader's.
 type receiveFunc = func(ctx context.Context, conn net.Conn, handle func([]byte)) error
 
-func checkReceive(ctx context.Context, receive receiveFunc) (missing string, err error) {
+func checkReceive(ctx context.Context, x *exercise.Exchange, receive receiveFunc) (missing string, err error) {
 	for _, traffic := range []bool{false, true} {
 		sockets, err := newPair()
 		if err != nil {
 			return "", err
 		}
-		missing := checkStop(ctx, sockets, receive, traffic)
+		missing := checkStop(ctx, x, sockets, receive, traffic)
 		sockets.close() // ends a read
 		if missing != "" {
 			return missing, nil
@@ -62,7 +64,7 @@ func (o *observedConn) Read(b []byte) (int, error) {
 const burst = 20
 
 // checkStop lets receive receive, and stops it: while nothing comes, or in the traffic.
-func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic bool) (missing string) {
+func checkStop(ctx context.Context, x *exercise.Exchange, sockets pair, receive receiveFunc, traffic bool) (missing string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	got, held := make(chan string, 2*burst), make(chan struct{})
@@ -71,8 +73,13 @@ func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic b
 	var more atomic.Bool // datagrams keep coming
 	defer more.Store(false)
 	conn := &observedConn{Conn: sockets.receiver}
+	x.Clear() // what went right
+	from := sockets.sender.LocalAddr()
+	sender, handle := x.Conn("sender", sockets.sender), x.Side("handle", sockets.receiver.LocalAddr())
+	x.Call(service.AddrOf(sockets.receiver.LocalAddr()), "receive") // until something is handled
 	c := exercise.Start(func() error {
 		return receive(ctx, conn, func(payload []byte) {
+			handle.Received(from, payload)
 			select {
 			case got <- string(payload):
 			default: // more than is looked at
@@ -106,7 +113,7 @@ func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic b
 	measure.Sleep(ctx, 100*time.Millisecond)
 	// The first one holds handle up until the others are there.
 	for n := range 1 + burst {
-		if _, err := fmt.Fprintf(sockets.sender, "datagram %d", n+1); err != nil {
+		if _, err := fmt.Fprintf(sender, "datagram %d", n+1); err != nil {
 			return err.Error()
 		}
 		if n == 0 {
@@ -122,6 +129,7 @@ func checkStop(ctx context.Context, sockets pair, receive receiveFunc, traffic b
 			return missing
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	if !traffic {
 		began, before, quiet := time.Now(), conn.empty.Load(), c.Silence()
 		for range 6 {

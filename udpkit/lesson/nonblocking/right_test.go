@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // TestRightAnswers: each of them passes, on a busy machine too. -count=50 is a good test.
@@ -29,7 +30,7 @@ func TestRightAnswers(t *testing.T) {
 		"looks often":          pollingReceive(10 * time.Millisecond),
 	} {
 		t.Run("receive/"+name, func(t *testing.T) {
-			missing, err := checkReceive(t.Context(), receive)
+			missing, err := checkReceive(t.Context(), new(exercise.Exchange), receive)
 			require.NoError(t, err)
 			require.Empty(t, missing)
 		})
@@ -60,5 +61,5 @@ func checkServe(t *testing.T, serve func(context.Context, []*net.UDPConn) error)
 		defer p.close()
 		conns, senders = append(conns, p.receiver), append(senders, p.sender)
 	}
-	return checkEcho(t.Context(), conns, senders, serve)
+	return checkEcho(t.Context(), new(exercise.Exchange), conns, senders, serve)
 }

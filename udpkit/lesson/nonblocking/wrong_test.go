@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // needUsage skips a wrong answer that only its cost betrays, where the system does not tell it.
@@ -106,7 +107,7 @@ func TestWrongReceives(t *testing.T) {
 	plain := func(handle func([]byte), whole []byte, n int) { handle(whole[:n]) }
 	nothing := func() {}
 	check := func(receive receiveFunc) string {
-		missing, err := checkReceive(t.Context(), receive)
+		missing, err := checkReceive(t.Context(), new(exercise.Exchange), receive)
 		require.NoError(t, err)
 		return missing
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -22,11 +23,12 @@ const (
 // CheckAsk checks the second exercise: a client that survives lost and late replies. Its socket is
 // connected to an echo server on a bad network.
 func CheckAsk(ctx context.Context, ask func(socket net.Conn, question string) (string, error)) error {
-	missing, err := checkAsk(ctx, ask)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkAsk(ctx, &x, ask)
+	return x.Report(ctx, missing, err)
 }
 
-func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (missing string, err error) {
+func checkAsk(ctx context.Context, x *exercise.Exchange, ask func(net.Conn, string) (string, error)) (missing string, err error) {
 	server, err := loopback()
 	if err != nil {
 		return "", err
@@ -37,6 +39,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 	}
 	defer stranger.Close()
 	bad := &badNetwork{PacketConn: server, stranger: stranger, run: rand.Uint32()}
+	bad.side, bad.strange = x.Side("server", server.LocalAddr()), x.Side("a stranger", stranger.LocalAddr())
 	served := make(chan struct{})
 	go func() { defer close(served); bad.serve() }()
 	defer func() {
@@ -48,6 +51,7 @@ func checkAsk(ctx context.Context, ask func(net.Conn, string) (string, error)) (
 		return "", err
 	}
 	defer socket.Close() // ends an ask that still waits
+	x.Call(service.AddrOf(socket.LocalAddr()), "ask")
 	connected := exercise.Connected(server.LocalAddr())
 	for _, question := range []string{questionEasy, questionLost, questionTwice, questionNext, questionFifth, questionNever} {
 		question += fmt.Sprintf(" (%08x)", bad.run) // no other run has asked this
@@ -97,6 +101,8 @@ type badNetwork struct {
 	stranger net.PacketConn // at another port
 	run      uint32         // in all questions
 	record   exercise.Record
+	// What goes over the network. What ask reads of it is not seen.
+	side, strange exercise.Side
 }
 
 // begins reports whether a question is the one that begins like this.
@@ -117,11 +123,18 @@ func (b *badNetwork) serve() {
 			_, _ = b.WriteTo(buffer[:n], from)
 			continue
 		}
+		b.side.Received(from, buffer[:n])
 		if begins(question, questionNever) {
+			b.strange.Sent(from, buffer[:n])
 			_, _ = b.stranger.WriteTo(buffer[:n], from)
 		}
-		for range replies(question, b.record.Heard(question)) {
+		times := replies(question, b.record.Heard(question))
+		if times == 0 && !begins(question, questionNever) {
+			b.side.Lost(from, buffer[:n])
+		}
+		for range times {
 			b.record.Replies(question)
+			b.side.Sent(from, buffer[:n])
 			_, _ = b.WriteTo(buffer[:n], from) // what is lost is lost
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // TestRightAnswers: each of them passes, on a busy machine too. -count=50 is a good test.
@@ -27,7 +29,7 @@ func TestRightAnswers(t *testing.T) {
 	}
 	for name, shout := range shouts {
 		t.Run("shout/"+name, func(t *testing.T) {
-			missing, err := checkShout(t.Context(), shout)
+			missing, err := checkShout(t.Context(), new(exercise.Exchange), shout)
 			require.NoError(t, err)
 			require.Empty(t, missing)
 		})
@@ -37,7 +39,7 @@ func TestRightAnswers(t *testing.T) {
 	}
 	for name, ask := range asks {
 		t.Run("ask/"+name, func(t *testing.T) {
-			missing, err := checkAsk(t.Context(), ask)
+			missing, err := checkAsk(t.Context(), new(exercise.Exchange), ask)
 			require.NoError(t, err)
 			require.Empty(t, missing)
 		})
@@ -52,7 +54,7 @@ func TestRightAnswers(t *testing.T) {
 		},
 	} {
 		t.Run("watch/"+name, func(t *testing.T) {
-			missing, err := checkWatch(t.Context(), watch)
+			missing, err := checkWatch(t.Context(), new(exercise.Exchange), watch)
 			require.NoError(t, err)
 			require.Empty(t, missing)
 		})

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
@@ -23,11 +24,12 @@ func loopback() (net.PacketConn, error) { return net.ListenPacket("udp4", "127.0
 // CheckShout checks the first exercise: a server that answers each datagram in capital letters,
 // returns nil when its socket is closed, and every other error of its ReadFrom.
 func CheckShout(ctx context.Context, shout func(socket net.PacketConn) error) error {
-	missing, err := checkShout(ctx, shout)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkShout(ctx, &x, shout)
+	return x.Report(ctx, missing, err)
 }
 
-func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing string, err error) {
+func checkShout(ctx context.Context, x *exercise.Exchange, shout func(net.PacketConn) error) (missing string, err error) {
 	socket, err := loopback()
 	if err != nil {
 		return "", err
@@ -35,15 +37,16 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 	defer socket.Close() // the second time says that it is closed
 	defer context.AfterFunc(ctx, func() { _ = socket.Close() })()
 	call := exercise.Start(func() error { return shout(socket) })
+	x.Call(service.AddrOf(socket.LocalAddr()), "shout")
 
 	var clients []net.Conn
-	for range 2 {
+	for i := range 2 {
 		client, err := net.Dial("udp4", socket.LocalAddr().String())
 		if err != nil {
 			return "", err
 		}
 		defer client.Close()
-		clients = append(clients, client)
+		clients = append(clients, x.Conn(fmt.Sprintf("client %d", i+1), client))
 	}
 	buffer := make([]byte, 2000)
 	for i, text := range []string{"hello", "Grüße", "", strings.Repeat("long ", 240)} {
@@ -72,6 +75,7 @@ func checkShout(ctx context.Context, shout func(net.PacketConn) error) (missing 
 			}
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	_ = socket.Close()
 	select {
 	case err := <-call.Ended():

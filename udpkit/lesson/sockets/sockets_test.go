@@ -296,7 +296,7 @@ func solveShout(socket net.PacketConn) error {
 func TestExerciseShout(t *testing.T) {
 	check := func(shout func(net.PacketConn) error) string {
 		t.Helper()
-		missing, err := checkShout(t.Context(), shout)
+		missing, err := checkShout(t.Context(), new(exercise.Exchange), shout)
 		require.NoError(t, err)
 		return missing
 	}
@@ -493,7 +493,7 @@ func askingOnce(socket net.Conn, question string) (string, error) {
 func TestExerciseAsk(t *testing.T) {
 	check := func(ask func(net.Conn, string) (string, error)) string {
 		t.Helper()
-		missing, err := checkAsk(t.Context(), ask)
+		missing, err := checkAsk(t.Context(), new(exercise.Exchange), ask)
 		require.NoError(t, err)
 		return missing
 	}
@@ -616,7 +616,7 @@ func TestExerciseWatch(t *testing.T) {
 	type watch = func(context.Context, net.PacketConn, time.Duration, func([]string)) error
 	check := func(w watch) string {
 		t.Helper()
-		missing, err := checkWatch(t.Context(), w)
+		missing, err := checkWatch(t.Context(), new(exercise.Exchange), w)
 		require.NoError(t, err)
 		return missing
 	}

@@ -8,14 +8,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // CheckWatch checks the third exercise: a table of peers that say HELLO, and are forgotten when
 // they are silent.
 func CheckWatch(ctx context.Context, watch func(ctx context.Context, socket net.PacketConn, expiry time.Duration, changed func(peers []string)) error) error {
-	missing, err := checkWatch(ctx, watch)
-	return exercise.Report(ctx, missing, err)
+	var x exercise.Exchange
+	missing, err := checkWatch(ctx, &x, watch)
+	return x.Report(ctx, missing, err)
 }
 
 // watchFunc is the reader's.
@@ -25,17 +27,18 @@ type watchFunc = func(ctx context.Context, socket net.PacketConn, expiry time.Du
 const expiry = 400 * time.Millisecond
 
 // checkWatch begins again if the machine was so busy that the HELLOs came too late.
-func checkWatch(ctx context.Context, watch watchFunc) (missing string, err error) {
+func checkWatch(ctx context.Context, x *exercise.Exchange, watch watchFunc) (missing string, err error) {
 	for range 5 {
 		var late bool
-		if missing, late, err = watchOnce(ctx, watch); !late || missing == "" || err != nil {
+		x.Clear()
+		if missing, late, err = watchOnce(ctx, x, watch); !late || missing == "" || err != nil {
 			break
 		}
 	}
 	return missing, err
 }
 
-func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool, err error) {
+func watchOnce(ctx context.Context, x *exercise.Exchange, watch watchFunc) (missing string, late bool, err error) {
 	socket, err := loopback()
 	if err != nil {
 		return "", false, err
@@ -54,7 +57,8 @@ func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := make(chan []string, 100)
-	w := &watching{sender: sender, other: other, changes: changes, sent: make(map[string]time.Time)}
+	x.Call(service.AddrOf(socket.LocalAddr()), "watch")
+	w := &watching{sender: x.Conn("the peers", sender), other: x.Conn("the peers, later", other), changes: changes, sent: make(map[string]time.Time)}
 	w.call = exercise.Start(func() error {
 		return watch(ctx, socket, expiry, func(peers []string) {
 			select {
@@ -83,6 +87,7 @@ func watchOnce(ctx context.Context, watch watchFunc) (missing string, late bool,
 			return missing, w.late, nil
 		}
 	}
+	x.Clear() // the rest is not a question of what goes over the network
 	cancel()
 	began := time.Now()
 	select {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/lesson/exercise"
 )
 
 // shouting answers with what answer sends, and ends as it should.
@@ -36,7 +38,7 @@ func shouting(size int, answer func(socket net.PacketConn, payload []byte, clien
 
 func TestWrongShouts(t *testing.T) {
 	check := func(shout func(net.PacketConn) error) string {
-		missing, err := checkShout(t.Context(), shout)
+		missing, err := checkShout(t.Context(), new(exercise.Exchange), shout)
 		require.NoError(t, err)
 		return missing
 	}
@@ -154,7 +156,7 @@ func (h hearsAll) RemoteAddr() net.Addr        { return h.to }
 
 func TestWrongAsks(t *testing.T) {
 	check := func(ask func(net.Conn, string) (string, error)) string {
-		missing, err := checkAsk(t.Context(), ask)
+		missing, err := checkAsk(t.Context(), new(exercise.Exchange), ask)
 		require.NoError(t, err)
 		return missing
 	}
@@ -255,7 +257,7 @@ func TestWrongAsks(t *testing.T) {
 
 func TestWrongWatches(t *testing.T) {
 	check := func(watch watchFunc) string {
-		missing, err := checkWatch(t.Context(), watch)
+		missing, err := checkWatch(t.Context(), new(exercise.Exchange), watch)
 		require.NoError(t, err)
 		return missing
 	}
