@@ -8,9 +8,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// TestBrowserTimeline runs broadcast.ipynb and steps through its recording: one datagram is opened
-// at a time, with the mouse and with the arrow keys, which JupyterLab leaves to the timeline. It
-// stays in the notebook, in the dark theme as well.
+// TestBrowserTimeline runs broadcast.ipynb, watches its recording grow, and steps through it: one
+// datagram is opened at a time, with the mouse and with the arrow keys, which JupyterLab leaves to
+// the timeline. It stays in the notebook, in the dark theme as well.
 func TestBrowserTimeline(t *testing.T) {
 	const notebook = "broadcast.ipynb"
 	page := openLab(t)
@@ -22,7 +22,8 @@ func TestBrowserTimeline(t *testing.T) {
 	arrow := func(number int) string {
 		return fmt.Sprintf(steps+`[%d].nextElementSibling.querySelector('svg')`, number-1)
 	}
-	page.until("the timeline is drawn", steps+`.filter(i => i.parentElement.querySelector('label svg line')).length > 8`)
+	page.until("it grows, and its newest datagram is open", `(i => i.length > 2 && i.pop().checked && i[0].closest('.udpkit-sequence').textContent.includes('so far'))(`+steps+`)`)
+	page.until("the timeline is drawn", steps+`.filter(i => i.parentElement.querySelector('label svg line')).length > 8 && !`+panelOf(notebook)+`.querySelector('.udpkit-sequence').textContent.includes('so far')`)
 	page.until("the last exercise is checked", `[...`+panelOf(notebook)+`.querySelectorAll('.jp-OutputArea-output')].filter(o => o.textContent.includes('Not yet')).length === 2`)
 	alone := func(number int) {
 		t.Helper()

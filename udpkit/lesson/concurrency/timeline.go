@@ -39,7 +39,8 @@ func Timeline(ctx context.Context, mode echo.Mode, clients int) error {
 	errs := make([]error, clients)
 	for i := range clients {
 		name := fmt.Sprintf("client %d", i+1)
-		asking.Go(func() { errs[i] = askOnce(ctx, server.Addr(), name, tape.Role(name)) })
+		role := tape.Role(name) // in this order
+		asking.Go(func() { errs[i] = askOnce(ctx, server.Addr(), name, role) })
 	}
 	go func() {
 		asking.Wait()
