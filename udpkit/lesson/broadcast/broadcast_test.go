@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,4 +246,35 @@ func TestCheckBelieve(t *testing.T) {
 	} {
 		require.NotEmpty(t, checkBelieve(t.Context(), wrong), name)
 	}
+}
+
+// TestGroup: what is sent to a group comes to each of its members, and to no other group.
+func TestGroup(t *testing.T) {
+	free, err := Listen(t.Context(), 0)
+	require.NoError(t, err)
+	port := free.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	require.NoError(t, free.Close())
+	group := netip.AddrPortFrom(netip.MustParseAddr("239.255.34.7"), port)
+	var members []*net.UDPConn
+	for range 2 {
+		m, err := Join(group)
+		require.NoError(t, err)
+		defer m.Close()
+		members = append(members, m)
+	}
+	speaker, err := Speaker(1)
+	require.NoError(t, err)
+	defer speaker.Close()
+	_, err = speaker.WriteToUDPAddrPort([]byte("hello, group"), group)
+	require.NoError(t, err)
+	for _, m := range members {
+		b := make([]byte, 100)
+		require.NoError(t, m.SetReadDeadline(time.Now().Add(30*time.Second)))
+		n, from, err := m.ReadFromUDPAddrPort(b)
+		require.NoError(t, err)
+		require.Equal(t, "hello, group", string(b[:n]))
+		require.Equal(t, speaker.LocalAddr().(*net.UDPAddr).AddrPort().Port(), from.Port())
+	}
+	_, err = Speaker(256)
+	require.Error(t, err)
 }
