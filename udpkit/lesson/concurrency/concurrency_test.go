@@ -328,6 +328,20 @@ func TestRows(t *testing.T) {
 	}
 }
 
+func TestSockets(t *testing.T) {
+	server, client, err := concurrency.Sockets()
+	require.NoError(t, err)
+	defer server.Close()
+	defer client.Close()
+	_, err = client.Write([]byte("hello"))
+	require.NoError(t, err)
+	b := make([]byte, 10)
+	n, from, err := server.ReadFrom(b)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(b[:n]))
+	require.Equal(t, client.LocalAddr().String(), from.String())
+}
+
 func TestPair(t *testing.T) {
 	for _, protocol := range []string{"tcp", "udp"} {
 		sender, receiver, err := concurrency.Pair(protocol)

@@ -115,3 +115,17 @@ func Pair(protocol string) (sender, receiver net.Conn, err error) {
 	}
 	return sender, receiver, nil
 }
+
+// Sockets opens a UDP socket for a server on this machine, and one of a client that is connected to
+// it. The caller closes both.
+func Sockets() (server net.PacketConn, client net.Conn, err error) {
+	socket, err := listen("udp", netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err = net.Dial("udp4", socket.port().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, socket.Close())
+	}
+	return socket.udp, client, nil
+}
