@@ -25,7 +25,8 @@ kc.start_channels()
 kc.wait_for_ready(timeout=60)
 answers = []
 try:
-    for code in json.load(sys.stdin):
+    cells = json.load(sys.stdin)
+    for code in cells:
         id = kc.execute(code)
         shown = ""
         while True:
@@ -38,6 +39,8 @@ try:
             if kind in ("display_data", "update_display_data"): shown += content["data"].get("text/html", "").split("</style>")[-1]
             if kind == "error": shown += "\n".join(content["traceback"])
         answers.append({"status": kc.get_shell_msg(timeout=60)["content"]["status"], "shown": shown})
+    sent = [kc.execute(code) for code in (cells[2], cells[-1], cells[-1])] # as Run All does
+    answers += [{"status": kc.get_shell_msg(timeout=60)["content"]["status"]} for _ in sent]
 finally:
     km.shutdown_kernel(now=True)
 print(json.dumps(answers))
@@ -65,10 +68,10 @@ func TestKernelErrors(t *testing.T) {
 	require.NoError(t, err)
 	var answers []struct{ Status, Shown string }
 	require.NoError(t, json.Unmarshal(out, &answers))
-	require.Len(t, answers, len(cells))
+	require.Len(t, answers, len(cells)+3)
 	for i, want := range [][]string{
 		{"Line 4", "undefined: bytes", "begins with a capital letter: bytes.ToUpper?"},
-		{"Line 2", "undefined: elsewhere", "Run &gt; Run All Above Selected Cell", "import &#34;bytes&#34;"},
+		{"Line 2", "undefined: elsewhere", "Run &gt; Run All Above Selected Cell", "as in import &#34;bytes&#34;"},
 		{"Line 2", "undefined: client", "Run &gt; Run All Above Selected Cell"},
 		{"Line 2", "begins with a capital letter: strings.ToUpper?", "Line 3", "declared and not used: x", "write _ in its place"},
 		{"Line 2"},
@@ -84,4 +87,7 @@ func TestKernelErrors(t *testing.T) {
 	}
 	assert.NoFileExists(t, ran)
 	assert.Equal(t, "ok", answers[len(cells)-1].Status)
+	for i, status := range []string{"error", "aborted", "aborted"} {
+		assert.Equal(t, status, answers[len(cells)+i].Status, "what waits behind a cell that fails does not run")
+	}
 }

@@ -145,8 +145,9 @@ func inContainer() bool {
 }
 
 // Run sets up what is missing, copies the notebooks to where they are worked on, starts JupyterLab,
-// opens the index, which leads to the other notebooks, or a layout, and returns nil when ctx ends. By then JupyterLab, its kernels and the programs in
-// their cells have ended too, at most 3 s later.
+// opens the index, which leads to the other notebooks, or a layout, and returns nil when ctx ends.
+// By then JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s
+// later.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

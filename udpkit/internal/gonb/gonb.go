@@ -46,6 +46,23 @@ var edits = []struct{ file, old, new string }{
 		"\tif exec.Msg.Kernel().Interrupted.Load() { // before there was anybody to tell\n\t\t_ = cmd.Process.Signal(os.Interrupt)\n\t}\n" +
 			"\n\tif exec.stdinContent != nil {\n\t\texec.handleStaticInput()"},
 
+	// What waits behind a cell that failed does not run, as in Jupyter's other kernels: after ■
+	// while a cell compiles, Run All is over.
+	{"dispatcher/dispatcher.go", "\t\"sync\"\n", "\t\"sync\"\n\t\"time\"\n"},
+	{"dispatcher/dispatcher.go", "\tgoExec *goexec.State\n}", "\tgoExec *goexec.State\n\tcame   time.Time\n}\n\nvar failed time.Time // when a cell did, last"},
+	{"dispatcher/dispatcher.go", "&shellMsgParams{msg: msg, goExec: goExec}", "&shellMsgParams{msg: msg, goExec: goExec, came: time.Now()}"},
+	{"dispatcher/dispatcher.go", "\t\t\t\terr := handleBusyMessage(params.msg, params.goExec)\n",
+		"\t\t\t\tif params.came.Before(failed) && params.msg.ComposedMsg().Header.MsgType == \"execute_request\" {\n" +
+			"\t\t\t\t\tif err := abort(params.msg); err != nil {\n\t\t\t\t\t\tklog.Errorf(\"Failed to abort a cell: %+v\", err)\n\t\t\t\t\t}\n" +
+			"\t\t\t\t\tcontinue\n\t\t\t\t}\n\t\t\t\terr := handleBusyMessage(params.msg, params.goExec)\n"},
+	{"dispatcher/dispatcher.go", "\t\treplyContent[\"status\"] = \"error\"\n",
+		"\t\treplyContent[\"status\"] = \"error\"\n\t\tif stop, ok := content[\"stop_on_error\"].(bool); stop || !ok {\n\t\t\tfailed = time.Now()\n\t\t}\n"},
+	{"dispatcher/dispatcher.go", "// handleBusyMessage handles Shell",
+		"// abort replies that a cell is not run.\nfunc abort(msg kernel.Message) error {\n" +
+			"\tif err := kernel.PublishKernelStatus(msg, kernel.StatusBusy); err != nil {\n\t\treturn err\n\t}\n" +
+			"\tif err := msg.Reply(\"execute_reply\", map[string]any{\"status\": \"aborted\"}); err != nil {\n\t\treturn err\n\t}\n" +
+			"\treturn kernel.PublishKernelStatus(msg, kernel.StatusIdle)\n}\n\n// handleBusyMessage handles Shell"},
+
 	// Errors of the compiler have the line of the cell, and neither temporary paths nor a second
 	// exit status.
 	{"goexec/errorpublish.go", "{{end}}<span class=\"gonb-err-location\">{{.Location}}</span></span>",
