@@ -97,7 +97,8 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/store/sqlite`, `relay|zombiezen.com/go/sqlite(/sqlitex)?|` + small},
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
-		{`lab`, `udpkit|internal/console|` + small}, // long work is shown in one way
+		{`internal/gonb/edit`, `internal/gonb`},
+		{`lab`, `udpkit|internal/(console|gonb)|` + small}, // long work is shown in one way
 		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|sequence|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()

@@ -27,7 +27,7 @@ for _ in range(600):
     except u.URLError as e:
         if not isinstance(e.reason, ConnectionError): raise
     time.sleep(0.1)
-get("lab/tree/notebooks/index.ipynb")
+get("lab/tree/my-notebooks/index.ipynb")
 print(get("api/kernelspecs"))
 `
 
@@ -51,5 +51,5 @@ func assertBinder(t *testing.T, image string) {
 	})
 	kernels := docker("exec", name, "python3", "-c", askedByBinder)
 	assert.Contains(t, kernels, "-go_work=/home/udpkit/udp-notebooks")
-	docker("exec", name, "jupyter", "execute", "--timeout=60", "notebooks/index.ipynb")
+	docker("exec", name, "jupyter", "execute", "--timeout=60", "my-notebooks/index.ipynb")
 }

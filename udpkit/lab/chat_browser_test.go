@@ -74,7 +74,7 @@ func TestChatBrowser(t *testing.T) {
 		require.NoError(t, chromedp.Do(ctx), "open a tab")
 		page := &labPage{t: t, ctx: ctx}
 		at := *address
-		at.Path = "/lab/workspaces/" + strings.TrimSuffix(name, ".ipynb") + "/tree/notebooks/" + name
+		at.Path = "/lab/workspaces/" + strings.TrimSuffix(name, ".ipynb") + "/tree/my-notebooks/" + name
 		page.do("open JupyterLab", chromedp.Navigate(at.String()))
 		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 		return page, cancel

@@ -138,7 +138,7 @@ func newSeat(name, host, publish string, port int) seat {
 func (s seat) write(w io.Writer) {
 	fmt.Fprintf(w, `    environment: {JUPYTER_TOKEN: %s, UDPKIT_PUBLIC_URL: "%s"}
     ports: !override ["%s:%s"]
-    volumes: ["%s:/home/udpkit/udp-notebooks/notebooks"]
+    volumes: ["%s:/home/udpkit/udp-notebooks/my-notebooks"]
 `, s.token, s.url, s.publish, portInside, s.name)
 }
 

@@ -35,7 +35,7 @@ func TestCompose(t *testing.T) {
 	logs, _ := compose(t.Context(), "logs")
 	require.NoError(t, err, out+logs)
 	t.Logf("the first start took %s, memory %s", time.Since(start).Round(time.Second/10), p.memory())
-	assert.Contains(t, logs, fmt.Sprintf("http://127.0.0.1:%d/lab/workspaces/udpkit?token=%s", port, token), "the address is in the log")
+	assert.Contains(t, logs, fmt.Sprintf("http://127.0.0.1:%d/lab/workspaces/broadcast?token=%s", port, token), "the address is in the log")
 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	get := func(path, token string) (int, string) {
@@ -55,10 +55,10 @@ func TestCompose(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, status, "without a token")
 	status, _ = get("/api/status", token)
 	assert.Equal(t, http.StatusOK, status)
-	status, body := get("/lab/api/workspaces/udpkit", token)
+	status, body := get("/lab/api/workspaces/broadcast", token)
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, "client-2.ipynb")
-	_, err = os.Stat(filepath.Join(p.dir, notebooksDir, "client-2.ipynb"))
+	_, err = os.Stat(filepath.Join(p.dir, workDir, "client-2.ipynb"))
 	assert.NoError(t, err, "the copy is in the mounted directory")
 
 	// A checkout that has changed, as by a git pull, is built anew by the next start, but neither
@@ -88,10 +88,10 @@ func TestCompose(t *testing.T) {
 	// The build cache, udpkit, its source and the notebooks are new.
 	assert.GreaterOrEqual(t, same, len(layers)-4, "what has not changed is not built again")
 	image := p.images["lab"]
-	built, err := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "none", image, "ls", notebooksDir).CombinedOutput()
+	built, err := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", "none", image, "ls", workDir).CombinedOutput()
 	require.NoError(t, err, string(built))
 	assert.Contains(t, string(built), "new.ipynb")
-	assert.Contains(t, string(built), sideBySide, "which the index links to, for whoever starts Jupyter otherwise")
+	assert.Contains(t, string(built), "relay"+layoutExtension, "which the index links to, for whoever starts Jupyter otherwise")
 
 	out, err = compose(t.Context(), "exec", "lab", "which", "nc", "ss", "python3")
 	assert.NoError(t, err, out)

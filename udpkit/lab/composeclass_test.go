@@ -185,11 +185,11 @@ for token in sys.argv[2:]:
 	_ = server.Wait()
 
 	// What a student has written outlives the containers, and is nobody else's.
-	class.do("exec", "-T", student(2), "touch", "notebooks/mine.ipynb")
+	class.do("exec", "-T", student(2), "touch", "my-notebooks/mine.ipynb")
 	class.do("down")
 	class.do("up", "--detach", student(2), student(3))
-	class.do("exec", "-T", student(2), "ls", "notebooks/mine.ipynb")
-	_, err := class.compose(t.Context(), "exec", "-T", student(3), "ls", "notebooks/mine.ipynb")
+	class.do("exec", "-T", student(2), "ls", "my-notebooks/mine.ipynb")
+	_, err := class.compose(t.Context(), "exec", "-T", student(3), "ls", "my-notebooks/mine.ipynb")
 	assert.Error(t, err)
 	id := strings.TrimSpace(class.do("ps", "--quiet", student(2)))
 	limits := inspectContainer(t, id, "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.CapDrop}} {{.Config.User}}")

@@ -130,11 +130,11 @@ func composeCheckout(t *testing.T, repository string) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
-	for _, name := range []string{".docker", "udpkit", notebooksDir} {
+	for _, name := range []string{".docker", "udpkit", notebooksDir, workDir} {
 		require.NoError(t, os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(repository, name))))
 	}
 	if os.Getuid() == 0 {
-		require.NoError(t, filepath.WalkDir(filepath.Join(dir, notebooksDir), func(path string, _ os.DirEntry, err error) error {
+		require.NoError(t, filepath.WalkDir(filepath.Join(dir, workDir), func(path string, _ os.DirEntry, err error) error {
 			if err == nil {
 				err = os.Chown(path, otherUser, otherUser)
 			}

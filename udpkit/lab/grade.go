@@ -228,7 +228,7 @@ func (c cell) printed() (text string, failed bool) {
 }
 
 // compilerSays is where the kernel's page for a compiler's error has the error.
-var compilerSays = regexp.MustCompile(`: Line (\d+)</span>.*?</span></span>([^<]*)<div class="gonb-err-context">`)
+var compilerSays = regexp.MustCompile(`: Line (\d+)</span>\s*</span>([^<]*)<div class="gonb-err-context">`)
 
 // compileError returns the first error of the compiler; "" if there is none.
 func (c cell) compileError() string {

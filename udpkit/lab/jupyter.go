@@ -2,12 +2,14 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,12 +25,8 @@ import (
 )
 
 const (
-	startWorkspace = "start"  // the index by itself
-	workspaceName  = "udpkit" // the server's notebook beside its clients'
-	// sideBySide is a file beside the notebooks that JupyterLab opens as the workspace
-	// workspaceName: the index links to it.
-	sideBySide   = "side-by-side.jupyterlab-workspace"
-	startTimeout = time.Minute
+	startWorkspace = "start" // the index by itself
+	startTimeout   = time.Minute
 	// Ending: cells get cellGrace to end by interrupt, with their summaries; JupyterLab has ended
 	// its kernels, or all are killed, when serverGrace is over too. Together with the killing that
 	// makes less than 3 s.
@@ -222,40 +220,32 @@ func (j *jupyter) call(ctx context.Context, method, path string, body, result an
 	return json.Unmarshal(answer, result)
 }
 
-// layOut stores the workspaces: the one that opens the notebooks side by side, and, if there is an
-// index, the one to start with. It returns the address of the latter.
-func (j *jupyter) layOut(ctx context.Context, env *Env, notebooks []string) (start string, err error) {
-	workspaces := map[string]any{workspaceName: writeSideBySide(env, notebooks)}
-	start = workspaceName
-	if _, err := os.Stat(filepath.Join(env.Notebooks, indexNotebook)); err == nil {
-		start = startWorkspace
-		workspaces[start] = workspace(start, []string{indexNotebook})
+// layOut stores the workspaces: those that open notebooks side by side, and the one to start with,
+// which is wanted, or, if that is none, the index alone. It returns its address.
+func (j *jupyter) layOut(ctx context.Context, env *Env, layouts map[string]map[string]any, wanted string) (start string, err error) {
+	workspaces := maps.Clone(layouts)
+	if env.have([]string{indexNotebook}) {
+		workspaces[startWorkspace] = workspace(startWorkspace, []string{indexNotebook})
+		wanted = cmp.Or(wanted, startWorkspace)
 	}
 	for name, layout := range workspaces {
 		if err := j.call(ctx, http.MethodPut, "/lab/api/workspaces/"+name, layout, nil); err != nil {
 			return "", fmt.Errorf("lab: store the workspace in JupyterLab: %w", err)
 		}
 	}
-	return j.url("/lab/workspaces/" + start), nil
+	return j.layout(cmp.Or(wanted, "broadcast")), nil
 }
 
-// writeSideBySide writes the file that opens the notebooks side by side, and returns what is in it.
-// Where it cannot be written, the index has a dead link, and the address that is printed works.
-func writeSideBySide(env *Env, notebooks []string) map[string]any {
-	side := workspace(workspaceName, notebooks)
-	if data, err := json.Marshal(side); err == nil {
-		_ = writeFile(filepath.Join(env.Notebooks, sideBySide), data, 0o644)
-	}
-	return side
-}
+// layout is the address of a workspace.
+func (j *jupyter) layout(name string) string { return j.url("/lab/workspaces/" + name) }
 
 // workspace lays out the first notebook at the left and the others at the right one above the
 // other, in at most three rows: more of them share the rows as tabs.
 func workspace(name string, notebooks []string) map[string]any {
 	type object = map[string]any
-	data := object{"file-browser-filebrowser:cwd": object{"path": notebooksDir}}
+	data := object{"file-browser-filebrowser:cwd": object{"path": workDir}}
 	widget := func(name string) string {
-		path := notebooksDir + "/" + name
+		path := workDir + "/" + name
 		id := "notebook:" + path
 		data[id] = object{"data": object{"path": path, "factory": "Notebook"}}
 		return id

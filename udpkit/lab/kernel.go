@@ -7,18 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/gonb"
 )
 
-const (
-	kernelModule = "github.com/janpfeifer/gonb"
-	// kernelWaits is how long our kernel waits between two looks whether gopls has come up. As
-	// published it waits 12 s, before the first look too, and is deaf to Run and Tab meanwhile.
-	kernelWaits = "50 * time.Millisecond"
-)
+const kernelModule = "github.com/janpfeifer/gonb"
 
 // tools builds the kernel and goimports at the versions in go.mod, which together with Go and
-// kernelWaits determines them.
+// our edits determines them.
 func (s *setup) tools() error {
 	if stamped(s.toolsDir) {
 		return nil
@@ -29,7 +25,7 @@ func (s *setup) tools() error {
 			return fmt.Errorf("lab: build the kernel: %w", err)
 		}
 		defer os.RemoveAll(temp)
-		mod, err := s.impatientKernel(temp)
+		mod, err := s.editedKernel(temp)
 		if err == nil {
 			_, err = run(s.ctx, s.env.Repository, goEnviron(kernelFlags(s.golang.GOFLAGS), "GOBIN="+s.env.Bin), "go", "install", "-modfile="+mod,
 				kernelModule, "golang.org/x/tools/cmd/goimports")
@@ -41,9 +37,9 @@ func (s *setup) tools() error {
 	})
 }
 
-// impatientKernel copies the kernel's source to temp, where it gets kernelWaits, and returns a
-// go.mod that is the repository's but for that.
-func (s *setup) impatientKernel(temp string) (mod string, err error) {
+// editedKernel copies the kernel's source to temp, where it is edited, and returns a go.mod that is
+// the repository's but for that.
+func (s *setup) editedKernel(temp string) (mod string, err error) {
 	out, err := run(s.ctx, s.env.Repository, goEnviron(""), "go", "mod", "download", "-json", kernelModule)
 	var published struct{ Dir string }
 	if err == nil {
@@ -56,16 +52,7 @@ func (s *setup) impatientKernel(temp string) (mod string, err error) {
 	if err != nil {
 		return "", err
 	}
-	file := filepath.Join(source, "internal", "goexec", "goplsclient", "exec.go")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	patched := strings.ReplaceAll(string(text), "time.After(ConnectTimeout)", "time.After("+kernelWaits+")")
-	if patched == string(text) {
-		return "", fmt.Errorf("%s of %s is not what it was", file, kernelModule)
-	}
-	err = os.WriteFile(file, []byte(patched), 0o600)
+	err = gonb.Edit(source)
 	mod = filepath.Join(temp, "go.mod")
 	for name, more := range map[string]string{"go.mod": "\nreplace " + kernelModule + " => " + strconv.Quote(source) + "\n", "go.sum": ""} {
 		text, readErr := os.ReadFile(filepath.Join(s.env.Repository, name))

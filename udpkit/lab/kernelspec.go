@@ -53,13 +53,13 @@ func (s *setup) jupyter() error {
 	server := map[string]any{
 		"ServerApp": map[string]any{
 			// The whole repository, so that a notebook's links to the package's source work;
-			// notebooks/ shows first.
+			// the copies show first.
 			"root_dir":            s.env.Repository,
 			"open_browser":        false,
 			"port_retries":        0,
 			"jpserver_extensions": map[string]bool{"jupyterlab": true, "jupyter_lsp": false},
 		},
-		"FileContentsManager": map[string]any{"preferred_dir": s.env.Notebooks},
+		"FileContentsManager": map[string]any{"preferred_dir": s.env.work},
 		"LabApp":              map[string]any{"news_url": nil, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "extension_manager": "readonly", "custom_css": true},
 		"KernelSpecManager":   map[string]any{"ensure_native_kernel": false, "allowed_kernelspecs": []string{Kernel}},
 		"MultiKernelManager":  map[string]any{"default_kernel_name": Kernel},
@@ -68,7 +68,11 @@ func (s *setup) jupyter() error {
 		"@jupyterlab/apputils-extension:announcements": true,
 		"@jupyterlab/lsp-extension":                    true,
 	}}
-	settings := map[string]any{"@jupyterlab/apputils-extension:notification": map[string]any{"checkForUpdates": false, "fetchNews": "false"}}
+	settings := map[string]any{
+		"@jupyterlab/apputils-extension:notification": map[string]any{"checkForUpdates": false, "fetchNews": "false"},
+		// The compiler's errors have the number of the line.
+		"@jupyterlab/notebook-extension:tracker": map[string]any{"codeCellConfig": map[string]any{"lineNumbers": true}},
+	}
 	for _, file := range []struct {
 		path    string
 		content any

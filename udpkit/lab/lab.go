@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
@@ -63,10 +64,14 @@ type Config struct {
 	// proxy: http or https, a host and perhaps a port, and no path. With it JupyterLab answers
 	// whatever name it is called by, to who has the token. Default: none.
 	PublicURL string
-	// Clients is how many client notebooks are opened, at most 32. Default: 2.
+	// Layout is the system whose notebooks are opened side by side, one of Layouts. Default: none,
+	// but the index.
+	Layout string
+	// Clients is how many client notebooks the layouts of the broadcast and the chat have, at most
+	// 32. Default: 2.
 	Clients int
 	// Join is the address of a machine whose chat and relay servers the notebooks use, as a
-	// teacher's; not valid: those of this machine.
+	// teacher's: their layouts have none then. Not valid: those of this machine.
 	Join netip.Addr
 	// NoBrowser leaves it to the user to open the printed address.
 	NoBrowser bool
@@ -87,6 +92,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Clients = cmp.Or(c.Clients, DefaultClients)
 	if c.Clients < 0 || c.Clients > maxClients {
 		return c, fmt.Errorf("%w: %d clients is not between 1 and %d", ErrConfig, c.Clients, maxClients)
+	}
+	if c.Layout != "" && !slices.Contains(Layouts(), c.Layout) {
+		return c, fmt.Errorf("%w: there is no layout %q: they are %s", ErrConfig, c.Layout, strings.Join(Layouts(), ", "))
 	}
 	c.Address = cmp.Or(c.Address, "127.0.0.1")
 	address, err := netip.ParseAddr(c.Address)
@@ -136,9 +144,10 @@ func inContainer() bool {
 	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 }
 
-// Run sets up what is missing, starts JupyterLab, opens the index, which leads to the other
-// notebooks, and returns nil when ctx ends. By then JupyterLab, its kernels and the programs in
-// their cells have ended too, at most 3 s later.
+// Run sets up what is missing, copies the notebooks to where they are worked on, starts JupyterLab,
+// opens the index, which leads to the other notebooks, or a layout, and returns nil when ctx ends.
+// By then JupyterLab, its kernels and the programs in their cells have ended too, at most 3 s
+// later.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -153,7 +162,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	notebooks, err := makeCopies(env.Notebooks, cfg.Clients)
+	layouts, err := env.prepare(cfg)
 	if err != nil {
 		return err
 	}
@@ -170,15 +179,22 @@ func Run(ctx context.Context, cfg Config) error {
 		return stopped(ctx, err)
 	}
 	defer server.stop()
-	url, err := server.layOut(ctx, env, notebooks)
+	url, err := server.layOut(ctx, env, layouts, cfg.Layout)
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	fmt.Fprintf(cfg.Stdout, "\nJupyterLab is ready. Start here:\n  %s\nThe server beside its clients:\n  %s\nEach by itself:\n",
-		url, server.url("/lab/workspaces/"+workspaceName))
-	for _, name := range notebooks {
-		fmt.Fprintf(cfg.Stdout, "  %-16s %s\n", name, server.url("/lab/tree/"+notebooksDir+"/"+name))
+	fmt.Fprintf(cfg.Stdout, "\nJupyterLab is ready. Start here:\n  %s\n", url)
+	if env.have([]string{indexNotebook}) && cfg.Layout != "" {
+		fmt.Fprintf(cfg.Stdout, "What there is, in %s:\n  %s\n", indexNotebook, server.layout(startWorkspace))
+	} else if cfg.Layout == "" {
+		fmt.Fprintf(cfg.Stdout, "That is %s, which leads to all others. The notebooks that run side by side:\n", indexNotebook)
+		for _, name := range Layouts() {
+			if layouts[name] != nil {
+				fmt.Fprintf(cfg.Stdout, "  %-10s %s\n", name, server.layout(name))
+			}
+		}
 	}
+	fmt.Fprintf(cfg.Stdout, "You work on copies, in %s, so that git sees no change: a pull renews those that you have not edited.\n", env.work)
 	fmt.Fprintln(cfg.Stdout, "Run a notebook with its menu's Run > Run All Cells. Ctrl-C here ends everything.")
 	if !cfg.NoBrowser {
 		defer openBrowser(env.Repository, url)()

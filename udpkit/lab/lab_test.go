@@ -105,7 +105,7 @@ func TestBrowserGetsNoToken(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a checkout, 100% mine")
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	j := jupyter{address: netip.MustParseAddrPort("127.0.0.1:8888"), token: token}
-	remove := openBrowser(dir, j.url("/lab/workspaces/udpkit"))
+	remove := openBrowser(dir, j.url("/lab/workspaces/broadcast"))
 	var given string
 	require.Eventually(t, func() bool {
 		data, err := os.ReadFile(arguments)
@@ -266,64 +266,15 @@ const notebook = `{"cells": [
  {"cell_type": "code", "id": "b", "metadata": {"x": 1.50}, "execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": "old"}], "source": ["%%\n"]}],
  "metadata": {"kernelspec": {"name": "gonb"}}, "nbformat": 4, "nbformat_minor": 5}`
 
-func TestMakeCopies(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
-	}
-	list := func() (names []string) {
-		entries, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		for _, e := range entries {
-			names = append(names, e.Name())
-		}
-		return names
-	}
-	_, err := makeCopies(dir, 2)
-	assert.ErrorIs(t, err, ErrNoNotebook)
-	write("server.ipynb", notebook)
-	write("client.ipynb", notebook)
-	write("client-7.ipynb", notebook) // the user's own
-	write("client-2.ipynb", "{}")     // and another in the way
-
-	names, err := makeCopies(dir, 4)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"server.ipynb", "client.ipynb", "client-2.ipynb", "client-3.ipynb", "client-4.ipynb"}, names)
-	assert.Equal(t, []string{"client-2.ipynb", "client-3.ipynb", "client-4.ipynb", "client-7.ipynb", "client.ipynb", "server.ipynb"}, list())
-	mine, err := os.ReadFile(filepath.Join(dir, "client-2.ipynb"))
-	require.NoError(t, err)
-	assert.Equal(t, "{}", string(mine))
-
-	var want, got map[string]any
-	data, err := os.ReadFile(filepath.Join(dir, "client-3.ipynb"))
-	require.NoError(t, err)
-	assert.Contains(t, string(data), "<Title> & more")
-	require.NoError(t, json.Unmarshal(data, &got))
-	require.NoError(t, json.Unmarshal([]byte(notebook), &want))
-	code := want["cells"].([]any)[1].(map[string]any)
-	code["outputs"], code["execution_count"] = []any{}, nil
-	want["metadata"].(map[string]any)[copyMark] = "client.ipynb"
-	assert.Equal(t, want, got, "as client.ipynb, without outputs and with the mark")
-
-	names, err = makeCopies(dir, 1)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"server.ipynb", "client.ipynb"}, names)
-	assert.Equal(t, []string{"client-2.ipynb", "client-7.ipynb", "client.ipynb", "server.ipynb"}, list(), "copies go, the user's files stay")
-
-	write("client.ipynb", "no notebook")
-	_, err = makeCopies(dir, 3)
-	assert.ErrorIs(t, err, ErrNoNotebook)
-}
-
 func TestWorkspace(t *testing.T) {
 	data, err := json.Marshal(workspace("start", []string{"index.ipynb"}))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"data": {
-		"file-browser-filebrowser:cwd": {"path": "notebooks"},
-		"notebook:notebooks/index.ipynb": {"data": {"path": "notebooks/index.ipynb", "factory": "Notebook"}},
+		"file-browser-filebrowser:cwd": {"path": "my-notebooks"},
+		"notebook:my-notebooks/index.ipynb": {"data": {"path": "my-notebooks/index.ipynb", "factory": "Notebook"}},
 		"layout-restorer:data": {
-			"main": {"current": "notebook:notebooks/index.ipynb",
-				"dock": {"type": "tab-area", "currentIndex": 0, "widgets": ["notebook:notebooks/index.ipynb"]}},
+			"main": {"current": "notebook:my-notebooks/index.ipynb",
+				"dock": {"type": "tab-area", "currentIndex": 0, "widgets": ["notebook:my-notebooks/index.ipynb"]}},
 			"left": {"collapsed": true, "visible": true, "current": null, "widgets": ["filebrowser"]},
 			"right": {"collapsed": true, "visible": true, "widgets": []},
 			"relativeSizes": [0, 1, 0]}},
@@ -334,17 +285,17 @@ func TestWorkspace(t *testing.T) {
 		for n := 2; n <= clients; n++ {
 			names = append(names, "client-"+string(rune('a'+n))+".ipynb")
 		}
-		data, err := json.Marshal(workspace(workspaceName, names))
+		data, err := json.Marshal(workspace("broadcast", names))
 		require.NoError(t, err)
 		var decoded struct {
 			Data     map[string]json.RawMessage
 			Metadata struct{ ID string }
 		}
 		require.NoError(t, json.Unmarshal(data, &decoded))
-		assert.Equal(t, "udpkit", decoded.Metadata.ID)
+		assert.Equal(t, "broadcast", decoded.Metadata.ID)
 		for _, name := range names {
-			id := "notebook:notebooks/" + name
-			assert.JSONEq(t, `{"data": {"path": "notebooks/`+name+`", "factory": "Notebook"}}`, string(decoded.Data[id]))
+			id := "notebook:my-notebooks/" + name
+			assert.JSONEq(t, `{"data": {"path": "my-notebooks/`+name+`", "factory": "Notebook"}}`, string(decoded.Data[id]))
 			assert.Contains(t, string(decoded.Data["layout-restorer:data"]), `"`+id+`"`)
 		}
 	}

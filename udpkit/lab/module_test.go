@@ -40,14 +40,14 @@ func TestInstalled(t *testing.T) {
 	copied := filepath.Join(dir, "udp-notebooks")
 	assert.Contains(t, out, version+" to "+copied)
 	assert.NotContains(t, out, "The first Run of a notebook", "a cell can import the package")
-	index := filepath.Join(copied, notebooksDir, indexNotebook)
+	index := filepath.Join(copied, workDir, indexNotebook)
 	notebook, err := os.ReadFile(filepath.Join("..", "..", notebooksDir, indexNotebook))
 	require.NoError(t, err)
 	got, err := os.ReadFile(index)
 	require.NoError(t, err)
 	assert.Equal(t, string(notebook), string(got))
-	for _, written := range []string{"client-2.ipynb", sideBySide} {
-		assert.FileExists(t, filepath.Join(copied, notebooksDir, written), "for a Jupyter that something else starts")
+	for _, written := range []string{"client-2.ipynb", "chat" + layoutExtension} {
+		assert.FileExists(t, filepath.Join(copied, workDir, written), "for a Jupyter that something else starts")
 	}
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestInstalled(t *testing.T) {
 
 	// Notebooks are saved where they are.
 	require.NoError(t, os.WriteFile(index, []byte("mine"), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(copied, notebooksDir, "mine.ipynb"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(copied, workDir, "mine.ipynb"), nil, 0o644))
 	out, err = udpkitLab()
 	require.NoError(t, err, out)
 	assert.NotContains(t, out, "Copying")

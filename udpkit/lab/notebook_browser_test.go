@@ -66,8 +66,8 @@ func TestBrowser(t *testing.T) {
 	page.screenshot("ended")
 }
 
-// TestBrowserView runs all cells of each role's notebook, alone and as the lab lays them out, on
-// screens of two sizes: the live panel is in view, and nobody has scrolled.
+// TestBrowserView runs all cells of each role's notebook, alone and as one click in the index
+// lays them out, on screens of two sizes: the live panel is in view, and nobody has scrolled.
 func TestBrowserView(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
 	t.Setenv("UDPKIT_LISTEN", fmt.Sprintf("127.0.0.1:%d", freeUDPPort(t))) // of the weather
@@ -94,7 +94,7 @@ func TestBrowserView(t *testing.T) {
 	}
 	var chat *labPage
 	for _, name := range []string{"server.ipynb", "client.ipynb", "relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb", "weather.ipynb", "chat_server.ipynb", "chat_client.ipynb"} {
-		tab, closeTab := page.tab("/lab/workspaces/alone/tree/notebooks/" + name)
+		tab, closeTab := page.tab("/lab/workspaces/alone/tree/my-notebooks/" + name)
 		for _, size := range screens {
 			if name == "chat_client.ipynb" { // it would not stay without its server
 				run(chat, size.width, size.height, "chat_server.ipynb")
@@ -111,16 +111,33 @@ func TestBrowserView(t *testing.T) {
 		}
 		closeTab()
 	}
-	tab, _ := page.tab("/lab/workspaces/udpkit")
-	for _, size := range screens {
-		names := []string{"client-2.ipynb", "client.ipynb", "server.ipynb"}
-		run(tab, size.width, size.height, names...)
-		for _, name := range names {
-			tab.until(name+" shows a state", last(name)+`.textContent.includes('STANDBY')`)
-			tab.panelInView(name)
+	for _, layout := range []struct {
+		name, shows string
+		roles       []string // in the order in which they start
+	}{
+		{"broadcast", "STANDBY", []string{"client-2.ipynb", "client.ipynb", "server.ipynb"}},
+		{"chat", "open", []string{"chat_server.ipynb", "chat_client.ipynb", "chat_client-2.ipynb"}},
+		{"relay", "open", []string{"relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb"}},
+	} {
+		page.do("open the index", chromedp.Navigate(page.url))
+		page.openLayout(layout.name, layout.roles[0])
+		for _, name := range layout.roles {
+			page.until(name+" is open with its kernel", panelOf(name)+`?.checkVisibility() && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 		}
-		tab.screenshot(fmt.Sprintf("view-%d-lab", size.width))
-		interrupt(tab, names...)
+		page.until("nothing else is open", fmt.Sprintf(`document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel').length === %d`, len(layout.roles)))
+		sizes := screens
+		if layout.name != "broadcast" {
+			sizes = screens[:1]
+		}
+		for _, size := range sizes {
+			run(page, size.width, size.height, layout.roles...)
+			for _, name := range layout.roles {
+				page.until(name+" shows a state", fmt.Sprintf(`%s.textContent.includes(%q)`, last(name), layout.shows))
+				page.panelInView(name)
+			}
+			page.screenshot(fmt.Sprintf("view-%d-%s", size.width, layout.name))
+			interrupt(page, layout.roles...)
+		}
 	}
 }
 
@@ -132,7 +149,7 @@ var screens = []struct{ width, height int64 }{{1366, 768}, {1600, 900}}
 func TestBrowserWalkthrough(t *testing.T) {
 	const notebook = "nonblocking.ipynb"
 	page := openLab(t)
-	page.do("open the walkthrough", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, notebook)))
+	page.do("open the walkthrough", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/my-notebooks/%s'`, notebook)))
 	page.until("it is open with its kernel", panelOf(notebook)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(notebook)
 	page.until("a receiver runs", panelOf(notebook)+`.innerText.match(/\S waiting for [\d.]+ s/)`)
@@ -148,7 +165,7 @@ func TestBrowserSockets(t *testing.T) {
 	const index, sockets = "index.ipynb", "sockets.ipynb"
 	t.Setenv("UDPKIT_BEACON_PORT", fmt.Sprint(freeUDPPort(t)))
 	page := openLab(t)
-	page.do("open the index", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, index)))
+	page.do("open the index", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/my-notebooks/%s'`, index)))
 	page.until("it is open with its kernel", panelOf(index)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(index)
 	page.until("all is well", `[...`+panelOf(index)+`.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('All is well'))`)
@@ -258,12 +275,15 @@ func fakeOpener(t *testing.T) (given func() string) {
 }
 
 // openRoles follows the index's link to the server beside its clients.
-func (p *labPage) openRoles() {
+func (p *labPage) openRoles() { p.t.Helper(); p.openLayout("broadcast", "server.ipynb") }
+
+// openLayout follows the index's link to notebooks side by side, and waits for one of them.
+func (p *labPage) openLayout(name, notebook string) {
 	p.t.Helper()
-	link := panelOf("index.ipynb") + `?.querySelector('a[href*="side-by-side"]')`
+	link := fmt.Sprintf(`%s?.querySelector('a[href*="%s.jupyterlab-workspace"]')`, panelOf("index.ipynb"), name)
 	p.until("the index has the link", link)
 	p.do("follow it", chromedp.Evaluate[chromedp.Void](link+`.click()`))
-	p.until("the server's notebook is open", tabOf("server.ipynb"))
+	p.until(notebook+" is open", tabOf(notebook))
 }
 
 // tabOf and panelOf are JavaScript for the label of a notebook's tab and for the panel that shows
@@ -334,7 +354,7 @@ func (p *labPage) runAllCells(notebook string) {
 	// JupyterLab forgets cells that are run while it has no kernel yet, and shows its name all the
 	// same.
 	p.until("the kernel of "+notebook+" is connected", fmt.Sprintf(`(fetch('/api/sessions').then(r => r.json()).then(s => window.udpkitSessions = s),
-		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "notebooks/"+notebook))
+		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "my-notebooks/"+notebook))
 	p.do("choose the tab of "+notebook, chromedp.Click(chromedp.JSPath(tabOf(notebook))))
 	p.do("open the menu Run", chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll('.lm-MenuBar-item')].find(i => i.textContent === 'Run')`)))
 	item := `document.querySelector('.lm-Menu-item[data-command="runmenu:run-all"]')`

@@ -22,7 +22,7 @@ func TestBrowserPictures(t *testing.T) {
 		}).then(r => { window.chosen = r.status })`, theme.name)))
 		page.until("it is chosen", `window.chosen === 204`)
 		for name, pictures := range theme.pictures {
-			tab, closeTab := page.tab("/lab/workspaces/pictures/tree/notebooks/" + name + ".ipynb")
+			tab, closeTab := page.tab("/lab/workspaces/pictures/tree/my-notebooks/" + name + ".ipynb")
 			tab.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))
 			tab.until("the theme is there", fmt.Sprintf(`document.body.dataset.jpThemeName === 'JupyterLab %s'`, theme.name))
 			panel := panelOf(name + ".ipynb")

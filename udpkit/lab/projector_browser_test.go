@@ -22,7 +22,7 @@ func TestBrowserProjector(t *testing.T) {
 	t.Setenv("UDPKIT_LARGE", "true")
 	page := openLab(t)
 	page.do("leave it, so that the kernel has one page", chromedp.Navigate("about:blank"))
-	tab, closeTab := page.tab("/lab/workspaces/projector/tree/notebooks/server.ipynb")
+	tab, closeTab := page.tab("/lab/workspaces/projector/tree/my-notebooks/server.ipynb")
 	defer closeTab()
 	tab.do("set the size", chromedp.EmulateViewport(1366, 768))
 	const name = "server.ipynb"
@@ -65,7 +65,7 @@ func TestBrowserProjector(t *testing.T) {
 func TestBrowserTop(t *testing.T) {
 	page := openLab(t)
 	page.do("leave it, so that the kernel has one page", chromedp.Navigate("about:blank"))
-	tab, closeTab := page.tab("/lab/workspaces/projector/tree/notebooks/top.ipynb")
+	tab, closeTab := page.tab("/lab/workspaces/projector/tree/my-notebooks/top.ipynb")
 	defer closeTab()
 	tab.do("set the size", chromedp.EmulateViewport(1366, 768))
 	const name = "top.ipynb"

@@ -237,7 +237,7 @@ func TestRun(t *testing.T) {
 	}
 	token := address.Query().Get("token")
 	require.NotEmpty(t, token)
-	assert.Equal(t, "/lab/workspaces/udpkit", address.Path)
+	assert.Equal(t, "/lab/workspaces/broadcast", address.Path)
 	assert.Equal(t, "127.0.0.1", address.Hostname())
 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -262,12 +262,12 @@ func TestRun(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(body), &specs))
 	assert.Len(t, specs.Kernelspecs, 1, "only gonb")
 	assert.Contains(t, body, "-go_work="+checkout)
-	status, body = get(http.MethodGet, "/lab/api/workspaces/udpkit", token, nil)
+	status, body = get(http.MethodGet, "/lab/api/workspaces/broadcast", token, nil)
 	assert.Equal(t, http.StatusOK, status)
-	assert.Contains(t, body, "notebook:notebooks/client-3.ipynb")
-	status, body = get(http.MethodGet, "/api/contents/notebooks/client-2.ipynb?content=0", token, nil)
+	assert.Contains(t, body, "notebook:my-notebooks/client-3.ipynb")
+	status, body = get(http.MethodGet, "/api/contents/my-notebooks/client-2.ipynb?content=0", token, nil)
 	assert.Equal(t, http.StatusOK, status, body)
-	status, body = get(http.MethodPost, "/api/kernels", token, strings.NewReader(`{"name": "gonb", "path": "notebooks"}`))
+	status, body = get(http.MethodPost, "/api/kernels", token, strings.NewReader(`{"name": "gonb", "path": "my-notebooks"}`))
 	assert.Equal(t, http.StatusCreated, status, body)
 
 	if runtime.GOOS == "linux" {

@@ -4,11 +4,7 @@ package lab_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +24,7 @@ const (
 func TestRelayBrowser(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1") // nothing leaves this machine
 	page := openLab(t)
-	page.sideBySide(relayServer, relayReader, relayWriter)
+	page.openLayout("relay", relayServer)
 	names := []string{relayServer, relayReader, relayWriter}
 	for _, name := range names {
 		page.until(name+" is open with its kernel", panelOf(name)+`?.querySelector('.jp-Cell') && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
@@ -113,30 +109,4 @@ func TestRelayBrowser(t *testing.T) {
 // shows is JavaScript for an output of a notebook, in view or not, that has a text.
 func shows(notebook, text string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes(%q))`, panelOf(notebook), text)
-}
-
-// sideBySide opens one notebook left and two right, as the lab does with the server and the
-// clients.
-func (p *labPage) sideBySide(left, above, below string) {
-	p.t.Helper()
-	address, err := url.Parse(p.url)
-	require.NoError(p.t, err)
-	token := address.Query().Get("token")
-	call := func(method, path string, body io.Reader) string {
-		request, err := http.NewRequestWithContext(p.ctx, method, "http://"+address.Host+path, body)
-		require.NoError(p.t, err)
-		request.Header.Set("Authorization", "token "+token)
-		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-		require.NoError(p.t, err)
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		require.NoError(p.t, err)
-		require.Less(p.t, response.StatusCode, 300, "%s: %s", path, text)
-		return string(text)
-	}
-	layout := strings.NewReplacer("/server.ipynb", "/"+left, "/client.ipynb", "/"+above, "/client-2.ipynb", "/"+below, `"id": "udpkit"`, `"id": "relay"`, `"id":"udpkit"`, `"id":"relay"`).
-		Replace(call(http.MethodGet, "/lab/api/workspaces/udpkit", nil))
-	call(http.MethodPut, "/lab/api/workspaces/relay", strings.NewReader(layout))
-	address.Path = "/lab/workspaces/relay"
-	p.do("open the notebooks", chromedp.Navigate(address.String()))
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/gonb"
 )
 
 //go:embed requirements.txt
@@ -28,7 +29,7 @@ var requirements []byte
 type Env struct {
 	// Repository is the absolute path of the checkout, or copy, that notebooks import udpkit from.
 	Repository string
-	// Notebooks is the directory of its notebooks.
+	// Notebooks is the directory of its notebooks. Run works on copies of them.
 	Notebooks string
 	// Bin is the directory of gonb, goimports and gopls.
 	Bin string
@@ -41,6 +42,7 @@ type Env struct {
 	// alone.
 	Environ []string
 
+	work    string       // the directory of the copies that the lab works on
 	gopls   goplsProgram // for the kernels to share; zero if there is none
 	offline bool         // Execute runs notebooks in a network of their own
 }
@@ -62,11 +64,9 @@ func Setup(ctx context.Context, cfg Config) (*Env, error) {
 	if _, err := os.Stat(env.Notebooks); errors.Is(err, fs.ErrNotExist) {
 		return env, nil // an image's layer that is built before they come
 	}
-	notebooks, err := makeCopies(env.Notebooks, cfg.Clients)
-	if err != nil {
+	if _, err := env.prepare(cfg); err != nil {
 		return nil, err
 	}
-	writeSideBySide(env, notebooks)
 	return env, nil
 }
 
@@ -114,6 +114,7 @@ func setUp(ctx context.Context, cfg Config, again bool) (*Env, error) {
 	s := &setup{ctx: ctx, out: console.NewProgress(cfg.Stdout), cache: cache, golang: golang, env: &Env{
 		Repository: repository,
 		Notebooks:  filepath.Join(repository, notebooksDir),
+		work:       filepath.Join(repository, workDir),
 	}}
 	defer s.out.End()
 	if err := s.plan(python, again); err != nil {
@@ -160,7 +161,7 @@ func (s *setup) plan(python interpreter, again bool) error {
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
 	}
-	s.toolsDir = s.dir("tools", mod, []byte(s.golang.GOVERSION+runtime.GOOS+runtime.GOARCH+goplsVersion+kernelWaits))
+	s.toolsDir = s.dir("tools", mod, []byte(s.golang.GOVERSION+runtime.GOOS+runtime.GOARCH+goplsVersion+gonb.Sum()))
 	s.env.Bin = filepath.Join(s.toolsDir, "bin")
 	s.pythonDir = s.dir("python", requirements, []byte(python.Executable+python.version()))
 	s.env.Python = filepath.Join(s.pythonDir, "bin", "python")

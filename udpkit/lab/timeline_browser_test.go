@@ -15,7 +15,7 @@ func TestBrowserTimeline(t *testing.T) {
 	const notebook = "broadcast.ipynb"
 	page := openLab(t)
 	page.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))
-	page.do("open the notebook", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/notebooks/%s'`, notebook)))
+	page.do("open the notebook", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/my-notebooks/%s'`, notebook)))
 	page.until("it is open with its kernel", panelOf(notebook)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(notebook)
 	steps := `[...` + panelOf(notebook) + `.querySelectorAll('.udpkit-sequence input')]`

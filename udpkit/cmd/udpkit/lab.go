@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,20 +25,33 @@ func labCommand() *cobra.Command {
 		join         string
 	)
 	cmd := &cobra.Command{
-		Use:   "lab",
+		Use:   "lab [broadcast|chat|relay]",
 		Short: "Start JupyterLab with the notebooks, and set it up first if need be",
 		Example: "  udpkit lab" + "\n" +
+			"  udpkit lab chat" + "\n" +
 			"  udpkit lab --clients 3 --port 9000" + "\n" +
 			"  udpkit lab --check",
-		Long: "Start JupyterLab with the index of the notebooks, from which one click opens the server's notebook beside its\n" +
-			"clients'. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
+		Long: "Start JupyterLab with the index of the notebooks, from which one click opens a server's notebook beside its\n" +
+			"clients'; or at once with those of the broadcast, the chat or the relay. You work on copies, in the directory\n" +
+			"my-notebooks of the checkout, of which git sees nothing: each start renews those that you have not edited, and\n" +
+			"leaves the others as they are. One that you delete comes back as it was. The first start builds the Go kernel and installs JupyterLab, both into the user's cache directory,\n" +
 			"which takes a few minutes; the next ones take seconds. Outside a checkout of the repository, an installed udpkit\n" +
 			"copies the notebooks and the package of its version to ./udp-notebooks, and leaves a copy that is there as it is.\n" +
 			"The environment variable JUPYTER_TOKEN fixes the token of the addresses. UDPKIT_PUBLIC_URL, such as\n" +
 			"https://lab.example.org, is what browsers on other machines open: that of a proxy with a certificate, since without\n" +
 			"TLS whoever reads along in the network learns the token.",
 		Annotations: map[string]string{notebooks: ""},
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		ValidArgs:   lab.Layouts(),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && !slices.Contains(lab.Layouts(), args[0]) {
+				return usageError{fmt.Errorf("unexpected argument %q: name one of %s", args[len(args)-1], strings.Join(lab.Layouts(), ", "))}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				cfg.Layout = args[0]
+			}
 			listen, err := at.listen(cmd.Context())
 			if err != nil {
 				return err
@@ -60,6 +75,8 @@ func labCommand() *cobra.Command {
 			switch {
 			case check && setUp:
 				return usageError{errors.New("--check and --setup exclude each other")}
+			case (check || setUp) && cfg.Layout != "":
+				return usageError{fmt.Errorf("%s opens notebooks, and --check and --setup do not", cfg.Layout)}
 			case check:
 				return lab.Check(cmd.Context(), cfg)
 			case setUp:
@@ -73,7 +90,7 @@ func labCommand() *cobra.Command {
 	at.addFlags(cmd, "127.0.0.1", lab.DefaultPort, "`IP` address of JupyterLab; another than a loopback address works in a container only",
 		"TCP `port` of JupyterLab (0: any free one, which is printed)")
 	flags.StringVar(&join, "join", "", "`HOST` whose chat and relay servers the notebooks use, such as the teacher's machine (default this one)")
-	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks")
+	flags.IntVar(&cfg.Clients, "clients", lab.DefaultClients, "`number` of client notebooks beside a server's")
 	flags.BoolVar(&cfg.NoBrowser, "no-browser", false, "print the addresses only")
 	flags.BoolVar(&check, "check", false, "run a server and three clients without a browser, and report whether every message arrived")
 	flags.BoolVar(&setUp, "setup", false, "build and install what is missing, try again what failed, and end")
