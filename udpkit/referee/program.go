@@ -47,13 +47,14 @@ type program struct {
 // start runs the command, with {address} and {port} in it replaced.
 func (t *trial) start() error {
 	words := make([]string, len(t.cfg.Command))
-	place := strings.NewReplacer("{address}", t.place.Addr().String(), "{port}", strconv.Itoa(int(t.place.Port())))
+	place := strings.NewReplacer("{address}", t.place.Addr().String(), "{port}", strconv.Itoa(int(t.place.Port())), "{listen}", strconv.Itoa(int(t.listen)))
 	for i, word := range t.cfg.Command {
 		words[i] = place.Replace(word)
 	}
 	p := &program{t: t, cmd: exec.Command(words[0], words[1:]...), input: make(chan string, mostInput), ended: make(chan struct{})}
 	p.cmd.Dir = t.cfg.Dir
-	p.cmd.Env = append(os.Environ(), "UDPKIT_ADDRESS="+t.place.Addr().String(), "UDPKIT_PORT="+strconv.Itoa(int(t.place.Port())), "PYTHONUNBUFFERED=1")
+	p.cmd.Env = append(os.Environ(), "UDPKIT_ADDRESS="+t.place.Addr().String(), "UDPKIT_PORT="+strconv.Itoa(int(t.place.Port())),
+		"UDPKIT_LISTEN="+strconv.Itoa(int(t.listen)), "PYTHONUNBUFFERED=1")
 	p.cmd.WaitDelay = time.Second // for what it leaves behind with its output open
 	process.OwnGroup(p.cmd)
 	out, stdin, err := p.pipes()

@@ -1,6 +1,7 @@
 package referee
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -129,7 +130,7 @@ type script struct {
 }
 
 // scripts are all systems and sides. The first one of a system is its default.
-var scripts = slices.Concat(broadcastScripts)
+var scripts = slices.Concat(broadcastScripts, echoScripts, responderScripts, beaconScripts)
 
 // Systems returns the names of the systems, in the order of the documents.
 func Systems() (names []string) {
@@ -238,16 +239,24 @@ func Run(ctx context.Context, cfg Config) (Verdict, error) {
 	return v, nil
 }
 
-// place is where the program is, or finds the other side.
-func (c Config) place(s script) (netip.AddrPort, error) {
+// place returns where the program is, or finds the other side, and for a program that does both
+// where it listens.
+func (c Config) place(s script) (at netip.AddrPort, listen uint16, err error) {
 	address := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	port := c.Port
-	if port == 0 && slices.ContainsFunc(c.Command, func(word string) bool { return strings.Contains(word, "{port}") }) {
-		free, err := freePort(s.tcp)
-		return netip.AddrPortFrom(address, free), err
+	told := func(word string) bool {
+		return slices.ContainsFunc(c.Command, func(w string) bool { return strings.Contains(w, word) })
 	}
-	if port == 0 {
-		port = s.port
+	port := cmp.Or(c.Port, s.port)
+	if c.Port == 0 && told("{port}") {
+		if port, err = freePort(s.tcp); err != nil {
+			return at, 0, err
+		}
 	}
-	return netip.AddrPortFrom(address, port), nil
+	listen = port
+	if s.side == Peer {
+		if listen, err = freePort(s.tcp); err != nil {
+			return at, 0, err
+		}
+	}
+	return netip.AddrPortFrom(address, port), listen, nil
 }

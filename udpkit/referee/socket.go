@@ -27,7 +27,7 @@ type socket struct {
 	answer func(payload []byte, from netip.AddrPort)
 }
 
-// open opens a socket at an address. Its dice are its own.
+// open opens a socket at an address. Its dice are its own, and so is its name.
 func (t *trial) open(name string, at netip.AddrPort, answer func(s *socket, payload []byte, from netip.AddrPort)) (*socket, error) {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -123,6 +123,7 @@ func (s *socket) later(after time.Duration, do func()) {
 		do()
 		return
 	}
+	s.t.note(func() { s.t.pending++ })
 	s.t.running.Go(func() {
 		timer := time.NewTimer(after)
 		defer timer.Stop()
@@ -131,6 +132,7 @@ func (s *socket) later(after time.Duration, do func()) {
 			do()
 		case <-s.t.ctx.Done():
 		}
+		s.t.note(func() { s.t.pending-- })
 	})
 }
 

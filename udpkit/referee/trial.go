@@ -61,6 +61,7 @@ type trial struct {
 	began  time.Time
 	end    context.CancelFunc
 	place  netip.AddrPort // of the program, or of the other side
+	listen uint16         // where a program listens that is told the other side's place
 	dice   *rand.Rand     // of the script
 
 	program *program
@@ -71,6 +72,7 @@ type trial struct {
 	findings []Finding
 	over     error // why the round cannot go on
 	parted   bool
+	pending  int // datagrams that are on the way
 	sockets  []*socket
 	running  sync.WaitGroup
 }
@@ -93,7 +95,7 @@ func (t *trial) run() (err error) {
 		}
 		t.running.Wait()
 	}()
-	if t.place, err = t.cfg.place(t.script); err != nil {
+	if t.place, t.listen, err = t.cfg.place(t.script); err != nil {
 		return err
 	}
 	err = t.script.play(t)

@@ -51,14 +51,17 @@ func refereeSystem(system string) *cobra.Command {
 		Short: "Judge a program of the " + system + " system: " + sideNames(sides),
 		Example: fmt.Sprintf("  udpkit referee %s --loss 20%% --forge --rounds 20 -- python3 program.py", system) + "\n" +
 			fmt.Sprintf("  udpkit referee %s --side %s --rules", system, sides[len(sides)-1]),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if !rules && (len(args) == 0 || cmd.ArgsLenAtDash() != 0) {
+				return usageError{errors.New("the program to judge stands behind --, and nothing before it")}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := panel.Output(cmd.Context(), stdout)
 			cfg.System, cfg.Side, cfg.Command = system, referee.Side(side), args
 			if rules {
 				return printRules(out, system, cfg.Side, asJSON)
-			}
-			if len(args) == 0 {
-				return usageError{errors.New("the program to judge is missing: put it behind --")}
 			}
 			cfg.OnRound = func(r referee.Round) {
 				if asJSON {
@@ -98,7 +101,7 @@ func refereeSystem(system string) *cobra.Command {
 	flags.IntVar(&cfg.Rounds, "rounds", 1, "play `N` rounds, unless one finds something")
 	flags.Uint16Var(&cfg.Port, "port", 0, "`port` of the program, or of the other side (default: that of the documents, or a free one for {port})")
 	flags.DurationVar(&cfg.Patience, "patience", referee.DefaultPatience, "how long what must come may take")
-	flags.StringVar(&cfg.Recordings, "recordings", ".", "`directory` for the recording and the timeline of the round that found something; \"\" for none")
+	flags.StringVar(&cfg.Recordings, "recordings", ".", "`directory` for the recording and the timeline of the round that found something")
 	flags.BoolVar(&rules, "rules", false, "print what a program has to do, and what the referee looks for in what it prints")
 	flags.BoolVar(&asJSON, "json", false, "print a JSON object for each round and one for the verdict, one on a line")
 	return cmd
