@@ -58,6 +58,7 @@ type caster struct {
 	t      *trial
 	socket *socket
 	states []string // no other server has them
+	first  uint64
 	next   uint64
 	sent   []*status
 }
@@ -65,7 +66,7 @@ type caster struct {
 // caster opens a server whose first status has that id.
 func (t *trial) caster(name string, first uint64, states ...string) (*caster, error) {
 	s, err := t.loopback(name)
-	return &caster{t: t, socket: s, states: states, next: first}, err
+	return &caster{t: t, socket: s, states: states, first: first, next: first}, err
 }
 
 func (c *caster) payload() (*status, []byte) {
@@ -191,8 +192,13 @@ func (t *trial) forgeStatuses(server *caster) ([]*caster, error) {
 	if err != nil {
 		return nil, err
 	}
+	stranger.plain([]byte(`{"timestamp": "2038-01-19T03:14:07", "state": "FORGED", "message_id": 9007199254740991}`), t.place)
+	if servers, err := t.castAll(statuses/4, server); err != nil {
+		return nil, err
+	} else if err := t.judgeStatuses(servers[0], "forged"); err != nil {
+		return nil, err
+	}
 	for _, payload := range [][]byte{
-		[]byte(`{"timestamp": "2038-01-19T03:14:07", "state": "FORGED", "message_id": 9007199254740991}`),
 		[]byte(`{"timestamp": "2038-01-19T03:14:07", "state": "FORGED", "message_id": -1}`),
 		[]byte(`{"timestamp": 5, "state": null, "message_id": "seven"}`), []byte(`{"message_id": 4100000}`),
 		[]byte(`[]`), []byte(`5`), []byte(`{`), []byte("\xff\xfe\x00"), {}, []byte(strings.Repeat("[", 900)), []byte(strings.Repeat("x", 9000)),
@@ -264,12 +270,32 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 	if err := t.stays(""); err != nil {
 		return err
 	}
+	if err := t.pause(pace); err != nil { // for one too many
+		return err
+	}
 	rule := func(name string) string {
 		if part != "" {
 			return part
 		}
 		return name
 	}
+	t.mu.Lock()
+	for _, d := range t.log {
+		if a, err := udpkit.DecodeAck(d.payload); err == nil && !d.sent && d.socket == c.socket && (a.MessageID < c.first || a.MessageID >= c.next) {
+			t.findings = append(t.findings, Finding{"honest", fmt.Sprintf("datagram %d acknowledges status %d of the %s, which has sent %d to %d", d.number, a.MessageID, c.socket.name, c.first, c.next-1)})
+			break
+		}
+	}
+	all, none := 0, 0
+	for _, s := range c.sent {
+		if s.delivered && !s.late {
+			all++
+		}
+		if missed(s) {
+			none++
+		}
+	}
+	t.mu.Unlock()
 	for _, s := range c.sent {
 		t.mu.Lock()
 		shown, acknowledged := t.shown(s), t.acknowledged(c, s)
@@ -284,12 +310,12 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 		case !s.delivered && acknowledged > 0:
 			t.find("honest", "%s was acknowledged, and the network had lost it", where)
 		case s.delivered && !s.late && len(shown) == 0:
-			t.find(rule("shows"), "%s was not shown, %v after it was sent", where, t.cfg.Patience)
+			t.find(rule("shows"), "%s was not shown, %v after it was sent (%d of %d of this part were not shown or not acknowledged)", where, t.cfg.Patience, none, all)
 		case s.delivered && !s.late && acknowledged == 0:
-			t.find(rule("acknowledges"), "%s was not acknowledged, %v after it was sent", where, t.cfg.Patience)
+			t.find(rule("acknowledges"), "%s was not acknowledged, %v after it was sent (%d of %d of this part were not)", where, t.cfg.Patience, none, all)
 		}
 	}
-	if len(t.findings) > 0 {
+	if t.found() {
 		return errOver
 	}
 	return nil
@@ -356,7 +382,7 @@ func broadcastServer(t *trial) error {
 		return nil
 	}
 	const some = 5
-	more := func(rule, after string) error {
+	more := func(rule, after string) error { // after: what has happened before
 		began := t.now()
 		t.mu.Lock()
 		n := count()
@@ -371,13 +397,13 @@ func broadcastServer(t *trial) error {
 				return err
 			}
 			if !came {
-				t.find(rule, "%d statuses came in %s, and then none for %v%s", i, seconds(t.now()-began), 4*t.cfg.Patience, after)
+				t.find(rule, "%d statuses came in %s, and then none for %v, after %s", i, seconds(t.now()-began), 4*t.cfg.Patience, after)
 				return errOver
 			}
 		}
 		return nil
 	}
-	if err := more("counts", ""); err != nil {
+	if err := more("counts", "the first ones"); err != nil {
 		return err
 	}
 	if err := t.partition(); err != nil {
@@ -400,13 +426,13 @@ func broadcastServer(t *trial) error {
 				return err
 			}
 		}
-		if err := more("forged", ", after what strangers had sent"); err != nil {
+		if err := more("forged", "what strangers had sent"); err != nil {
 			return err
 		}
 	}
 	if t.cfg.Restart || t.cfg.Second {
 		t.note(func() { names = append(names, "eve-"+strconv.Itoa(1000+t.dice.IntN(9000))) })
-		if err := more("counts", ""); err != nil {
+		if err := more("counts", "the first ones"); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
@@ -16,6 +17,7 @@ var echoScripts = []script{
 		rules: []Rule{
 			{"asks", "It sends each line that it reads, as it is, to the server, also after a reply was lost."},
 			{"shows", "It shows each reply that reaches it, and was not overtaken."},
+			{"honest", "It shows no reply that has not come. What was typed it does not show again by itself."},
 			{"strangers", "It shows nothing that another than the server has sent."},
 			{"restart", "It goes on when the server has begun anew, at the same port."},
 		},
@@ -99,7 +101,9 @@ func askServer(t *trial, same bool) error {
 		if !delivered || late {
 			return nil
 		}
+		t.mu.Lock()
 		before := t.received(s)
+		t.mu.Unlock()
 		_, err := t.wait(pace, func() bool { return t.received(s) > before })
 		return err
 	}
@@ -208,7 +212,7 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 	if err := t.stays(""); err != nil {
 		return err
 	}
-	if len(t.findings) > 0 {
+	if t.found() {
 		return errOver
 	}
 	return nil
@@ -226,7 +230,8 @@ func (t *trial) askedBy(payload []byte, s *socket) bool {
 	return false
 }
 
-// replier opens a server that replies, behind a stranger if strangers are to send.
+// replier opens a server that replies, behind a stranger if strangers are to send. A reply of nil is
+// none.
 func (t *trial) replier(reply func(question []byte) []byte) (*socket, error) {
 	var stranger *socket
 	if t.cfg.Forge {
@@ -240,7 +245,9 @@ func (t *trial) replier(reply func(question []byte) []byte) (*socket, error) {
 			stranger.plain([]byte(forgedWord), from)
 			time.Sleep(5 * time.Millisecond) // it comes first
 		}
-		s.send(reply(payload), from)
+		if answer := reply(payload); answer != nil {
+			s.send(answer, from)
+		}
 	})
 }
 
@@ -291,7 +298,15 @@ func (t *trial) strangers() {
 
 // echoClient plays the server, and its network, and types.
 func echoClient(t *trial) error {
-	reply := func(question []byte) []byte { return question }
+	var held string // guarded by t.mu: the word that is not answered
+	reply := func(question []byte) []byte {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if held != "" && strings.Contains(string(question), held) {
+			return nil
+		}
+		return question
+	}
 	server, err := t.replier(reply)
 	if err != nil {
 		return err
@@ -299,7 +314,8 @@ func echoClient(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	for i := range statuses / 2 {
+	const last = 9
+	for i := range last + 1 {
 		rule := "asks"
 		switch i {
 		case 3:
@@ -321,6 +337,9 @@ func echoClient(t *trial) error {
 			rule = "restart"
 		}
 		word := fmt.Sprintf("word-%d-%d", i+1, 1000+t.dice.IntN(9000))
+		if i == last {
+			t.note(func() { held = word })
+		}
 		patience := t.cfg.Patience
 		if i == 0 {
 			patience = StartUp
@@ -341,12 +360,21 @@ func echoClient(t *trial) error {
 			t.find(rule, "line %d, %q, was not sent, %v after it was typed%s", i+1, word, patience, t.lastLoss())
 			return nil
 		}
+		if i == last { // the reply to the last one does not come
+			if shown, err := t.wait(10*pace, func() bool { return t.shows(word, 0) }); err != nil {
+				return err
+			} else if shown {
+				t.find("honest", "it shows %q, and there was no reply to that", word)
+				return nil
+			}
+			break
+		}
 		if err := t.judgeReply(word); err != nil {
 			return err
 		}
 	}
 	t.strangers()
-	if len(t.findings) > 0 {
+	if t.found() {
 		return nil
 	}
 	return t.finish()
@@ -375,8 +403,8 @@ func (t *trial) judgeReply(word string) error {
 		return err
 	}
 	shown, err := t.wait(t.cfg.Patience, func() bool {
-		at, is := t.replied([]byte(word))
-		return !is || t.shows(word, at)
+		_, is := t.replied([]byte(word))
+		return !is || t.shows(word, 0)
 	})
 	if err != nil {
 		return err
@@ -388,8 +416,8 @@ func (t *trial) judgeReply(word string) error {
 		t.mu.Lock()
 		at, _ := t.replied([]byte(word))
 		t.mu.Unlock()
-		t.find("shows", "the reply to %q, delivered at %s, was not shown, %v later", word, seconds(at), t.cfg.Patience)
 		t.strangers()
+		t.find("shows", "the reply to %q, delivered at %s, was not shown, %v later", word, seconds(at), t.cfg.Patience)
 		return errOver
 	}
 	return nil

@@ -181,7 +181,7 @@ func (p *program) tail(n int) (all []string) {
 	p.t.mu.Lock()
 	defer p.t.mu.Unlock()
 	for _, l := range p.lines[max(0, len(p.lines)-n):] {
-		all = append(all, panel.Printable(l.text))
+		all = append(all, fmt.Sprintf("%.200s", panel.Printable(l.text)))
 	}
 	return all
 }

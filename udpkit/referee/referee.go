@@ -130,7 +130,7 @@ type script struct {
 }
 
 // scripts are all systems and sides. The first one of a system is its default.
-var scripts = slices.Concat(broadcastScripts, echoScripts, responderScripts, beaconScripts)
+var scripts = slices.Concat(broadcastScripts, echoScripts, responderScripts, beaconScripts, relayScripts, chatScripts)
 
 // Systems returns the names of the systems, in the order of the documents.
 func Systems() (names []string) {

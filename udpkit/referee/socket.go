@@ -29,10 +29,7 @@ type socket struct {
 
 // open opens a socket at an address. Its dice are its own, and so is its name.
 func (t *trial) open(name string, at netip.AddrPort, answer func(s *socket, payload []byte, from netip.AddrPort)) (*socket, error) {
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("another program uses port %d: end it, or give the program's port as {port}: %w", at.Port(), err)
-	}
+	conn, err := bind(at, func() (*net.UDPConn, error) { return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at)) })
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +44,21 @@ func (t *trial) open(name string, at netip.AddrPort, answer func(s *socket, payl
 	t.sockets = append(t.sockets, s)
 	t.running.Go(s.read)
 	return s, nil
+}
+
+// bind opens something at an address. A socket that was closed just now may be open for a moment
+// yet, in a child process of this one that is about to run its program.
+func bind[T any](at netip.AddrPort, open func() (T, error)) (T, error) {
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		opened, err := open()
+		if errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end) {
+			continue
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("another program uses port %d: end it, or give the program's port as {port}: %w", at.Port(), err)
+		}
+		return opened, err
+	}
 }
 
 // loopback opens a socket at a free port.

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -50,6 +53,7 @@ type datagram struct {
 	lost     bool // by the network
 	late     bool // overtaken, or the second copy
 	payload  []byte
+	tcp      *service.Segment // of what is a piece of a stream
 }
 
 // trial is one round: the program, the log of what it sent, received and printed, and what was found.
@@ -74,6 +78,9 @@ type trial struct {
 	parted   bool
 	pending  int // datagrams that are on the way
 	sockets  []*socket
+	conns    []*net.TCPConn
+	words    int            // that were made, of the script
+	ends     []func() error // of what plays on, of the script
 	running  sync.WaitGroup
 }
 
@@ -90,9 +97,17 @@ func (t *trial) run() (err error) {
 		if t.program != nil {
 			t.program.kill()
 		}
+		for _, end := range slices.Backward(t.ends) {
+			err = errors.Join(err, end())
+		}
 		for _, s := range t.sockets {
 			err = errors.Join(err, s.close())
 		}
+		t.mu.Lock()
+		for _, c := range t.conns {
+			_ = c.Close() // most are closed
+		}
+		t.mu.Unlock()
 		t.running.Wait()
 	}()
 	if t.place, t.listen, err = t.cfg.place(t.script); err != nil {
@@ -144,6 +159,13 @@ func (t *trial) find(rule, format string, args ...any) {
 		}
 	}
 	t.findings = append(t.findings, Finding{rule, fmt.Sprintf(format, args...)})
+}
+
+// found reports whether a rule was broken.
+func (t *trial) found() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.findings) > 0
 }
 
 // wait waits until something is so, and reports whether it is. It returns earlier, with an error, if
@@ -239,7 +261,7 @@ func (t *trial) keep(dir string) (recording, timeline string, err error) {
 		return "", "", err
 	}
 	for _, d := range t.log {
-		r := service.Recorded{At: t.began.Add(d.at), From: d.from, To: d.to, Sent: d.sent, Payload: d.payload}
+		r := service.Recorded{At: t.began.Add(d.at), From: d.from, To: d.to, Sent: d.sent, Payload: d.payload, TCP: d.tcp}
 		if d.lost {
 			r.Verdict = sequence.Lost
 		}
@@ -256,21 +278,27 @@ func (t *trial) keep(dir string) (recording, timeline string, err error) {
 	return file.Name(), timeline, errors.Join(sequence.Write(page, file.Name()), page.Close())
 }
 
-// freePort returns a port that nobody uses at the moment.
-func freePort(tcp bool) (uint16, error) {
-	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
-	if tcp {
-		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(address))
-		if err != nil {
-			return 0, err
+// lastPort is the last one that freePort has returned, in all rounds of this process.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(20_000)) }
+
+// freePort returns a port that nobody uses at the moment, out of those that systems give to nobody
+// who asks for any.
+func freePort(tcp bool) (port uint16, err error) {
+	for range 100 {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 10_000+uint16(lastPort.Add(1)%20_000))
+		var c io.Closer
+		if tcp {
+			c, err = net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(at))
+		} else {
+			c, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 		}
-		return l.Addr().(*net.TCPAddr).AddrPort().Port(), l.Close()
+		if err == nil {
+			return at.Port(), c.Close()
+		}
 	}
-	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(address))
-	if err != nil {
-		return 0, err
-	}
-	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), c.Close()
+	return 0, err
 }
 
 // has reports whether a line has a word, which is not a part of another word or number.
