@@ -1,20 +1,21 @@
 package referee
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/group"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/process"
 	"github.com/gonb-labs/udp-notebooks/udpkit/panel"
 )
 
@@ -56,24 +57,24 @@ func (t *trial) start() error {
 	p.cmd.Env = append(os.Environ(), "UDPKIT_ADDRESS="+t.place.Addr().String(), "UDPKIT_PORT="+strconv.Itoa(int(t.place.Port())),
 		"UDPKIT_LISTEN="+strconv.Itoa(int(t.listen)), "PYTHONUNBUFFERED=1")
 	p.cmd.WaitDelay = time.Second // for what it leaves behind with its output open
-	process.OwnGroup(p.cmd)
-	out, stdin, err := p.pipes()
+	group.Own(p.cmd)
+	// Not pipes of the referee's: whoever the program leaves behind could hold them open for ever.
+	out, errs := &printed{p: p}, &printed{p: p}
+	p.cmd.Stdout, p.cmd.Stderr = out, errs
+	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	p.over, err = lastly.Start(p.cmd.Start, func() { _ = process.KillGroup(p.cmd) })
+	p.over, err = lastly.Start(p.cmd.Start, func() { _ = group.Kill(p.cmd) })
 	if err != nil {
 		return fmt.Errorf("the program cannot be started: %w", errors.Join(err, stdin.Close()))
 	}
 	t.program = p
-	var all sync.WaitGroup
-	for _, r := range out {
-		all.Go(func() { p.read(r) })
-	}
 	go p.write(stdin)
 	go func() {
-		all.Wait()
 		p.err = p.cmd.Wait()
+		out.end()
+		errs.end()
 		p.over()
 		close(p.ended)
 		t.changed()
@@ -81,38 +82,64 @@ func (t *trial) start() error {
 	return nil
 }
 
-func (p *program) pipes() (out []io.Reader, stdin io.WriteCloser, err error) {
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	stdin, err = p.cmd.StdinPipe()
-	return []io.Reader{stdout, stderr}, stdin, err
+// printed is what the program prints on one of its outputs. It keeps the lines; a prompt that ends
+// no line is a part of the next one.
+type printed struct {
+	p       *program
+	mu      sync.Mutex // what is written after the end waits for it
+	partial []byte
+	ended   bool
 }
 
-// read keeps the lines. A prompt that ends no line is a part of the next one.
-func (p *program) read(out io.Reader) {
-	lines := bufio.NewReaderSize(out, maxLine)
-	for {
-		text, err := lines.ReadSlice('\n')
-		if len(text) > 0 {
-			p.t.note(func() {
-				if len(p.lines) < maxLines {
-					p.lines = append(p.lines, line{p.t.now(), strings.TrimRight(string(text), "\r\n")})
-				}
-				if len(p.lines) == maxLines {
-					p.t.tooMuch(fmt.Sprintf("it has printed %d lines", maxLines))
-				}
-			})
-		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return
-		}
+func (o *printed) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended {
+		return 0, io.ErrClosedPipe
 	}
+	o.partial = append(o.partial, b...)
+	var whole []string
+	for {
+		end := bytes.IndexByte(o.partial, '\n') + 1
+		if end == 0 && len(o.partial) >= maxLine {
+			end = maxLine
+		}
+		if end == 0 {
+			break
+		}
+		for text := range slices.Chunk(o.partial[:end], maxLine) {
+			whole = append(whole, string(text))
+		}
+		o.partial = o.partial[end:]
+	}
+	o.p.keep(whole...)
+	return len(b), nil
+}
+
+// end keeps what stands after the last line's end.
+func (o *printed) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	if len(o.partial) > 0 {
+		o.p.keep(string(o.partial))
+	}
+}
+
+// keep keeps lines, up to the bound.
+func (p *program) keep(texts ...string) {
+	if len(texts) == 0 {
+		return
+	}
+	p.t.note(func() {
+		for _, text := range texts {
+			if len(p.lines) == maxLines {
+				p.t.tooMuch(fmt.Sprintf("it has printed %d lines", maxLines))
+				return
+			}
+			p.lines = append(p.lines, line{p.t.now(), strings.TrimRight(text, "\r\n")})
+		}
+	})
 }
 
 // say gives the program a line to read.
@@ -124,11 +151,11 @@ func (p *program) say(text string) {
 }
 
 func (p *program) write(stdin io.WriteCloser) {
-	defer stdin.Close() // it has ended, or is to read the end
+	defer stdin.Close() // it has ended
 	for {
 		select {
-		case text, more := <-p.input:
-			if _, err := io.WriteString(stdin, text); err != nil || !more {
+		case text := <-p.input:
+			if _, err := io.WriteString(stdin, text); err != nil {
 				return
 			}
 		case <-p.ended:
@@ -152,13 +179,16 @@ func (p *program) how() string {
 	if p.err == nil {
 		return "it ended, with exit code 0"
 	}
+	if errors.Is(p.err, exec.ErrWaitDelay) {
+		return "it ended, with exit code 0, and left another program behind"
+	}
 	return "it ended: " + p.err.Error()
 }
 
 // interrupt sends what Ctrl-C sends, and reports whether the program has ended within a while.
 func (p *program) interrupt(ctx context.Context, patience time.Duration) bool {
 	p.t.note(func() { p.interrupted = true })
-	_ = process.Interrupt(p.cmd) // it may have ended
+	_ = group.Interrupt(p.cmd) // it may have ended
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -172,7 +202,7 @@ func (p *program) interrupt(ctx context.Context, patience time.Duration) bool {
 
 // kill ends the program with all that it has started.
 func (p *program) kill() {
-	_ = process.KillGroup(p.cmd) // what has ended is no failure
+	_ = group.Kill(p.cmd) // what has ended is no failure
 	<-p.ended
 }
 

@@ -148,7 +148,7 @@ func TestCourse(t *testing.T) {
 // TestRight: programs that are right pass, in the worst of weathers.
 func TestRight(t *testing.T) {
 	all := make(map[string]trial)
-	for _, name := range []string{"right_client.py", "right_client.go"} {
+	for _, name := range []string{"right_client.py", "right_client.go", "right_talkative.py"} {
 		all[name] = trial{cfg: referee.Config{System: "broadcast", Command: program(t, name), Weather: storm, Restart: true, Second: true, Forge: true, Seed: 7, Rounds: 3}}
 	}
 	judge(t, all)
@@ -175,6 +175,7 @@ func shell(t *testing.T, script string) []string {
 func TestBadPrograms(t *testing.T) {
 	judge(t, map[string]trial{
 		"ends":   {referee.Config{System: "broadcast", Command: shell(t, "echo oh no; exit 3")}, "stays", `exit status 3; its last line is "oh no"`},
+		"leaves": {referee.Config{System: "broadcast", Command: shell(t, "sleep 600 & exit 0")}, "stays", "left another program behind"},
 		"floods": {referee.Config{System: "broadcast", Command: shell(t, "while :; do echo more; done")}, "bounds", "it has printed 10000 lines"},
 	})
 	_, err := referee.Run(t.Context(), referee.Config{System: "echo", Command: []string{"no such program", "{port}"}})

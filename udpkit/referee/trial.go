@@ -19,7 +19,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/process"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/group"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 	"github.com/gonb-labs/udp-notebooks/udpkit/sequence"
@@ -230,7 +230,7 @@ func (t *trial) finish() error {
 	if err := t.stays(""); err != nil {
 		return err
 	}
-	if process.CanInterrupt && !t.program.interrupt(t.ctx, t.cfg.Patience) && t.ctx.Err() == nil {
+	if group.CanInterrupt && !t.program.interrupt(t.ctx, t.cfg.Patience) && t.ctx.Err() == nil {
 		t.find(ruleEnds, "it was interrupted (SIGINT) and runs on, %v later", t.cfg.Patience)
 	}
 	return nil

@@ -1,17 +1,17 @@
 //go:build !unix
 
-package process
+package group
 
 import (
 	"errors"
 	"os/exec"
 )
 
-// OwnGroup does nothing: there are no process groups.
-func OwnGroup(*exec.Cmd) {}
+// Own does nothing: there are no process groups.
+func Own(*exec.Cmd) {}
 
-// KillGroup ends a command, but not its children.
-func KillGroup(cmd *exec.Cmd) error { return cmd.Process.Kill() }
+// Kill ends a command, but not its children.
+func Kill(cmd *exec.Cmd) error { return cmd.Process.Kill() }
 
 // CanInterrupt reports whether Interrupt does anything.
 const CanInterrupt = false

@@ -1,2 +1,0 @@
-// Package process starts and ends other programs with all that they have started.
-package process
