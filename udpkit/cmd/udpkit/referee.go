@@ -52,8 +52,11 @@ func refereeSystem(system string) *cobra.Command {
 		Example: fmt.Sprintf("  udpkit referee %s --loss 20%% --forge --rounds 20 -- python3 program.py", system) + "\n" +
 			fmt.Sprintf("  udpkit referee %s --side %s --rules", system, sides[len(sides)-1]),
 		Args: func(cmd *cobra.Command, args []string) error {
-			if !rules && (len(args) == 0 || cmd.ArgsLenAtDash() != 0) {
-				return usageError{errors.New("the program to judge stands behind --, and nothing before it")}
+			switch at := cmd.ArgsLenAtDash(); {
+			case at > 0 || at < 0 && len(args) > 0:
+				return usageError{fmt.Errorf("%q stands before --, behind which the program stands; a value of --reorder is written --reorder=20%%", args[0])}
+			case !rules && len(args) == 0:
+				return usageError{errors.New("the program to judge stands behind --: there is none")}
 			}
 			return nil
 		},
