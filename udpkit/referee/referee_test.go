@@ -118,6 +118,7 @@ var storm = weather.Settings{Loss: 0.2, Duplicate: 0.2, Reorder: 0.2}
 // TestCourse: what the programs of the documents are known to do wrong is found, and named; else
 // they pass.
 func TestCourse(t *testing.T) {
+	t.Parallel()
 	const broadcast, echo, responder = "testdata/client.py", "echo/testdata/echo_client.py", "echo/testdata/hello_client.py"
 	client := course(t, broadcast, "", "{port}", "100000", "pete")
 	hello := course(t, "beacon/testdata/hello.py", "", "{address}", "{port}", "{listen}")
@@ -147,6 +148,7 @@ func TestCourse(t *testing.T) {
 
 // TestRight: programs that are right pass, in the worst of weathers.
 func TestRight(t *testing.T) {
+	t.Parallel()
 	all := make(map[string]trial)
 	for _, name := range []string{"right_client.py", "right_client.go", "right_talkative.py"} {
 		all[name] = trial{cfg: referee.Config{System: "broadcast", Command: program(t, name), Weather: storm, Restart: true, Second: true, Forge: true, Seed: 7, Rounds: 3}}
@@ -156,6 +158,7 @@ func TestRight(t *testing.T) {
 
 // TestWrong: each program has one fault, and is convicted of that.
 func TestWrong(t *testing.T) {
+	t.Parallel()
 	judge(t, map[string]trial{
 		"twice": {referee.Config{System: "broadcast", Command: program(t, "wrong_twice.py"), Weather: weather.Settings{Duplicate: 0.5}}, "once", "was shown twice: at "},
 		"ack":   {referee.Config{System: "broadcast", Command: program(t, "wrong_ack.js")}, "honest", " acknowledges status "},
@@ -173,6 +176,7 @@ func shell(t *testing.T, script string) []string {
 
 // TestBadPrograms: what ends or floods is found.
 func TestBadPrograms(t *testing.T) {
+	t.Parallel()
 	judge(t, map[string]trial{
 		"ends":   {referee.Config{System: "broadcast", Command: shell(t, "echo oh no; exit 3")}, "stays", `exit status 3; its last line is "oh no"`},
 		"leaves": {referee.Config{System: "broadcast", Command: shell(t, "sleep 600 & exit 0")}, "stays", "left another program behind"},
@@ -184,6 +188,7 @@ func TestBadPrograms(t *testing.T) {
 
 // TestNothingIsLeft: what the program has started is ended with it.
 func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	began := filepath.Join(t.TempDir(), "pid")
 	go func() {
@@ -207,6 +212,7 @@ func TestNothingIsLeft(t *testing.T) {
 
 // TestKept: the recording and the timeline of a round that found something.
 func TestKept(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cfg := referee.Config{System: "broadcast", Command: program(t, "wrong_twice.py"), Weather: weather.Settings{Duplicate: 1, Loss: 0.3}, Seed: 5, Recordings: dir, Rounds: 3}
 	cfg.Command = append(cfg.Command, "{port}")
