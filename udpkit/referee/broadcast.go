@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 var broadcastScripts = []script{
@@ -22,9 +24,9 @@ var broadcastScripts = []script{
 			{"shows", "It shows each status that reaches it, and was not overtaken."},
 			{"once", "It shows no status more than once."},
 			{"acknowledges", `It answers each of these with "Client <id> received message <message_id>", where it came from.`},
-			{"honest", "It acknowledges no status that did not reach it."},
-			{"restart", "After a restart of the server, which counts from a lower message_id, it shows and acknowledges what that sends."},
-			{"second", "It shows and acknowledges what two servers send at the same time."},
+			{"honest", "It acknowledges no status that did not reach it, and none more often than it did."},
+			{"restart", "After a restart of the server, which counts from its first message_id again, and has another port, it shows and acknowledges what that sends."},
+			{"second", "It shows and acknowledges what two servers send at the same time, with the same message_ids."},
 			{"forged", "What a stranger sends does not keep it from showing and acknowledging what the server sends."},
 		},
 	},
@@ -133,11 +135,26 @@ func (t *trial) number(c *caster, s *status) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, d := range t.log {
-		if d.sent && !d.lost && d.socket == c.socket && strings.Contains(string(d.payload), fmt.Sprintf(`"message_id": %d}`, s.id)) {
+		if d.has(c, s) {
 			return d.number
 		}
 	}
 	return 0
+}
+
+// has reports whether a status was delivered in a datagram.
+func (d datagram) has(c *caster, s *status) bool {
+	return d.sent && !d.lost && d.socket == c.socket && strings.Contains(string(d.payload), fmt.Sprintf(`"message_id": %d}`, s.id))
+}
+
+// reached returns how often a status was delivered. It is for t.mu held.
+func (t *trial) reached(c *caster, s *status) (n int) {
+	for _, d := range t.log {
+		if d.has(c, s) {
+			n++
+		}
+	}
+	return n
 }
 
 // broadcastClient plays the server, and its network.
@@ -218,37 +235,31 @@ func (t *trial) forgeStatuses(server *caster) ([]*caster, error) {
 	} else if err := t.judgeStatuses(servers[0], "forged"); err != nil {
 		return nil, err
 	}
-	for _, payload := range [][]byte{
-		[]byte(`{"timestamp": "2038-01-19T03:14:07", "state": "FORGED", "message_id": -1}`),
-		[]byte(`{"timestamp": 5, "state": null, "message_id": "seven"}`), []byte(`{"message_id": 4100000}`),
-		[]byte(`[]`), []byte(`5`), []byte(`{`), []byte("\xff\xfe\x00"), {}, []byte(strings.Repeat("[", 900)), []byte(strings.Repeat("x", 9000)),
-	} {
-		stranger.plain(payload, t.place)
-		if err := t.pause(10 * time.Millisecond); err != nil {
-			return nil, err
-		}
-		if err := t.stays(fmt.Sprintf("a stranger had sent %.40q", payload)); err != nil {
-			return nil, err
-		}
+	err = t.litter(t.place, `{"timestamp": "2038-01-19T03:14:07", "state": "FORGED", "message_id": -1}`,
+		`{"timestamp": 5, "state": null, "message_id": "seven"}`, `{"message_id": 4100000}`,
+		`[]`, `5`, `{`, "\xff\xfe\x00", "", strings.Repeat("[", 900), strings.Repeat("x", 9000))
+	if err != nil {
+		return nil, err
 	}
 	return t.castAll(statuses/2, server)
 }
 
-// secondServer has another server begin, with lower ids.
+// secondServer has another server begin, with the ids of the first.
 func (t *trial) secondServer(server *caster) ([]*caster, error) {
-	second, err := t.caster("second server", 3_000_001, "ERROR")
+	second, err := t.caster("second server", server.next, "ERROR")
 	if err != nil {
 		return nil, err
 	}
 	return t.castAll(statuses/2, server, second)
 }
 
-// restartServer has the server end, and begin anew with lower ids.
+// restartServer has the server end, and begin anew with its first id, at another port as the
+// documents' server does.
 func (t *trial) restartServer(server *caster) ([]*caster, error) {
 	if err := server.socket.close(); err != nil {
 		return nil, err
 	}
-	anew, err := t.caster("server, begun anew", 2_000_001, "MAINTENANCE")
+	anew, err := t.caster("server, begun anew", server.first, "MAINTENANCE")
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +329,7 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 	t.mu.Unlock()
 	for _, s := range c.sent {
 		t.mu.Lock()
-		shown, acknowledged := t.shown(s), t.acknowledged(c, s)
+		shown, acknowledged, reached := t.shown(s), t.acknowledged(c, s), t.reached(c, s)
 		t.mu.Unlock()
 		where := fmt.Sprintf("status %d of the %s (%s)", s.id, c.socket.name, s.state)
 		if n := t.number(c, s); n > 0 {
@@ -330,6 +341,8 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 			t.find("once", "%s was shown %s: at %s and again at %s", where, times(len(all)), seconds(all[0].at), seconds(all[1].at))
 		case !s.delivered && acknowledged > 0:
 			t.find("honest", "%s was acknowledged, and the network had lost it", where)
+		case acknowledged > reached:
+			t.find("honest", "%s reached it %s, and was acknowledged %s", where, times(reached), times(acknowledged))
 		case s.delivered && !s.late && len(shown) == 0:
 			t.find(rule("shows"), "%s was not shown, %v after it was sent (%d of %d of this part were not shown or not acknowledged)", where, t.cfg.Patience, none, all)
 		case s.delivered && !s.late && acknowledged == 0:
@@ -343,8 +356,8 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 }
 
 func times(n int) string {
-	if n == 2 {
-		return "twice"
+	if n == 1 || n == 2 {
+		return [...]string{"once", "twice"}[n-1]
 	}
 	return strconv.Itoa(n) + " times"
 }
@@ -404,7 +417,6 @@ func broadcastServer(t *trial) error {
 	}
 	const some = 5
 	more := func(rule, after string) error { // after: what has happened before
-		began := t.now()
 		t.mu.Lock()
 		n := count()
 		t.mu.Unlock()
@@ -418,7 +430,7 @@ func broadcastServer(t *trial) error {
 				return err
 			}
 			if !came {
-				t.find(rule, "%d statuses came in %s, and then none for %v, after %s", i, seconds(t.now()-began), 4*t.cfg.Patience, after)
+				t.find(rule, "%s, and then nothing for %v, after %s", format.Plural(i, "datagram"), 4*t.cfg.Patience, after)
 				return errOver
 			}
 		}
@@ -431,21 +443,13 @@ func broadcastServer(t *trial) error {
 		return err
 	}
 	if t.cfg.Forge {
-		stranger, err := t.loopback("stranger")
-		if err != nil {
-			return err
-		}
 		t.mu.Lock()
 		to := server
 		t.mu.Unlock()
-		for _, payload := range [][]byte{
-			[]byte("Client nobody received message 9007199254740991"), []byte("Client nobody received message -1"), []byte("Client x received message seven"),
-			[]byte("Client"), []byte("\xff\xfe\x00"), {}, []byte("{}"), []byte(strings.Repeat("x", 9000)),
-		} {
-			stranger.plain(payload, to)
-			if err := t.pause(10 * time.Millisecond); err != nil {
-				return err
-			}
+		err := t.litter(to, "Client nobody received message 9007199254740991", "Client nobody received message -1",
+			"Client x received message seven", "Client", "\xff\xfe\x00", "", "{}", strings.Repeat("x", 9000))
+		if err != nil {
+			return err
 		}
 		if err := more("forged", "what strangers had sent"); err != nil {
 			return err
@@ -463,6 +467,9 @@ func broadcastServer(t *trial) error {
 	return t.finish()
 }
 
+// iso8601 is a date and a time of day, as most languages write it.
+var iso8601 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$`)
+
 // readStatus reads a status as the documents have it. What else is in it does not matter.
 func readStatus(payload []byte) (s status, err error) {
 	var m struct {
@@ -475,6 +482,9 @@ func readStatus(payload []byte) (s status, err error) {
 	}
 	if m.Timestamp == nil || m.State == nil || m.ID == nil || *m.State == "" {
 		return s, fmt.Errorf("timestamp, state or message_id is missing")
+	}
+	if !iso8601.MatchString(*m.Timestamp) {
+		return s, fmt.Errorf("its timestamp is none of ISO 8601")
 	}
 	if _, err := udpkit.DecodeMessage(payload); err != nil {
 		return s, err

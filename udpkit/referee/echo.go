@@ -192,7 +192,11 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 			if err := t.stays("it was asked " + what); err != nil {
 				return err
 			}
-			t.find(rule, "%s came to it %s, and was answered %s, %v later", what, times(delivered), times(answers), t.cfg.Patience)
+			how := "answered " + times(answers)
+			if answers == 0 {
+				how = "not answered"
+			}
+			t.find(rule, "%s came to it %s, and was %s, %v later", what, times(delivered), how, t.cfg.Patience)
 		case answers > delivered:
 			t.find("once", "%s came to it %s, and was answered %s", what, times(delivered), times(answers))
 		}

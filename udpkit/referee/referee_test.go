@@ -125,8 +125,8 @@ func TestCourse(t *testing.T) {
 	judge(t, map[string]trial{
 		"broadcast client":            {referee.Config{System: "broadcast", Seed: 1, Command: client}, "", ""},
 		"broadcast client, loss":      {referee.Config{System: "broadcast", Weather: storm, Seed: 1, Command: client}, "", ""},
-		"deaf after a restart":        {referee.Config{System: "broadcast", Restart: true, Seed: 1, Command: client}, "restart", "status 2000001 of the server, begun anew (MAINTENANCE)"},
-		"deaf for a second server":    {referee.Config{System: "broadcast", Second: true, Seed: 1, Command: client}, "second", "status 3000001 of the second server"},
+		"deaf after a restart":        {referee.Config{System: "broadcast", Restart: true, Seed: 1, Command: client}, "restart", "status 4000001 of the server, begun anew (MAINTENANCE)"},
+		"deaf for a second server":    {referee.Config{System: "broadcast", Second: true, Seed: 1, Command: client}, "second", "of the second server (ERROR)"},
 		"deaf after a forged id":      {referee.Config{System: "broadcast", Forge: true, Seed: 1, Command: client}, "forged", "was not shown"},
 		"broadcast server":            {referee.Config{System: "broadcast", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "testdata/server.py", "", "{address}", "{port}", "100000")}, "", ""},
 		"echo client":                 {referee.Config{System: "echo", Seed: 1, Command: course(t, echo, "12345")}, "", ""},

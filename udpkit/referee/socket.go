@@ -2,6 +2,7 @@ package referee
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -176,9 +177,32 @@ func (s *socket) send(payload []byte, to netip.AddrPort) (delivered, late bool) 
 }
 
 // plain sends without what the network does.
-func (s *socket) plain(payload []byte, to netip.AddrPort) { s.put(payload, to, false) }
+func (s *socket) plain(payload []byte, to netip.AddrPort) (number int) {
+	return s.put(payload, to, false)
+}
 
-func (s *socket) put(payload []byte, to netip.AddrPort, late bool) {
-	s.t.add(datagram{socket: s, from: s.address, to: to, sent: true, late: late, payload: payload})
+func (s *socket) put(payload []byte, to netip.AddrPort, late bool) (number int) {
+	number = s.t.add(datagram{socket: s, from: s.address, to: to, sent: true, late: late, payload: payload})
 	_, _ = s.conn.WriteToUDPAddrPort(payload, to) // a program that is not there yet is no failure
+	return number
+}
+
+// litter has a stranger send datagrams, and notes if the program ends of them.
+func (t *trial) litter(to netip.AddrPort, payloads ...string) error {
+	stranger, err := t.loopback("stranger")
+	if err != nil {
+		return err
+	}
+	first := 0
+	for _, payload := range payloads {
+		number := stranger.plain([]byte(payload), to)
+		first = cmp.Or(first, number)
+		if err := t.pause(10 * time.Millisecond); err != nil {
+			return err
+		}
+		if err := t.stays(fmt.Sprintf("a stranger had sent datagrams %d to %d", first, number)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
