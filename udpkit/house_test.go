@@ -84,6 +84,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`key`, `internal/service`},
 		{`key/keytls`, `key`}, // TLS is heavy: only who chats with a key pays for it
 		{`internal/\w+|plot/chart`, ``},
+		{`referee`, `udpkit|echo|beacon|chat|relay|weather|panel|record|sequence|internal/group|` + small}, // plays all systems
 		{`relay`, `internal/relaywire|` + small},
 		{`udpkit|echo|beacon|chat|doctor|weather`, small}, // light, and none of them needs another
 		{`panel`, `internal/console|` + notebook + `|` + small},
@@ -98,8 +99,8 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`relay/internal/logtest`, `relay|github.com/stretchr/testify/.*`},
 		{`bench`, `udpkit|relay|relay/store/sqlite|internal/relaywire|` + small},
 		{`internal/gonb/edit`, `internal/gonb`},
-		{`lab`, `udpkit|internal/(console|gonb)|` + small}, // long work is shown in one way
-		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|dissect|sequence|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
+		{`lab`, `udpkit|internal/(console|gonb|group)|` + small}, // long work is shown in one way
+		{`cmd/udpkit`, `udpkit|echo|beacon|relay|chat|doctor|weather|\w+panel|\w+/\w+panel|panel|relay/store/(sqlite|jetstream)|bench|lab|record|referee|dissect|sequence|key/keytls|internal/console|github.com/spf13/.*|github.com/prometheus/client_golang/.*|` + small},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "./...").CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/group"
 )
 
 // redirect is the page that leads the browser to JupyterLab.
@@ -57,7 +59,7 @@ func openBrowser(dir, address string) (remove func()) {
 		}
 	}
 	cmd := exec.Command(opener[0], append(opener[1:], (&url.URL{Scheme: "file", Path: filepath.ToSlash(file)}).String())...)
-	ownGroup(cmd) // Ctrl-C in this terminal is not meant for the browser
+	group.Own(cmd) // Ctrl-C in this terminal is not meant for the browser
 	if cmd.Start() == nil {
 		go cmd.Wait() // only to reap it; a browser may stay open longer than the lab
 	}

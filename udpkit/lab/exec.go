@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/group"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
@@ -20,10 +21,10 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 	cmd.Dir, cmd.Env = dir, env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	ownGroup(cmd)
-	cmd.Cancel = func() error { return killGroup(cmd) }
+	group.Own(cmd)
+	cmd.Cancel = func() error { return group.Kill(cmd) }
 	cmd.WaitDelay = time.Second
-	over, err := lastly.Start(cmd.Start, func() { _ = killGroup(cmd) })
+	over, err := lastly.Start(cmd.Start, func() { _ = group.Kill(cmd) })
 	if err == nil {
 		err = cmd.Wait()
 		over()

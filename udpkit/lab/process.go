@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/group"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/lastly"
 )
 
@@ -32,7 +33,7 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env, markVariable+"="+p.mark)
-	ownGroup(cmd) // Ctrl-C in a terminal goes to the whole group, and ending in good order is for the caller to do
+	group.Own(cmd) // Ctrl-C in a terminal goes to the whole group, and ending in good order is for the caller to do
 	var err error
 	if p.over, err = lastly.Start(cmd.Start, func() { p.kill(p.family()) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)

@@ -4,7 +4,6 @@ package lab
 
 import (
 	"os"
-	"os/exec"
 )
 
 // The GoNB kernel does not exist for these systems and Setup says so, so that nothing here is ever
@@ -13,8 +12,6 @@ import (
 const membersByMark = false
 
 func members(int, string) []int      { return nil }
-func ownGroup(*exec.Cmd)             {}
-func killGroup(cmd *exec.Cmd) error  { return cmd.Process.Kill() }
 func killProcess(int)                {}
 func terminate(p *os.Process)        { p.Kill() }
 func tryLock(*os.File) (bool, error) { return true, nil }

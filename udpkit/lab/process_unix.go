@@ -4,20 +4,8 @@ package lab
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
 )
-
-// ownGroup makes the command the leader of a process group of its own.
-func ownGroup(cmd *exec.Cmd) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
-}
-
-// killGroup ends a command that ownGroup was called for, with its children.
-func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 func killProcess(pid int) { syscall.Kill(pid, syscall.SIGKILL) } // fails only if it has ended already
 

@@ -256,18 +256,18 @@ func (s Settings) String() string {
 	return strings.Join(words, " ")
 }
 
-// fate is what becomes of a datagram.
-type fate struct {
-	lost, twice, overtaken bool
-	delays                 [2]time.Duration // of both copies
+// Fate is what becomes of a datagram.
+type Fate struct {
+	Lost, Twice, Overtaken bool
+	Delays                 [2]time.Duration // of both copies
 }
 
-// decide throws all dice for each datagram, so that one's fate does not depend on another's, nor
-// one setting's on another.
-func (s *Settings) decide(dice *rand.Rand) (f fate) {
-	f.lost, f.twice, f.overtaken = dice.Float64() < s.Loss, dice.Float64() < s.Duplicate, dice.Float64() < s.Reorder
-	for i := range f.delays {
-		f.delays[i] = max(0, s.Delay+time.Duration((2*dice.Float64()-1)*float64(s.Jitter)))
+// Fate throws the dice for a datagram, all of them each time, so that one's fate does not depend on
+// another's, nor one setting's on another.
+func (s Settings) Fate(dice *rand.Rand) (f Fate) {
+	f.Lost, f.Twice, f.Overtaken = dice.Float64() < s.Loss, dice.Float64() < s.Duplicate, dice.Float64() < s.Reorder
+	for i := range f.Delays {
+		f.Delays[i] = max(0, s.Delay+time.Duration((2*dice.Float64()-1)*float64(s.Jitter)))
 	}
 	return f
 }

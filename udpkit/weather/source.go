@@ -147,19 +147,19 @@ func (f *Forwarder) fromBehind(s *source, d *udp.Datagram) {
 func (f *Forwarder) send(s *source, d direction, got *udp.Datagram, conn *net.UDPConn, path udp.Path) {
 	n, w := f.report.counts(d), &s.ways[d]
 	n.Received++
-	fate := f.settings.decide(w.dice)
+	fate := f.settings.Fate(w.dice)
 	now := got.Received
 	switch {
 	case f.partedAt(now):
 		n.Parted++
 		return
-	case fate.lost:
+	case fate.Lost:
 		n.Lost++
 		return
 	}
 	size := len(got.Payload)
 	copies := 1
-	if fate.twice {
+	if fate.Twice {
 		copies = 2
 	}
 	out := now
@@ -179,12 +179,12 @@ func (f *Forwarder) send(s *source, d direction, got *udp.Datagram, conn *net.UD
 		n.Full++
 		return
 	}
-	if fate.twice {
+	if fate.Twice {
 		n.Twice++
 	}
 	before := w.held
 	w.held = [2]held{}
-	if fate.overtaken {
+	if fate.Overtaken {
 		n.Overtaken++
 	}
 	for i := range copies {
@@ -192,15 +192,15 @@ func (f *Forwarder) send(s *source, d direction, got *udp.Datagram, conn *net.UD
 		p.payload, p.conn, p.path, p.way = append(p.payload[:0], got.Payload...), conn, path, d
 		f.waiting++
 		f.waitingBytes += size
-		at := out.Add(fate.delays[i])
-		if fate.overtaken {
+		at := out.Add(fate.Delays[i])
+		if fate.Overtaken {
 			w.held[i] = held{f.queue.Push(p, at.Add(overtakenFor)), at}
 		} else {
 			f.queue.Push(p, at)
 		}
 	}
 	for _, h := range before {
-		if at := out.Add(fate.delays[0]); h.item != nil && h.due.After(at) {
+		if at := out.Add(fate.Delays[0]); h.item != nil && h.due.After(at) {
 			f.queue.Move(h.item, h.due)
 		} else if h.item != nil {
 			f.queue.Move(h.item, at)

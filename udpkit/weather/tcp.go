@@ -151,7 +151,7 @@ func (f *Forwarder) arrival(d direction, dice *rand.Rand, size int, now, free ti
 	defer f.mu.Unlock()
 	n := f.report.counts(d)
 	n.Received++
-	fate := f.settings.decide(dice)
+	fate := f.settings.Fate(dice)
 	at = now
 	if f.settings.Rate > 0 {
 		if free.Before(now) {
@@ -160,11 +160,11 @@ func (f *Forwarder) arrival(d direction, dice *rand.Rand, size int, now, free ti
 		free = free.Add(time.Duration(size) * time.Second / time.Duration(f.settings.Rate))
 		at = free
 	}
-	at = at.Add(fate.delays[0])
-	for i := 0; fate.lost && i < maxRetransmissions; i++ {
+	at = at.Add(fate.Delays[0])
+	for i := 0; fate.Lost && i < maxRetransmissions; i++ {
 		n.Lost++
 		at = at.Add(Retransmission << i)
-		fate.lost = dice.Float64() < f.settings.Loss
+		fate.Lost = dice.Float64() < f.settings.Loss
 	}
 	f.waiting++
 	f.waitingBytes += size

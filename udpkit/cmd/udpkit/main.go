@@ -108,6 +108,7 @@ func rootCommand() *cobra.Command {
 		dissectorCommand(),
 		topCommand(),
 		weatherCommand(),
+		refereeCommand(),
 		keyCommand(),
 		healthCommand(),
 		versionCommand(),

@@ -1,0 +1,2 @@
+// Package group starts and ends other programs with all that they have started.
+package group

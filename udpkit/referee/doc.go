@@ -1,0 +1,40 @@
+// Package referee judges programs, in any language, that play one side of a system of this module:
+// it runs the program, plays the other side and the network between, and says what went wrong with
+// the number of the datagram.
+//
+//	verdict, err := referee.Run(ctx, referee.Config{
+//		System: "broadcast", Side: referee.Client, Command: []string{"python3", "client.py"},
+//		Weather: weather.Settings{Loss: 0.2}, Restart: true, Rounds: 20,
+//	})
+//
+// # What the program is told
+//
+// The words {address} and {port} in Command are replaced by where the other side is, or by where the
+// program has to listen; so are they in the environment variables UDPKIT_ADDRESS and UDPKIT_PORT.
+// The address is of this machine, and nothing leaves it. A program that does not let itself be told
+// is judged at the port that the system has in the documents of the course.
+//
+// # What the program shows
+//
+// What it receives the program shows on its standard output or standard error, a line for each.
+// [Rules] says what the referee looks for in the lines of each system: words and numbers that occur
+// once only, anywhere in the line, so that nobody has to print anything in one way. A program that
+// reads lines is given them on its standard input.
+//
+// # What is judged
+//
+// A round is one run of the program. The dice of the network fall as the round's seed says, in both
+// directions. What must hold always is judged always; what was lost on the way, or overtaken, is not
+// missed. No rule depends on how fast a machine is: what must come has Patience to come, and the
+// program has [StartUp] until it first answers. The first round that finds something is the last one;
+// its seed, a recording for Wireshark and a timeline are in the [Verdict].
+//
+// A program runs with the rights of who starts the referee. Of what it prints 10,000 lines of 4 KiB
+// are kept, and 20,000 datagrams; then its round ends with a finding. All that it has started is
+// ended with it, where the system has process groups.
+//
+// # A new system
+//
+// A system is a file with a script for each side: it plays and leaves a log of datagrams and lines
+// in a trial, and then judges the log by rules. See broadcast.go.
+package referee

@@ -1,0 +1,263 @@
+package referee_test
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/record"
+	"github.com/gonb-labs/udp-notebooks/udpkit/referee"
+	"github.com/gonb-labs/udp-notebooks/udpkit/weather"
+)
+
+// need returns where a program is, or skips the test.
+func need(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		testenv.Skip(t, "%s is not installed: %v", name, err)
+	}
+	return path
+}
+
+// program returns the command for a program of testdata, by its language.
+func program(t *testing.T, name string) []string {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	switch filepath.Ext(name) {
+	case ".py":
+		return []string{need(t, "python3"), path}
+	case ".js":
+		return []string{need(t, "node"), path}
+	}
+	binary := filepath.Join(t.TempDir(), "program")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, path).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return []string{binary}
+}
+
+// course returns the command for a program of the documents, with what stands in it for the port
+// replaced, and arguments.
+func course(t *testing.T, name, port string, args ...string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", name))
+	require.NoError(t, err)
+	if port != "" {
+		require.Contains(t, string(text), port)
+	}
+	return append([]string{need(t, "python3"), "-u", "-c", strings.ReplaceAll(string(text), cmp.Or(port, "\x00"), "{port}")}, args...)
+}
+
+// trial is a program that is judged, and what is expected: the rule that it breaks and a part of the
+// sentence, or that it passes.
+type trial struct {
+	cfg        referee.Config
+	rule, text string
+}
+
+// judge judges programs, all at once: they wait more than they compute.
+func judge(t *testing.T, trials map[string]trial) {
+	t.Helper()
+	type result struct {
+		verdict referee.Verdict
+		err     error
+	}
+	results := make(map[string]chan result)
+	for name, c := range trials {
+		if c.rule != "" && c.cfg.Patience == 0 {
+			c.cfg.Patience = 5 * time.Second
+		}
+		if !strings.Contains(strings.Join(c.cfg.Command, " "), "{port}") {
+			c.cfg.Command = append(c.cfg.Command, "{port}") // which is told to the program as a variable, too
+		}
+		came := make(chan result, 1)
+		results[name] = came
+		go func() {
+			v, err := referee.Run(t.Context(), c.cfg)
+			came <- result{v, err}
+		}()
+	}
+	for name, c := range trials {
+		t.Run(name, func(t *testing.T) {
+			r := <-results[name]
+			require.NoError(t, r.err)
+			if c.rule == "" {
+				require.Empty(t, r.verdict.Findings, "%s", strings.Join(r.verdict.Output, "\n"))
+				return
+			}
+			require.NotEmpty(t, r.verdict.Findings)
+			require.Equal(t, c.rule, r.verdict.Findings[0].Rule, "%v %s", r.verdict.Findings, strings.Join(r.verdict.Output, "\n"))
+			require.Contains(t, r.verdict.Findings[0].Text, c.text)
+			rules, _ := referee.Rules(c.cfg.System, r.verdict.Side)
+			require.Contains(t, names(rules), c.rule)
+		})
+	}
+}
+
+func names(rules []referee.Rule) (all []string) {
+	for _, r := range rules {
+		all = append(all, r.Name)
+	}
+	return all
+}
+
+var storm = weather.Settings{Loss: 0.2, Duplicate: 0.2, Reorder: 0.2}
+
+// TestCourse: what the programs of the documents are known to do wrong is found, and named; else
+// they pass.
+func TestCourse(t *testing.T) {
+	t.Parallel()
+	const broadcast, echo, responder = "testdata/client.py", "echo/testdata/echo_client.py", "echo/testdata/hello_client.py"
+	client := course(t, broadcast, "", "{port}", "100000", "pete")
+	hello := course(t, "beacon/testdata/hello.py", "", "{address}", "{port}", "{listen}")
+	judge(t, map[string]trial{
+		"broadcast client":            {referee.Config{System: "broadcast", Seed: 1, Command: client}, "", ""},
+		"broadcast client, loss":      {referee.Config{System: "broadcast", Weather: storm, Seed: 1, Command: client}, "", ""},
+		"deaf after a restart":        {referee.Config{System: "broadcast", Restart: true, Seed: 1, Command: client}, "restart", "status 4000001 of the server, begun anew (MAINTENANCE)"},
+		"deaf for a second server":    {referee.Config{System: "broadcast", Second: true, Seed: 1, Command: client}, "second", "of the second server (ERROR)"},
+		"deaf after a forged id":      {referee.Config{System: "broadcast", Forge: true, Seed: 1, Command: client}, "forged", "was not shown"},
+		"broadcast server":            {referee.Config{System: "broadcast", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "testdata/server.py", "", "{address}", "{port}", "100000")}, "", ""},
+		"echo client":                 {referee.Config{System: "echo", Seed: 1, Command: course(t, echo, "12345")}, "", ""},
+		"waits for ever":              {referee.Config{System: "echo", Weather: weather.Settings{Loss: 0.5}, Seed: 1, Command: course(t, echo, "12345")}, "asks", "was lost at"},
+		"takes a stranger's reply":    {referee.Config{System: "echo", Forge: true, Seed: 1, Command: course(t, echo, "12345")}, "strangers", "another port than the server's"},
+		"echo server":                 {referee.Config{System: "echo", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "echo/testdata/echo_server.py", "12345")}, "", ""},
+		"ends at what is no text":     {referee.Config{System: "echo", Side: referee.Server, Forge: true, Seed: 1, Command: course(t, "echo/testdata/echo_server.py", "12345")}, "stays", "UnicodeDecodeError"},
+		"sequential server":           {referee.Config{System: "responder", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "echo/testdata/sequential_server.py", "6532")}, "", ""},
+		"threaded server":             {referee.Config{System: "responder", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "echo/testdata/threaded_server.py", "6532")}, "", ""},
+		"a thread dies of no text":    {referee.Config{System: "responder", Side: referee.Server, Forge: true, Seed: 1, Command: course(t, "echo/testdata/threaded_server.py", "6532")}, "forged", "and was answered"},
+		"hello client":                {referee.Config{System: "responder", Seed: 1, Command: course(t, responder, "6532")}, "", ""},
+		"waits for ever for its only": {referee.Config{System: "responder", Weather: weather.Settings{Loss: 0.5}, Rounds: 10, Seed: 1, Command: course(t, responder, "6532")}, "gives_up", "neither ended nor asked again"},
+		"hello":                       {referee.Config{System: "beacon", Second: true, Weather: weather.Settings{Loss: 0.2}, Seed: 1, Command: hello}, "", ""},
+		"deaf after no text":          {referee.Config{System: "beacon", Forge: true, Seed: 1, Command: hello}, "forged", "it does not show bob"},
+		"chat server":                 {referee.Config{System: "chat", Forge: true, Seed: 1, Command: course(t, "chat/testdata/server2.py", "", "{address}", "{port}")}, "forged", "did not come to"},
+		"a letter in two pieces":      {referee.Config{System: "chat", Side: referee.Client, Seed: 1, Command: course(t, "chat/testdata/client.py", "", "{address}", "{port}")}, "shows", "whose ü came in two pieces"},
+	})
+}
+
+// TestRight: programs that are right pass, in the worst of weathers.
+func TestRight(t *testing.T) {
+	t.Parallel()
+	all := make(map[string]trial)
+	for _, name := range []string{"right_client.py", "right_client.go", "right_talkative.py"} {
+		all[name] = trial{cfg: referee.Config{System: "broadcast", Command: program(t, name), Weather: storm, Restart: true, Second: true, Forge: true, Seed: 7, Rounds: 3}}
+	}
+	judge(t, all)
+}
+
+// TestWrong: each program has one fault, and is convicted of that.
+func TestWrong(t *testing.T) {
+	t.Parallel()
+	judge(t, map[string]trial{
+		"twice": {referee.Config{System: "broadcast", Command: program(t, "wrong_twice.py"), Weather: weather.Settings{Duplicate: 0.5}}, "once", "was shown twice: at "},
+		"ack":   {referee.Config{System: "broadcast", Command: program(t, "wrong_ack.js")}, "honest", " acknowledges status "},
+		"count": {referee.Config{System: "broadcast", Side: referee.Server, Command: program(t, "wrong_count.py")}, "counts", "message_id "},
+		"place": {referee.Config{System: "echo", Side: referee.Server, Command: program(t, "wrong_place.go")}, "place", " was asked"},
+		"text":  {referee.Config{System: "echo", Side: referee.Server, Command: program(t, "wrong_text.js"), Forge: true}, "same", "is no answer to what"},
+		"reply": {referee.Config{System: "echo", Command: program(t, "wrong_reply.go")}, "honest", "there was no reply to that"},
+	})
+}
+
+// shell is a program of one line.
+func shell(t *testing.T, script string) []string {
+	return []string{need(t, "sh"), "-c", script, "{port}"}
+}
+
+// TestBadPrograms: what ends or floods is found.
+func TestBadPrograms(t *testing.T) {
+	t.Parallel()
+	judge(t, map[string]trial{
+		"ends":   {referee.Config{System: "broadcast", Command: shell(t, "echo oh no; exit 3")}, "stays", `exit status 3; its last line is "oh no"`},
+		"leaves": {referee.Config{System: "broadcast", Command: shell(t, "sleep 600 & exit 0")}, "stays", "left another program behind"},
+		"floods": {referee.Config{System: "broadcast", Command: shell(t, "while :; do echo more; done")}, "bounds", "it has printed 10000 lines"},
+	})
+	_, err := referee.Run(t.Context(), referee.Config{System: "echo", Command: []string{"no such program", "{port}"}})
+	require.ErrorIs(t, err, exec.ErrNotFound)
+}
+
+// TestNothingIsLeft: what the program has started is ended with it.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	began := filepath.Join(t.TempDir(), "pid")
+	go func() {
+		for {
+			if text, err := os.ReadFile(began); err == nil && len(text) > 0 {
+				cancel()
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	_, err := referee.Run(ctx, referee.Config{System: "echo", Command: shell(t, "sleep 600 & echo $! >"+began+"; wait")})
+	require.ErrorIs(t, err, context.Canceled)
+	text, err := os.ReadFile(began)
+	require.NoError(t, err)
+	pid := strings.TrimSpace(string(text))
+	require.Eventually(t, func() bool {
+		return exec.Command("sh", "-c", "kill -0 "+pid).Run() != nil
+	}, 30*time.Second, 10*time.Millisecond)
+}
+
+// TestKept: the recording and the timeline of a round that found something.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := referee.Config{System: "broadcast", Command: program(t, "wrong_twice.py"), Weather: weather.Settings{Duplicate: 1, Loss: 0.3}, Seed: 5, Recordings: dir, Rounds: 3}
+	cfg.Command = append(cfg.Command, "{port}")
+	v, err := referee.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, 1, v.Rounds)
+	require.EqualValues(t, 5, v.Seed)
+	require.Equal(t, filepath.Join(dir, "referee-broadcast-client-seed5.pcapng"), v.Recording)
+	file, err := os.Open(v.Recording)
+	require.NoError(t, err)
+	defer file.Close()
+	n, lost := 0, 0
+	for p, err := range record.Read(file) {
+		require.NoError(t, err)
+		n++
+		if p.Verdict != "" {
+			lost++
+		}
+	}
+	require.Greater(t, n, 20)
+	require.Positive(t, lost)
+	page, err := os.ReadFile(v.Timeline)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<svg")
+}
+
+func TestConfig(t *testing.T) {
+	for want, cfg := range map[string]referee.Config{
+		`there is no system "smoke"`:     {System: "smoke", Command: []string{"x"}},
+		`echo has no side "peer"`:        {System: "echo", Side: referee.Peer, Command: []string{"x"}},
+		"there is no program to judge":   {System: "echo"},
+		"-1 rounds: 1 to 10000":          {System: "echo", Command: []string{"x"}, Rounds: -1},
+		"a patience of 1ns: 100ms to 1h": {System: "echo", Command: []string{"x"}, Patience: 1},
+		"a loss of 60%":                  {System: "echo", Command: []string{"x"}, Weather: weather.Settings{Loss: 0.6}},
+	} {
+		_, err := referee.Run(t.Context(), cfg)
+		require.ErrorIs(t, err, referee.ErrConfig, want)
+		require.ErrorContains(t, err, want)
+	}
+	require.Equal(t, []string{"broadcast", "echo", "responder", "beacon", "relay", "chat"}, referee.Systems())
+	for _, system := range referee.Systems() {
+		for _, side := range referee.Sides(system) {
+			rules, shows := referee.Rules(system, side)
+			require.NotEmpty(t, rules)
+			require.NotEmpty(t, shows)
+		}
+	}
+}

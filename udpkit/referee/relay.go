@@ -1,0 +1,391 @@
+package referee
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
+	"github.com/gonb-labs/udp-notebooks/udpkit/weather"
+)
+
+// The sides of the relay's clients.
+const (
+	Reader Side = "reader"
+	Writer Side = "writer"
+)
+
+var relayRules = []Rule{
+	{"delivers", "Each line comes to the reader, whatever the network loses."},
+	{"once", "None comes twice."},
+	{"order", "They come in the order in which they were written."},
+	{"restart", "The same holds after the other side has begun anew."},
+	{"forged", "The same holds after what strangers send to the server."},
+}
+
+var relayScripts = []script{
+	{system: "relay", side: Reader, port: relay.DefaultPort, rules: relayRules, play: relayReader, shows: "a line shows what was written if it has its word"},
+	{system: "relay", side: Writer, port: relay.DefaultPort, rules: relayRules, play: relayWriter, shows: "nothing is looked for"},
+	{system: "relay", side: Server, port: relay.DefaultPort, rules: relayRules, play: relayServer, shows: "nothing is looked for"},
+}
+
+// part is a part of the relay that the referee plays.
+type part interface {
+	Run(context.Context) error
+	Close() error
+}
+
+// play runs a part until it is stopped, or the round is over.
+func (t *trial) play(p part) (stop func() error) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	ended := make(chan error, 1)
+	t.running.Go(func() { ended <- p.Run(ctx) })
+	stopped := false
+	stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return errors.Join(<-ended, p.Close())
+	}
+	t.ends = append(t.ends, stop)
+	return stop
+}
+
+// forward has the network between an address and the one that all goes to.
+func (t *trial) forward(at, to netip.AddrPort) (*weather.Forwarder, error) {
+	settings := t.cfg.Weather
+	settings.Partition = 0
+	f, err := bind(at, func() (*weather.Forwarder, error) {
+		return weather.New(weather.Config{Listen: at, To: to, Seed: t.seed, Settings: settings})
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.play(f)
+	return f, nil
+}
+
+// cutOff has the network lose all for a while, from now on.
+func (t *trial) cutOff(f *weather.Forwarder) error {
+	if t.cfg.Weather.Partition == 0 {
+		return nil
+	}
+	return f.Set(t.cfg.Weather)
+}
+
+// wordsOf returns lines to write.
+func (t *trial) wordsOf(n int) (all []string) {
+	for range n {
+		all = append(all, t.word("line"))
+	}
+	return all
+}
+
+// came judges what has come of the lines, out of all that came, in order. It waits until all are
+// there.
+func (t *trial) came(rule string, words []string, lines func() []string) error {
+	count := func(word string) (n, at int) { // for t.mu held
+		at = -1
+		for i, l := range lines() {
+			if has(l, word) {
+				if n++; n == 1 {
+					at = i
+				}
+			}
+		}
+		return n, at
+	}
+	patience := 4 * t.cfg.Patience // where much is lost, much is sent again, after longer and longer pauses
+	_, err := t.wait(patience, func() bool {
+		for _, word := range words {
+			if n, _ := count(word); n == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if err := t.stays(""); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	type finding struct{ n, at int }
+	found := make([]finding, len(words))
+	for i, word := range words {
+		found[i].n, found[i].at = count(word)
+	}
+	t.mu.Unlock()
+	last := -1
+	for i, f := range found {
+		switch {
+		case f.n == 0:
+			t.find(rule, "line %d of %d, %q, did not come, %v later", i+1, len(words), words[i], patience)
+		case f.n > 1:
+			t.find("once", "line %d of %d, %q, came %s", i+1, len(words), words[i], times(f.n))
+		case f.at < last:
+			t.find("order", "line %d of %d, %q, came before an earlier one", i+1, len(words), words[i])
+		}
+		last = max(last, f.at)
+	}
+	if t.found() {
+		return errOver
+	}
+	return nil
+}
+
+// printed returns the program's lines. It is for t.mu held.
+func (t *trial) printed() (all []string) {
+	for _, l := range t.lines() {
+		all = append(all, l.text)
+	}
+	return all
+}
+
+// stages are the parts of a round of the relay: what happens before it, by the rule that is broken
+// if lines do not come then.
+func (t *trial) stages(f *weather.Forwarder, restart func() error, server netip.AddrPort) []stage {
+	return []stage{
+		{"delivers", true, func() error { return nil }},
+		{"delivers", t.cfg.Weather.Partition > 0, func() error { return t.cutOff(f) }},
+		{"forged", t.cfg.Forge, func() error { return t.garbage(server) }},
+		{"restart", t.cfg.Restart, restart},
+	}
+}
+
+type stage struct {
+	rule  string
+	has   bool
+	begin func() error
+}
+
+// garbage sends what no part of the relay understands.
+func (t *trial) garbage(to netip.AddrPort) error {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, payload := range []string{"\xff\xfe\x00", "", "ur", "ur\x01\x0d", "ur\x01\x0b12345678", "ur\x02\x01" + strings.Repeat("x", 92), strings.Repeat("x", 9000)} {
+		_, _ = conn.WriteToUDPAddrPort([]byte(payload), to)
+		if err := t.pause(pace / 10); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relay starts a server of the referee's, with a log that outlives it.
+func (t *trial) relay(at netip.AddrPort, log relay.Log) (*relay.Server, func() error, error) {
+	server, err := relay.NewServer(relay.ServerConfig{Listen: at, Log: log, Record: t})
+	if err != nil {
+		return nil, nil, err
+	}
+	return server, t.play(server), nil
+}
+
+// relayReader plays the server, the network and a writer.
+func relayReader(t *trial) error {
+	log := relay.NewMemory(0)
+	server, stop, err := t.relay(netip.MustParseAddrPort("127.0.0.1:0"), log)
+	if err != nil {
+		return err
+	}
+	at := server.Addr()
+	network, err := t.forward(t.place, at)
+	if err != nil {
+		return err
+	}
+	writer, err := relay.NewWriter(relay.WriterConfig{Servers: []string{at.String()}, Username: "referee"})
+	if err != nil {
+		return err
+	}
+	t.play(writer)
+	if err := t.start(); err != nil {
+		return err
+	}
+	first := t.word("line")
+	if _, err := writer.Send(t.ctx, first); err != nil {
+		return err
+	}
+	came, err := t.wait(StartUp, func() bool { return t.shows(first, 0) })
+	if err != nil {
+		return err
+	}
+	if err := t.stays(""); err != nil {
+		return err
+	}
+	if !came {
+		t.find(ruleStarts, "it does not show %q, for %v", first, StartUp)
+		return nil
+	}
+	all := []string{first}
+	for _, s := range t.stages(network, func() (err error) {
+		if err := stop(); err != nil {
+			return err
+		}
+		_, stop, err = t.relay(at, log)
+		return err
+	}, at) {
+		if !s.has {
+			continue
+		}
+		if err := s.begin(); err != nil {
+			return err
+		}
+		for _, word := range t.wordsOf(statuses) {
+			if _, err := writer.Send(t.ctx, word); err != nil {
+				return err
+			}
+			all = append(all, word)
+		}
+		if err := t.came(s.rule, all, t.printed); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// relayWriter plays the server, the network and a reader, and types.
+func relayWriter(t *trial) error {
+	log := relay.NewMemory(0)
+	server, stop, err := t.relay(netip.MustParseAddrPort("127.0.0.1:0"), log)
+	if err != nil {
+		return err
+	}
+	at := server.Addr()
+	network, err := t.forward(t.place, at)
+	if err != nil {
+		return err
+	}
+	read, err := t.reader(at)
+	if err != nil {
+		return err
+	}
+	if err := t.start(); err != nil {
+		return err
+	}
+	first := t.word("line")
+	t.program.say(first)
+	came, err := t.wait(StartUp, func() bool { return strings.Contains(strings.Join(*read, " "), first) })
+	if err != nil {
+		return err
+	}
+	if err := t.stays(fmt.Sprintf("it was given the line %q", first)); err != nil {
+		return err
+	}
+	if !came {
+		t.find(ruleStarts, "it was given the line %q, which does not come to a reader, for %v", first, StartUp)
+		return nil
+	}
+	all := []string{first}
+	for _, s := range t.stages(network, func() (err error) {
+		if err := stop(); err != nil {
+			return err
+		}
+		_, stop, err = t.relay(at, log)
+		return err
+	}, at) {
+		if !s.has {
+			continue
+		}
+		if err := s.begin(); err != nil {
+			return err
+		}
+		for _, word := range t.wordsOf(statuses) {
+			t.program.say(word)
+			all = append(all, word)
+		}
+		if err := t.came(s.rule, all, func() []string { return *read }); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
+
+// reader plays a reader, and returns what it has got, which is guarded by t.mu.
+func (t *trial) reader(at netip.AddrPort) (*[]string, error) {
+	read := new([]string)
+	r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{at.String()}, Username: "referee", From: relay.FromStart, OnEvent: func(e relay.Event) {
+		if m, ok := e.(relay.MessageEvent); ok {
+			t.note(func() { *read = append(*read, m.Text) })
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	t.play(r)
+	return read, nil
+}
+
+// relayServer plays a writer and a reader, and the network.
+func relayServer(t *trial) error {
+	network, err := t.forward(netip.MustParseAddrPort("127.0.0.1:0"), t.place)
+	if err != nil {
+		return err
+	}
+	if err := t.start(); err != nil {
+		return err
+	}
+	read, err := t.reader(network.Addr())
+	if err != nil {
+		return err
+	}
+	writer, err := relay.NewWriter(relay.WriterConfig{Servers: []string{network.Addr().String()}, Username: "referee", Record: t})
+	if err != nil {
+		return err
+	}
+	stop := t.play(writer)
+	first := t.word("line")
+	if _, err := writer.Send(t.ctx, first); err != nil {
+		return err
+	}
+	came, err := t.wait(StartUp, func() bool { return strings.Contains(strings.Join(*read, " "), first) })
+	if err != nil {
+		return err
+	}
+	if err := t.stays(""); err != nil {
+		return err
+	}
+	if !came {
+		t.find(ruleStarts, "%q, which was written, does not come to a reader, for %v", first, StartUp)
+		return nil
+	}
+	all := []string{first}
+	for _, s := range t.stages(network, func() error {
+		if err := writer.Flush(t.ctx); err != nil {
+			return err
+		}
+		if err := stop(); err != nil {
+			return err
+		}
+		if writer, err = relay.NewWriter(relay.WriterConfig{Servers: []string{network.Addr().String()}, Username: "referee", Record: t}); err != nil {
+			return err
+		}
+		stop = t.play(writer)
+		return nil
+	}, t.place) {
+		if !s.has {
+			continue
+		}
+		if err := s.begin(); err != nil {
+			return err
+		}
+		for _, word := range t.wordsOf(statuses) {
+			if _, err := writer.Send(t.ctx, word); err != nil {
+				return err
+			}
+			all = append(all, word)
+		}
+		if err := t.came(s.rule, all, func() []string { return *read }); err != nil {
+			return err
+		}
+	}
+	return t.finish()
+}
