@@ -92,6 +92,7 @@ func TestWhoImportsWhom(t *testing.T) {
 		{`broadcastpanel`, `udpkit|doctor|` + kit},         // the doctor is asked when nothing comes
 		{`(\w+)/\w+panel`, `$1|` + kit},
 		{`lesson/exercise`, `sequence|` + kit},
+		{`lesson/relaying`, `relay|relay/store/sqlite|weather|lesson/exercise|sequence|` + kit},
 		{`lesson/\w+`, `udpkit|echo|beacon|lesson/exercise|sequence|` + kit},
 		{`relay/store`, ``},
 		{`relay/store/jetstream`, `relay|github.com/nats-io/nats.go.*|` + small},

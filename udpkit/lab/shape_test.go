@@ -57,9 +57,9 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 }
 
 // TestShape: in the notebooks that are read prose leads, and code comes in small pieces. Those of
-// sockets, broadcast and chat are larger: what they teach are the bare calls.
+// sockets, broadcast, chat and relay are larger: what they teach are the bare calls.
 func TestShape(t *testing.T) {
-	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 18, "broadcast": 18, "chat": 21} {
+	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 18, "broadcast": 18, "chat": 21, "relay": 20} {
 		t.Run(name, func(t *testing.T) {
 			all := cells(t, name)
 			require.GreaterOrEqual(t, len(all), 15)

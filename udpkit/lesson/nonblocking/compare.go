@@ -143,7 +143,7 @@ func (c *comparing) run(ctx context.Context, file string) error {
 func (c *comparing) measure(ctx context.Context) error {
 	for _, style := range udpkit.Styles() {
 		loop, helpers, err := lines(style)
-		if err != nil && !errors.Is(err, ErrNoSource) {
+		if err != nil && !errors.Is(err, exercise.ErrNoSource) {
 			return err
 		}
 		c.Results = append(c.Results, Result{Style: style, Lines: loop, Helpers: helpers})

@@ -58,10 +58,6 @@ func plain(out io.Writer, data any) error {
 		fmt.Fprintf(&b, "%s\n  indicator  %s\n  datagrams  %s\n", d.Style, squares(d.Strip.Ticks, "|"), squares(d.Strip.Handled, "o"))
 		fmt.Fprintf(&b, "  %s of the indicator, stood still for %.2f s; %d of %d datagrams\n", format.Plural(len(d.Ticks), "move"), d.Still.Seconds(), len(d.Handled), len(d.Sent))
 		fmt.Fprintf(&b, "  returned %v after cancel: %s; %s beside the caller's, %d left\n", format.Short(d.Return), d.Ended, format.Plural(d.Extra, "goroutine"), d.Left)
-	case []excerpt:
-		for _, e := range d {
-			fmt.Fprintf(&b, "// %s\n%s\n\n", e.File, e.Code)
-		}
 	case pollData:
 		for _, r := range d.Rows {
 			fmt.Fprintf(&b, "look every %-6v waits %-8s idle CPU %s\n", r.Every, format.Short(r.Delay), idleText(r.Idle))
