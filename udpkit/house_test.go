@@ -30,7 +30,7 @@ import (
 var waysOut = regexp.MustCompile(`^(Display|Update)(HTML|Html|Markdown|SVG|Svg|Javascript|JavaScript)|^(SendData|ScriptJavascript|LoadScript.*)$|^(HTML|HTMLAttr|CSS|JS|JSStr|URL|Srcset)$`)
 
 // TestOneWayToThePage: HTML reaches a notebook in one place, out of html/template, and pictures in
-// one place, as PNG. A second place would need the same care.
+// one place, as images. A second place would need the same care.
 func TestOneWayToThePage(t *testing.T) {
 	var found []string
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/stage"
+	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
 // Options says how a role is shown. The zero value suits a notebook.
@@ -34,6 +35,9 @@ type Options struct {
 	// record. If it exists, the recording is beside it; its name is shown when the role ends.
 	// Default: none.
 	Record string
+	// Draw gets the picture of the run, made of the History, when the role has ended, and shows it:
+	// plot.Show does, in a notebook. Default: none is made.
+	Draw func(chart.Picture, error) error
 	// Input sets a server's state by hand: each line is the state from the next message on; an
 	// empty line, or "auto", goes back to the cycle. A read that is waiting when the server ends is
 	// left waiting. Default: none.
@@ -107,7 +111,7 @@ func Server(ctx context.Context, cfg udpkit.ServerConfig, opt Options) error {
 		}
 		return tick
 	})
-	return s.run(server)
+	return s.run(server, ServerPicture)
 }
 
 // Client is what Server is, for a client. It also chains cfg's OnIdle.
@@ -144,7 +148,7 @@ func Client(ctx context.Context, cfg udpkit.ClientConfig, opt Options) error {
 	if !opt.JSON {
 		s.doctor = new(silences)
 	}
-	return s.run(client)
+	return s.run(client, ClientPicture)
 }
 
 // session is one run of a role.
@@ -153,11 +157,12 @@ type session struct {
 	show    display
 	reached func() string             // why the role has ended by itself
 	sent    atomic.Pointer[time.Time] // a server's last message
-	doctor  *silences                 // nil but for a client that is shown to a person
+	opt     Options
+	doctor  *silences // nil but for a client that is shown to a person
 }
 
 func open(ctx context.Context, limit time.Duration, opt Options) (s *session, err error) {
-	s = new(session)
+	s = &session{opt: opt}
 	s.Stage, err = stage.Open(ctx, stage.Setup{Out: opt.Out, JSON: opt.JSON, In: opt.Input, History: opt.History, Record: opt.Record, Limit: limit})
 	return s, err
 }
@@ -201,16 +206,20 @@ func reached(count, limit uint64) string {
 	return "time is up"
 }
 
-// run runs the role to its end, closes everything and returns the failures.
+// run runs the role to its end, closes everything, has the run drawn, and returns the failures.
 func (s *session) run(role interface {
 	Run(context.Context) error
 	Close() error
-}) error {
+}, picture func(file string) (chart.Picture, error)) error {
 	if s.History != nil {
 		s.Fail(s.History.Begin())
 	}
 	err := role.Run(s.Context())
-	return s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.End(why)) })
+	err = s.Finish(err, s.reached(), func(why string) error { return errors.Join(role.Close(), s.show.End(why)) })
+	if s.opt.Draw == nil || s.opt.History == "" {
+		return err
+	}
+	return errors.Join(err, s.opt.Draw(picture(s.opt.History)))
 }
 
 // jsonLines shows events as the journal's lines. Those of notes are skipped by udpkit.ReadJournal.

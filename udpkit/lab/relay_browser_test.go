@@ -69,6 +69,9 @@ func TestRelayBrowser(t *testing.T) {
 	page.until("the line that was being typed is still there", box+`.value === 'half a line'`)
 	page.do("press Enter", chromedp.SendKeys(chromedp.JSPath(box), " and the rest\r"))
 	page.until("the writer keeps it", shows(relayWriter, "half a line and the rest not stored yet"))
+	page.until("the server's panel looks as dead as the server is", `(p => getComputedStyle(p.querySelector('[style*="udpkit-fade"]')).opacity < 0.5
+		&& getComputedStyle(p.querySelector('[style*="udpkit-hide"]')).visibility === 'visible')(`+last(relayServer)+`)`)
+	page.until("those of the others do not", `[...`+panelOf(relayReader)+`.querySelectorAll('[style*="udpkit-hide"]')].every(e => getComputedStyle(e).visibility === 'hidden')`)
 	inView()
 	page.screenshot("relay-killed")
 	page.runAllCells(relayServer)
@@ -77,32 +80,25 @@ func TestRelayBrowser(t *testing.T) {
 
 	page.interrupt(relayWriter)
 	page.until("the writer keeps its last panel", shows(relayWriter, "ended: interrupted"))
-	page.until("no other cell has written", shows(relayWriter, "Nothing is written without --many")+` && `+shows(relayWriter, "Nothing is read or written without --join")+` && !`+shows(relayReader, "line 1"))
-	page.runCell(relayWriter, "relaypanel.Numbered", " --many=20000")
+	page.runCell(relayWriter, "panel.Main", " --many=20000")
 	page.until("many lines are read", shows(relayReader, "line 20000"))
-	page.runCell(relayWriter, "relaypanel.Join", " --join")
-	join := cellWith(relayWriter, "relaypanel.Join")
-	page.until("the join has read them too", join+`.textContent.includes('annline 20000')`)
+	page.until("all are stored", shows(relayWriter, "ended: all is written"))
+	page.runCell(relayWriter, "panel.Main", " --join")
+	page.until("the join has read them too", shows(relayWriter, "annline 20000"))
 	page.types(relayWriter, "from the join")
 	page.until("it comes to the reader", shows(relayReader, "from the join"))
-	page.until("and back", join+`.textContent.includes('annfrom the join')`)
+	page.until("and back", shows(relayWriter, "annfrom the join"))
 	inView()
 	page.screenshot("relay-join")
 	for _, name := range []string{relayWriter, relayReader, relayServer} {
-		ended := last(name) + `.textContent.includes('ended: interrupted')`
-		if name == relayWriter {
-			ended = join + `.textContent.includes('ended: interrupted')`
-		}
 		begun := time.Now()
 		page.interrupt(name)
-		page.until(name+" keeps its last panel", ended)
+		page.until(name+" keeps its last panel", shows(name, "ended: interrupted"))
 		require.Less(t, time.Since(begun), 5*time.Second, "3 s, and some for a busy machine")
 	}
-	for _, name := range []string{relayReader, relayServer} {
-		page.lookBack(name)
-		page.until(name+" draws what it noted", panelOf(name)+`.querySelectorAll('.jp-OutputArea-output img').length >= 1`)
+	for _, name := range names {
+		page.until(name+" draws its run", drawn(name))
 	}
-	page.until("the plots are in view", `(p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayServer)+`.querySelectorAll('.jp-OutputArea-output img')].pop()) && (p => (p?.scrollIntoView({block: 'center'}), p))([...`+panelOf(relayReader)+`.querySelectorAll('.jp-OutputArea-output img')].pop())`)
 	page.screenshot("relay-ended")
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	_ "embed"
+
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
@@ -17,10 +19,22 @@ const (
 	// lastUpdate is how long the last panel may take to reach the notebook. An interrupted cell is
 	// killed after 5 s.
 	lastUpdate = 2 * time.Second
+	// heartbeat is the time after which a picture is drawn again though there is no news, so that a
+	// page can tell a program that has nothing to say from one that is gone. See aging.html.
+	heartbeat = 3 * time.Second
 )
 
+// aging is what is around each picture but the last.
+//
+//go:embed aging.html
+var agingHTML string
+
+var aging = template.Must(template.New("aging").Parse(agingHTML))
+
 // Live is one piece of a notebook's page that changes in place. A goroutine of its own draws: a
-// browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps.
+// browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps. Until
+// then it is dated: when its program is gone, or the page has lost it, the page itself has it fade
+// after ten seconds, and says since when there is no news. That takes no script.
 type Live struct {
 	Ended string // why, "" while it runs; for the template
 
@@ -67,19 +81,24 @@ func (l *Live) News() {
 func (l *Live) loop() {
 	pause := time.NewTicker(betweenUpdates)
 	defer pause.Stop()
+	again := time.NewTimer(heartbeat)
+	defer again.Stop()
+	again.Stop() // until there is a picture
 	for {
 		select {
 		case <-l.last:
-			err := l.show()
+			err := l.show(true)
 			gonbui.Sync()
 			l.done <- errors.Join(err, gonbui.Error())
 			return
 		case <-l.dirty:
+		case <-again.C:
 		}
-		if err := l.show(); err != nil {
+		if err := l.show(false); err != nil {
 			l.done <- err
 			return
 		}
+		again.Reset(heartbeat)
 		select {
 		case <-l.last: // seen again above
 		case <-pause.C:
@@ -104,10 +123,16 @@ func (l *Live) End(why string) error {
 
 // show sends one picture. This is the only place from which HTML goes to the notebook, and it has
 // come out of html/template.
-func (l *Live) show() error {
+func (l *Live) show(last bool) error {
 	var html strings.Builder
+	around := func(part string) error {
+		if last {
+			return nil
+		}
+		return aging.ExecuteTemplate(&html, part, time.Now().Format(time.TimeOnly))
+	}
 	l.mu.Lock()
-	err := l.template.Execute(&html, l.data())
+	err := errors.Join(around("before"), l.template.Execute(&html, l.data()), around("after"))
 	l.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("cannot draw the panel: %w", err)

@@ -2,9 +2,7 @@ package plot
 
 import (
 	"image/color"
-	"slices"
 	"time"
-	"unicode/utf8"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
@@ -58,21 +56,21 @@ func (k curvesPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// legendOf says beside the title which colour is which.
-func legendOf(c draw.Canvas, k chart.Curves) {
-	const letter = 5.4 // points, on average
-	at := c.Max.X
-	say := func(words string, of color.Color) {
-		say(c, vg.Point{X: at, Y: c.Max.Y - 11}, text.XRight, of, words)
-		at -= letter*vg.Length(utf8.RuneCountInString(words)) + 10
+// legendOf says above the chart which colour is which, and returns the room below.
+func legendOf(c draw.Canvas, k chart.Curves) draw.Canvas {
+	var words []chart.Word
+	for _, curve := range k.Curves {
+		words = append(words, chart.Word{Text: "● " + label(curve.Name), Color: curve.Color})
 	}
 	if len(k.Away) > 0 {
-		say("grey: "+k.Why, grey)
+		words = append(words, chart.Word{Text: "grey: " + k.Why, Color: chart.Grey})
 	}
-	for _, curve := range slices.Backward(k.Curves) {
-		if at < c.Min.X+250 {
+	style, at := styled(ink), c.Min.X
+	for _, word := range words {
+		if at+style.Width(word.Text) > c.Max.X {
 			break // the rest has no room
 		}
-		say("● "+label(curve.Name), colorOf(curve.Color))
+		at += say(c, vg.Point{X: at, Y: c.Max.Y - 12}, text.XLeft, colorOf(word.Color), word.Text) + between
 	}
+	return draw.Crop(c, 0, 0, 0, -18)
 }

@@ -12,7 +12,7 @@ import (
 
 // beyond is the room for notes at the outer sides, and first the place of the first moment below
 // the top.
-const beyond, first = 118, 78
+const beyond, first = 100, 78
 
 // sequence draws a chart.Dialogue. Places are in points from the left and from the top.
 type sequence struct {
@@ -89,7 +89,7 @@ func (s sequence) say(x, y vg.Length, align text.XAlignment, c color.Color, word
 // party draws the head and the life line of one of the two.
 func (s sequence) party(x vg.Length, p chart.Party) {
 	const top = 18
-	half, bottom := min(46, (s.right-s.left)/2-6), vg.Length(54)
+	half, bottom := min(54, (s.right-s.left)/2-6), vg.Length(54)
 	if p.Note == "" {
 		bottom -= 14
 	}

@@ -82,7 +82,7 @@ func (all totalsPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 			box(c, colorOf(part.Color), x(from), x(from+part.Value), at, 6)
 			from += part.Value
 		}
-		style := draw.TextStyle{Color: ink, Font: sized(8.5), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YCenter}
+		style := draw.TextStyle{Color: ink, Font: sized(11), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YCenter}
 		c.FillText(style, vg.Point{X: x(from) + 4, Y: at}, total.Text)
 	}
 }

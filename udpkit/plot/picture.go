@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
@@ -29,17 +29,17 @@ var (
 )
 
 const (
-	width  = 680 // of a picture, in points
+	width  = 440 // of a picture, in points
 	margin = 8
-	legend = 20 // the height of a legend
-	gutter = 10 // between charts
-	// shownWidth is the width of a picture on a page, in CSS pixels.
-	shownWidth = 760
+	legend = 20 // the height of a line of a legend
+	// shownWidth is the width of a picture on a page with room for it, in CSS pixels. In half a
+	// small screen there are 450, and the smallest letters have 11 pixels there.
+	shownWidth = 520
 )
 
-// png returns the picture with half as many pixels again as it is shown with, for sharp screens.
-func png(p chart.Picture) ([]byte, error) {
-	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height(p)), vgimg.UseDPI(120))}
+// svg returns the picture in the colours of a light page.
+func svg(p chart.Picture) ([]byte, error) {
+	canvas := vgsvg.New(width, height(p))
 	if err := paint(canvas, p); err != nil {
 		return nil, err
 	}
@@ -49,39 +49,52 @@ func png(p chart.Picture) ([]byte, error) {
 }
 
 func height(p chart.Picture) vg.Length {
-	high := vg.Length(2 * margin)
-	if len(p.Legend) > 0 {
-		high += legend
-	}
+	high := vg.Length(2*margin + legend*len(lines(p.Legend)))
 	for _, band := range p.Bands {
-		high += vg.Length(band.Height)
+		high += vg.Length(band.Height) * vg.Length(len(band.Charts))
 	}
 	return high
 }
 
-// paint draws a picture. The background is white in every theme, for the axes are black.
+// lines breaks a legend into lines.
+func lines(words []chart.Word) (lines [][]chart.Word) {
+	style := styled(ink)
+	room := vg.Length(0)
+	for _, word := range words {
+		wide := style.Width(word.Text) + between
+		if room < wide {
+			lines, room = append(lines, nil), width-2*margin+between
+		}
+		lines[len(lines)-1] = append(lines[len(lines)-1], word)
+		room -= wide
+	}
+	return lines
+}
+
+// between is the space between two words of a legend.
+const between = 20
+
+// paint draws a picture. It brings its own background.
 func paint(on vg.CanvasSizer, p chart.Picture) error {
 	c := draw.New(on)
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
 	c = draw.Crop(c, margin, -margin, margin, -margin)
-	left := c.Min.X + 40
-	for _, word := range p.Legend {
-		left += say(c, vg.Point{X: left, Y: c.Max.Y - 10}, text.XLeft, colorOf(word.Color), word.Text) + 24
-	}
-	if len(p.Legend) > 0 {
+	for _, line := range lines(p.Legend) {
+		left := c.Min.X
+		for _, word := range line {
+			left += say(c, vg.Point{X: left, Y: c.Max.Y - 12}, text.XLeft, colorOf(word.Color), word.Text) + between
+		}
 		c = draw.Crop(c, 0, 0, 0, -legend)
 	}
 	for _, band := range p.Bands {
-		wide, high := (c.Max.X-c.Min.X)/vg.Length(max(1, len(band.Charts))), vg.Length(band.Height)
-		for i, one := range band.Charts {
-			left := wide * vg.Length(i)
-			place := draw.Crop(c, left, left+wide-gutter-(c.Max.X-c.Min.X), c.Max.Y-c.Min.Y-high+margin, 0)
-			if err := drawChart(place, one); err != nil {
+		for _, one := range band.Charts {
+			high := vg.Length(band.Height)
+			if err := drawChart(draw.Crop(c, 0, 0, c.Max.Y-c.Min.Y-high+margin, 0), one); err != nil {
 				return err
 			}
+			c = draw.Crop(c, 0, 0, 0, -high)
 		}
-		c = draw.Crop(c, 0, 0, 0, -high)
 	}
 	return nil
 }
@@ -103,8 +116,7 @@ func drawChart(c draw.Canvas, one chart.Chart) error {
 	case chart.Ranges:
 		newRanges(one).Draw(c)
 	case chart.Curves:
-		newCurves(one).Draw(c)
-		legendOf(c, one)
+		newCurves(one).Draw(legendOf(c, one))
 	case chart.Dots:
 		newDots(one).Draw(c)
 	case chart.Dialogue:
@@ -119,11 +131,11 @@ func drawChart(c draw.Canvas, one chart.Chart) error {
 func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: 2, Size: 11}
+	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: 2, Size: 12}
 	p.Title.Padding = 6
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle.Font = sized(10)
-		a.Tick.Label.Font = sized(9)
+		a.Label.TextStyle.Font = sized(11)
+		a.Tick.Label.Font = sized(11)
 		a.LineStyle.Color, a.Tick.LineStyle.Color = ink, ink
 		a.Label.TextStyle.Color, a.Tick.Label.Color = ink, ink
 		a.Padding = 4
@@ -139,7 +151,7 @@ func named(p *plot.Plot, n int, name func(int) string, space vg.Length) {
 		ticks = append(ticks, plot.Tick{Value: -float64(i), Label: label(name(i))})
 	}
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
-	p.Y.Tick.Length, p.Y.Tick.LineStyle.Color = space, color.Transparent
+	p.Y.Tick.Length, p.Y.Tick.LineStyle.Color = space, color.White
 	p.Y.Min, p.Y.Max = -float64(n)+0.4, 0.6
 }
 
@@ -151,9 +163,15 @@ func sized(points vg.Length) font.Font {
 
 // say writes words, and returns how wide they are.
 func say(c draw.Canvas, at vg.Point, align text.XAlignment, of color.Color, words string) vg.Length {
-	style := text.Style{Color: of, Font: sized(10), XAlign: align, YAlign: text.YBottom, Handler: plot.DefaultTextHandler}
+	style := styled(of)
+	style.XAlign, style.YAlign = align, text.YBottom
 	c.FillText(style, at, words)
 	return style.Width(words)
+}
+
+// styled returns the style of words beside a plot's own.
+func styled(of color.Color) text.Style {
+	return text.Style{Color: of, Font: sized(11), Handler: plot.DefaultTextHandler}
 }
 
 // box fills a rectangle around a height.

@@ -243,7 +243,7 @@ func TestEmpty(t *testing.T) {
 	require.ErrorContains(t, err, "line 1")
 	require.Contains(t, prints(t, func() error { return plot.Show(broadcastpanel.ClientPicture(started)) }), "nothing recorded yet: the client has received no message")
 	for _, draw := range []func(string) (chart.Picture, error){broadcastpanel.ClientPicture, broadcastpanel.ServerPicture, relaypanel.Picture} {
-		require.Equal(t, "nothing recorded yet: run this cell again when you have stopped the live cell below\n",
+		require.Equal(t, "nothing recorded yet: the program has not run, or has kept no history\n",
 			prints(t, func() error { return plot.Show(draw(none)) }), "one line, and Run All goes on")
 	}
 	require.Error(t, plot.Show(broadcastpanel.ClientPicture(broken)))

@@ -80,14 +80,14 @@ func (r rowsPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 	for _, m := range r.Moments {
 		of := colorOf(m.Color)
 		c.StrokeLine2(draw.LineStyle{Color: of, Width: 1.5, Dashes: []vg.Length{4, 2}}, x(m.At), c.Min.Y, x(m.At), c.Max.Y)
-		c.FillText(draw.TextStyle{Color: of, Font: sized(9), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YTop},
+		c.FillText(draw.TextStyle{Color: of, Font: sized(11), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YTop},
 			vg.Point{X: x(m.At) + 2, Y: c.Max.Y}, m.Text)
 	}
 }
 
 // beside writes the words of a mark at its right, or at its left, on white, if there is no room.
 func beside(c draw.Canvas, m chart.Mark, at vg.Point) {
-	style := draw.TextStyle{Color: colorOf(m.Color), Font: sized(9), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YCenter}
+	style := draw.TextStyle{Color: colorOf(m.Color), Font: sized(11), Handler: plot.DefaultTextHandler, XAlign: draw.XLeft, YAlign: draw.YCenter}
 	wide := style.Width(m.Text)
 	if at.X += 6; at.X+wide > c.Max.X {
 		style.XAlign, at.X = draw.XRight, at.X-12

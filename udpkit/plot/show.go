@@ -1,8 +1,10 @@
 package plot
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"html"
 
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -13,8 +15,9 @@ import (
 // Show shows a picture in the notebook, unless err says that there is none. A [chart.Nothing] is
 // printed and is no error.
 //
-// The picture is a PNG: it is shown by a page that does not trust the notebook too, looks the same
-// everywhere, fits into a narrow column, and cannot hold a program.
+// The picture is an SVG in an image: it follows the page's theme, says in words what is in it, is
+// shown by a page that does not trust the notebook too, fits into a narrow column, and can run
+// nothing.
 func Show(p chart.Picture, err error) error {
 	if errors.As(err, new(chart.Nothing)) {
 		fmt.Println(err)
@@ -26,14 +29,16 @@ func Show(p chart.Picture, err error) error {
 	if !gonbui.IsNotebook {
 		return errors.New("there is no notebook to draw in")
 	}
-	image, err := png(p)
+	image, err := svg(p)
 	if err != nil {
 		return err
 	}
-	gonbui.SendData(&protocol.DisplayData{
-		Data:     map[protocol.MIMEType]any{protocol.MIMEImagePNG: image, protocol.MIMETextPlain: short(p.Title, 300)},
-		Metadata: map[string]any{string(protocol.MIMEImagePNG): map[string]int{"width": shownWidth}},
-	})
+	title := short(p.Title, 300)
+	gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{
+		protocol.MIMETextPlain: title,
+		protocol.MIMETextHTML: fmt.Sprintf(`<img width="%d" alt="%s" src="data:image/svg+xml;base64,%s">`,
+			shownWidth, html.EscapeString(title), base64.StdEncoding.EncodeToString(themed(image))),
+	}})
 	gonbui.Sync()
 	return gonbui.Error()
 }

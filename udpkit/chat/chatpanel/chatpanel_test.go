@@ -159,15 +159,6 @@ type failing struct{ error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.error }
 
-func ExampleStream() {
-	_ = chatpanel.Stream(context.Background())
-	// Output:
-	// UDP, a read                        ["ready\n" "steady\n" "go\n"]
-	// TCP, a read of up to 1,024 bytes   ["ready\nsteady\ngo\n"]
-	// TCP, a read of up to 4 bytes       ["read" "y\nst" "eady" "\ngo\n"]
-	// TCP, a line                        ["ready" "steady" "go"]
-}
-
 // TestKeyIsShown: that a chat is encrypted, and how to join it then.
 func TestKeyIsShown(t *testing.T) {
 	pass := func(_ context.Context, conn net.Conn) (net.Conn, error) { return conn, nil } // no key at all

@@ -9,9 +9,8 @@ import "time"
 // cells below.
 type Nothing string
 
-// NotRun is for a cell that looks back, before the first run of the live cell, which is the
-// notebook's last.
-const NotRun Nothing = "nothing recorded yet: run this cell again when you have stopped the live cell below"
+// NotRun is for a look back at a run whose history is not there.
+const NotRun Nothing = "nothing recorded yet: the program has not run, or has kept no history"
 
 // Error returns the reason.
 func (n Nothing) Error() string { return string(n) }
@@ -27,7 +26,7 @@ const (
 	Good   = "#1a7f37"
 )
 
-// Picture is a picture, 680 points wide.
+// Picture is a picture, 440 points wide.
 type Picture struct {
 	Title  string // what is in it, for those who cannot see it
 	Legend []Word // a line above the charts
@@ -37,9 +36,9 @@ type Picture struct {
 // Word is a text in a colour.
 type Word struct{ Text, Color string }
 
-// Band has charts side by side, equally wide.
+// Band has charts below each other, equally high.
 type Band struct {
-	Height float64 // in points
+	Height float64 // of each, in points
 	Charts []Chart
 }
 

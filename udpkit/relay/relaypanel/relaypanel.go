@@ -13,6 +13,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/console"
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 	"github.com/gonb-labs/udp-notebooks/udpkit/key"
+	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
 )
 
@@ -48,6 +49,9 @@ type Options struct {
 	// record. If it exists, the recording is beside it; its name is shown when the role ends.
 	// Default: none.
 	Record string
+	// Draw gets the picture of the run, made of the History, when the role has ended, and shows it:
+	// plot.Show does, in a notebook. Default: none is made.
+	Draw func(chart.Picture, error) error
 	// Place is where a server's log is, for a person. Default: nothing is said of it.
 	Place string
 	// MaxRuntime ends the role after this time. 0 means no limit.

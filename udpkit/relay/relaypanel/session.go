@@ -120,6 +120,9 @@ func (s *session) finish(why string, err error) error {
 	if err == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		err = s.view.missed()
 	}
+	if s.opt.Draw != nil && s.opt.History != "" {
+		err = errors.Join(err, s.opt.Draw(Picture(s.opt.History)))
+	}
 	return err
 }
 
