@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -12,11 +13,16 @@ import (
 // that run side by side.
 func Layouts() []string { return []string{"broadcast", "chat", "relay"} }
 
-// systems are the notebooks of each system: the server, and those that stand beside it.
-var systems = map[string][]string{
-	"broadcast": {serverNotebook, clientNotebook},
-	"chat":      {"chat_server.ipynb", chatNotebook},
-	"relay":     {"relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb"},
+// systems are the notebooks of each system: the first gets the left half of the window, and is the
+// one that one types into, if there is such. Its box would be out of sight in less.
+var systems = map[string]struct {
+	notebooks []string
+	several   string // of these there are as many as Config.Clients says
+	elsewhere string // with Config.Join, this runs on another machine
+}{
+	"broadcast": {[]string{serverNotebook, clientNotebook}, clientNotebook, ""},
+	"chat":      {[]string{chatNotebook, "chat_server.ipynb"}, chatNotebook, "chat_server.ipynb"},
+	"relay":     {[]string{"relay_writer.ipynb", "relay_server.ipynb", "relay_reader.ipynb"}, "", "relay_server.ipynb"},
 }
 
 // layoutExtension is that of a file that JupyterLab opens as a workspace: the index links to them.
@@ -31,18 +37,16 @@ func (e *Env) prepare(cfg Config) (map[string]map[string]any, error) {
 		return nil, err
 	}
 	layouts := make(map[string]map[string]any)
-	for name, notebooks := range systems {
-		if !e.have(notebooks) {
+	for name, system := range systems {
+		if !e.have(system.notebooks) {
 			continue
 		}
-		switch name {
-		case "broadcast", "chat":
-			for n := 2; n <= cfg.Clients; n++ {
-				notebooks = append(notebooks[:len(notebooks):len(notebooks)], numbered(notebooks[1], n))
-			}
+		notebooks := slices.Clone(system.notebooks)
+		for n := 2; system.several != "" && n <= cfg.Clients; n++ {
+			notebooks = append(notebooks, numbered(system.several, n))
 		}
-		if cfg.Join.IsValid() && name != "broadcast" {
-			notebooks = notebooks[1:] // the server runs elsewhere
+		if cfg.Join.IsValid() {
+			notebooks = slices.DeleteFunc(notebooks, func(name string) bool { return name == system.elsewhere })
 		}
 		layouts[name] = workspace(name, notebooks)
 		if data, err := json.Marshal(layouts[name]); err == nil {
@@ -55,7 +59,7 @@ func (e *Env) prepare(cfg Config) (map[string]map[string]any, error) {
 	}
 	if wanted != "" && layouts[wanted] == nil {
 		return nil, fmt.Errorf("%w: %s needs %s: restore them with: git checkout -- %s", ErrNoNotebook, wanted,
-			strings.Join(systems[wanted], ", "), notebooksDir)
+			strings.Join(systems[wanted].notebooks, ", "), notebooksDir)
 	}
 	return layouts, nil
 }

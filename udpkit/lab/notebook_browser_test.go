@@ -115,28 +115,30 @@ func TestBrowserView(t *testing.T) {
 		roles       []string // in the order in which they start
 	}{
 		{"broadcast", "STANDBY", []string{"client-2.ipynb", "client.ipynb", "server.ipynb"}},
-		{"chat", "open", []string{"chat_server.ipynb", "chat_client.ipynb", "chat_client-2.ipynb"}},
-		{"relay", "open", []string{"relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb"}},
+		{"chat", "127.0.0.1", []string{"chat_server.ipynb", "chat_client.ipynb", "chat_client-2.ipynb"}},
+		{"relay", "", []string{"relay_server.ipynb", "relay_reader.ipynb", "relay_writer.ipynb"}},
 	} {
-		page.do("open the index", chromedp.Navigate(page.url))
-		page.openLayout(layout.name, layout.roles[0])
+		tab, closeTab := page.tab("/lab/workspaces/start")
+		tab.openLayout(layout.name, layout.roles[0])
 		for _, name := range layout.roles {
-			page.until(name+" is open with its kernel", panelOf(name)+`?.checkVisibility() && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
+			tab.until(name+" is open with its kernel", panelOf(name)+`?.checkVisibility() && `+panelOf(name)+`.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 		}
-		page.until("nothing else is open", fmt.Sprintf(`document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel').length === %d`, len(layout.roles)))
+		tab.until("nothing else is open", fmt.Sprintf(`document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel').length === %d`, len(layout.roles)))
 		sizes := screens
 		if layout.name != "broadcast" {
 			sizes = screens[:1]
 		}
 		for _, size := range sizes {
-			run(page, size.width, size.height, layout.roles...)
+			run(tab, size.width, size.height, layout.roles[0]) // whoever chats does not stay without a server
+			run(tab, size.width, size.height, layout.roles[1:]...)
 			for _, name := range layout.roles {
-				page.until(name+" shows a state", fmt.Sprintf(`%s.textContent.includes(%q)`, last(name), layout.shows))
-				page.panelInView(name)
+				tab.until(name+" shows a state", fmt.Sprintf(`%s.textContent.includes(%q)`, last(name), layout.shows))
+				tab.panelInView(name)
 			}
-			page.screenshot(fmt.Sprintf("view-%d-%s", size.width, layout.name))
-			interrupt(page, layout.roles...)
+			tab.screenshot(fmt.Sprintf("view-%d-%s", size.width, layout.name))
+			interrupt(tab, layout.roles...)
 		}
+		closeTab()
 	}
 }
 
