@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/echo"
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 var echoScripts = []script{
@@ -148,7 +149,7 @@ func (t *trial) received(s *socket) (n int) {
 func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 	// count returns how often a client's questions were delivered, and what came back: of one
 	// question, or of all that the client has asked, if answers do not tell which one they are to.
-	count := func(q question) (delivered, answers, other int, last datagram) { // for t.mu held
+	count := func(q question) (delivered, answers, other int, asked, last datagram) { // for t.mu held
 		for _, d := range t.log {
 			if d.socket != q.of {
 				continue
@@ -156,6 +157,7 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 			switch is := !same || bytes.Equal(d.payload, q.payload); {
 			case d.sent && !d.lost && is:
 				delivered++
+				asked = d
 			case !d.sent && is:
 				answers++
 			case !d.sent:
@@ -163,11 +165,11 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 				last = d
 			}
 		}
-		return delivered, answers, other, last
+		return delivered, answers, other, asked, last
 	}
 	_, err := t.wait(t.cfg.Patience, func() bool {
 		for _, q := range asked {
-			if delivered, answers, _, _ := count(q); answers < delivered {
+			if delivered, answers, _, _, _ := count(q); answers < delivered {
 				return false
 			}
 		}
@@ -181,24 +183,23 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 	}
 	for _, q := range asked {
 		t.mu.Lock()
-		delivered, answers, other, last := count(q)
+		delivered, answers, other, asked, last := count(q)
 		t.mu.Unlock()
-		what := fmt.Sprintf("%.60q of %s", q.payload, q.of.name)
+		came := fmt.Sprintf("what %s asked, %.60q, came to it %s (datagram %d)", q.of.name, q.payload, times(delivered), asked.number)
+		if !same { // answers are all alike
+			came = fmt.Sprintf("%s came to it from %s (the last is datagram %d, %.60q)", format.Plural(delivered, "datagram"), q.of.name, asked.number, q.payload)
+		}
 		if other > 0 && !t.askedBy(last.payload, q.of) {
 			t.find("same", "datagram %d is no answer to what %s asked: %.60q", last.number, q.of.name, last.payload)
 		}
 		switch {
 		case answers < delivered:
-			if err := t.stays("it was asked " + what); err != nil {
+			if err := t.stays("it was asked " + fmt.Sprintf("%.60q", q.payload)); err != nil {
 				return err
 			}
-			how := "answered " + times(answers)
-			if answers == 0 {
-				how = "not answered"
-			}
-			t.find(rule, "%s came to it %s, and was %s, %v later", what, times(delivered), how, t.cfg.Patience)
+			t.find(rule, "%s, and %s, %v later", came, answered(answers), t.cfg.Patience)
 		case answers > delivered:
-			t.find("once", "%s came to it %s, and was answered %s", what, times(delivered), times(answers))
+			t.find("once", "%s, and %s", came, answered(answers))
 		}
 	}
 	t.mu.Lock()
@@ -220,6 +221,13 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 		return errOver
 	}
 	return nil
+}
+
+func answered(n int) string {
+	if n == 0 {
+		return "there was no answer"
+	}
+	return "was answered " + times(n)
 }
 
 // askedBy reports whether a client has ever sent that.
@@ -269,15 +277,15 @@ func (t *trial) shows(word string, after time.Duration) bool {
 	return false
 }
 
-// replied returns when a reply was delivered for the first time, and whether it was, in time. It is
-// for t.mu held.
-func (t *trial) replied(payload []byte) (at time.Duration, is bool) {
+// replied returns the datagram in which a reply was delivered for the first time, if it was, and was
+// not overtaken. It is for t.mu held.
+func (t *trial) replied(payload []byte) (first datagram, is bool) {
 	for _, d := range t.log {
 		if d.sent && !d.lost && !d.late && bytes.Equal(d.payload, payload) {
-			return d.at, true
+			return d, true
 		}
 	}
-	return 0, false
+	return first, false
 }
 
 // asked returns how often a question has come, lost ones too. It is for t.mu held.
@@ -418,10 +426,10 @@ func (t *trial) judgeReply(word string) error {
 	}
 	if !shown {
 		t.mu.Lock()
-		at, _ := t.replied([]byte(word))
+		d, _ := t.replied([]byte(word))
 		t.mu.Unlock()
 		t.strangers()
-		t.find("shows", "the reply to %q, delivered at %s, was not shown, %v later", word, seconds(at), t.cfg.Patience)
+		t.find("shows", "the reply to %q, datagram %d at %s, was not shown, %v later", word, d.number, seconds(d.at), t.cfg.Patience)
 		return errOver
 	}
 	return nil
@@ -457,8 +465,8 @@ func askOnce(t *trial) error {
 		before := t.received(server)
 		t.mu.Unlock()
 		moved, err := t.wait(t.cfg.Patience, func() bool {
-			at, is := t.replied(reply)
-			return is && t.shows(number, at) || t.received(server) > before
+			d, is := t.replied(reply)
+			return is && t.shows(number, d.at) || t.received(server) > before
 		})
 		if err != nil {
 			return err
@@ -471,14 +479,14 @@ func askOnce(t *trial) error {
 		}
 	}
 	t.mu.Lock()
-	at, is := t.replied(reply)
-	shown := t.shows(number, at)
+	d, is := t.replied(reply)
+	shown := t.shows(number, d.at)
 	t.mu.Unlock()
 	t.strangers()
 	ended := !t.program.running()
 	switch {
 	case is && !shown:
-		t.find("shows", "the reply %q, delivered at %s, was not shown", reply, seconds(at))
+		t.find("shows", "the reply %q, datagram %d at %s, was not shown", reply, d.number, seconds(d.at))
 	case !is && !ended:
 		t.find("gives_up", "its reply was lost, and it has neither ended nor asked again, %v later%s", t.cfg.Patience, t.lastLoss())
 	case !ended:

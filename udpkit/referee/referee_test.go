@@ -136,7 +136,7 @@ func TestCourse(t *testing.T) {
 		"ends at what is no text":     {referee.Config{System: "echo", Side: referee.Server, Forge: true, Seed: 1, Command: course(t, "echo/testdata/echo_server.py", "12345")}, "stays", "UnicodeDecodeError"},
 		"sequential server":           {referee.Config{System: "responder", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "echo/testdata/sequential_server.py", "6532")}, "", ""},
 		"threaded server":             {referee.Config{System: "responder", Side: referee.Server, Weather: storm, Seed: 1, Command: course(t, "echo/testdata/threaded_server.py", "6532")}, "", ""},
-		"a thread dies of no text":    {referee.Config{System: "responder", Side: referee.Server, Forge: true, Seed: 1, Command: course(t, "echo/testdata/threaded_server.py", "6532")}, "forged", "and was answered"},
+		"a thread dies of no text":    {referee.Config{System: "responder", Side: referee.Server, Forge: true, Seed: 1, Command: course(t, "echo/testdata/threaded_server.py", "6532")}, "forged", "datagrams came to it from client "},
 		"hello client":                {referee.Config{System: "responder", Seed: 1, Command: course(t, responder, "6532")}, "", ""},
 		"waits for ever for its only": {referee.Config{System: "responder", Weather: weather.Settings{Loss: 0.5}, Rounds: 10, Seed: 1, Command: course(t, responder, "6532")}, "gives_up", "neither ended nor asked again"},
 		"hello":                       {referee.Config{System: "beacon", Second: true, Weather: weather.Settings{Loss: 0.2}, Seed: 1, Command: hello}, "", ""},
@@ -150,8 +150,69 @@ func TestCourse(t *testing.T) {
 func TestRight(t *testing.T) {
 	t.Parallel()
 	all := make(map[string]trial)
-	for _, name := range []string{"right_client.py", "right_client.go", "right_talkative.py"} {
-		all[name] = trial{cfg: referee.Config{System: "broadcast", Command: program(t, name), Weather: storm, Restart: true, Second: true, Forge: true, Seed: 7, Rounds: 3}}
+	for name, of := range map[string]referee.Config{
+		"right_broadcast_client.py": {System: "broadcast"},
+		"right_broadcast_client.go": {System: "broadcast"},
+		"right_talkative.py":        {System: "broadcast"},
+		"right_broadcast_server.py": {System: "broadcast", Side: referee.Server},
+		"right_echo_client.py":      {System: "echo"},
+		"right_echo_server.py":      {System: "echo", Side: referee.Server},
+		"right_responder_client.py": {System: "responder"},
+		"right_responder_server.py": {System: "responder", Side: referee.Server},
+		"right_beacon.py":           {System: "beacon"},
+		"right_chat_client.py":      {System: "chat", Side: referee.Client},
+		"right_chat_server.py":      {System: "chat", Side: referee.Server},
+	} {
+		of.Command, of.Weather, of.Restart, of.Second, of.Forge, of.Seed = program(t, name), storm, true, true, true, 7
+		all[name] = trial{cfg: of}
+	}
+	judge(t, all)
+}
+
+// TestFaults: a right program is made wrong in one place, and is convicted of that.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	twice, storming := referee.Config{Weather: weather.Settings{Duplicate: 0.5}}, referee.Config{Forge: true, Restart: true, Second: true}
+	all := make(map[string]trial)
+	for name, f := range map[string]struct {
+		program, old, new string
+		cfg               referee.Config
+		rule              string
+	}{
+		"shows one too late":        {"broadcast_client", "        print(f", "        print(globals().get('prev', '')); prev = (f", referee.Config{}, "shows"},
+		"shows another state":       {"broadcast_client", "{m.get('timestamp')}: {state},", "GOOD,", referee.Config{}, "shows"},
+		"other words":               {"broadcast_client", "received message", "got message", referee.Config{}, "acknowledges"},
+		"acknowledges twice":        {"broadcast_client", "    sock.sendto(", "    for _ in (1, 2): sock.sendto(", referee.Config{}, "honest"},
+		"knows one server only":     {"broadcast_client", "server, number", "number, 0", storming, "second"},
+		"only higher numbers":       {"broadcast_client", "if (server, number) not in seen:", "if all(n < number for s, n in seen):", referee.Config{Restart: true}, "restart"},
+		"cannot be ended":           {"broadcast_client", "import json,", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nimport json,", referee.Config{}, "ends"},
+		"timestamp":                 {"broadcast_server", "datetime.now().isoformat()", "'yesterday'", referee.Config{}, "format"},
+		"the number is a text":      {"broadcast_server", "\"message_id\": number", "\"message_id\": str(number)", referee.Config{}, "format"},
+		"shows no acknowledgement":  {"broadcast_server", "print(", "str(", referee.Config{}, "shows"},
+		"answers twice":             {"echo_server", "    sock.sendto(data, client)", "    for _ in (1, 2): sock.sendto(data, client)", referee.Config{}, "once"},
+		"answers the first client":  {"echo_server", "    sock.sendto(data, client)", "    first = globals().setdefault('first', client); sock.sendto(data, first)", referee.Config{}, "answers"},
+		"cuts":                      {"echo_server", "65535", "16", referee.Config{}, "same"},
+		"takes the last one's copy": {"echo_client", "if reply == question:", "if True:", twice, "shows"},
+		"ends after a reply":        {"echo_client", "                break", "                sys.exit()", referee.Config{}, "stays"},
+		"says what it does not get": {"responder_client", "print(sock.recv(65535).decode())", "sock.recv(99); print('Message received')", referee.Config{}, "shows"},
+		"a worker that dies":        {"responder_server", "errors=\"replace\"", "", storming, "forged"},
+		"no HELLO":                  {"beacon", "b\"HELLO|pete|\"", "b\"HELLO pete\"", referee.Config{}, "format"},
+		"dies of a stranger":        {"beacon", "errors=\"replace\"", "", storming, "stays"},
+		"talks back":                {"chat_server", "clients - {conn}", "clients", referee.Config{}, "silent"},
+		"cuts a letter":             {"chat_client", "sock.makefile(\"r\", errors=\"replace\", newline=\"\\n\")", "iter(lambda: sock.recv(1024).decode(), \"\")", referee.Config{}, "shows"},
+	} {
+		text, err := os.ReadFile(filepath.Join("testdata", "right_"+f.program+".py"))
+		require.NoError(t, err)
+		require.Contains(t, string(text), f.old, name)
+		system, side, found := strings.Cut(f.program, "_")
+		if f.cfg.System = system; found {
+			f.cfg.Side = referee.Side(side)
+		}
+		f.cfg.Command = []string{need(t, "python3"), "-c", strings.ReplaceAll(string(text), f.old, f.new)}
+		all[name] = trial{f.cfg, f.rule, ""}
+	}
+	if runtime.GOOS == "windows" {
+		delete(all, "cannot be ended")
 	}
 	judge(t, all)
 }
