@@ -398,8 +398,8 @@ func TestRelayByHand(t *testing.T) {
 	for _, want := range []string{
 		`the log has #2 \"buy milk\"`, `the log has #3 \"buy milk\"`, `ann sent \"buy milk\": 2×`,
 		`stored: run ann-1, number 2, \"buy milk\"`, "known:  run ann-1, number 2", `stored: run ann-2, number 1, \"hello again\"`,
-		`store first: false. ann sent it 1×, then forgot it. The file has \"\"`,
-		`store first: true. ann sent it 2×, then forgot it. The file has \"WRITE ann-1 1 buy milk\\n\"`,
+		`store first: false. ann sent it 1×, then forgot it. `, `The file has \"\"\n`,
+		`store first: true. ann sent it 2×, then forgot it. `, `The file has \"WRITE ann-1 1 buy milk\\n\"`,
 		`bob  LINE 5 the end`, "func</span> (s *Server) write(", "udpkit/relay/intake.go</div>",
 		"   100 lines are in the log", "   100 lines came to the reader", "     0 of those twice, or not in order",
 		"to relay: relay hello writer ann", "to relay: relay hello reader bob", "to writer ann: relay stored", "· lost</title>",

@@ -217,11 +217,11 @@ func keepsEarly(lines []Line) (texts []string) {
 
 // keeper is the model of a server; its fields make it wrong.
 type keeper struct {
-	size                                                        int
-	ackFirst, naive, forgets, once, any, early, faults, stops   bool
-	fields, panics, toFirst, toAll, next, noRun, stays, noReply bool
-	leak                                                        <-chan struct{}
-	later                                                       time.Duration
+	size                                                      int
+	ackFirst, naive, forgets, once, any, early, faults, stops bool
+	fields, panics, toFirst, toAll, next, noRun, noReply      bool
+	leak, stays                                               <-chan struct{}
+	later                                                     time.Duration
 }
 
 func (k keeper) serve(conn net.PacketConn, log Log) error {
@@ -235,9 +235,8 @@ func (k keeper) serve(conn net.PacketConn, log Log) error {
 	var all []net.Addr
 	for buffer := make([]byte, k.size); ; {
 		n, from, err := conn.ReadFrom(buffer)
-		if err != nil && k.stays {
-			time.Sleep(time.Millisecond)
-			continue
+		if err != nil && k.stays != nil {
+			<-k.stays
 		}
 		if err != nil {
 			return nil
@@ -396,7 +395,9 @@ func TestRightServers(t *testing.T) {
 
 func TestWrongServers(t *testing.T) {
 	leak := make(chan struct{})
-	t.Cleanup(func() { close(leak) })
+	defer close(leak)
+	var running sync.WaitGroup // they wait more than they work: all at once
+	defer running.Wait()
 	for name, test := range map[string]struct {
 		serve func(net.PacketConn, Log) error
 		want  string
@@ -422,12 +423,13 @@ func TestWrongServers(t *testing.T) {
 		"the next number":                 {keeper{next: true}.serve, "is not stored"},
 		"no run":                          {keeper{noRun: true}.serve, "the answer is"},
 		"no answer":                       {keeper{noReply: true}.serve, "not acknowledged"},
-		"stays when its socket is closed": {keeper{stays: true}.serve, "has not returned"},
+		"stays when its socket is closed": {keeper{stays: leak}.serve, "has not returned"},
 		"leaves a goroutine":              {keeper{leak: leak}.serve, "left 1 goroutine behind"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Regexp(t, test.want, check(t, test.serve))
+		running.Go(func() {
+			missing, err := checkServe(t.Context(), test.serve)
+			assert.NoError(t, err, name)
+			assert.Regexp(t, test.want, missing, name)
 		})
 	}
 }
