@@ -98,8 +98,10 @@ func TestNotebookServer(t *testing.T) {
 	for _, text := range paneltest.Hostile {
 		k.Until(t, template.HTMLEscapeString(text), "&lt;b title=&#34;x&#34;&gt;")
 	}
-	require.NotContains(t, k.Interrupt(t), "next message")
 	client.end(t)
+	gone := k.Until(t, ">gone</td>")
+	require.Contains(t, gone, ">–</span><br>lost", "what somebody did not hear who has left is no loss")
+	require.NotContains(t, k.Interrupt(t), "next message")
 }
 
 // TestNotebookLarge: the large panel names those who have joined, the newest first and a bounded

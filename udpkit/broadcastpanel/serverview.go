@@ -22,7 +22,8 @@ type serverView struct {
 	Next    time.Duration // until the next one
 	Sum     udpkit.ServerSummary
 	Clients []udpkit.ClientInfo
-	Loss    float64
+	Present int     // of the clients, see Left
+	Loss    float64 // of them
 	Now     time.Time
 
 	// Of the large one. The newest are the first.
@@ -59,11 +60,17 @@ func (v *serverView) event(e udpkit.Event) error {
 func (v *serverView) picture() any {
 	v.Every, v.Sum, v.Clients, v.Now = v.server.Interval(), v.server.Stats(), v.server.Clients(), time.Now()
 	v.Next = max(0, v.Every-v.Elapsed)
-	v.Loss = loss(v.Clients)
+	here := slices.DeleteFunc(slices.Clone(v.Clients), v.Left)
+	v.Present, v.Loss = len(here), loss(here)
 	if v.joined != nil {
 		v.present()
 	}
 	return v
+}
+
+// Left reports whether a client is gone. What it did not acknowledge then was not lost.
+func (v *serverView) Left(c udpkit.ClientInfo) bool {
+	return vanished(c.LastID, c.LastAck, v.Sent.MessageID, v.Now)
 }
 
 // present finds out who is here and who is gone.
@@ -83,7 +90,7 @@ func (v *serverView) present() {
 	all := slices.SortedFunc(maps.Keys(newest), func(a, b client) int { return cmp.Compare(v.joined[b], v.joined[a]) })
 	v.Here, v.Gone = nil, nil
 	for _, who := range all {
-		if c := newest[who]; vanished(c.LastID, c.LastAck, v.Sent.MessageID, v.Now) {
+		if v.Left(newest[who]) {
 			v.Gone = append(v.Gone, who.id)
 		} else {
 			v.Here = append(v.Here, who.id)

@@ -197,16 +197,6 @@ func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		testenv.Skip(t, "no Chromium is installed")
-	}
 	t.Setenv("UDPKIT_PORT", fmt.Sprint(freeUDPPort(t)))
 	t.Setenv("UDPKIT_TARGET", "127.255.255.255") // nothing leaves this machine
 	t.Setenv("UDPKIT_INTERVAL", "500ms")
@@ -236,21 +226,36 @@ func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 		require.NoError(t, <-done)
 	})
 
+	page := &labPage{t: t, ctx: openBrowser(t, ctx), url: address}
+	page.do("open JupyterLab", chromedp.Navigate(given()))
+	page.until("it is led to the lab", `location.pathname.startsWith('/lab')`)
+	return page
+}
+
+// openBrowser starts a browser, and skips the test where there is none.
+func openBrowser(t *testing.T, ctx context.Context) context.Context {
+	t.Helper()
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		testenv.Skip(t, "no Chromium is installed")
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1600, 1000),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 	)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 
 	require.NoError(t, chromedp.Do(ctx), "start the browser")
-
-	page := &labPage{t: t, ctx: ctx, url: address}
-	page.do("open JupyterLab", chromedp.Navigate(given()))
-	page.until("it is led to the lab", `location.pathname.startsWith('/lab')`)
-	return page
+	return ctx
 }
 
 // fakeOpener stands in for what opens the user's browser, and returns the address that it was

@@ -54,7 +54,7 @@ func TestRelayNotebooks(t *testing.T) {
 	}
 	writer := readExecuted(t, env, filepath.Join(dir, relayWriterNotebook))
 	assert.Contains(t, writer, "ended: all is written")
-	assert.Contains(t, writer, `#0969da)\">ann</b>three</div>`, "what it wrote comes back")
+	assert.Contains(t, writer, `#0969da\">ann</b>three</div>`, "what it wrote comes back")
 	server := readExecuted(t, env, filepath.Join(dir, relayServerNotebook))
 	assert.Contains(t, server, "ended: interrupted")
 	assert.Contains(t, server, `>5</span><br>stored`)

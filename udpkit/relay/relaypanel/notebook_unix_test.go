@@ -125,7 +125,7 @@ func TestNotebookJoin(t *testing.T) {
 	write(t, addr, "bob", "hello ann")
 	k.Until(t, "8px\">bob</b>hello ann")
 	k.Types(t, "hello bob")
-	k.Until(t, ">#2</span>", "#0969da)\">ann</b>hello bob")
+	k.Until(t, ">#2</span>", "#0969da\">ann</b>hello bob")
 	k.Interrupt(t)
 }
 
