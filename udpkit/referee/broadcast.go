@@ -113,8 +113,8 @@ func (t *trial) shown(s *status) (all []line) {
 }
 
 // again returns the lines that show a status in the same words, and of several such kinds the
-// rarest. A program may show a status in one line, dump each datagram in another, and say in a third that a
-// copy was not shown.
+// rarest. A program may show a status in one line, dump each datagram in another, and say in a
+// third that a copy was not shown.
 func again(lines []line) (rarest []line) {
 	kinds := make(map[string][]line)
 	for _, l := range lines {
