@@ -113,8 +113,8 @@ func (t *trial) shown(s *status) (all []line) {
 }
 
 // again returns the lines that show a status in the same words, and of several such kinds the
-// rarest. A program may show a status in one line, dump each datagram in another, and say in a third that a
-// copy was not shown.
+// rarest. A program may show a status in one line, dump each datagram in another, and say in a
+// third that a copy was not shown.
 func again(lines []line) (rarest []line) {
 	kinds := make(map[string][]line)
 	for _, l := range lines {
@@ -130,31 +130,19 @@ func again(lines []line) (rarest []line) {
 	return rarest
 }
 
-// number returns the number of the datagram that a status was first delivered in.
-func (t *trial) number(c *caster, s *status) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, d := range t.log {
-		if d.has(c, s) {
-			return d.number
-		}
-	}
-	return 0
-}
-
 // has reports whether a status was delivered in a datagram.
 func (d datagram) has(c *caster, s *status) bool {
 	return d.sent && !d.lost && d.socket == c.socket && strings.Contains(string(d.payload), fmt.Sprintf(`"message_id": %d}`, s.id))
 }
 
-// reached returns how often a status was delivered. It is for t.mu held.
-func (t *trial) reached(c *caster, s *status) (n int) {
+// reached returns the datagrams in which a status was delivered. It is for t.mu held.
+func (t *trial) reached(c *caster, s *status) (all []string) {
 	for _, d := range t.log {
 		if d.has(c, s) {
-			n++
+			all = append(all, fmt.Sprint("datagram ", d.number))
 		}
 	}
-	return n
+	return all
 }
 
 // broadcastClient plays the server, and its network.
@@ -332,17 +320,17 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 		shown, acknowledged, reached := t.shown(s), t.acknowledged(c, s), t.reached(c, s)
 		t.mu.Unlock()
 		where := fmt.Sprintf("status %d of the %s (%s)", s.id, c.socket.name, s.state)
-		if n := t.number(c, s); n > 0 {
-			where += fmt.Sprintf(", datagram %d,", n)
+		if len(reached) > 0 {
+			where += ", " + reached[0] + ","
 		}
 		switch {
 		case len(again(shown)) > 1:
 			all := again(shown)
-			t.find("once", "%s was shown %s: at %s and again at %s", where, times(len(all)), seconds(all[0].at), seconds(all[1].at))
+			t.find("once", "%s was shown %s: at %s and again at %s; it came %s (%s)", where, times(len(all)), seconds(all[0].at), seconds(all[1].at), times(len(reached)), strings.Join(reached, ", "))
 		case !s.delivered && acknowledged > 0:
 			t.find("honest", "%s was acknowledged, and the network had lost it", where)
-		case acknowledged > reached:
-			t.find("honest", "%s reached it %s, and was acknowledged %s", where, times(reached), times(acknowledged))
+		case acknowledged > len(reached):
+			t.find("honest", "%s reached it %s, and was acknowledged %s", where, times(len(reached)), times(acknowledged))
 		case s.delivered && !s.late && len(shown) == 0:
 			t.find(rule("shows"), "%s was not shown, %v after it was sent (%d of %d of this part were not shown or not acknowledged)", where, t.cfg.Patience, none, all)
 		case s.delivered && !s.late && acknowledged == 0:

@@ -9,10 +9,11 @@
 //
 // # What the program is told
 //
-// The words {address} and {port} in Command are replaced by where the other side is, or by where the
-// program has to listen; so are they in the environment variables UDPKIT_ADDRESS and UDPKIT_PORT.
-// The address is of this machine, and nothing leaves it. A program that does not let itself be told
-// is judged at the port that the system has in the documents of the course.
+// The words {address} and {port} in Command are replaced by where the other side is, or by where
+// the program has to listen; the environment variables UDPKIT_ADDRESS and UDPKIT_PORT say the same.
+// A beacon listens at {listen}, UDPKIT_LISTEN, and sends to {port}. The address is of this machine:
+// the referee sends nothing beyond it, but a program that broadcasts by itself does. One that does
+// not let itself be told is judged at the port that the system has in the documents of the course.
 //
 // # What the program shows
 //
@@ -24,10 +25,10 @@
 // # What is judged
 //
 // A round is one run of the program. The dice of the network fall as the round's seed says, in both
-// directions. What must hold always is judged always; what was lost on the way, or overtaken, is not
-// missed. No rule depends on how fast a machine is: what must come has Patience to come, and the
-// program has [StartUp] until it first answers. The first round that finds something is the last one;
-// its seed, a recording for Wireshark and a timeline are in the [Verdict].
+// directions. What must hold always is judged always; what was lost on the way, or overtaken, is
+// not missed. No rule depends on how fast a machine is: what must come has Patience to come, and
+// the program has [StartUp] until it first answers. The first round that finds something is the
+// last one; its seed, a recording for Wireshark and a timeline are in the [Verdict].
 //
 // A program runs with the rights of who starts the referee. Of what it prints 10,000 lines of 4 KiB
 // are kept, and 20,000 datagrams; then its round ends with a finding. All that it has started is

@@ -74,7 +74,8 @@ func askServer(t *trial, same bool) error {
 		}
 		clients = append(clients, s)
 	}
-	// A client of its own asks until the server is there, so that nothing late is taken for an answer.
+	// A client of its own asks until the server is there, so that nothing late is taken for an
+	// answer.
 	first, err := t.loopback("client")
 	if err != nil {
 		return err
@@ -242,8 +243,8 @@ func (t *trial) askedBy(payload []byte, s *socket) bool {
 	return false
 }
 
-// replier opens a server that replies, behind a stranger if strangers are to send. A reply of nil is
-// none.
+// replier opens a server that replies, behind a stranger if strangers are to send. A reply of nil
+// is none.
 func (t *trial) replier(reply func(question []byte) []byte) (*socket, error) {
 	var stranger *socket
 	if t.cfg.Forge {
@@ -277,8 +278,8 @@ func (t *trial) shows(word string, after time.Duration) bool {
 	return false
 }
 
-// replied returns the datagram in which a reply was delivered for the first time, if it was, and was
-// not overtaken. It is for t.mu held.
+// replied returns the datagram in which a reply was delivered for the first time, if it was, and
+// was not overtaken. It is for t.mu held.
 func (t *trial) replied(payload []byte) (first datagram, is bool) {
 	for _, d := range t.log {
 		if d.sent && !d.lost && !d.late && bytes.Equal(d.payload, payload) {

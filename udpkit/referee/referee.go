@@ -201,9 +201,9 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Run judges a program. An error wraps ErrConfig, says what kept the referee from judging, such as a
-// program that cannot be started or a port in use, or is that of the context. A program that breaks
-// a rule is no error: see the [Verdict].
+// Run judges a program. An error wraps ErrConfig, says what kept the referee from judging, such as
+// a program that cannot be started or a port in use, or is that of the context. A program that
+// breaks a rule is no error: see the [Verdict].
 func Run(ctx context.Context, cfg Config) (Verdict, error) {
 	s, err := cfg.script()
 	if err != nil {

@@ -60,8 +60,8 @@ func course(t *testing.T, name, port string, args ...string) []string {
 	return append([]string{need(t, "python3"), "-u", "-c", strings.ReplaceAll(string(text), cmp.Or(port, "\x00"), "{port}")}, args...)
 }
 
-// trial is a program that is judged, and what is expected: the rule that it breaks and a part of the
-// sentence, or that it passes.
+// trial is a program that is judged, and what is expected: the rule that it breaks and a part of
+// the sentence, or that it passes.
 type trial struct {
 	cfg        referee.Config
 	rule, text string
@@ -162,8 +162,12 @@ func TestRight(t *testing.T) {
 		"right_beacon.py":           {System: "beacon"},
 		"right_chat_client.py":      {System: "chat", Side: referee.Client},
 		"right_chat_server.py":      {System: "chat", Side: referee.Server},
+		"right_relay_writer.py":     {System: "relay", Side: referee.Writer, Weather: weather.Settings{Loss: 0.05, Duplicate: 0.2}},
 	} {
-		of.Command, of.Weather, of.Restart, of.Second, of.Forge, of.Seed = program(t, name), storm, true, true, true, 7
+		if of.Weather == (weather.Settings{}) {
+			of.Weather = storm
+		}
+		of.Command, of.Restart, of.Second, of.Forge, of.Seed = program(t, name), true, true, true, 7
 		all[name] = trial{cfg: of}
 	}
 	judge(t, all)
@@ -199,6 +203,7 @@ func TestFaults(t *testing.T) {
 		"no HELLO":                  {"beacon", "b\"HELLO|pete|\"", "b\"HELLO pete\"", referee.Config{}, "format"},
 		"dies of a stranger":        {"beacon", "errors=\"replace\"", "", storming, "stays"},
 		"talks back":                {"chat_server", "clients - {conn}", "clients", referee.Config{}, "silent"},
+		"does not register again":   {"relay_writer", "            register(number)", "            time.sleep(0.2)", referee.Config{Restart: true, Patience: 2 * time.Second}, "restart"},
 		"cuts a letter":             {"chat_client", "sock.makefile(\"r\", errors=\"replace\", newline=\"\\n\")", "iter(lambda: sock.recv(1024).decode(), \"\")", referee.Config{}, "shows"},
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", "right_"+f.program+".py"))

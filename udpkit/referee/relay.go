@@ -67,6 +67,7 @@ func (t *trial) forward(at, to netip.AddrPort) (*weather.Forwarder, error) {
 		return nil, err
 	}
 	t.play(f)
+	t.network = f
 	return f, nil
 }
 

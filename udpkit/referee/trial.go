@@ -23,6 +23,7 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/service"
 	"github.com/gonb-labs/udp-notebooks/udpkit/record"
 	"github.com/gonb-labs/udp-notebooks/udpkit/sequence"
+	"github.com/gonb-labs/udp-notebooks/udpkit/weather"
 )
 
 // maxDatagrams bounds the log of a round.
@@ -56,7 +57,8 @@ type datagram struct {
 	tcp      *service.Segment // of what is a piece of a stream
 }
 
-// trial is one round: the program, the log of what it sent, received and printed, and what was found.
+// trial is one round: the program, the log of what it sent, received and printed, and what was
+// found.
 type trial struct {
 	ctx    context.Context
 	cfg    Config
@@ -79,8 +81,9 @@ type trial struct {
 	pending  int // datagrams that are on the way
 	sockets  []*socket
 	conns    []*net.TCPConn
-	words    int            // that were made, of the script
-	ends     []func() error // of what plays on, of the script
+	words    int                // that were made, of the script
+	network  *weather.Forwarder // of the script: what is lost there is not in the log
+	ends     []func() error     // of what plays on, of the script
 	running  sync.WaitGroup
 }
 
@@ -168,8 +171,8 @@ func (t *trial) found() bool {
 	return len(t.findings) > 0
 }
 
-// wait waits until something is so, and reports whether it is. It returns earlier, with an error, if
-// the round cannot go on, and without one when the program has ended or the patience is over.
+// wait waits until something is so, and reports whether it is. It returns earlier, with an error,
+// if the round cannot go on, and without one when the program has ended or the patience is over.
 func (t *trial) wait(patience time.Duration, so func() bool) (bool, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -249,6 +252,10 @@ func (t *trial) round() Round {
 		if d.lost {
 			r.Lost++
 		}
+	}
+	if t.network != nil {
+		report := t.network.Report()
+		r.Lost += int(report.There.Lost + report.Back.Lost)
 	}
 	return r
 }

@@ -27,10 +27,12 @@ func refereeCommand() *cobra.Command {
 			"  udpkit referee broadcast --rules                  what a program has to do, and how it is seen",
 		Long: "Judge a program that plays one side of a system: run it, play the other side and the network between, and say\n" +
 			"what went wrong with the number of the datagram. {address} and {port} in COMMAND are replaced by where the other\n" +
-			"side is, or the program is to listen; UDPKIT_ADDRESS and UDPKIT_PORT say the same. A program with a port of its own\n" +
-			"is judged at that of the course's documents, or at --port.\n\n" +
+			"side is, or the program is to listen; UDPKIT_ADDRESS and UDPKIT_PORT say the same. A beacon sends to {port}, and\n" +
+			"listens at {listen}, UDPKIT_LISTEN. A program with a port of its own is judged at that of the course's documents,\n" +
+			"or at --port.\n\n" +
 			"The first round that finds something is the last one: its seed, which plays it again, its recording and its\n" +
-			"timeline are told. Nothing leaves this machine. The program runs with your rights.",
+			"timeline are told. The program runs with your rights. The referee sends nothing beyond this machine; a program\n" +
+			"that broadcasts by itself does.",
 	}
 	for _, system := range referee.Systems() {
 		cmd.AddCommand(refereeSystem(system))
