@@ -57,13 +57,39 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 }
 
 // TestShape: in the notebooks that are read prose leads, and code comes in small pieces. Those of
-// sockets, broadcast, chat and relay are larger: what they teach are the bare calls.
+// sockets, broadcast, chat and relay are larger: what they teach are the bare calls. Each begins with
+// goals and ends with a program for the referee and with questions.
 func TestShape(t *testing.T) {
 	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 18, "broadcast": 18, "chat": 21, "relay": 20} {
 		t.Run(name, func(t *testing.T) {
 			all := cells(t, name)
 			require.GreaterOrEqual(t, len(all), 15)
 			require.LessOrEqual(t, len(all), 30)
+			first := strings.Join(all[0].Source, "")
+			require.Contains(t, first, "Afterwards you can", "the goals")
+			require.Contains(t, first, "**Time:** ")
+			exercises := 0
+			for _, c := range all {
+				text := strings.Join(c.Source, "")
+				if c.Type != "markdown" {
+					continue
+				}
+				require.NotContains(t, text, "![]", "a picture that cannot be read to anybody")
+				for _, heading := range regexp.MustCompile(`(?m)^## (\d|Exercise|The last).*`).FindAllString(text, -1) {
+					require.Regexp(t, `\d+ minutes`, heading)
+					if !strings.HasPrefix(heading, "## Exercise") {
+						continue
+					}
+					exercises++
+					require.Contains(t, text, "<summary>A hint</summary>")
+					require.Contains(t, text, "<summary>A solution</summary>")
+				}
+			}
+			require.GreaterOrEqual(t, exercises, 2)
+			last := strings.Join(all[len(all)-1].Source, "")
+			require.Contains(t, last, "## The last exercise")
+			require.Contains(t, last, "udpkit referee ")
+			require.Contains(t, last, "## Questions\n")
 			var lengths []int
 			row := 0
 			for _, c := range all {
