@@ -302,9 +302,9 @@ func panelOf(name string) string {
 	return fmt.Sprintf(`document.getElementById(%s?.closest('.lm-TabBar-tab').dataset.id)`, tabOf(name))
 }
 
-// last is JavaScript for a notebook's last live panel.
+// last is JavaScript for a notebook's last live panel; the picture below it is none.
 func last(notebook string) string {
-	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].pop()`
+	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].filter(h => !h.querySelector(':scope > img')).pop()`
 }
 
 // labPage is JupyterLab in the browser.
@@ -381,7 +381,7 @@ func (p *labPage) panelInView(notebook string) {
 
 // drawn is JavaScript for the picture of a run, below the last panel.
 func drawn(notebook string) string {
-	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-Cell')].pop().querySelector('.jp-OutputArea-output img')?.alt`
+	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-OutputArea-output img')].some(i => i.alt && i.naturalWidth)`
 }
 
 // cellWith is JavaScript for the first cell of a notebook that has the code.
