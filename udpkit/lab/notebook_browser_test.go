@@ -382,7 +382,8 @@ func (p *labPage) panelInView(notebook string) {
 
 // drawn is JavaScript for the picture of a run, below the last panel.
 func drawn(notebook string) string {
-	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-Cell')].pop().querySelector('.jp-OutputArea-output img')?.alt`
+	// The last cell may be an empty one, which Run appends.
+	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-OutputArea-output img')].pop()?.alt`
 }
 
 // cellWith is JavaScript for the first cell of a notebook that has the code.
