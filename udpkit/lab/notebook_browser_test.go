@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
@@ -389,7 +390,7 @@ func cellWith(notebook, code string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-CodeCell')].find(c => c.querySelector('.cm-content')?.textContent.includes(%q))`, panelOf(notebook), code)
 }
 
-// runCell writes flags, if there are any, to the first line of the cell that has the code, which is
+// runCell writes flags, if there are any, into the first line of the cell that has the code, which is
 // %% then, and runs it.
 func (p *labPage) runCell(notebook, code, flags string) {
 	p.t.Helper()
@@ -397,7 +398,10 @@ func (p *labPage) runCell(notebook, code, flags string) {
 	p.until("the cell is in view", `(c => (c.scrollIntoView({block: 'center'}), true))(`+cell+`)`)
 	p.do("click into the cell", chromedp.Click(chromedp.JSPath(cell+`.querySelector('.cm-line')`)))
 	if flags != "" {
-		p.do("write flags", chromedp.SendKeys(chromedp.JSPath(cell+`.querySelector('.cm-content')`), flags))
+		// In place of the line, which may have those of an earlier run.
+		p.do("go to the end of the line", chromedp.KeyEvent(kb.End))
+		p.do("select the line", chromedp.Evaluate[chromedp.Void](`getSelection().modify('extend', 'backward', 'lineboundary')`))
+		p.do("write flags", chromedp.KeyEvent("%%"+flags))
 		p.until("the line has the flags", fmt.Sprintf(`%s.querySelector('.cm-line').textContent === %q`, cell, "%%"+flags))
 	}
 	p.click(notebook, "notebook:run-cell-and-select-next")
