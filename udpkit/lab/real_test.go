@@ -313,6 +313,8 @@ func TestConcurrency(t *testing.T) {
 	text := string(executeNotebook(t, env, concurrency, filepath.Join(t.TempDir(), concurrency)))
 	assert.Contains(t, text, `one read returned \"firstsecond\"`)
 	assert.Contains(t, text, `one read returned \"first\"`)
+	assert.Contains(t, text, "Message received: question 1\\n")
+	assert.Regexp(t, `dropped and counted: [1-7]\\n`, text, "five, unless the machine is busy")
 	assert.Equal(t, 2, strings.Count(text, "✗ Not yet: "), "no exercise is solved, and none fails")
 	if strings.Contains(text, "cannot be watched or disturbed here") {
 		testenv.Skip(t, "this system lets nobody make a network with a TUN device; the rest of the notebook works")

@@ -2,10 +2,12 @@ package lab
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,6 +106,70 @@ func TestShape(t *testing.T) {
 			require.LessOrEqual(t, lengths[len(lengths)/2], median, "the median cell")
 		})
 	}
+}
+
+var (
+	// untimed are the headings of what nobody needs minutes for: to look up, or to choose from.
+	untimed  = regexp.MustCompile(`^(The words|How to read a cell|When to choose which|Questions|Further explorations|Where to go next)$`)
+	heading  = regexp.MustCompile(`(?m)^## (.+)$`)
+	minutes  = regexp.MustCompile(`\((?:[a-z]+, )?(\d+) minutes[,)]`)
+	picture  = regexp.MustCompile(`!\[([^\]]*)\]\(images/[a-z0-9_]+\.svg\)`)
+	question = regexp.MustCompile(`(?s)<details><summary>[^<]+(<code>[^<]+</code>[^<]*)*</summary>\n\n\S.*?</details>`)
+)
+
+// TestLessons: each begins with what one can do afterwards, says how long its parts take, as much as
+// the index says of all of them without the last exercise, which is a whole program, has a text for
+// each picture, exercises with hint and solution, and questions with answers.
+func TestLessons(t *testing.T) {
+	table := strings.Split(allText(cells(t, "index")), "\n")
+	for name, wholeProgram := range map[string]bool{"sockets": true, "broadcast": true, "nonblocking": true, "concurrency": true, "chat": true, "relay": false} {
+		t.Run(name, func(t *testing.T) {
+			all := cells(t, name)
+			require.Regexp(t, `(?s)^# .*(Afterwards you can|When you are through, you can)`, strings.Join(all[0].Source, ""))
+			text := allText(all)
+			sum, exercises := 0, 0
+			for _, h := range heading.FindAllStringSubmatch(text, -1) {
+				time := minutes.FindStringSubmatch(h[1])
+				if untimed.MatchString(h[1]) {
+					continue
+				}
+				require.NotNil(t, time, "%q says no minutes", h[1])
+				if strings.HasPrefix(h[1], "Exercise ") {
+					exercises++
+				}
+				if !strings.HasPrefix(h[1], "The last exercise ") {
+					n, err := strconv.Atoi(time[1])
+					require.NoError(t, err)
+					sum += n
+				}
+			}
+			row := slices.IndexFunc(table, func(line string) bool { return regexp.MustCompile(`^\| \d \| \[` + name + `\.ipynb`).MatchString(line) })
+			require.GreaterOrEqual(t, row, 0, "a row of the index")
+			require.Regexp(t, fmt.Sprintf(`\| %d min \|$`, sum), table[row])
+			require.GreaterOrEqual(t, exercises, 2)
+			require.GreaterOrEqual(t, strings.Count(text, "<summary>A hint</summary>"), exercises)
+			require.Equal(t, exercises, strings.Count(text, "<summary>A solution</summary>"))
+			require.Equal(t, wholeProgram, strings.Contains(text, "\nudpkit referee "))
+			require.Equal(t, strings.Count(text, "]("+"images/"), len(picture.FindAllString(text, -1)))
+			for _, p := range picture.FindAllStringSubmatch(text, -1) {
+				require.Greater(t, len(p[1]), 60, "what is in the picture")
+			}
+			_, questions, ok := strings.Cut(text, "\n## Questions\n")
+			require.True(t, ok)
+			require.GreaterOrEqual(t, len(question.FindAllString(questions, -1)), 3, "questions with answers")
+		})
+	}
+}
+
+// allText is what is to be read of a notebook.
+func allText(all []notebookCell) string {
+	var b strings.Builder
+	for _, c := range all {
+		if c.Type == "markdown" {
+			b.WriteString(strings.Join(c.Source, "") + "\n")
+		}
+	}
+	return b.String()
 }
 
 // TestRoles: JupyterLab shows the last cell when all are run, so that the live one is the last, and
