@@ -90,6 +90,8 @@ func TestBrowserView(t *testing.T) {
 		for _, name := range names {
 			tab.interrupt(name)
 			tab.until(name+" has ended", last(name)+`.textContent.includes('ended: ')`)
+			// It draws the run, and only then is the kernel free.
+			tab.until("the last cell of "+name+" has ended", `![...`+panelOf(name)+`.querySelectorAll('.jp-Cell')].pop().querySelector('.jp-InputPrompt').textContent.includes('*')`)
 		}
 	}
 	var chat *labPage
@@ -363,6 +365,7 @@ func (p *labPage) runAllCells(notebook string) {
 	p.until("the kernel of "+notebook+" is connected", fmt.Sprintf(`(fetch('/api/sessions').then(r => r.json()).then(s => window.udpkitSessions = s),
 		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "my-notebooks/"+notebook))
 	p.do("choose the tab of "+notebook, chromedp.Click(chromedp.JSPath(tabOf(notebook))))
+	p.until("the menu is that of "+notebook, tabOf(notebook)+`.closest('.lm-TabBar-tab').classList.contains('jp-mod-current')`)
 	p.do("open the menu Run", chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll('.lm-MenuBar-item')].find(i => i.textContent === 'Run')`)))
 	item := `document.querySelector('.lm-Menu-item[data-command="runmenu:run-all"]')`
 	p.until("the menu is open", item+`?.getBoundingClientRect().height > 0`)
