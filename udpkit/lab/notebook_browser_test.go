@@ -393,8 +393,8 @@ func cellWith(notebook, code string) string {
 	return fmt.Sprintf(`[...%s.querySelectorAll('.jp-CodeCell')].find(c => c.querySelector('.cm-content')?.textContent.includes(%q))`, panelOf(notebook), code)
 }
 
-// runCell writes flags, if there are any, into the first line of the cell that has the code, which is
-// %% then, and runs it.
+// runCell writes flags, if there are any, into the first line of the cell that has the code, which
+// is %% then, and runs it.
 func (p *labPage) runCell(notebook, code, flags string) {
 	p.t.Helper()
 	cell := cellWith(notebook, code)

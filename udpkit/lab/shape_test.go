@@ -59,8 +59,8 @@ func TestNotebooksHoldNoHTML(t *testing.T) {
 }
 
 // TestShape: in the notebooks that are read prose leads, and code comes in small pieces. Those of
-// sockets, broadcast, chat and relay are larger: what they teach are the bare calls. Each begins with
-// goals and ends with a program for the referee and with questions.
+// sockets, broadcast, chat and relay are larger: what they teach are the bare calls. Each begins
+// with goals and ends with a program for the referee and with questions.
 func TestShape(t *testing.T) {
 	for name, median := range map[string]int{"nonblocking": 8, "concurrency": 8, "sockets": 18, "broadcast": 18, "chat": 21, "relay": 20} {
 		t.Run(name, func(t *testing.T) {
