@@ -108,7 +108,7 @@ func (n *network) setMulticast() error {
 	}
 	// Windows looks at the receiver's, everyone else at the sender's. It is on by default, but two
 	// beacons on one machine depend on it.
-	return errors.Join(err, sender.SetMulticastLoopback(true), n.multicast.SetMulticastLoopback(true))
+	return errors.Join(err, sender.SetMulticastLoopback(true), n.multicast.SetMulticastLoopback(true), udp.OwnGroupsOnly(n.recv))
 }
 
 // group joins with one socket and sends from the other.

@@ -262,6 +262,9 @@ func TestGroup(t *testing.T) {
 		defer m.Close()
 		members = append(members, m)
 	}
+	other, err := Join(netip.AddrPortFrom(netip.MustParseAddr("239.255.34.8"), port))
+	require.NoError(t, err)
+	defer other.Close()
 	speaker, err := Speaker(1)
 	require.NoError(t, err)
 	defer speaker.Close()
@@ -275,6 +278,9 @@ func TestGroup(t *testing.T) {
 		require.Equal(t, "hello, group", string(b[:n]))
 		require.Equal(t, speaker.LocalAddr().(*net.UDPAddr).AddrPort().Port(), from.Port())
 	}
+	require.NoError(t, other.SetReadDeadline(time.Now().Add(50*time.Millisecond))) // all have had theirs
+	_, _, err = other.ReadFromUDPAddrPort(make([]byte, 100))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	_, err = Speaker(256)
 	require.Error(t, err)
 }

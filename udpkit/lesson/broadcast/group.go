@@ -7,16 +7,25 @@ import (
 	"slices"
 
 	"golang.org/x/net/ipv4"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/udp"
 )
 
-// Join opens a UDP socket that receives what is sent to an IPv4 multicast group on this machine. It
-// shares the port with the other members. The caller closes it.
+// Join opens a UDP socket that receives what is sent to an IPv4 multicast group on this machine,
+// and to no other group. It shares the port with other members. The caller closes it.
 func Join(group netip.AddrPort) (*net.UDPConn, error) {
 	lo, err := loopback()
 	if err != nil {
 		return nil, err
 	}
-	return net.ListenMulticastUDP("udp4", lo, net.UDPAddrFromAddrPort(group))
+	conn, err := net.ListenMulticastUDP("udp4", lo, net.UDPAddrFromAddrPort(group))
+	if err != nil {
+		return nil, err
+	}
+	if err := udp.OwnGroupsOnly(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // Speaker opens a UDP socket whose multicasts stay on this machine, and have a time to live (TTL,
