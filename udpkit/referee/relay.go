@@ -184,7 +184,16 @@ func (t *trial) garbage(to netip.AddrPort) error {
 
 // relay starts a server of the referee's, with a log that outlives it.
 func (t *trial) relay(at netip.AddrPort, log relay.Log) (*relay.Server, func() error, error) {
-	server, err := relay.NewServer(relay.ServerConfig{Listen: at, Log: log, Record: t})
+	if at.Port() == 0 { // not one that somebody else is given between two servers
+		port, err := freePort(false)
+		if err != nil {
+			return nil, nil, err
+		}
+		at = netip.AddrPortFrom(at.Addr(), port)
+	}
+	server, err := bind(at, func() (*relay.Server, error) {
+		return relay.NewServer(relay.ServerConfig{Listen: at, Log: log, Record: t})
+	})
 	if err != nil {
 		return nil, nil, err
 	}
