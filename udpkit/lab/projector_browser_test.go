@@ -121,7 +121,7 @@ func (p *labPage) largeInView(name string) {
 	p.until("all of it is large enough, and in view", fmt.Sprintf(`(p => {
 		const view = %s.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect(), at = p.getBoundingClientRect();
 		return at.bottom <= view.bottom && at.right <= view.right
-			&& [...p.querySelectorAll('*')].filter(e => e.textContent.trim() && getComputedStyle(e).visibility !== 'hidden').every(e => parseFloat(getComputedStyle(e).fontSize) >= 28
+			&& [...p.querySelectorAll('*')].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) && e.localName !== 'style' && getComputedStyle(e).visibility !== 'hidden').every(e => parseFloat(getComputedStyle(e).fontSize) >= 28
 				&& e.getBoundingClientRect().right <= at.right);
 	})(%s.querySelector('.jp-RenderedHTML > div'))`, panelOf(name), last(name)))
 }
