@@ -33,16 +33,8 @@ func beaconPeer(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	came, err := t.wait(StartUp, func() bool { return t.received(hear) > 0 })
-	if err != nil {
+	if err := t.starts(fmt.Sprintf("it says nothing to %s", t.place), "", func() bool { return t.received(hear) > 0 }); err != nil {
 		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "it says nothing to %s, for %v", t.place, StartUp)
-		return nil
 	}
 	to := netip.AddrPortFrom(t.place.Addr(), t.listen)
 	// say has peers say HELLO until all are shown.
@@ -107,11 +99,8 @@ func beaconPeer(t *trial) error {
 			return err
 		}
 	}
-	again, err := t.wait(4*t.cfg.Patience, func() bool { return t.received(hear) >= 3 })
+	again, err := t.await(4*t.cfg.Patience, "", func() bool { return t.received(hear) >= 3 })
 	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
 		return err
 	}
 	if !again {

@@ -1,18 +1,10 @@
 package referee
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/netip"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit"
-	"github.com/gonb-labs/udp-notebooks/udpkit/internal/format"
 )
 
 var broadcastScripts = []script{
@@ -42,109 +34,6 @@ var broadcastScripts = []script{
 	},
 }
 
-// statuses is how many a server sends in each part of a round.
-const statuses = 20
-
-// pace is the time between two statuses, if the first is not acknowledged sooner.
-const pace = 100 * time.Millisecond
-
-// status is what a server has sent.
-type status struct {
-	id        uint64
-	state     string
-	timestamp string
-	delivered bool
-	late      bool
-}
-
-// caster is a server of the referee's.
-type caster struct {
-	t      *trial
-	socket *socket
-	states []string // no other server has them
-	first  uint64
-	next   uint64
-	sent   []*status
-}
-
-// caster opens a server whose first status has that id.
-func (t *trial) caster(name string, first uint64, states ...string) (*caster, error) {
-	s, err := t.loopback(name)
-	return &caster{t: t, socket: s, states: states, first: first, next: first}, err
-}
-
-func (c *caster) payload() (*status, []byte) {
-	s := &status{id: c.next, state: c.states[int(c.next)%len(c.states)], timestamp: time.Now().Format("2006-01-02T15:04:05.000000")}
-	c.next++
-	// As the course's server writes it, with the spaces of Python's json.dumps.
-	return s, fmt.Appendf(nil, `{"timestamp": %q, "state": %q, "message_id": %d}`, s.timestamp, s.state, s.id)
-}
-
-// cast sends a status, and waits until it is acknowledged, or for the time between two.
-func (c *caster) cast() error {
-	s, payload := c.payload()
-	s.delivered, s.late = c.socket.send(payload, c.t.place)
-	c.sent = append(c.sent, s)
-	_, err := c.t.wait(pace, func() bool { return s.late || c.t.acknowledged(c, s) > 0 })
-	return err
-}
-
-// acknowledged returns how often a status was. It is for t.mu held.
-func (t *trial) acknowledged(c *caster, s *status) (n int) {
-	for _, d := range t.log {
-		if !d.sent && d.socket == c.socket {
-			if a, err := udpkit.DecodeAck(d.payload); err == nil && a.MessageID == s.id {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// shown returns the lines that show a status. It is for t.mu held.
-func (t *trial) shown(s *status) (all []line) {
-	id := strconv.FormatUint(s.id, 10)
-	for _, l := range t.lines() {
-		if strings.Contains(l.text, s.timestamp) || has(l.text, id) && strings.Contains(l.text, s.state) {
-			all = append(all, l)
-		}
-	}
-	return all
-}
-
-// again returns the lines that show a status in the same words, and of several such kinds the
-// rarest. A program may show a status in one line, dump each datagram in another, and say in a
-// third that a copy was not shown.
-func again(lines []line) (rarest []line) {
-	kinds := make(map[string][]line)
-	for _, l := range lines {
-		text := l.text[strings.LastIndexByte(l.text, '\r')+1:] // behind what turns while it waits
-		words := strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }), " ")
-		kinds[words] = append(kinds[words], l)
-	}
-	for _, kind := range kinds {
-		if rarest == nil || len(kind) < len(rarest) {
-			rarest = kind
-		}
-	}
-	return rarest
-}
-
-// has reports whether a status was delivered in a datagram.
-func (d datagram) has(c *caster, s *status) bool {
-	return d.sent && !d.lost && d.socket == c.socket && strings.Contains(string(d.payload), fmt.Sprintf(`"message_id": %d}`, s.id))
-}
-
-// reached returns the datagrams in which a status was delivered. It is for t.mu held.
-func (t *trial) reached(c *caster, s *status) (all []string) {
-	for _, d := range t.log {
-		if d.has(c, s) {
-			all = append(all, fmt.Sprint("datagram ", d.number))
-		}
-	}
-	return all
-}
-
 // broadcastClient plays the server, and its network.
 func broadcastClient(t *trial) error {
 	// Ids that stand nowhere else in a line, such as in a time of day.
@@ -164,11 +53,8 @@ func broadcastClient(t *trial) error {
 	for t.now() < StartUp && !heard { // what is sent before it listens is not judged
 		s, payload := server.payload()
 		server.socket.plain(payload, t.place)
-		heard, err = t.wait(pace, func() bool { return t.acknowledged(server, s) > 0 || len(t.shown(s)) > 0 })
+		heard, err = t.await(pace, "", func() bool { return t.acknowledged(server, s) > 0 || len(t.shown(s)) > 0 })
 		if err != nil {
-			return err
-		}
-		if err := t.stays(""); err != nil {
 			return err
 		}
 	}
@@ -254,28 +140,13 @@ func (t *trial) restartServer(server *caster) ([]*caster, error) {
 	return t.castAll(statuses/2, anew)
 }
 
-// castAll has several servers send in turns, and returns what they have sent then.
-func (t *trial) castAll(n int, servers ...*caster) (all []*caster, err error) {
-	for _, s := range servers {
-		s.sent = nil
-	}
-	for range n {
-		for _, s := range servers {
-			if err := s.cast(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return servers, nil
-}
-
 // judgeStatuses waits for what must come of what a server has sent, and judges. In a part with a
 // name, that is the rule that is broken.
 func (t *trial) judgeStatuses(c *caster, part string) error {
 	missed := func(s *status) bool {
 		return s.delivered && !s.late && (len(t.shown(s)) == 0 || t.acknowledged(c, s) == 0)
 	}
-	_, err := t.wait(t.cfg.Patience, func() bool {
+	_, err := t.await(t.cfg.Patience, "", func() bool {
 		for _, s := range c.sent {
 			if missed(s) {
 				return false
@@ -284,9 +155,6 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 		return true
 	})
 	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
 		return err
 	}
 	if err := t.pause(pace); err != nil { // for one too many
@@ -339,206 +207,6 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 	}
 	if t.found() {
 		return errOver
-	}
-	return nil
-}
-
-func times(n int) string {
-	if n == 1 || n == 2 {
-		return [...]string{"once", "twice"}[n-1]
-	}
-	return strconv.Itoa(n) + " times"
-}
-
-// partition has the network lose all for a while.
-func (t *trial) partition() error {
-	if t.cfg.Weather.Partition == 0 {
-		return nil
-	}
-	t.note(func() { t.parted = true })
-	err := t.pause(t.cfg.Weather.Partition)
-	t.note(func() { t.parted = false })
-	return err
-}
-
-// broadcastServer plays the clients, and their network.
-func broadcastServer(t *trial) error {
-	at := t.place
-	if t.cfg.Port == 0 && at.Port() == udpkit.DefaultPort { // it may broadcast
-		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
-	}
-	names := []string{fmt.Sprintf("ann-%d", 1000+t.dice.IntN(9000)), fmt.Sprintf("bob-%d", 1000+t.dice.IntN(9000))}
-	var server netip.AddrPort // guarded by t.mu
-	client, err := t.open("client", at, func(s *socket, payload []byte, from netip.AddrPort) {
-		if status, err := readStatus(payload); err == nil {
-			var all []string
-			s.t.note(func() { server, all = from, slices.Clone(names) })
-			for _, name := range all {
-				s.send(fmt.Appendf(nil, "Client %s received message %d", name, status.id), from)
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if err := t.start(); err != nil {
-		return err
-	}
-	count := func() (n int) { // for t.mu held
-		for _, d := range t.log {
-			if !d.sent && d.socket == client {
-				n++
-			}
-		}
-		return n
-	}
-	came, err := t.wait(StartUp, func() bool { return count() > 0 })
-	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "it sends nothing to %s, for %v", t.place, StartUp)
-		return nil
-	}
-	const some = 5
-	more := func(rule, after string) error { // after: what has happened before
-		t.mu.Lock()
-		n := count()
-		t.mu.Unlock()
-		for i := range some {
-			// The interval is the server's own affair: an announced one of the course is 5 s.
-			came, err := t.wait(4*t.cfg.Patience, func() bool { return count() > n+i })
-			if err != nil {
-				return err
-			}
-			if err := t.stays(after); err != nil {
-				return err
-			}
-			if !came {
-				t.find(rule, "%s, and then nothing for %v, after %s", format.Plural(i, "datagram"), 4*t.cfg.Patience, after)
-				return errOver
-			}
-		}
-		return nil
-	}
-	if err := more("counts", "the first ones"); err != nil {
-		return err
-	}
-	if err := t.partition(); err != nil {
-		return err
-	}
-	if t.cfg.Forge {
-		t.mu.Lock()
-		to := server
-		t.mu.Unlock()
-		err := t.litter(to, "Client nobody received message 9007199254740991", "Client nobody received message -1",
-			"Client x received message seven", "Client", "\xff\xfe\x00", "", "{}", strings.Repeat("x", 9000))
-		if err != nil {
-			return err
-		}
-		if err := more("forged", "what strangers had sent"); err != nil {
-			return err
-		}
-	}
-	if t.cfg.Restart || t.cfg.Second {
-		t.note(func() { names = append(names, "eve-"+strconv.Itoa(1000+t.dice.IntN(9000))) })
-		if err := more("counts", "the first ones"); err != nil {
-			return err
-		}
-	}
-	if err := t.judgeServer(client, names); err != nil {
-		return err
-	}
-	return t.finish()
-}
-
-// iso8601 is a date and a time of day, as most languages write it.
-var iso8601 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?$`)
-
-// readStatus reads a status as the documents have it. What else is in it does not matter.
-func readStatus(payload []byte) (s status, err error) {
-	var m struct {
-		Timestamp *string `json:"timestamp"`
-		State     *string `json:"state"`
-		ID        *uint64 `json:"message_id"`
-	}
-	if err := json.Unmarshal(payload, &m); err != nil {
-		return s, err
-	}
-	if m.Timestamp == nil || m.State == nil || m.ID == nil || *m.State == "" {
-		return s, fmt.Errorf("timestamp, state or message_id is missing")
-	}
-	if !iso8601.MatchString(*m.Timestamp) {
-		return s, fmt.Errorf("its timestamp is none of ISO 8601")
-	}
-	if _, err := udpkit.DecodeMessage(payload); err != nil {
-		return s, err
-	}
-	return status{id: *m.ID, state: *m.State, timestamp: *m.Timestamp}, nil
-}
-
-// judgeServer waits until all clients have been shown, and judges.
-func (t *trial) judgeServer(client *socket, names []string) error {
-	reached := func(name string) (n int) { // for t.mu held
-		for _, d := range t.log {
-			if d.sent && !d.lost && strings.HasPrefix(string(d.payload), "Client "+name+" received") {
-				n++
-			}
-		}
-		return n
-	}
-	shown := func(name string) bool {
-		for _, l := range t.lines() {
-			if has(l.text, name) {
-				return true
-			}
-		}
-		return false
-	}
-	_, err := t.wait(t.cfg.Patience, func() bool {
-		for _, name := range names {
-			if reached(name) > 0 && !shown(name) {
-				return false
-			}
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	var unseen string
-	for _, name := range names {
-		if reached(name) > 0 && !shown(name) {
-			unseen = fmt.Sprintf("client %s has sent %d acknowledgements that were not lost, and is not shown", name, reached(name))
-		}
-	}
-	log := t.log
-	t.mu.Unlock()
-	if unseen != "" {
-		t.find("shows", "%s", unseen)
-	}
-	var last *status
-	lastNumber := 0
-	for _, d := range log {
-		if d.sent || d.socket != client {
-			continue
-		}
-		s, err := readStatus(d.payload)
-		if err != nil {
-			t.find("format", "datagram %d is no status: %v: %.80q", d.number, err, d.payload)
-			return errOver
-		}
-		if last != nil && s.id != last.id+1 {
-			t.find("counts", "message_id %d, in datagram %d, follows %d, in datagram %d", s.id, d.number, last.id, lastNumber)
-		}
-		last, lastNumber = &s, d.number
 	}
 	return nil
 }

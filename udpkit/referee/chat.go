@@ -219,7 +219,7 @@ func (t *trial) converse(rule string, clients []*talker) error {
 			}
 		}
 	}
-	_, err := t.wait(t.cfg.Patience, func() bool {
+	_, err := t.await(t.cfg.Patience, "", func() bool {
 		for k, words := range said {
 			for _, other := range clients {
 				if n, _ := other.heard(words[each-1]); other != k && n == 0 {
@@ -230,9 +230,6 @@ func (t *trial) converse(rule string, clients []*talker) error {
 		return true
 	})
 	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
 		return err
 	}
 	for k, words := range said {
@@ -286,16 +283,8 @@ func chatClient(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	came, err := t.wait(StartUp, func() bool { return len(arrivals) > 0 })
-	if err != nil {
+	if err := t.starts(fmt.Sprintf("it does not connect to %s", t.place), "", func() bool { return len(arrivals) > 0 }); err != nil {
 		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "it does not connect to %s, for %v", t.place, StartUp)
-		return nil
 	}
 	k := <-arrivals
 	if err := t.dialogue(k); err != nil {
@@ -338,11 +327,8 @@ func (t *trial) dialogue(k *talker) error {
 	for i := range 5 {
 		word := t.word("typed")
 		t.program.say(word)
-		came, err := t.wait(t.cfg.Patience, func() bool { n, _ := k.heard(word); return n > 0 })
+		came, err := t.await(t.cfg.Patience, fmt.Sprintf("it was given the line %q", word), func() bool { n, _ := k.heard(word); return n > 0 })
 		if err != nil {
-			return err
-		}
-		if err := t.stays(fmt.Sprintf("it was given the line %q", word)); err != nil {
 			return err
 		}
 		if !came {
@@ -364,11 +350,8 @@ func (t *trial) dialogue(k *talker) error {
 		if err := k.say(text); err != nil {
 			return err
 		}
-		shown, err := t.wait(t.cfg.Patience, func() bool { return t.shows(word, 0) })
+		shown, err := t.await(t.cfg.Patience, fmt.Sprintf("it was sent %q", word), func() bool { return t.shows(word, 0) })
 		if err != nil {
-			return err
-		}
-		if err := t.stays(fmt.Sprintf("it was sent %q", word)); err != nil {
 			return err
 		}
 		if !shown {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gonb-labs/udp-notebooks/udpkit/relay"
@@ -71,22 +72,6 @@ func (t *trial) forward(at, to netip.AddrPort) (*weather.Forwarder, error) {
 	return f, nil
 }
 
-// cutOff has the network lose all for a while, from now on.
-func (t *trial) cutOff(f *weather.Forwarder) error {
-	if t.cfg.Weather.Partition == 0 {
-		return nil
-	}
-	return f.Set(t.cfg.Weather)
-}
-
-// wordsOf returns lines to write.
-func (t *trial) wordsOf(n int) (all []string) {
-	for range n {
-		all = append(all, t.word("line"))
-	}
-	return all
-}
-
 // came judges what has come of the lines, out of all that came, in order. It waits until all are
 // there.
 func (t *trial) came(rule string, words []string, lines func() []string) error {
@@ -102,7 +87,7 @@ func (t *trial) came(rule string, words []string, lines func() []string) error {
 		return n, at
 	}
 	patience := 4 * t.cfg.Patience // where much is lost, much is sent again, after longer and longer pauses
-	_, err := t.wait(patience, func() bool {
+	_, err := t.await(patience, "", func() bool {
 		for _, word := range words {
 			if n, _ := count(word); n == 0 {
 				return false
@@ -111,9 +96,6 @@ func (t *trial) came(rule string, words []string, lines func() []string) error {
 		return true
 	})
 	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -149,21 +131,47 @@ func (t *trial) printed() (all []string) {
 	return all
 }
 
-// stages are the parts of a round of the relay: what happens before it, by the rule that is broken
-// if lines do not come then.
-func (t *trial) stages(f *weather.Forwarder, restart func() error, server netip.AddrPort) []stage {
-	return []stage{
+// deliver writes lines and judges what comes of them, in the parts of a round, of which each begins
+// with what the program has to bear. The server is the one that strangers send to.
+func (t *trial) deliver(network *weather.Forwarder, server netip.AddrPort, write func(line string) error, lines func() []string, restart func() error) error {
+	all := []string{t.word("line")}
+	if err := write(all[0]); err != nil {
+		return err
+	}
+	missing := fmt.Sprintf("the line %q, which was written, does not come", all[0])
+	if err := t.starts(missing, "the first line was written", func() bool {
+		return slices.ContainsFunc(lines(), func(l string) bool { return has(l, all[0]) })
+	}); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		rule  string
+		has   bool
+		begin func() error
+	}{
 		{"delivers", true, func() error { return nil }},
-		{"delivers", t.cfg.Weather.Partition > 0, func() error { return t.cutOff(f) }},
+		{"delivers", t.cfg.Weather.Partition > 0, func() error { return network.Set(t.cfg.Weather) }},
 		{"forged", t.cfg.Forge, func() error { return t.garbage(server) }},
 		{"restart", t.cfg.Restart, restart},
+	} {
+		if !part.has {
+			continue
+		}
+		if err := part.begin(); err != nil {
+			return err
+		}
+		for range statuses {
+			line := t.word("line")
+			if err := write(line); err != nil {
+				return err
+			}
+			all = append(all, line)
+		}
+		if err := t.came(part.rule, all, lines); err != nil {
+			return err
+		}
 	}
-}
-
-type stage struct {
-	rule  string
-	has   bool
-	begin func() error
+	return t.finish()
 }
 
 // garbage sends what no part of the relay understands.
@@ -200,15 +208,28 @@ func (t *trial) relay(at netip.AddrPort, log relay.Log) (*relay.Server, func() e
 	return server, t.play(server), nil
 }
 
-// relayReader plays the server, the network and a writer.
-func relayReader(t *trial) error {
+// relayed starts a server that has the network before it. It returns the network, where the server
+// is, and what ends it and begins it anew.
+func (t *trial) relayed() (network *weather.Forwarder, at netip.AddrPort, restart func() error, err error) {
 	log := relay.NewMemory(0)
 	server, stop, err := t.relay(netip.MustParseAddrPort("127.0.0.1:0"), log)
 	if err != nil {
-		return err
+		return nil, at, nil, err
 	}
-	at := server.Addr()
-	network, err := t.forward(t.place, at)
+	at = server.Addr()
+	network, err = t.forward(t.place, at)
+	return network, at, func() error {
+		if err := stop(); err != nil {
+			return err
+		}
+		_, stop, err = t.relay(at, log)
+		return err
+	}, err
+}
+
+// relayReader plays the server, the network and a writer.
+func relayReader(t *trial) error {
+	network, at, restart, err := t.relayed()
 	if err != nil {
 		return err
 	}
@@ -220,57 +241,20 @@ func relayReader(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	first := t.word("line")
-	if _, err := writer.Send(t.ctx, first); err != nil {
+	return t.deliver(network, at, t.writes(writer), t.printed, restart)
+}
+
+// writes returns what writes a line with a writer.
+func (t *trial) writes(w *relay.Writer) func(line string) error {
+	return func(line string) error {
+		_, err := w.Send(t.ctx, line)
 		return err
 	}
-	came, err := t.wait(StartUp, func() bool { return t.shows(first, 0) })
-	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "it does not show %q, for %v", first, StartUp)
-		return nil
-	}
-	all := []string{first}
-	for _, s := range t.stages(network, func() (err error) {
-		if err := stop(); err != nil {
-			return err
-		}
-		_, stop, err = t.relay(at, log)
-		return err
-	}, at) {
-		if !s.has {
-			continue
-		}
-		if err := s.begin(); err != nil {
-			return err
-		}
-		for _, word := range t.wordsOf(statuses) {
-			if _, err := writer.Send(t.ctx, word); err != nil {
-				return err
-			}
-			all = append(all, word)
-		}
-		if err := t.came(s.rule, all, t.printed); err != nil {
-			return err
-		}
-	}
-	return t.finish()
 }
 
 // relayWriter plays the server, the network and a reader, and types.
 func relayWriter(t *trial) error {
-	log := relay.NewMemory(0)
-	server, stop, err := t.relay(netip.MustParseAddrPort("127.0.0.1:0"), log)
-	if err != nil {
-		return err
-	}
-	at := server.Addr()
-	network, err := t.forward(t.place, at)
+	network, at, restart, err := t.relayed()
 	if err != nil {
 		return err
 	}
@@ -281,57 +265,25 @@ func relayWriter(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	first := t.word("line")
-	t.program.say(first)
-	came, err := t.wait(StartUp, func() bool { return strings.Contains(strings.Join(*read, " "), first) })
-	if err != nil {
-		return err
-	}
-	if err := t.stays(fmt.Sprintf("it was given the line %q", first)); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "it was given the line %q, which does not come to a reader, for %v", first, StartUp)
+	return t.deliver(network, at, func(line string) error {
+		t.program.say(line)
 		return nil
-	}
-	all := []string{first}
-	for _, s := range t.stages(network, func() (err error) {
-		if err := stop(); err != nil {
-			return err
-		}
-		_, stop, err = t.relay(at, log)
-		return err
-	}, at) {
-		if !s.has {
-			continue
-		}
-		if err := s.begin(); err != nil {
-			return err
-		}
-		for _, word := range t.wordsOf(statuses) {
-			t.program.say(word)
-			all = append(all, word)
-		}
-		if err := t.came(s.rule, all, func() []string { return *read }); err != nil {
-			return err
-		}
-	}
-	return t.finish()
+	}, read, restart)
 }
 
-// reader plays a reader, and returns what it has got, which is guarded by t.mu.
-func (t *trial) reader(at netip.AddrPort) (*[]string, error) {
-	read := new([]string)
+// reader plays a reader, and returns what tells the lines that it has got, for t.mu held.
+func (t *trial) reader(at netip.AddrPort) (lines func() []string, err error) {
+	var read []string // guarded by t.mu
 	r, err := relay.NewReader(relay.ReaderConfig{Servers: []string{at.String()}, Username: "referee", From: relay.FromStart, OnEvent: func(e relay.Event) {
 		if m, ok := e.(relay.MessageEvent); ok {
-			t.note(func() { *read = append(*read, m.Text) })
+			t.note(func() { read = append(read, m.Text) })
 		}
 	}})
 	if err != nil {
 		return nil, err
 	}
 	t.play(r)
-	return read, nil
+	return func() []string { return read }, nil
 }
 
 // relayServer plays a writer and a reader, and the network.
@@ -347,55 +299,29 @@ func relayServer(t *trial) error {
 	if err != nil {
 		return err
 	}
-	writer, err := relay.NewWriter(relay.WriterConfig{Servers: []string{network.Addr().String()}, Username: "referee", Record: t})
-	if err != nil {
+	var writer *relay.Writer
+	var stop func() error
+	begin := func() (err error) {
+		if writer, err = relay.NewWriter(relay.WriterConfig{Servers: []string{network.Addr().String()}, Username: "referee", Record: t}); err == nil {
+			stop = t.play(writer)
+		}
 		return err
 	}
-	stop := t.play(writer)
-	first := t.word("line")
-	if _, err := writer.Send(t.ctx, first); err != nil {
+	if err := begin(); err != nil {
 		return err
 	}
-	came, err := t.wait(StartUp, func() bool { return strings.Contains(strings.Join(*read, " "), first) })
-	if err != nil {
-		return err
-	}
-	if err := t.stays(""); err != nil {
-		return err
-	}
-	if !came {
-		t.find(ruleStarts, "%q, which was written, does not come to a reader, for %v", first, StartUp)
-		return nil
-	}
-	all := []string{first}
-	for _, s := range t.stages(network, func() error {
-		if err := writer.Flush(t.ctx); err != nil {
+	return t.deliver(network, t.place, func(line string) error { return t.writes(writer)(line) }, read, func() error {
+		ctx, cancel := context.WithTimeout(t.ctx, 4*t.cfg.Patience)
+		defer cancel()
+		if err := writer.Flush(ctx); errors.Is(err, context.DeadlineExceeded) {
+			t.find("delivers", "the writer is not told that all its lines are stored, %v later", 4*t.cfg.Patience)
+			return errOver
+		} else if err != nil {
 			return err
 		}
 		if err := stop(); err != nil {
 			return err
 		}
-		if writer, err = relay.NewWriter(relay.WriterConfig{Servers: []string{network.Addr().String()}, Username: "referee", Record: t}); err != nil {
-			return err
-		}
-		stop = t.play(writer)
-		return nil
-	}, t.place) {
-		if !s.has {
-			continue
-		}
-		if err := s.begin(); err != nil {
-			return err
-		}
-		for _, word := range t.wordsOf(statuses) {
-			if _, err := writer.Send(t.ctx, word); err != nil {
-				return err
-			}
-			all = append(all, word)
-		}
-		if err := t.came(s.rule, all, func() []string { return *read }); err != nil {
-			return err
-		}
-	}
-	return t.finish()
+		return begin()
+	})
 }

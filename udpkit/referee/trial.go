@@ -29,6 +29,12 @@ import (
 // maxDatagrams bounds the log of a round.
 const maxDatagrams = 20_000
 
+// statuses is how many a server sends in each part of a round.
+const statuses = 20
+
+// pace is the time between two statuses, if the first is not acknowledged sooner.
+const pace = 100 * time.Millisecond
+
 // The rules of all systems.
 const (
 	ruleStarts = "starts"
@@ -203,6 +209,26 @@ func (t *trial) wait(patience time.Duration, so func() bool) (bool, error) {
 	}
 }
 
+// await waits as wait does, for what a program does that has not ended by then. What has happened
+// before is for the sentence if it has.
+func (t *trial) await(patience time.Duration, before string, so func() bool) (is bool, err error) {
+	if is, err = t.wait(patience, so); err == nil {
+		err = t.stays(before)
+	}
+	return is, err
+}
+
+// starts waits until the program does something for the first time, and ends the script if it does
+// not: what is missing is a sentence.
+func (t *trial) starts(missing, before string, so func() bool) error {
+	is, err := t.await(StartUp, before, so)
+	if err == nil && !is {
+		t.find(ruleStarts, "%s, for %v", missing, StartUp)
+		return errOver
+	}
+	return err
+}
+
 // pause waits for a while, or until the round cannot go on.
 func (t *trial) pause(d time.Duration) error {
 	_, err := t.wait(d, func() bool { return false })
@@ -329,3 +355,42 @@ func joins(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || 
 
 // seconds says when something was.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s" }
+
+func times(n int) string {
+	if n == 1 || n == 2 {
+		return [...]string{"once", "twice"}[n-1]
+	}
+	return strconv.Itoa(n) + " times"
+}
+
+// partition has the network lose all for a while.
+func (t *trial) partition() error {
+	if t.cfg.Weather.Partition == 0 {
+		return nil
+	}
+	t.note(func() { t.parted = true })
+	err := t.pause(t.cfg.Weather.Partition)
+	t.note(func() { t.parted = false })
+	return err
+}
+
+// received returns how many datagrams a socket has received. It is for t.mu held.
+func (t *trial) received(s *socket) (n int) {
+	for _, d := range t.log {
+		if !d.sent && d.socket == s {
+			n++
+		}
+	}
+	return n
+}
+
+// shows returns the first line that has a word and was printed later than a time. It is for t.mu
+// held.
+func (t *trial) shows(word string, after time.Duration) bool {
+	for _, l := range t.lines() {
+		if l.at >= after && has(l.text, word) {
+			return true
+		}
+	}
+	return false
+}
