@@ -235,19 +235,22 @@ func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	return page
 }
 
+// chromium returns where a browser is, and skips the test where there is none.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	testenv.Skip(t, "no Chromium is installed")
+	return ""
+}
+
 // openBrowser starts a browser, and skips the test where there is none.
 func openBrowser(t *testing.T, ctx context.Context) context.Context {
 	t.Helper()
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		testenv.Skip(t, "no Chromium is installed")
-	}
+	browser := chromium(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.WindowSize(1600, 1000),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),

@@ -123,7 +123,7 @@ func TestLessons(t *testing.T) {
 			require.GreaterOrEqual(t, exercises, 2)
 			require.GreaterOrEqual(t, strings.Count(text, "<summary>A hint</summary>"), exercises)
 			require.Equal(t, exercises, strings.Count(text, "<summary>A solution</summary>"))
-			require.Contains(t, text, "\nudpkit referee ")
+			require.Contains(t, text, "\ngo tool udpkit referee ")
 			require.Equal(t, strings.Count(text, "]("+"images/"), len(picture.FindAllString(text, -1)))
 			for _, p := range picture.FindAllStringSubmatch(text, -1) {
 				require.Greater(t, len(p[1]), 60, "what is in the picture")

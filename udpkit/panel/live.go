@@ -87,14 +87,15 @@ func (l *Live) loop() {
 	for {
 		select {
 		case <-l.last:
-			err := l.show(true)
-			gonbui.Sync()
-			l.done <- errors.Join(err, gonbui.Error())
-			return
 		case <-l.dirty:
 		case <-again.C:
 		}
-		if err := l.show(false); err != nil {
+		last, err := l.show()
+		if last {
+			gonbui.Sync()
+			err = errors.Join(err, gonbui.Error())
+		}
+		if last || err != nil {
 			l.done <- err
 			return
 		}
@@ -109,8 +110,10 @@ func (l *Live) loop() {
 // End draws the last picture, which may say why it is the last, and returns the first error of all
 // of them.
 func (l *Live) End(why string) error {
-	l.Change(func() { l.Ended = why })
-	close(l.last)
+	l.mu.Lock()
+	l.Ended = why
+	close(l.last) // no picture has the reason and is not the last
+	l.mu.Unlock()
 	timeout := time.NewTimer(lastUpdate)
 	defer timeout.Stop()
 	select {
@@ -121,9 +124,9 @@ func (l *Live) End(why string) error {
 	}
 }
 
-// show sends one picture. This is the only place from which HTML goes to the notebook, and it has
-// come out of html/template.
-func (l *Live) show(last bool) error {
+// show sends one picture, and reports whether it is the last. This is the only place from which
+// HTML goes to the notebook, and it has come out of html/template.
+func (l *Live) show() (last bool, err error) {
 	var html strings.Builder
 	around := func(part string) error {
 		if last {
@@ -132,11 +135,16 @@ func (l *Live) show(last bool) error {
 		return aging.ExecuteTemplate(&html, part, time.Now().Format(time.TimeOnly))
 	}
 	l.mu.Lock()
-	err := errors.Join(around("before"), l.template.Execute(&html, l.data()), around("after"))
+	select {
+	case <-l.last:
+		last = true
+	default:
+	}
+	err = errors.Join(around("before"), l.template.Execute(&html, l.data()), around("after"))
 	l.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("cannot draw the panel: %w", err)
+		return last, fmt.Errorf("cannot draw the panel: %w", err)
 	}
 	gonbui.UpdateHTML(l.id, html.String())
-	return gonbui.Error()
+	return last, gonbui.Error()
 }

@@ -31,8 +31,9 @@
 // last one; its seed, a recording for Wireshark and a timeline are in the [Verdict].
 //
 // A program runs with the rights of who starts the referee. Of what it prints 10,000 lines of 4 KiB
-// are kept, and 20,000 datagrams; then its round ends with a finding. All that it has started is
-// ended with it, where the system has process groups.
+// are kept, and of what is sent 20,000 datagrams or 64 MiB; then its round ends with a finding.
+// What it has started is ended with it, where the system has process groups, unless it has left the
+// group, as a daemon does.
 //
 // # A new system
 //

@@ -247,6 +247,8 @@ func TestBadPrograms(t *testing.T) {
 		"ends":   {referee.Config{System: "broadcast", Command: shell(t, "echo oh no; exit 3")}, "stays", `exit status 3; its last line is "oh no"`},
 		"leaves": {referee.Config{System: "broadcast", Command: shell(t, "sleep 600 & exit 0")}, "stays", "left another program behind"},
 		"floods": {referee.Config{System: "broadcast", Command: shell(t, "while :; do echo more; done")}, "bounds", "it has printed 10000 lines"},
+		"sends too much": {referee.Config{System: "echo", Command: []string{need(t, "python3"), "-c",
+			"import os, socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nwhile True: s.sendto(bytes(60000), ('127.0.0.1', int(os.environ['UDPKIT_PORT'])))"}}, "bounds", " of 64 MiB"},
 	})
 	_, err := referee.Run(t.Context(), referee.Config{System: "echo", Command: []string{"no such program", "{port}"}})
 	require.ErrorIs(t, err, exec.ErrNotFound)

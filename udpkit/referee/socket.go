@@ -149,14 +149,18 @@ func (s *socket) later(after time.Duration, do func()) {
 	})
 }
 
-// add appends to the log and returns the number of the datagram.
+// add appends to the log and returns the number of the datagram; 0 if there is no room.
 func (t *trial) add(d datagram) (number int) {
 	t.note(func() {
+		if len(t.log) == maxDatagrams || t.bytes >= maxBytes {
+			return
+		}
 		d.at, d.number = t.now(), len(t.log)+1
 		number = d.number
 		t.log = append(t.log, d)
-		if len(t.log) == maxDatagrams {
-			t.tooMuch(fmt.Sprintf("there were %d datagrams", maxDatagrams))
+		t.bytes += len(d.payload)
+		if len(t.log) == maxDatagrams || t.bytes >= maxBytes {
+			t.tooMuch(fmt.Sprintf("there were %d datagrams, of %d MiB", len(t.log), t.bytes>>20))
 		}
 	})
 	return number

@@ -26,8 +26,11 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/weather"
 )
 
-// maxDatagrams bounds the log of a round.
-const maxDatagrams = 20_000
+// The bounds of a round's log.
+const (
+	maxDatagrams = 20_000
+	maxBytes     = 64 << 20
+)
 
 // statuses is how many a server sends in each part of a round.
 const statuses = 20
@@ -47,7 +50,7 @@ var common = []Rule{
 	{ruleStarts, fmt.Sprintf("It answers, sends or shows something within %v.", StartUp)},
 	{ruleStays, "It does not end before it is told to, whatever it receives."},
 	{ruleEnds, "It ends when it is interrupted (SIGINT, as by Ctrl-C), where the system has that."},
-	{ruleBounds, fmt.Sprintf("It sends no more than %d datagrams and prints no more than %d lines.", maxDatagrams, maxLines)},
+	{ruleBounds, fmt.Sprintf("With the other side it exchanges no more than %d datagrams, and %d MiB, and it prints no more than %d lines.", maxDatagrams, maxBytes>>20, maxLines)},
 }
 
 // datagram is one that the other side has sent or received. Over TCP it is a piece of a stream.
@@ -81,6 +84,7 @@ type trial struct {
 	mu       sync.Mutex
 	news     chan struct{} // closed when something is new
 	log      []datagram
+	bytes    int // in the log
 	findings []Finding
 	over     error // why the round cannot go on
 	parted   bool

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 	"github.com/gonb-labs/udp-notebooks/udpkit/referee"
 	"github.com/gonb-labs/udp-notebooks/udpkit/weather"
 )
@@ -124,4 +128,37 @@ func TestReferee(t *testing.T) {
 	}
 	_, code = judged("echo", "--", filepath.Join(dir, "none"))
 	require.Equal(t, 1, code)
+}
+
+// TestSkeletons: the beginnings of programs that the lessons end with have a fault each, and the
+// command that stands below them finds it.
+func TestSkeletons(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		testenv.Skip(t, "python3 is not installed: %v", err)
+	}
+	dir := t.TempDir()
+	judged := make(map[string]*process)
+	for _, lesson := range []string{"sockets", "broadcast", "nonblocking", "concurrency", "chat", "relay"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "..", "notebooks", lesson+".ipynb"))
+		require.NoError(t, err)
+		var notebook struct {
+			Cells []struct{ Source []string }
+		}
+		require.NoError(t, json.Unmarshal(data, &notebook))
+		text := strings.Join(notebook.Cells[len(notebook.Cells)-1].Source, "")
+		program := regexp.MustCompile("(?s)```python\n(.*?)```").FindStringSubmatch(text)
+		line := regexp.MustCompile(`(?m)^go tool udpkit (referee .*) -- python3 (\S+\.py) \{port\}$`).FindStringSubmatch(text)
+		require.NotNil(t, program, lesson)
+		require.NotNil(t, line, lesson)
+		file := filepath.Join(dir, lesson+"-"+line[2])
+		require.NoError(t, os.WriteFile(file, []byte(program[1]), 0o600))
+		args := append(strings.Fields(line[1]), "--seed", "3", "--patience", "2s", "--recordings", dir, "--", "python3", file, "{port}")
+		judged[lesson] = command(t, args...) // all at once: they wait more than they compute
+	}
+	for lesson, p := range judged {
+		out := p.rest()
+		_ = p.Wait()
+		assert.Equal(t, 1, p.ProcessState.ExitCode(), "%s: %s", lesson, out)
+		assert.Equal(t, "udpkit referee "+p.Args[2]+": the program breaks a rule\n", p.stderr.String(), lesson)
+	}
 }
