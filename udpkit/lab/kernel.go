@@ -14,7 +14,7 @@ import (
 const kernelModule = "github.com/janpfeifer/gonb"
 
 // tools builds the kernel and goimports at the versions in go.mod, which together with Go and
-// our edits determines them.
+// our edits determine them.
 func (s *setup) tools() error {
 	if stamped(s.toolsDir) {
 		return nil

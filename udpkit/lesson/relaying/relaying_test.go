@@ -468,6 +468,8 @@ func TestTry(t *testing.T) {
 	require.Equal(t, 30, trial.Logged, "in the log, once each")
 	require.Zero(t, trial.Others, "to the reader, once each and in order")
 	require.Regexp(t, `(?m)^ +30 lines are in the log$`, Table(trial))
+	require.Regexp(t, `(?m)^ +30 lines came to the reader$`, Table(trial))
+	require.Regexp(t, `(?m)^ +0 lines came to the reader$`, Table(Trial{TrialConfig: TrialConfig{Lines: 30}, Fates: make([]Fate, 30)}))
 	require.Positive(t, trial.Lost)
 	require.GreaterOrEqual(t, trial.Registered, uint64(3), "some have registered again")
 	longest := time.Duration(0)

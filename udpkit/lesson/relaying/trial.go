@@ -284,6 +284,12 @@ func (c *clients) result(sky weather.Report) {
 // Table returns what has become of a trial as text.
 func Table(t Trial) string {
 	var b strings.Builder
+	came := 0
+	for _, f := range t.Fates {
+		if f.Delivered > 0 {
+			came++
+		}
+	}
 	for _, row := range []struct {
 		value any
 		text  string
@@ -294,7 +300,7 @@ func Table(t Trial) string {
 		{t.Twice, "datagrams brought the reader nothing new"},
 		{t.Registered, "times a server took one of the two clients"},
 		{t.Logged, "lines are in the log"},
-		{t.Lines, "lines came to the reader"},
+		{came, "lines came to the reader"},
 		{t.Others, "of those twice, or not in order"},
 	} {
 		fmt.Fprintf(&b, "%6d %s\n", row.value, row.text)

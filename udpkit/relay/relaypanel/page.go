@@ -218,7 +218,7 @@ func (p *page) server() {
 	p.Clients = v.server.Clients()
 	p.Small = fmt.Sprintf("%s with messages, %d sent again · %d registered, %d asked to prove their address", format.Plural(s.Sent, "datagram"), s.Resent, s.Registered, s.Challenged) +
 		fmt.Sprintf(" · of writers: %d came twice, %d too early · %d malformed, %d of unknown clients", s.Duplicates, s.OutOfOrder, s.Malformed, s.Unknown) +
-		v.untrusted(" · not believed: ") + format.Reasons(s.Left, " · left: ") + format.Reasons(s.Refused, " · refused: ") +
+		v.untrusted(" · not believed: ") + format.Reasons(s.Left, " · gone: ") + format.Reasons(s.Refused, " · refused: ") +
 		format.NotZero(s.Gone, fmt.Sprintf(" · %s no longer kept when readers came to them", format.Plural(s.Gone, "message"))) +
 		format.NotZero(s.KernelDropped, fmt.Sprintf(" · %d dropped by the kernel", s.KernelDropped)) +
 		format.NotZero(s.EventsDropped, fmt.Sprintf(" · %d events not shown", s.EventsDropped))
