@@ -30,12 +30,18 @@ func TestBrowserTimeline(t *testing.T) {
 		page.until(fmt.Sprintf("the bytes of %d alone are shown", number), fmt.Sprintf(
 			`(all => all.length === 1 && all[0].id.endsWith('-%d'))(%s.filter(i => i.parentElement.querySelector(':scope > div').checkVisibility()))`, number, steps))
 	}
-	inView := func(number int) {
+	// inView brings a datagram into view. It has to stand still, as JupyterLab moves what it shows
+	// while it draws what is above.
+	inView := func(page *labPage, number int) {
 		t.Helper()
-		page.until("it is in view", fmt.Sprintf(`(d => d.getBoundingClientRect().top > 100 && d.getBoundingClientRect().bottom < innerHeight - 30 || (d.scrollIntoView({block: 'center'}), false))(%s[%d].parentElement)`, steps, number-1))
+		page.until("it is in view and stands still", fmt.Sprintf(`(d => {
+			const {top, bottom} = d.getBoundingClientRect(), before = window.udpkitTop;
+			if (top > 100 && bottom < innerHeight - 30) return window.udpkitTop = top, top === before;
+			d.scrollIntoView({block: 'center'});
+		})(%s[%d].parentElement)`, steps, number-1))
 	}
 	alone(1)
-	inView(4)
+	inView(page, 4)
 	page.do("click on another", chromedp.Click(chromedp.JSPath(arrow(4))))
 	alone(4)
 	for number := range 2 {
@@ -46,16 +52,16 @@ func TestBrowserTimeline(t *testing.T) {
 	alone(5)
 	page.do("go on with the mouse", chromedp.Click(chromedp.JSPath(`[...`+steps+`[4].parentElement.querySelectorAll('div > label')].find(l => l.textContent.startsWith('next'))`)))
 	alone(6)
-	inView(6)
+	inView(page, 6)
 	page.screenshot("timeline")
 
 	page.click(notebook, "docmanager:save")
-	page.until("it is saved", fmt.Sprintf(`(fetch('/api/contents/notebooks/%s').then(r => r.text()).then(s => window.saved = s), window.saved?.includes('udpkit-sequence'))`, notebook))
+	page.until("it is saved", fmt.Sprintf(`(fetch('/api/contents/my-notebooks/%s').then(r => r.text()).then(s => window.saved = s), window.saved?.includes('udpkit-sequence'))`, notebook))
 	page.do("choose the dark theme", chromedp.Evaluate[chromedp.Void](`fetch('/lab/api/settings/@jupyterlab/apputils-extension:themes', {
 		method: 'PUT', headers: {'X-XSRFToken': document.cookie.match(/_xsrf=([^;]*)/)[1]}, body: JSON.stringify({raw: '{"theme": "JupyterLab Dark"}'}),
 	}).then(r => { window.chosen = r.status })`))
 	page.until("it is chosen", `window.chosen === 204`)
-	tab, _ := page.tab("/lab/workspaces/timeline/tree/notebooks/" + notebook)
+	tab, _ := page.tab("/lab/workspaces/timeline/tree/my-notebooks/" + notebook)
 	tab.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))
 	tab.until("it is dark", `document.body.dataset.jpThemeName === 'JupyterLab Dark'`)
 	tab.until("the timeline is there again", fmt.Sprintf(`(p => {
@@ -64,6 +70,7 @@ func TestBrowserTimeline(t *testing.T) {
 		if (input) return input.scrollIntoView({block: 'center'}), p.querySelector('.udpkit-sequence label svg line').checkVisibility();
 		p.querySelector('.jp-WindowedPanel-outer').scrollTop += 200;
 	})(%s)`, panelOf(notebook)))
+	inView(tab, 4)
 	tab.do("click on one", chromedp.Click(chromedp.JSPath(arrow(4))))
 	tab.until("it is open", steps+`[3].checked`)
 	tab.screenshot("timeline-dark")
