@@ -178,9 +178,13 @@ func peerText(p doctor.Peer) string {
 	if !p.Answers {
 		return fmt.Sprintf("with       %v does not answer\n", p.Host)
 	}
+	offset := format.Short(p.Offset) + " ahead"
+	if p.Offset < 0 {
+		offset = format.Short(-p.Offset) + " behind"
+	}
 	return fmt.Sprintf("with       %v: there by %s; back by %s\n", p.Host, strings.Join(p.Out, ", "), strings.Join(p.In, ", ")) +
-		fmt.Sprintf("           %d of %d lost, round trip %s, datagrams up to %d bytes, clock %s ahead (to within %s)\n",
-			p.Lost, p.Sent, format.Short(p.RTT), p.Largest, format.Short(p.Offset), format.Short(p.RTT/2))
+		fmt.Sprintf("           %d of %d lost, round trip %s, datagrams up to %d bytes, clock %s (to within %s)\n",
+			p.Lost, p.Sent, format.Short(p.RTT), p.Largest, offset, format.Short(p.RTT/2))
 }
 
 // hearingText is a table of who hears whom.
