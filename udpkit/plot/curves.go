@@ -42,7 +42,11 @@ func (k curvesPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 		var line []vg.Point
 		stroke := func() {
 			if len(line) > 1 {
-				c.StrokeLines(draw.LineStyle{Color: colorOf(curve.Color), Width: 1.75}, line)
+				style := draw.LineStyle{Color: colorOf(curve.Color), Width: 1.75}
+				if curve.Dashed {
+					style.Dashes = []vg.Length{4, 4}
+				}
+				c.StrokeLines(style, line)
 			}
 			line = nil
 		}

@@ -136,6 +136,30 @@ func TestClientSVG(t *testing.T) {
 	require.Equal(t, svg, again)
 }
 
+// TestRoundTicks: what stands at an axis are round numbers, at equal distances.
+func TestRoundTicks(t *testing.T) {
+	for _, test := range []struct {
+		low, high time.Duration
+		want      []string
+	}{
+		{990 * time.Millisecond, 1010 * time.Millisecond, []string{"0.9", "1", "1.1"}},
+		{-3 * time.Millisecond, 3 * time.Millisecond, []string{"-2", "0", "2"}},
+		{100 * time.Microsecond, 900 * time.Microsecond, []string{"200", "400", "600", "800"}},
+	} {
+		p := chart.Picture{Bands: []chart.Band{{Height: 188, Charts: []chart.Chart{chart.Distribution{Values: []time.Duration{test.low, test.high}}}}}}
+		svg, err := plot.SVG(p, nil)
+		require.NoError(t, err)
+		number := regexp.MustCompile(`^-?[\d.]+$`)
+		var found []string
+		for _, text := range texts(t, svg) {
+			if number.MatchString(text) {
+				found = append(found, text)
+			}
+		}
+		require.Equal(t, append(test.want, "0", "50", "100"), found)
+	}
+}
+
 // TestDistribution: the curve rises at the values, not before them.
 func TestDistribution(t *testing.T) {
 	events := clientEvents("ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE")
@@ -471,6 +495,13 @@ func TestRelay(t *testing.T) {
 		require.Contains(t, found, want)
 	}
 	require.NotContains(t, found, "grey: no server")
+	colors := map[string]bool{}
+	for _, band := range p.Bands {
+		for _, curve := range band.Charts[0].(chart.Curves).Curves {
+			require.False(t, colors[curve.Color], "a colour has one meaning")
+			colors[curve.Color] = true
+		}
+	}
 
 	p, err = relaypanel.Picture(write("join", relaypanel.Sample{Served: true}, relaypanel.Sample{At: second, Stored: 1, Pending: 1}, relaypanel.Sample{At: 2 * second, Served: true, Stored: 2, Delivered: 2, Missing: 3}))
 	require.NoError(t, err)

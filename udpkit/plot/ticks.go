@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// few puts three or four round numbers on an axis.
+// few puts two to five round numbers on an axis.
 type few struct{}
 
 // Ticks implements plot.Ticker.
@@ -20,8 +20,9 @@ func (few) Ticks(low, high float64) []plot.Tick {
 		}
 	}
 	var ticks []plot.Tick
-	for i := 0; float64(i)*step <= high; i++ {
-		ticks = append(ticks, plot.Tick{Value: float64(i) * step, Label: fmt.Sprintf("%.4g", float64(i)*step)})
+	// + 0 makes 0 of -0.
+	for i := math.Ceil(low/step) + 0; i*step <= high; i++ {
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: fmt.Sprintf("%.4g", i*step)})
 	}
 	return ticks
 }

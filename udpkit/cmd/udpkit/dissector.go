@@ -19,7 +19,8 @@ func dissectorCommand() *cobra.Command {
 			"recording or live, and what becomes of a run: gaps, duplicates, what is late, and what was sent again. Wireshark\n" +
 			"says under Help > About > Folders where its personal Lua plugins are.\n\n" +
 			"It knows the ports that the programs have unless told otherwise (the preference udpkit.ports), what is\n" +
-			"unmistakable on all others, and the rest by Decode As. Nothing is verified or decrypted.",
+			"unmistakable on all others, and the rest by Decode As. Nothing is verified or decrypted. From version 4.4 on\n" +
+			"they run no scripts as root.",
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := io.WriteString(stdout, dissect.Wireshark())

@@ -150,6 +150,7 @@ type Curves struct {
 // Curve is one of them. Where it is not there, there is no step.
 type Curve struct {
 	Name, Color string
+	Dashed      bool // so that one below it is seen where they are equal
 	Steps       []Step
 }
 

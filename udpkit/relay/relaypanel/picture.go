@@ -40,7 +40,7 @@ func Picture(file string) (chart.Picture, error) {
 		title += fmt.Sprintf(", messages stored: %d", last.Stored)
 	}
 	if h.Role != RoleWriter {
-		flow.Curves = append(flow.Curves, chart.Curve{Name: "delivered", Color: chart.Good, Steps: growth(h.Samples, func(s Sample) uint64 { return s.Delivered })})
+		flow.Curves = append(flow.Curves, chart.Curve{Name: "delivered", Color: chart.Good, Dashed: true, Steps: growth(h.Samples, func(s Sample) uint64 { return s.Delivered })})
 		title += fmt.Sprintf(", delivered: %d", last.Delivered)
 		if last.Missing > 0 {
 			title += fmt.Sprintf(", missing: %d", last.Missing)
@@ -66,7 +66,8 @@ func Picture(file string) (chart.Picture, error) {
 	}, nil
 }
 
-var readerColors = []string{"#1a7f37", "#8250df", "#bc4c00", "#0969da", "#bf3989", "#9a6700", "#57606a", "#1b7c83"}
+// readerColors are none of the colours that the chart above has.
+var readerColors = []string{"#8250df", "#bc4c00", "#1b7c83", "#bf3989", "#9a6700", "#57606a", "#953800", "#24292f"}
 
 // thin puts samples together that no picture can tell apart: one of them stands for those that came
 // since, with the highest of the numbers that rise and fall.
