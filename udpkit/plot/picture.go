@@ -3,7 +3,10 @@ package plot
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"image/color"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,6 +34,7 @@ var (
 const (
 	width  = 440 // of a picture, in points
 	margin = 8
+	bold   = 3  // the weight of a title, as golang.org/x/image/font has it
 	legend = 20 // the height of a line of a legend
 	// shownWidth is the width of a picture on a page with room for it, in CSS pixels. In half a
 	// small screen there are 450, and the smallest letters have 11 pixels there.
@@ -44,8 +48,28 @@ func svg(p chart.Picture) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	_, err := canvas.WriteTo(&b)
-	return b.Bytes(), err
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return fitted(b.Bytes()), nil
+}
+
+// written is a text in an SVG.
+var written = regexp.MustCompile(`<text ([^>]*font-weight:(\w+);[^>]*font-size:(\d+)px[^>]*)>([^<]*)</text>`)
+
+// fitted gives each text the width that it was given room for: the page's font may be a wider one.
+func fitted(svg []byte) []byte {
+	return written.ReplaceAllFunc(svg, func(element []byte) []byte {
+		parts := written.FindSubmatch(element)
+		style := styled(ink)
+		if string(parts[2]) != "normal" {
+			style.Font.Weight = bold
+		}
+		points, _ := strconv.Atoi(string(parts[3]))
+		style.Font.Size = vg.Length(points)
+		wide := style.Width(html.UnescapeString(string(parts[4]))).Points()
+		return fmt.Appendf(nil, `<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, wide, parts[1], parts[4])
+	})
 }
 
 func height(p chart.Picture) vg.Length {
@@ -131,7 +155,7 @@ func drawChart(c draw.Canvas, one chart.Chart) error {
 func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: 2, Size: 12}
+	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: bold, Size: 12}
 	p.Title.Padding = 6
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Font = sized(11)

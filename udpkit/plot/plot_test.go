@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +93,8 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// texts returns the text elements of an SVG, and fails if it is not well-formed or has an element
-// or attribute that could do more than draw.
+// texts returns the text elements of an SVG, and fails if it is not well-formed, has an element or
+// attribute that could do more than draw, or a text that is cut off.
 func texts(t *testing.T, svg []byte) []string {
 	t.Helper()
 	var found []string
@@ -109,8 +110,18 @@ func texts(t *testing.T, svg []byte) []string {
 		case xml.StartElement:
 			inText = token.Name.Local == "text"
 			require.Contains(t, []string{"svg", "g", "path", "text"}, token.Name.Local)
+			has := make(map[string]string)
 			for _, a := range token.Attr {
 				require.False(t, strings.HasPrefix(a.Name.Local, "on"), a.Name.Local)
+				has[a.Name.Local] = a.Value
+			}
+			if inText && has["transform"] == "scale(1, -1)" { // the others stand upright
+				left, err := strconv.ParseFloat(has["x"], 64)
+				require.NoError(t, err)
+				wide, err := strconv.ParseFloat(has["textLength"], 64)
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, left, 0.0)
+				require.LessOrEqual(t, left+wide, 440.0)
 			}
 		case xml.EndElement:
 			inText = false

@@ -21,7 +21,7 @@ func RunsPicture(file string) (chart.Picture, error) {
 		return chart.Picture{}, err
 	}
 	rows := chart.Rows{
-		Title: "One timetable, every style: a line where the indicator moved, a dot where a datagram was handled",
+		Title: "Lines: the indicator moved. Dots: a datagram was handled",
 		Axis:  "time since the start (s)",
 	}
 	for _, run := range runs {

@@ -67,7 +67,7 @@ func Picture(file string) (chart.Picture, error) {
 }
 
 // readerColors are none of the colours that the chart above has.
-var readerColors = []string{"#8250df", "#bc4c00", "#1b7c83", "#bf3989", "#9a6700", "#57606a", "#953800", "#24292f"}
+var readerColors = []string{"#8250df", "#bc4c00", "#1b7c83", "#bf3989", "#9a6700"}
 
 // thin puts samples together that no picture can tell apart: one of them stands for those that came
 // since, with the highest of the numbers that rise and fall.
