@@ -27,7 +27,8 @@ var broadcastScripts = []script{
 		shows: "a line shows an acknowledgement if it has the id of the client",
 		rules: []Rule{
 			{"format", "Each status is a JSON object with a timestamp in ISO 8601, a state and a whole number as message_id."},
-			{"counts", "From one status to the next, the message_id grows by one."},
+			{"counts", "From one status to the next, the message_id grows by one. How much time is between them is not judged."},
+			{"cycles", "After ACTIVE comes no other of the documents' states than STANDBY, then MAINTENANCE, then ERROR, and then ACTIVE again. States of the program's own are not judged."},
 			{"shows", "It shows each client that has acknowledged, if that has reached it."},
 			{"forged", "It goes on sending after what strangers send."},
 		},

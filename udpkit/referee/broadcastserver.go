@@ -175,8 +175,17 @@ func (t *trial) judgeServer(client *socket, names []string) error {
 		}
 		if last != nil && s.id != last.id+1 {
 			t.find("counts", "message_id %d, in datagram %d, follows %d, in datagram %d", s.id, d.number, last.id, lastNumber)
+		} else if last != nil && !follows(last.state, s.state) {
+			t.find("cycles", "state %s, in datagram %d, follows %s, in datagram %d", s.state, d.number, last.state, lastNumber)
 		}
 		last, lastNumber = &s, d.number
 	}
 	return nil
+}
+
+// follows reports whether a state may come after another one.
+func follows(before, after string) bool {
+	cycle := udpkit.DefaultStates()
+	i, j := slices.Index(cycle, udpkit.State(before)), slices.Index(cycle, udpkit.State(after))
+	return i < 0 || j < 0 || j == (i+1)%len(cycle)
 }

@@ -192,6 +192,8 @@ func TestFaults(t *testing.T) {
 		"cannot be ended":           {"broadcast_client", "import json,", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nimport json,", referee.Config{}, "ends"},
 		"timestamp":                 {"broadcast_server", "datetime.now().isoformat()", "'yesterday'", referee.Config{}, "format"},
 		"the number is a text":      {"broadcast_server", "\"message_id\": number", "\"message_id\": str(number)", referee.Config{}, "format"},
+		"one state":                 {"broadcast_server", "states[number % 4]", "'ERROR'", referee.Config{}, "cycles"},
+		"states in another order":   {"broadcast_server", "states[number % 4]", "states[-number % 4]", referee.Config{}, "cycles"},
 		"shows no acknowledgement":  {"broadcast_server", "print(", "str(", referee.Config{}, "shows"},
 		"answers twice":             {"echo_server", "    sock.sendto(data, client)", "    for _ in (1, 2): sock.sendto(data, client)", referee.Config{}, "once"},
 		"answers the first client":  {"echo_server", "    sock.sendto(data, client)", "    first = globals().setdefault('first', client); sock.sendto(data, first)", referee.Config{}, "answers"},

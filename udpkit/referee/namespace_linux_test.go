@@ -1,0 +1,42 @@
+package referee_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
+	"github.com/gonb-labs/udp-notebooks/udpkit/referee"
+)
+
+// TestBroadcastsByItself: a server that knows no port and address but those of the documents, where
+// 255.255.255.255 leads to a network.
+func TestBroadcastsByItself(t *testing.T) {
+	if !testenv.Alone(t) {
+		return
+	}
+	testenv.NewNeighbour(t)
+	testenv.IP(t, "route add default dev card")
+	text, err := os.ReadFile(filepath.Join("testdata", "right_broadcast_server.py"))
+	require.NoError(t, err)
+	const known, to = `(os.environ["UDPKIT_ADDRESS"], int(os.environ["UDPKIT_PORT"]))`, `("255.255.255.255", 37020); sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)`
+	require.Contains(t, string(text), known)
+	right := strings.ReplaceAll(string(text), known, to)
+	for rule, program := range map[string]string{
+		"":       right,
+		"counts": strings.ReplaceAll(right, "number += 1", "number += 2"),
+	} {
+		v, err := referee.Run(t.Context(), referee.Config{System: "broadcast", Side: referee.Server, Forge: true, Second: true, Seed: 1,
+			Command: []string{need(t, "python3"), "-u", "-c", program}})
+		require.NoError(t, err)
+		if rule == "" {
+			require.Empty(t, v.Findings, "%s", strings.Join(v.Output, "\n"))
+			continue
+		}
+		require.NotEmpty(t, v.Findings)
+		require.Equal(t, rule, v.Findings[0].Rule)
+	}
+}
