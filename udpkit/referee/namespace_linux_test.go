@@ -15,6 +15,7 @@ import (
 // TestBroadcastsByItself: a server that knows no port and address but those of the documents, where
 // 255.255.255.255 leads to a network.
 func TestBroadcastsByItself(t *testing.T) {
+	t.Parallel()
 	if !testenv.Alone(t) {
 		return
 	}
