@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -218,4 +219,37 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+var (
+	plotted = regexp.MustCompile(`data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)`)
+	viewBox = regexp.MustCompile(`viewBox="0 0 (\d+) \d+"`)
+	written = regexp.MustCompile(`<text ([^>]*)>`)
+	placed  = regexp.MustCompile(`^textLength="([\d.]+)" lengthAdjust="spacingAndGlyphs" x="([\d.]+)" y="[-\d.]+" transform="scale\(1, -1\)"`)
+)
+
+// TestPlotsFit: no text of a committed plot is cut off, whatever font the reader has.
+func TestPlotsFit(t *testing.T) {
+	number := func(text string) float64 {
+		f, err := strconv.ParseFloat(text, 64)
+		require.NoError(t, err)
+		return f
+	}
+	plots := 0
+	for _, name := range notebooks(t) {
+		data, err := os.ReadFile(filepath.Join("..", "..", "notebooks", name+".ipynb"))
+		require.NoError(t, err)
+		for _, image := range plotted.FindAllSubmatch(data, -1) {
+			svg, err := base64.StdEncoding.DecodeString(string(image[1]))
+			require.NoError(t, err)
+			wide := number(string(viewBox.FindSubmatch(svg)[1]))
+			for _, text := range written.FindAllSubmatch(svg, -1) {
+				at := placed.FindSubmatch(text[1])
+				require.NotNil(t, at, "%s: %s", name, text[1])
+				require.LessOrEqual(t, number(string(at[2]))+number(string(at[1])), wide, "%s: %s", name, text[1])
+			}
+			plots++
+		}
+	}
+	require.Greater(t, plots, 10)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// beyond is the room for notes at the outer sides, and first the place of the first moment below
-// the top.
-const beyond, first = 100, 78
+// beyond is the room for notes at the outer sides, if they need no more; apart is between a note
+// and its life line, and first the place of the first moment below the top.
+const beyond, apart, first = 100, 8, 78
 
 // sequence draws a chart.Dialogue. Places are in points from the left and from the top.
 type sequence struct {
@@ -22,7 +22,18 @@ type sequence struct {
 
 func drawDialogue(c draw.Canvas, d chart.Dialogue) {
 	wide := c.Max.X - c.Min.X
-	s := sequence{Canvas: c, left: beyond, right: wide - beyond}
+	left, right := vg.Length(beyond), vg.Length(beyond)
+	for _, n := range d.Notes {
+		room := styled(ink).Width(short(n.Text, 40)) + apart
+		switch {
+		case n.Inside:
+		case n.Right:
+			right = max(right, room)
+		default:
+			left = max(left, room)
+		}
+	}
+	s := sequence{Canvas: c, left: left, right: wide - right}
 	s.say(wide/2, 10, text.XCenter, ink, d.Title)
 	s.party(s.left, d.Left)
 	s.party(s.right, d.Right)
@@ -60,7 +71,7 @@ func (s sequence) draw(a chart.Arrow) {
 }
 
 func (s sequence) note(n chart.Note) {
-	x, align, away, of := s.left, text.XRight, vg.Length(-8), colorOf(n.Color)
+	x, align, away, of := s.left, text.XRight, vg.Length(-apart), colorOf(n.Color)
 	if n.Right {
 		x = s.right
 	}

@@ -384,7 +384,7 @@ func TestExperiments(t *testing.T) {
 		}}},
 		Conversation: &concurrency.ConversationResult{
 			Delay: 20 * ms,
-			TCP:   &concurrency.Exchange{Answered: 82 * ms, Packets: []concurrency.Packet{{Arrived: 20 * ms, Flags: "SYN", IP: 20, Header: 40}}},
+			TCP:   &concurrency.Exchange{Answered: 82 * ms, Packets: []concurrency.Packet{{Arrived: 20 * ms, Flags: "SYN", IP: 20, Header: 40}, {Sent: 40 * ms, Arrived: 60 * ms, Flags: "ACK", IP: 20, Header: 32, Data: 12}, {Sent: 61 * ms, Arrived: 81 * ms, Answer: true, Flags: "ACK", IP: 20, Header: 32, Data: 10}}},
 			UDP:   &concurrency.Exchange{Answered: 41 * ms, Packets: []concurrency.Packet{{Arrived: 20 * ms, IP: 20, Header: 8, Data: 12}}},
 		},
 		Weather: &concurrency.WeatherResult{Cases: []concurrency.WeatherCase{
