@@ -26,7 +26,7 @@ func newCurves(k chart.Curves) *plot.Plot {
 		}
 	}
 	p.Y.Min, p.Y.Max = 0, 1.08*highest
-	p.X.Tick.Marker, p.Y.Tick.Marker = few{}, thousands{}
+	p.Y.Tick.Marker = thousands{}
 	return p
 }
 

@@ -29,7 +29,6 @@ func newDistribution(d chart.Distribution) (*plot.Plot, error) {
 	// misleading, and would need many digits.
 	margin := max((high-low)*0.03, (0.2*max(high, -low)-(high-low))/2, 1e-6)
 	p.X.Min, p.X.Max = low-margin, high+margin
-	p.X.Tick.Marker = few{}
 	points := plotter.XYs{{X: p.X.Min, Y: 0}}
 	for i, v := range sorted {
 		x, share := float64(v)/float64(unit), 100/float64(len(sorted))

@@ -56,7 +56,7 @@ func newTotals(t chart.Totals) *plot.Plot {
 		return empty(p)
 	}
 	p.Add(totalsPlotter(t.Totals))
-	named(p, len(t.Totals), func(i int) string { return t.Totals[i].Name }, 4)
+	named(p, len(t.Totals), func(i int) string { return t.Totals[i].Name })
 	most := 0.0
 	for _, total := range t.Totals {
 		sum := 0.0
@@ -69,7 +69,6 @@ func newTotals(t chart.Totals) *plot.Plot {
 	if t.Totals[0].Text != "" { // room for the text behind the longest bar
 		p.X.Max *= 1.5
 	}
-	p.X.Tick.Marker = few{}
 	return p
 }
 
@@ -104,7 +103,7 @@ func newRanges(r chart.Ranges) *plot.Plot {
 		return empty(p)
 	}
 	p.Add(rangesPlotter(r.Ranges))
-	named(p, len(r.Ranges), func(i int) string { return r.Ranges[i].Name }, 4)
+	named(p, len(r.Ranges), func(i int) string { return r.Ranges[i].Name })
 	p.X.Scale = plot.LogScale{}
 	p.X.Min, p.X.Max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))
 	var ticks []plot.Tick
@@ -147,7 +146,6 @@ func newDots(d chart.Dots) *plot.Plot {
 	for _, x := range d.Without {
 		p.X.Max = max(p.X.Max, x)
 	}
-	p.X.Tick.Marker, p.Y.Tick.Marker = few{}, few{}
 	return p
 }
 

@@ -162,20 +162,20 @@ func newPlot(title, x, y string) *plot.Plot {
 		a.Tick.Label.Font = sized(11)
 		a.LineStyle.Color, a.Tick.LineStyle.Color = ink, ink
 		a.Label.TextStyle.Color, a.Tick.Label.Color = ink, ink
-		a.Padding = 4
+		a.Padding, a.Tick.Marker = 4, few{}
 	}
 	p.Title.TextStyle.Color = ink
 	return p
 }
 
 // named gives the Y axis the names of n rows.
-func named(p *plot.Plot, n int, name func(int) string, space vg.Length) {
+func named(p *plot.Plot, n int, name func(int) string) {
 	var ticks []plot.Tick
 	for i := range n {
 		ticks = append(ticks, plot.Tick{Value: -float64(i), Label: label(name(i))})
 	}
 	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
-	p.Y.Tick.Length, p.Y.Tick.LineStyle.Color = space, color.White
+	p.Y.Tick.Length, p.Y.Tick.LineStyle.Color = 4, color.White
 	p.Y.Min, p.Y.Max = -float64(n)+0.4, 0.6
 }
 

@@ -20,8 +20,7 @@ func newRows(r chart.Rows) *plot.Plot {
 	p := newPlot(r.Title, r.Axis, "")
 	plotter := rowsPlotter{r}
 	p.Add(plotter)
-	// A page may have a wider font than the one that was measured: the names keep their distance.
-	named(p, len(r.Rows), func(i int) string { return r.Rows[i].Name }, 18)
+	named(p, len(r.Rows), func(i int) string { return r.Rows[i].Name })
 	if r.Dense {
 		p.Y.Tick.Marker = plot.ConstantTicks(nil)
 	}
