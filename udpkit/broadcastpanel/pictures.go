@@ -19,11 +19,14 @@ const (
 	maxDrawn   = 2000 // messages
 	maxRows    = 8    // states
 	maxClients = 10
+	// outlying is how many times the median of the slowest client a round trip is that would leave
+	// no room for the others.
+	outlying = 20
 )
 
 // ClientPicture is the journal that a client left in the file of [Options.History]: its states and
-// gaps over time, and the distributions of the intervals and latencies of its messages. The error
-// is a chart.Nothing if no message is in it.
+// gaps over time, and the distributions of the intervals and latencies of its messages, without
+// those that were sent again. The error is a chart.Nothing if no message is in it.
 func ClientPicture(file string) (chart.Picture, error) {
 	events, err := journal(file)
 	if err != nil {
@@ -47,7 +50,11 @@ func ClientPicture(file string) (chart.Picture, error) {
 				start, began = e.ReceivedAt, true
 			}
 			end = e.ReceivedAt
-			messages = append(messages, stateAt{since(start, end), e.State, e.Late})
+			again := e.Late || e.Repaired
+			messages = append(messages, stateAt{since(start, end), e.State, again})
+			if again {
+				continue
+			}
 			if e.Clock.Error > 0 {
 				latency = append(latency, e.Latency)
 			} else if e.Latency != 0 {
@@ -151,7 +158,7 @@ func journal(file string) ([]udpkit.Event, error) {
 type stateAt struct {
 	at    time.Duration
 	state udpkit.State
-	late  bool
+	old   bool // a newer one had come
 }
 
 // timeline has a row for each state: a bar for as long as it was the last one heard of, a dot for
@@ -178,7 +185,7 @@ func timeline(title string, messages []stateAt, end time.Duration) chart.Rows {
 		}
 		row := &rows.Rows[i]
 		row.Dots = append(row.Dots, m.at)
-		if m.late { // says nothing of the state after it
+		if m.old { // says nothing of the state after it
 			continue
 		}
 		if before != nil {
@@ -191,7 +198,8 @@ func timeline(title string, messages []stateAt, end time.Duration) chart.Rows {
 }
 
 // roundTrips has a row for each client, with a dot for each round trip and a line at the median:
-// those with the most acknowledgements, by name among equals.
+// those with the most acknowledgements, by name among equals. A message that was sent again has
+// been on its way for seconds: the axis ends before, and says how many were longer.
 func roundTrips(all map[string][]time.Duration) chart.Rows {
 	ids := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(all[b]), len(all[a])), cmp.Compare(a, b))
@@ -205,16 +213,27 @@ func roundTrips(all map[string][]time.Duration) chart.Rows {
 	case more > 0:
 		rows.Title += fmt.Sprintf(", and %d more clients", more)
 	}
-	var every []time.Duration
+	var slowest time.Duration
 	for _, id := range ids {
 		values := slices.Sorted(slices.Values(last(all[id])))
-		every = append(every, values...)
-		rows.Rows = append(rows.Rows, chart.Row{
-			Name: id, Dots: values, Faint: true, Marks: []chart.Mark{{At: values[(len(values)+1)/2-1], Color: chart.Ink}},
-		})
+		median := values[(len(values)+1)/2-1]
+		slowest = max(slowest, median)
+		rows.Rows = append(rows.Rows, chart.Row{Name: id, Dots: values, Faint: true, Marks: []chart.Mark{{At: median, Color: chart.Ink}}})
+	}
+	var every []time.Duration
+	longer := 0
+	for i := range rows.Rows {
+		dots := &rows.Rows[i].Dots
+		near, _ := slices.BinarySearch(*dots, outlying*slowest+1)
+		longer += len(*dots) - near
+		*dots = (*dots)[:near]
+		every = append(every, *dots...)
 	}
 	unit, name := chart.UnitOf(every)
 	rows.Axis, rows.Unit = fmt.Sprintf("broadcast to acknowledgement (%s)", name), unit
+	if longer > 0 {
+		rows.Axis += fmt.Sprintf(", %d longer", longer)
+	}
 	rows.End = unit
 	if len(every) > 0 {
 		longest := slices.Max(every)

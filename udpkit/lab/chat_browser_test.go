@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
@@ -93,6 +94,8 @@ func TestChatBrowser(t *testing.T) {
 		server.types(notebooks[0], fmt.Sprintf("answer %d", i))
 		client.until("the answer comes", panelOf(notebooks[1])+fmt.Sprintf(`.innerText.includes('answer %d')`, i))
 	}
+	server.talksInView(notebooks[0], "answer 0", "answer 1", "answer 2")
+	client.talksInView(notebooks[1], "question 0", "question 1", "question 2")
 	// What comes while a line is being typed does not disturb it.
 	box := client.begins(notebooks[1], "half a line")
 	server.types(notebooks[0], "an interruption")
@@ -144,6 +147,26 @@ func (p *labPage) begins(notebook, line string) (box string) {
 	p.screenshot("failed")
 	require.Fail(p.t, "the box does not take the line", line)
 	return box
+}
+
+// talksInView waits until the input box below a live panel is in view, as wide as the cell, and
+// with it the panel's first line and the newest of those that were typed. Each of these stands
+// once.
+func (p *labPage) talksInView(notebook string, typed ...string) {
+	p.t.Helper()
+	p.box(notebook)
+	lines, err := json.Marshal(typed)
+	require.NoError(p.t, err)
+	p.until("the talk of "+notebook+" is in view", fmt.Sprintf(`((cell, outer, typed) => {
+		const view = outer.getBoundingClientRect(), output = cell.querySelector('.jp-OutputArea-output').getBoundingClientRect();
+		const sees = r => r && r.height > 0 && r.top >= view.top && r.bottom <= view.bottom + 1;
+		const box = cell.querySelector('.jp-Stdin-input').getBoundingClientRect();
+		const text = cell.querySelector('.jp-OutputArea').innerText;
+		const said = [...cell.querySelectorAll('.jp-RenderedHTML div')].filter(d => !d.querySelector('div') && d.textContent.includes(typed.at(-1)));
+		return sees(box) && box.width >= 0.6 * output.width && box.right >= output.right - 25 && sees(cell.querySelector('.jp-RenderedHTML b').getBoundingClientRect())
+			&& typed.every(line => text.split(line).length === 2) && said.length === 1 && sees(said[0].getBoundingClientRect())
+			&& said[0].getBoundingClientRect().bottom <= box.top })(
+		[...%[1]s.querySelectorAll('.jp-Cell')].pop(), %[1]s.querySelector('.jp-WindowedPanel-outer'), %[2]s)`, panelOf(notebook), lines))
 }
 
 func (p *labPage) types(notebook, line string) {

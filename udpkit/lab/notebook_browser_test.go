@@ -138,6 +138,16 @@ func TestBrowserView(t *testing.T) {
 				tab.until(name+" shows a state", fmt.Sprintf(`%s.textContent.includes(%q)`, last(name), layout.shows))
 				tab.panelInView(name)
 			}
+			if layout.name == "chat" {
+				for i, name := range layout.roles {
+					var lines []string
+					for n := range 2 + 3*i { // in the end more than there is room for
+						lines = append(lines, fmt.Sprintf("%s: line %d.", name, n+1))
+						tab.types(name, lines[n])
+					}
+					tab.talksInView(name, lines...)
+				}
+			}
 			tab.screenshot(fmt.Sprintf("view-%d-%s", size.width, layout.name))
 			interrupt(tab, layout.roles...)
 		}

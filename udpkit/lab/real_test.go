@@ -508,14 +508,9 @@ func TestUpdate(t *testing.T) {
 	}
 	env := realSetup(t)
 	t.Run("roles", func(t *testing.T) {
-		c := &check{env: env, dir: t.TempDir(), messages: 8, interval: time.Second}
-		require.NoError(t, c.run(t.Context()))
-		require.NoError(t, c.report(t.Output()))
-		for from, to := range map[string]string{"server": serverNotebook, clientName(0): clientNotebook} {
-			data, err := os.ReadFile(filepath.Join(c.dir, from+".ipynb"))
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, to), data, 0o644))
-		}
+		server, client := executeRoles(t, env)
+		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, serverNotebook), server, 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, clientNotebook), client, 0o644))
 	})
 	t.Run("top", func(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(env.Notebooks, topNotebook), executeTop(t, env), 0o644))

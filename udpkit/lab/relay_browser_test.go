@@ -24,6 +24,7 @@ const (
 func TestRelayBrowser(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1") // nothing leaves this machine
 	page := openLab(t)
+	page.do("set the size", chromedp.EmulateViewport(screens[0].width, screens[0].height))
 	page.openLayout("relay", relayServer)
 	names := []string{relayServer, relayReader, relayWriter}
 	for _, name := range names {
@@ -55,6 +56,7 @@ func TestRelayBrowser(t *testing.T) {
 	page.types(relayWriter, "hello <b>reader</b>")
 	page.until("what is typed comes, as it is", shows(relayReader, "hello <b>reader</b>"))
 	page.until("the server knows both", shows(relayServer, "reader bob")+` && `+shows(relayServer, "writer ann"))
+	page.talksInView(relayWriter, "is anybody there?", "hello <b>reader</b>")
 	box := page.begins(relayWriter, "half a line")
 	inView()
 	page.screenshot("relay-running")

@@ -24,6 +24,9 @@ type notebookCell struct {
 	Source  []string `json:"source"`
 	Outputs []struct {
 		Text []string `json:"text"`
+		Data struct {
+			HTML []string `json:"text/html"`
+		} `json:"data"`
 	} `json:"outputs"`
 }
 

@@ -20,16 +20,17 @@ const (
 	// killed after 5 s.
 	lastUpdate = 2 * time.Second
 	// heartbeat is the time after which a picture is drawn again though there is no news, so that a
-	// page can tell a program that has nothing to say from one that is gone. See aging.html.
+	// page can tell a program that has nothing to say from one that is gone. See around.html.
 	heartbeat = 3 * time.Second
 )
 
-// aging is what is around each picture but the last.
+// around is what is around each picture: what shows its age, but for the last, and what hides the
+// list of what was typed below it.
 //
-//go:embed aging.html
-var agingHTML string
+//go:embed around.html
+var aroundHTML string
 
-var aging = template.Must(template.New("aging").Parse(agingHTML))
+var around = template.Must(template.New("around").Parse(aroundHTML))
 
 // Live is one piece of a notebook's page that changes in place. A goroutine of its own draws: a
 // browser that is slow, or gone, delays nothing. Its last state is what the notebook keeps. Until
@@ -37,6 +38,7 @@ var aging = template.Must(template.New("aging").Parse(agingHTML))
 // after ten seconds, and says since when there is no news. That takes no script.
 type Live struct {
 	Ended string // why, "" while it runs; for the template
+	Box   bool   // there is an input box below; set before there is any News, or in a Change
 
 	id       string
 	template *template.Template
@@ -60,6 +62,9 @@ func NewLive(t *template.Template, data func() any) *Live {
 	go l.loop()
 	return l
 }
+
+// Talks reports whether there is somebody who types.
+func (l *Live) Talks() bool { return l.Box && l.Ended == "" }
 
 // Change has change alter what is shown, and asks for a new picture.
 func (l *Live) Change(change func()) {
@@ -128,11 +133,11 @@ func (l *Live) End(why string) error {
 // HTML goes to the notebook, and it has come out of html/template.
 func (l *Live) show() (last bool, err error) {
 	var html strings.Builder
-	around := func(part string) error {
-		if last {
+	add := func(part string, wanted bool) error {
+		if !wanted {
 			return nil
 		}
-		return aging.ExecuteTemplate(&html, part, time.Now().Format(time.TimeOnly))
+		return around.ExecuteTemplate(&html, part, time.Now().Format(time.TimeOnly))
 	}
 	l.mu.Lock()
 	select {
@@ -140,7 +145,7 @@ func (l *Live) show() (last bool, err error) {
 		last = true
 	default:
 	}
-	err = errors.Join(around("before"), l.template.Execute(&html, l.data()), around("after"))
+	err = errors.Join(add("typed", l.Box), add("before", !last), l.template.Execute(&html, l.data()), add("after", !last))
 	l.mu.Unlock()
 	if err != nil {
 		return last, fmt.Errorf("cannot draw the panel: %w", err)

@@ -160,7 +160,7 @@ func (s *session) run(role interface {
 }, v *view) (err error) {
 	var source console.Source
 	s.show, source, err = stage.Show(s.Stage,
-		func() display { s.echo = s.client; return newPage(v) },
+		func() display { s.echo = s.client; return newPage(v, s.Box()) },
 		func(out io.Writer) display { return jsonLines{console.NewJSON(out)} },
 		func(out console.Display) display { return &text{out, v.summary} })
 	if err != nil {

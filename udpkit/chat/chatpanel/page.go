@@ -70,13 +70,14 @@ type pageLine struct {
 	Text string
 }
 
-func newPage(v *view) *page {
+func newPage(v *view, box bool) *page {
 	p := &page{view: v}
 	name := "server"
 	if v.client != nil {
 		name = "client"
 	}
 	p.Live = panel.NewLive(pageTemplate.Lookup(name), p.picture)
+	p.Box = box
 	return p
 }
 

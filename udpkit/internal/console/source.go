@@ -124,7 +124,14 @@ type inputBox struct {
 
 // NewInputBox returns the input box of the cell in which the program runs. There must be a browser:
 // nobody else could answer.
-func NewInputBox(prompt string) Source { return &inputBox{prompt, bufio.NewReader(os.Stdin)} }
+//
+// Jupyter lists below the panel what was typed, and in a page that looks like what the program
+// prints. The panel has it already, and hides that list, see panel/styles.html. What the program
+// prints from now on goes to standard error, lest it be hidden, too.
+func NewInputBox(prompt string) Source {
+	os.Stdout = os.Stderr
+	return &inputBox{prompt, bufio.NewReader(os.Stdin)}
+}
 
 func (b *inputBox) Next() (string, error) {
 	gonbui.RequestInput(b.prompt, false)

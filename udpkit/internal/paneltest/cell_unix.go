@@ -176,14 +176,16 @@ var (
 	}
 )
 
-// aging is what a panel that is not the last one begins with.
-var aging = regexp.MustCompile(`^<style>\n(@keyframes udpkit-[a-z]+ \{ [a-z, ]+ \{ [a-z]+: [a-z0-9.]+ \} \}\n)+</style>\n`)
+// styles is what a panel may begin with: one that has an input box hides what is listed below it,
+// and one that is not the last shows its age.
+var styles = regexp.MustCompile(`^(<style class="udpkit-typed">\n(\.jp-OutputArea-child:has\(\.udpkit-typed\) ~ [^<{]+ \{ [a-z0-9 ;:-]+ \}\n)+</style>\n)?` +
+	`(<style>\n(@keyframes udpkit-[a-z]+ \{ [a-z, ]+ \{ [a-z]+: [a-z0-9.]+ \} \}\n)+</style>\n)?`)
 
 // requireInert checks that a panel holds nothing but our own elements, each with no attribute but
 // our own.
 func requireInert(t *testing.T, panel string) {
 	t.Helper()
-	decoder := html.NewTokenizer(strings.NewReader(aging.ReplaceAllString(panel, "")))
+	decoder := html.NewTokenizer(strings.NewReader(styles.ReplaceAllString(panel, "")))
 	for {
 		switch decoder.Next() {
 		case html.ErrorToken:

@@ -82,6 +82,11 @@ func Open(ctx context.Context, setup Setup) (*Stage, error) {
 	return s, nil
 }
 
+// Box reports whether the role's panel gets an input box below it.
+func (s *Stage) Box() bool {
+	return s.setup.Out == nil && !s.setup.JSON && gonbui.IsNotebook && s.setup.In == nil && s.setup.Prompt != ""
+}
+
 // Context ends with that of the caller, at the limit, and by a failure.
 func (s *Stage) Context() context.Context { return s.running }
 
@@ -94,7 +99,7 @@ func Show[D any](s *Stage, page func() D, json func(io.Writer) D, text func(cons
 		show = json(out)
 	case s.setup.Out == nil && gonbui.IsNotebook:
 		show = page()
-		if s.setup.In == nil && s.setup.Prompt != "" {
+		if s.Box() {
 			lines = console.NewInputBox(s.setup.Prompt)
 		}
 	default:

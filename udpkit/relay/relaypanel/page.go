@@ -72,9 +72,10 @@ type underWay struct {
 // pageNumber is a number and what it counts.
 type pageNumber struct{ Value, Label string }
 
-func newPage(v *view) *page {
+func newPage(v *view, box bool) *page {
 	p := &page{view: v}
 	p.Live = panel.NewLive(pageTemplate.Lookup("role"), p.picture)
+	p.Box = box
 	return p
 }
 
@@ -183,7 +184,7 @@ func (p *page) client() {
 	}
 	if v.writer != nil {
 		s := v.writer.Stats()
-		p.Title, p.Help, p.Nothing = "Writer: "+v.username, "each line that you type into the box below is a message; ■ leaves", "Nothing is stored yet."
+		p.Title, p.Help, p.Nothing = "Writer: "+v.username, "each line that you type is a message; ■ leaves", "Nothing is stored yet."
 		p.number(format.Number(s.Written), "written")
 		p.number(format.Number(s.Stored), "stored")
 		if v.reader == nil {

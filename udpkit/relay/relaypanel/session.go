@@ -60,7 +60,7 @@ func (s *session) start(v *view) (source console.Source, err error) {
 	s.view = v
 	v.begun = s.begun
 	s.show, source, err = stage.Show(s.Stage,
-		func() display { return newPage(v) },
+		func() display { return newPage(v, s.Box()) },
 		func(out io.Writer) display { return &jsonLines{lines{out: out}} },
 		func(out console.Display) display { return newText(v, out) })
 	if err != nil {

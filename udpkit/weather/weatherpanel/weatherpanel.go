@@ -239,7 +239,10 @@ func newPage() display {
 	return p
 }
 
-func (p *page) begin(r weather.Report, _ bool) error { return p.report(r) }
+func (p *page) begin(r weather.Report, asks bool) error {
+	p.Change(func() { p.Report, p.Box = r, asks })
+	return nil
+}
 
 func (p *page) report(r weather.Report) error {
 	p.Change(func() { p.Report = r })
