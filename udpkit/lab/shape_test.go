@@ -226,8 +226,9 @@ func TestLinks(t *testing.T) {
 
 var (
 	plotted = regexp.MustCompile(`data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)`)
-	viewBox = regexp.MustCompile(`viewBox="0 0 (\d+) \d+"`)
+	viewBox = regexp.MustCompile(`viewBox="0 0 (\d+) `)
 	written = regexp.MustCompile(`<text ([^>]*)>`)
+	upright = regexp.MustCompile(` y="[^-]`) // in a group that is turned: beside a vertical axis
 	placed  = regexp.MustCompile(`^textLength="([\d.]+)" lengthAdjust="spacingAndGlyphs" x="([\d.]+)" y="[-\d.]+" transform="scale\(1, -1\)"`)
 )
 
@@ -247,6 +248,9 @@ func TestPlotsFit(t *testing.T) {
 			require.NoError(t, err)
 			wide := number(string(viewBox.FindSubmatch(svg)[1]))
 			for _, text := range written.FindAllSubmatch(svg, -1) {
+				if upright.Match(text[1]) {
+					continue
+				}
 				at := placed.FindSubmatch(text[1])
 				require.NotNil(t, at, "%s: %s", name, text[1])
 				require.LessOrEqual(t, number(string(at[2]))+number(string(at[1])), wide, "%s: %s", name, text[1])
