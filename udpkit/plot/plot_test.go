@@ -514,6 +514,12 @@ func TestRelay(t *testing.T) {
 		}
 	}
 
+	p, err = relaypanel.Picture(write("server", relaypanel.Sample{Served: true}, relaypanel.Sample{At: second, Served: true, Stored: 1_200_000}))
+	require.NoError(t, err)
+	svg, err = plot.SVG(p, nil)
+	require.NoError(t, err)
+	require.Subset(t, texts(t, svg), []string{"0", "500k", "1M"})
+
 	p, err = relaypanel.Picture(write("join", relaypanel.Sample{Served: true}, relaypanel.Sample{At: second, Stored: 1, Pending: 1}, relaypanel.Sample{At: 2 * second, Served: true, Stored: 2, Delivered: 2, Missing: 3}))
 	require.NoError(t, err)
 	require.Contains(t, p.Title, "missing: 3")

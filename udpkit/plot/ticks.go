@@ -42,7 +42,7 @@ func (integers) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// thousands puts a few ticks on round numbers.
+// thousands puts a few ticks on round numbers, the large ones in thousands and millions.
 type thousands struct{}
 
 // Ticks implements plot.Ticker.
@@ -52,7 +52,10 @@ func (thousands) Ticks(low, high float64) []plot.Tick {
 	}
 	ticks := few{}.Ticks(low, high)
 	for i, t := range ticks {
-		if t.Value >= 1000 {
+		switch {
+		case t.Value >= 1e6:
+			ticks[i].Label = fmt.Sprintf("%.3gM", t.Value/1e6)
+		case t.Value >= 1000:
 			ticks[i].Label = fmt.Sprintf("%.3gk", t.Value/1000)
 		}
 	}
