@@ -38,11 +38,15 @@ func (k curvesPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 		half := (c.Max.Y - c.Min.Y) / 2
 		box(c, color.RGBA{0xea, 0xee, 0xf2, 0xff}, x(a.From), x(a.To), c.Min.Y+half, half)
 	}
-	for _, curve := range k.Curves.Curves {
+	for i, curve := range k.Curves.Curves {
+		wide := vg.Length(1.75)
+		if i == 0 && len(k.Curves.Curves) > 1 {
+			wide = 4 // it is seen behind one that lies on it
+		}
 		var line []vg.Point
 		stroke := func() {
 			if len(line) > 1 {
-				c.StrokeLines(draw.LineStyle{Color: colorOf(curve.Color), Width: 1.75}, line)
+				c.StrokeLines(draw.LineStyle{Color: colorOf(curve.Color), Width: wide}, line)
 			}
 			line = nil
 		}

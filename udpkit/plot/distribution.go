@@ -47,6 +47,7 @@ func newDistribution(d chart.Distribution) (*plot.Plot, error) {
 	}
 	mark.LineStyle = draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{3, 2}}
 	p.Add(line, mark)
+	p.X.Tick.Marker = few{}
 	p.Title.Text += fmt.Sprintf(": median %.3g %s", median, name)
 	return p, nil
 }

@@ -3,7 +3,9 @@ package plot
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"image/color"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,6 +30,9 @@ var (
 	alarm = colorOf(chart.Alarm)
 )
 
+// bold is the weight of titles, as golang.org/x/image/font counts it.
+const bold = 2
+
 const (
 	width  = 440 // of a picture, in points
 	margin = 8
@@ -45,7 +50,27 @@ func svg(p chart.Picture) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	_, err := canvas.WriteTo(&b)
-	return b.Bytes(), err
+	return fitted(b.Bytes()), err
+}
+
+// written matches a text of a picture.
+var written = regexp.MustCompile(`<text ([^>]*?(font-weight:bold)?[^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fitted has each text be as wide as it was measured: a page may have no font like sans, and in a
+// wider one a text would be cut off, or lie on another.
+func fitted(svg []byte) []byte {
+	return written.ReplaceAllFunc(svg, func(all []byte) []byte {
+		part := written.FindSubmatch(all)
+		style := styled(ink)
+		if _, err := fmt.Sscan(string(part[3]), &style.Font.Size); err != nil {
+			return all
+		}
+		if len(part[2]) > 0 {
+			style.Font.Weight = bold
+		}
+		return fmt.Appendf(nil, `<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
+			style.Width(html.UnescapeString(string(part[4]))).Points(), part[1], part[4])
+	})
 }
 
 func height(p chart.Picture) vg.Length {
@@ -102,23 +127,23 @@ func paint(on vg.CanvasSizer, p chart.Picture) error {
 func drawChart(c draw.Canvas, one chart.Chart) error {
 	switch one := one.(type) {
 	case chart.Rows:
-		newRows(one).Draw(c)
+		within(newRows(one), c).Draw(c)
 	case chart.Distribution:
 		p, err := newDistribution(one)
 		if err != nil {
 			return err
 		}
-		p.Draw(c)
+		within(p, c).Draw(c)
 	case chart.Counts:
-		newCounts(one).Draw(c)
+		within(newCounts(one), c).Draw(c)
 	case chart.Totals:
-		newTotals(one).Draw(c)
+		within(newTotals(one), c).Draw(c)
 	case chart.Ranges:
-		newRanges(one).Draw(c)
+		within(newRanges(one), c).Draw(c)
 	case chart.Curves:
-		newCurves(one).Draw(legendOf(c, one))
+		within(newCurves(one), c).Draw(legendOf(c, one))
 	case chart.Dots:
-		newDots(one).Draw(c)
+		within(newDots(one), c).Draw(c)
 	case chart.Dialogue:
 		drawDialogue(c, one)
 	default:
@@ -127,11 +152,33 @@ func drawChart(c draw.Canvas, one chart.Chart) error {
 	return nil
 }
 
+// within breaks the title of a plot, and the words below it, into lines that fit into the canvas.
+func within(p *plot.Plot, c draw.Canvas) *plot.Plot {
+	p.Title.Text = broken(p.Title.Text, p.Title.TextStyle, c.Max.X-c.Min.X)
+	p.X.Label.Text = broken(p.X.Label.Text, p.X.Label.TextStyle, c.Max.X-c.Min.X)
+	return p
+}
+
+// broken puts line breaks into words.
+func broken(words string, style text.Style, room vg.Length) string {
+	all, line := "", ""
+	for _, word := range strings.Fields(words) {
+		if line != "" && style.Width(line+" "+word) > room {
+			all, line = all+line+"\n", ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return all + line
+}
+
 // newPlot returns a plot in the pictures' common style.
 func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: 2, Size: 12}
+	p.Title.TextStyle.Font = font.Font{Typeface: sans.Typeface, Variant: sans.Variant, Weight: bold, Size: 12}
 	p.Title.Padding = 6
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Font = sized(11)

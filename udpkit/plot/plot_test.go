@@ -367,7 +367,7 @@ func TestExperiments(t *testing.T) {
 		require.Equal(t, svg, again)
 	}
 	for _, want := range []string{
-		"one at a time: 1 of 2 clients answered, the last after 2.00 s", "TCP: answered after 82 ms", "SYN, 60 bytes", "question, 40 bytes",
+		"one at a time: 1 of 2 answered, the last after 2.00 s", "TCP: answered after 82 ms", "SYN, 60 bytes", "question, 40 bytes",
 		"10 % of the packets lost", "a bit flipped in 10 %: not measured here",
 	} {
 		require.Contains(t, found, want)
@@ -464,6 +464,16 @@ func TestRelay(t *testing.T) {
 	))
 	require.NoError(t, err)
 	require.Equal(t, "Relay server <b>ann over 4s, messages stored: 1000, delivered: 2000", p.Title, "for those who cannot see it")
+	meanings := make(map[string]string)
+	for _, band := range p.Bands {
+		for _, one := range band.Charts {
+			for _, curve := range one.(chart.Curves).Curves {
+				require.Empty(t, meanings[curve.Color], "it has the colour of %s", curve.Name)
+				meanings[curve.Color] = curve.Name
+			}
+		}
+	}
+	require.Len(t, meanings, 4)
 	svg, err := plot.SVG(p, nil)
 	require.NoError(t, err)
 	found := texts(t, svg)

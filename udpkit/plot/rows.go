@@ -26,6 +26,7 @@ func newRows(r chart.Rows) *plot.Plot {
 		p.Y.Tick.Marker = plot.ConstantTicks(nil)
 	}
 	p.X.Min, p.X.Max = 0, max(plotter.in(r.End), 1e-3)
+	p.X.Tick.Marker = few{}
 	return p
 }
 
