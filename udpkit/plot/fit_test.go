@@ -144,10 +144,12 @@ func TestStrip(t *testing.T) {
 		return all
 	}
 	marks := height(`d="M[0-9.]+,[0-9.]+L[0-9.]+,([0-9.]+)"[^>]*stroke:#CF222E`) // their upper ends
+	feet := height(`d="M[0-9.]+,([0-9.]+)L[0-9.]+,[0-9.]+"[^>]*stroke:#CF222E`)
 	points := height(`d="M[0-9.]+,([0-9.]+)A[^>]*fill:#1A7F37`)
 	require.Len(t, marks, 2)
 	require.Len(t, points, 4)
 	require.Less(t, slices.Max(marks), slices.Min(points)-1.6, "Y goes up")
+	require.Less(t, slices.Max(feet), slices.Min(marks)-6, "they can be seen")
 	found, _ := places(t, svg)
 	for _, p := range found {
 		require.NotContains(t, p.words, "-")

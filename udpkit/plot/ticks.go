@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// few puts two to six round numbers on an axis: multiples of 1, 2 or 5, or of these with zeros, with
+// few puts two to six round numbers on an axis: multiples of 1, 2 or 5 times a power of ten, with
 // as many decimals as tell them apart.
 type few struct{}
 
