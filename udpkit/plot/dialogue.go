@@ -10,9 +10,12 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/plot/chart"
 )
 
-// beyond is the room for notes at the outer sides, if they need no more; apart is between a note
-// and its life line, and first the place of the first moment below the top.
-const beyond, apart, first = 100, 8, 78
+const (
+	beyond     = 100 // the room at the outer sides, at least
+	gap        = 8   // between a note and its line
+	maxLetters = 40  // of a text
+	first      = 78  // the place of the first moment below the top
+)
 
 // sequence draws a chart.Dialogue. Places are in points from the left and from the top.
 type sequence struct {
@@ -22,18 +25,14 @@ type sequence struct {
 
 func drawDialogue(c draw.Canvas, d chart.Dialogue) {
 	wide := c.Max.X - c.Min.X
-	left, right := vg.Length(beyond), vg.Length(beyond)
+	room, style := vg.Length(beyond), styled(ink)
 	for _, n := range d.Notes {
-		room := styled(ink).Width(short(n.Text, 40)) + apart
-		switch {
-		case n.Inside:
-		case n.Right:
-			right = max(right, room)
-		default:
-			left = max(left, room)
+		if !n.Inside {
+			room = max(room, style.Width(short(n.Text, maxLetters))+gap)
 		}
 	}
-	s := sequence{Canvas: c, left: left, right: wide - right}
+	room = min(room, wide/3)
+	s := sequence{Canvas: c, left: room, right: wide - room}
 	s.say(wide/2, 10, text.XCenter, ink, d.Title)
 	s.party(s.left, d.Left)
 	s.party(s.right, d.Right)
@@ -66,12 +65,12 @@ func (s sequence) draw(a chart.Arrow) {
 		s.say(middle+away, to+4, align, alarm, a.Never)
 	}
 	if a.Text != "" {
-		s.say((x1+x2)/2, (from+to)/2-5, text.XCenter, of, short(a.Text, 40))
+		s.say((x1+x2)/2, (from+to)/2-5, text.XCenter, of, short(a.Text, maxLetters))
 	}
 }
 
 func (s sequence) note(n chart.Note) {
-	x, align, away, of := s.left, text.XRight, vg.Length(-apart), colorOf(n.Color)
+	x, align, away, of := s.left, text.XRight, vg.Length(-gap), colorOf(n.Color)
 	if n.Right {
 		x = s.right
 	}
@@ -86,7 +85,7 @@ func (s sequence) note(n chart.Note) {
 		s.cross(x, y, of)
 	}
 	if n.Text != "" {
-		s.say(x+away, y+4, align, of, short(n.Text, 40))
+		s.say(x+away, y+4, align, of, short(n.Text, maxLetters))
 	}
 }
 

@@ -16,9 +16,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gonb-labs/udp-notebooks/udpkit/plot"
 )
 
-const notebooks = "../../../notebooks"
+const notebooks = "../../notebooks"
 
 var imageLink = regexp.MustCompile(`!\[([^\]]*)\]\(([^)]*)\)`)
 
@@ -47,6 +49,7 @@ func TestImages(t *testing.T) {
 	}
 	images, err := filepath.Glob(notebooks + "/images/*.svg")
 	require.NoError(t, err)
+	require.NotEmpty(t, shown)
 	require.Len(t, images, len(shown))
 	for _, image := range images {
 		require.True(t, shown[filepath.Base(image)], image)
@@ -98,6 +101,21 @@ func checkImage(t *testing.T, file string) {
 			if fill == "" {
 				fill = ink
 			}
+			if has["transform"] == "" {
+				var words string
+				require.NoError(t, decoder.DecodeElement(&words, &e))
+				require.Empty(t, has["font-size"], "all have the size of the picture")
+				// DejaVu Sans and Verdana are up to 1.2 times as wide, and no usual font is wider.
+				wide, left := 1.2*plot.Width(size, words), number(t, has["x"])
+				switch has["text-anchor"] {
+				case "middle":
+					left -= wide / 2
+				case "end":
+					left -= wide
+				}
+				require.GreaterOrEqual(t, left, 2.0, words)
+				require.LessOrEqual(t, left+wide, width-2, words)
+			}
 			// The darkest of the backgrounds, that of a roof.
 			require.GreaterOrEqual(t, contrast(t, fill, "#eaeef2"), 4.5, "%s, %s", fill, has)
 		default:
@@ -108,6 +126,13 @@ func checkImage(t *testing.T, file string) {
 		}
 	}
 	require.Equal(t, 2, texts, "a title and a description")
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	f, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return f
 }
 
 // contrast is the ratio that WCAG 2 defines.

@@ -111,6 +111,7 @@ func newRanges(r chart.Ranges) *plot.Plot {
 		ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Label.Text += ", logarithmic"
 	return p
 }
 
@@ -139,12 +140,16 @@ func newDots(d chart.Dots) *plot.Plot {
 		return empty(p)
 	}
 	p.Add(dotsPlotter{d})
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1e-3, 0, d.MinY
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1e-3, 0, max(d.MinY, 1e-3)
 	for _, dot := range d.Dots {
 		p.X.Max, p.Y.Max = max(p.X.Max, dot.X), max(p.Y.Max, 1.1*dot.Y)
 	}
 	for _, x := range d.Without {
 		p.X.Max = max(p.X.Max, x)
+	}
+	p.Y.Tick.Marker = fromZero{}
+	if len(d.Without) > 0 { // they have a strip of their own, below the dots
+		p.Y.Min = -0.16 * p.Y.Max
 	}
 	return p
 }
@@ -153,7 +158,7 @@ func newDots(d chart.Dots) *plot.Plot {
 func (d dotsPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	for _, at := range d.Without {
-		c.StrokeLine2(draw.LineStyle{Color: alarm, Width: 1}, x(at), c.Min.Y, x(at), c.Min.Y+9)
+		c.StrokeLine2(draw.LineStyle{Color: alarm, Width: 1}, x(at), c.Min.Y, x(at), y(0)-3)
 	}
 	for _, dot := range d.Dots.Dots {
 		c.DrawGlyph(draw.GlyphStyle{Color: colorOf(dot.Color), Radius: 1.6, Shape: draw.CircleGlyph{}}, vg.Point{X: x(dot.X), Y: y(dot.Y)})

@@ -68,7 +68,7 @@ func fitted(svg []byte) []byte {
 		points, _ := strconv.Atoi(string(parts[3]))
 		style.Font.Size = vg.Length(points)
 		wide := style.Width(html.UnescapeString(string(parts[4]))).Points()
-		return fmt.Appendf(nil, `<text textLength="%.4g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, wide, parts[1], parts[4])
+		return fmt.Appendf(nil, `<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, wide, parts[1], parts[4])
 	})
 }
 
@@ -126,29 +126,51 @@ func paint(on vg.CanvasSizer, p chart.Picture) error {
 func drawChart(c draw.Canvas, one chart.Chart) error {
 	switch one := one.(type) {
 	case chart.Rows:
-		newRows(one).Draw(c)
+		within(newRows(one), c).Draw(c)
 	case chart.Distribution:
 		p, err := newDistribution(one)
 		if err != nil {
 			return err
 		}
-		p.Draw(c)
+		within(p, c).Draw(c)
 	case chart.Counts:
-		newCounts(one).Draw(c)
+		within(newCounts(one), c).Draw(c)
 	case chart.Totals:
-		newTotals(one).Draw(c)
+		within(newTotals(one), c).Draw(c)
 	case chart.Ranges:
-		newRanges(one).Draw(c)
+		within(newRanges(one), c).Draw(c)
 	case chart.Curves:
-		newCurves(one).Draw(legendOf(c, one))
+		within(newCurves(one), c).Draw(legendOf(c, one))
 	case chart.Dots:
-		newDots(one).Draw(c)
+		within(newDots(one), c).Draw(c)
 	case chart.Dialogue:
 		drawDialogue(c, one)
 	default:
 		return fmt.Errorf("nobody knows how to draw a %T", one)
 	}
 	return nil
+}
+
+// within breaks the title of a plot, and the words below it, into lines that fit into the canvas.
+func within(p *plot.Plot, c draw.Canvas) *plot.Plot {
+	p.Title.Text = broken(p.Title.Text, p.Title.TextStyle, c.Max.X-c.Min.X)
+	p.X.Label.Text = broken(p.X.Label.Text, p.X.Label.TextStyle, c.Max.X-c.Min.X)
+	return p
+}
+
+// broken puts line breaks into words.
+func broken(words string, style text.Style, room vg.Length) string {
+	all, line := "", ""
+	for _, word := range strings.Fields(words) {
+		if line != "" && style.Width(line+" "+word) > room {
+			all, line = all+line+"\n", ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return all + line
 }
 
 // newPlot returns a plot in the pictures' common style.

@@ -20,7 +20,7 @@ import (
 func TestTheme(t *testing.T) {
 	const white = "#ffffff"
 	require.Equal(t, plot.Paper, fmt.Sprintf("#%x", []byte{0x1a, 0x1a, 0x1a}))
-	texts := []string{chart.Ink, chart.Grey, chart.Accent, chart.Alarm, chart.Good, "#8250df", "#bc4c00", "#bf3989", "#9a6700", "#1b7c83"}
+	texts := []string{chart.Ink, chart.Grey, chart.Accent, chart.Alarm, chart.Good, "#8250df", "#bc4c00", "#bf3989", "#9a6700", "#1b7c83", "#5c3d2e"}
 	for _, s := range []udpkit.State{udpkit.StateActive, udpkit.StateStandby, udpkit.StateMaintenance, udpkit.StateError, "another"} {
 		texts = append(texts, broadcastpanel.Color(s))
 		require.GreaterOrEqual(t, contrast(t, broadcastpanel.Color(s), white), 4.5, "white text on the badge of %s", s)

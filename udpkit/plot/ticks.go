@@ -3,29 +3,38 @@ package plot
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 )
 
-// few puts two to five round numbers on an axis.
+// few puts two to six round numbers on an axis: multiples of 1, 2 or 5 times a power of ten, with
+// as many decimals as tell them apart.
 type few struct{}
 
 // Ticks implements plot.Ticker.
 func (few) Ticks(low, high float64) []plot.Tick {
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/2)))
+	power := math.Floor(math.Log10((high - low) / 2))
+	step := math.Pow(10, power)
 	for _, factor := range []float64{5, 2} {
 		if step*factor <= (high-low)/2 {
 			step *= factor
 			break
 		}
 	}
+	decimals := max(0, -int(power))
 	var ticks []plot.Tick
-	// + 0 makes 0 of -0.
-	for i := math.Ceil(low/step) + 0; i*step <= high; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: fmt.Sprintf("%.4g", i*step)})
+	for i := math.Ceil(low/step) + 0; i*step <= high; i++ { // + 0: -0 would be "-0"
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'f', decimals, 64)})
 	}
 	return ticks
 }
+
+// fromZero is few without what is below 0.
+type fromZero struct{}
+
+// Ticks implements plot.Ticker.
+func (fromZero) Ticks(_, high float64) []plot.Tick { return few{}.Ticks(0, high) }
 
 // integers puts a few ticks on whole numbers.
 type integers struct{}

@@ -29,10 +29,15 @@ func ServersPicture(file string) (chart.Picture, error) {
 		longest = max(longest, r.Took)
 	}
 	end := longest + longest/50
-	p := chart.Picture{Title: fmt.Sprintf("When each client is served, by %d servers", len(runs))}
+	p := chart.Picture{
+		Title: fmt.Sprintf("When each client is served, by %d servers", len(runs)),
+		Legend: []chart.Word{
+			{Text: "grey: it waits", Color: chart.Grey}, {Text: "■ it is served", Color: chart.Good}, {Text: "┄ it gets no answer", Color: chart.Alarm},
+		},
+	}
 	for i, r := range runs {
 		rows := chart.Rows{
-			Title: fmt.Sprintf("%s: %d of %d clients answered, the last after %.2f s", r.Name, r.Answered(), len(r.Clients), r.Took.Seconds()),
+			Title: fmt.Sprintf("%s: %d of %d answered, the last after %.2f s", r.Name, r.Answered(), len(r.Clients), r.Took.Seconds()),
 			End:   end, Dense: true,
 		}
 		order := func(c ServerClient) time.Duration {
@@ -50,7 +55,7 @@ func ServersPicture(file string) (chart.Picture, error) {
 		}
 		band := chart.Band{Height: 158}
 		if i == len(runs)-1 {
-			band.Height, rows.Axis = 174, "time since all clients asked (s); grey: waits, green: is served, red: no answer"
+			band.Height, rows.Axis = 174, "time since all clients asked (s)"
 		}
 		band.Charts = []chart.Chart{rows}
 		p.Bands = append(p.Bands, band)
@@ -73,15 +78,9 @@ func ConversationPicture(file string) (chart.Picture, error) {
 	if r.TCP == nil || r.UDP == nil {
 		return chart.Picture{}, fmt.Errorf("%w: %w", chart.Nothing("no packets were captured, so there is nothing to draw"), ErrNoWire)
 	}
-	var longest time.Duration
-	for _, e := range r.Exchanges() {
-		for _, p := range e.Packets {
-			longest = max(longest, p.Arrived)
-		}
-	}
 	return chart.Picture{
 		Title: fmt.Sprintf("The packets of one question and its answer: %d with TCP, %d with UDP", len(r.TCP.Packets), len(r.UDP.Packets)),
-		Bands: []chart.Band{{Height: pointsOf(longest) + 94, Charts: []chart.Chart{ladder("TCP", r.TCP), ladder("UDP", r.UDP)}}},
+		Bands: []chart.Band{ladder("TCP", r.TCP), ladder("UDP", r.UDP)},
 	}, nil
 }
 
@@ -90,21 +89,23 @@ func pointsOf(d time.Duration) float64 { return 2.3 * milliseconds(d) }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// ladder is an exchange: client left, server right.
-func ladder(name string, e *Exchange) chart.Dialogue {
+// ladder is an exchange, as high as it is long: client left, server right.
+func ladder(name string, e *Exchange) chart.Band {
 	d := chart.Dialogue{
 		Title: fmt.Sprintf("%s: answered after %.0f ms", name, milliseconds(e.Answered)),
 		Left:  chart.Party{Name: "client"}, Right: chart.Party{Name: "server"},
 	}
 	last := map[bool]float64{false: math.Inf(-1), true: math.Inf(-1)}
+	end := e.Answered
 	for _, p := range e.Packets {
+		end = max(end, p.Arrived)
 		d.Arrows = append(d.Arrows, chart.Arrow{FromRight: p.Answer, From: pointsOf(p.Sent), To: pointsOf(p.Arrived), Color: Color(name)})
 		at := max(pointsOf(p.Sent), last[p.Answer]+11) // so that no two texts lie on each other
 		last[p.Answer] = at
 		d.Notes = append(d.Notes, chart.Note{Right: p.Answer, At: at, Text: packetText(p), Color: chart.Ink})
 	}
 	d.Notes = append(d.Notes, chart.Note{At: pointsOf(e.Answered), Color: chart.Good, Sign: chart.DotSign})
-	return d
+	return chart.Band{Height: pointsOf(end) + 94, Charts: []chart.Chart{d}}
 }
 
 // packetText says what a packet is.

@@ -21,7 +21,7 @@ func RunsPicture(file string) (chart.Picture, error) {
 		return chart.Picture{}, err
 	}
 	rows := chart.Rows{
-		Title: "Lines: the indicator moved. Dots: a datagram was handled",
+		Title: "One timetable, every style",
 		Axis:  "time since the start (s)",
 	}
 	for _, run := range runs {
@@ -30,6 +30,9 @@ func RunsPicture(file string) (chart.Picture, error) {
 	}
 	return chart.Picture{
 		Title: fmt.Sprintf("When the waiting indicator moved and datagrams were handled, for %d styles", len(runs)),
+		Legend: []chart.Word{
+			{Text: "| the indicator moved", Color: Color(udpkit.NonBlocking)}, {Text: "● a datagram was handled", Color: chart.Ink},
+		},
 		Bands: []chart.Band{{Height: float64(54 + 34*len(runs)), Charts: []chart.Chart{rows}}},
 	}, nil
 }
@@ -51,8 +54,8 @@ func ComparisonPicture(file string) (chart.Picture, error) {
 		cost    = chart.Totals{Title: "CPU of a datagram", Axis: "µs, sending included"}
 		trips   = chart.Ranges{Title: "Round trip", Axis: "median to p99 (ms)"}
 		sockets = chart.Totals{Title: "Goroutines for many sockets", Axis: "goroutines"}
-		slow    = chart.Totals{Title: "A slow handler", Axis: "handled, grey: dropped, red: lost"}
-		code    = chart.Totals{Title: "Lines of code", Axis: "loop, pale: helpers"}
+		slow    = chart.Totals{Title: "A slow handler", Axis: "datagrams: handled; grey: dropped and counted; red: lost in silence"}
+		code    = chart.Totals{Title: "Lines of code", Axis: "lines: the loop; faint: its helpers"}
 	)
 	in := func(d, unit time.Duration) float64 { return float64(d) / float64(unit) }
 	for _, r := range m.Results {

@@ -66,8 +66,9 @@ func Picture(file string) (chart.Picture, error) {
 	}, nil
 }
 
-// readerColors are none of the colours that the chart above has.
-var readerColors = []string{"#8250df", "#bc4c00", "#1b7c83", "#bf3989", "#9a6700"}
+// readerColors are none of those that mean something else in the picture: stored, delivered, not
+// stored yet, no server.
+var readerColors = []string{"#8250df", "#bc4c00", "#1b7c83", "#bf3989", "#9a6700", "#5c3d2e"}
 
 // thin puts samples together that no picture can tell apart: one of them stands for those that came
 // since, with the highest of the numbers that rise and fall.
