@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	beyond     = 100 // the room at the outer sides, at least
+	beyond     = 132 // the room at the outer sides, at least
 	gap        = 8   // between a note and its line
 	maxLetters = 40  // of a text
 	first      = 78  // the place of the first moment below the top

@@ -31,7 +31,7 @@ func RunsPicture(file string) (chart.Picture, error) {
 	return chart.Picture{
 		Title: fmt.Sprintf("When the waiting indicator moved and datagrams were handled, for %d styles", len(runs)),
 		Legend: []chart.Word{
-			{Text: "| the indicator moved", Color: Color(udpkit.NonBlocking)}, {Text: "● a datagram was handled", Color: chart.Ink},
+			{Text: "| the indicator moved", Color: chart.Ink}, {Text: "● a datagram was handled", Color: chart.Ink},
 		},
 		Bands: []chart.Band{{Height: float64(54 + 34*len(runs)), Charts: []chart.Chart{rows}}},
 	}, nil
