@@ -123,7 +123,7 @@ func TestLessons(t *testing.T) {
 			}
 			row := slices.IndexFunc(table, func(line string) bool { return regexp.MustCompile(`^\| \d \| \[` + name + `\.ipynb`).MatchString(line) })
 			require.GreaterOrEqual(t, row, 0, "a row of the index")
-			require.Regexp(t, fmt.Sprintf(`\| %d min \|$`, sum), table[row])
+			require.Regexp(t, fmt.Sprintf(`\| %d\x{a0}min \|$`, sum), table[row])
 			require.GreaterOrEqual(t, exercises, 2)
 			require.GreaterOrEqual(t, strings.Count(text, "<summary>A hint</summary>"), exercises)
 			require.Equal(t, exercises, strings.Count(text, "<summary>A solution</summary>"))
