@@ -70,6 +70,8 @@ func (s *setup) jupyter() error {
 	}}
 	settings := map[string]any{
 		"@jupyterlab/apputils-extension:notification": map[string]any{"checkForUpdates": false, "fetchNews": "false"},
+		// A page that is reloaded shows what was saved: a live panel, and that it is old.
+		"@jupyterlab/docmanager-extension:plugin": map[string]any{"autosaveInterval": 10},
 		// The compiler's errors have the number of the line.
 		"@jupyterlab/notebook-extension:tracker": map[string]any{"codeCellConfig": map[string]any{"lineNumbers": true}},
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,7 @@ func TestBrowser(t *testing.T) {
 		page.panelInView(name)
 	}
 	page.screenshot("running")
+	page.ages("client-2.ipynb", "server.ipynb", "client.ipynb")
 
 	for _, name := range notebooks {
 		page.interrupt(name)
@@ -321,6 +323,56 @@ func panelOf(name string) string {
 // last is JavaScript for a notebook's last live panel; the picture below it is none.
 func last(notebook string) string {
 	return `[...` + panelOf(notebook) + `.querySelectorAll('.jp-RenderedHTML')].filter(h => !h.querySelector(':scope > img')).pop()`
+}
+
+// faded is JavaScript for whether a notebook's live panel has faded, and says since when there is
+// no news.
+func faded(notebook string) string {
+	return `(p => p && getComputedStyle(p.querySelector('[style*="udpkit-fade"]') ?? p).opacity < 0.5
+		&& getComputedStyle(p.querySelector('[style*="udpkit-hide"]')).visibility === 'visible' && /no news since \d+:\d+:\d+/.test(p.textContent))(` + last(notebook) + `)`
+}
+
+// ages restarts the kernel of one notebook, then reloads the page, while others run, too: what was
+// live fades, and can be run again. So do the others after the reload, which do not do so before.
+func (p *labPage) ages(restarted string, others ...string) {
+	p.t.Helper()
+	p.click(restarted, "notebook:restart-kernel")
+	p.do("confirm the restart", chromedp.Click(chromedp.CSS(".jp-Dialog .jp-mod-accept"), chromedp.NodeVisible))
+	p.until("the panel of "+restarted+" fades", faded(restarted))
+	p.until("nothing runs there", `![...`+panelOf(restarted)+`.querySelectorAll('.jp-InputPrompt')].some(i => i.textContent.includes('*'))`)
+	for _, name := range others {
+		p.until("the panel of "+name+" is alive", `!`+faded(name))
+		p.until(name+" is saved", fmt.Sprintf(`(fetch('/api/contents/' + %[1]q).then(r => r.json()).then(n => { window.udpkitSaved = n }),
+			window.udpkitSaved?.path === %[1]q && JSON.stringify(window.udpkitSaved).includes('no news since'))`, "my-notebooks/"+name))
+	}
+	p.screenshot("restarted")
+
+	require.NoError(p.t, chromedp.Listen(p.ctx, func(event any) {
+		if _, ok := event.(*cdppage.EventJavascriptDialogOpening); ok { // not all is saved
+			go func() {
+				_, _ = chromedp.Call(p.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
+			}()
+		}
+	}))
+	old, err := chromedp.Run(p.ctx, chromedp.Evaluate[float64](`performance.timeOrigin`))
+	require.NoError(p.t, err)
+	p.do("reload the page", chromedp.Evaluate[chromedp.Void](`setTimeout(() => location.reload(), 10)`))
+	p.until("it is another page, for longer than a panel takes to fade", fmt.Sprintf(`performance.timeOrigin > %f && performance.now() > 10000`, old))
+	for _, name := range others {
+		p.until("the panel of "+name+" fades", fmt.Sprintf(`(panel => panel && (%[2]s ? (%[2]s.scrollIntoView({block: 'center'}), %[3]s) : panel.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 1e6)))(%[1]s)`,
+			panelOf(name), last(name), faded(name)))
+		p.until("its cell does not look as if it ran", `![...`+panelOf(name)+`.querySelectorAll('.jp-InputPrompt')].some(i => i.textContent.includes('*'))`)
+	}
+	p.screenshot("reloaded")
+	for _, name := range append(others, restarted) {
+		p.interrupt(name) // what runs still, out of reach
+		p.runAllCells(name)
+		p.panelInView(name)
+		p.until("the panel of "+name+" is alive again", last(name)+`.textContent.includes('no news since') && !`+faded(name))
+	}
+	for _, name := range append(others, restarted) {
+		p.until(name+" shows a state", `/ACTIVE|STANDBY|MAINTENANCE|ERROR/.test(`+last(name)+`.textContent)`)
+	}
 }
 
 // labPage is JupyterLab in the browser.

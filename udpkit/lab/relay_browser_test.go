@@ -71,8 +71,7 @@ func TestRelayBrowser(t *testing.T) {
 	page.until("the line that was being typed is still there", box+`.value === 'half a line'`)
 	page.do("press Enter", chromedp.SendKeys(chromedp.JSPath(box), " and the rest\r"))
 	page.until("the writer keeps it", shows(relayWriter, "half a line and the rest not stored yet"))
-	page.until("the server's panel looks as dead as the server is", `(p => getComputedStyle(p.querySelector('[style*="udpkit-fade"]')).opacity < 0.5
-		&& getComputedStyle(p.querySelector('[style*="udpkit-hide"]')).visibility === 'visible')(`+last(relayServer)+`)`)
+	page.until("the server's panel looks as dead as the server is", faded(relayServer))
 	page.until("those of the others do not", `[...`+panelOf(relayReader)+`.querySelectorAll('[style*="udpkit-hide"]')].every(e => getComputedStyle(e).visibility === 'hidden')`)
 	inView()
 	page.screenshot("relay-killed")
