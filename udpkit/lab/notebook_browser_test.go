@@ -185,6 +185,7 @@ func TestBrowserSockets(t *testing.T) {
 	page.until("it is open with its kernel", panelOf(index)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
 	page.runAll(index)
 	page.until("all is well", `[...`+panelOf(index)+`.querySelectorAll('.jp-OutputArea-output')].some(o => o.textContent.includes('All is well'))`)
+	page.until("what is printed breaks between words", panelOf(index)+`.querySelector('.jp-OutputArea-output pre') && [...`+panelOf(index)+`.querySelectorAll('.jp-OutputArea-output pre')].every(p => getComputedStyle(p).wordBreak === 'normal')`)
 	page.until("the map is there", panelOf(index)+`.querySelector('.jp-RenderedMarkdown img')?.naturalWidth`)
 	page.screenshot("index")
 
