@@ -35,7 +35,8 @@ func runCell() error {
 	if *server == "" {
 		return chatpanel.Server(ctx, chat.ServerConfig{Listen: netip.MustParseAddrPort("127.0.0.1:0")}, opt)
 	}
-	return chatpanel.Client(ctx, chat.ClientConfig{Server: netip.MustParseAddrPort(*server)}, opt)
+	prints := func(e chat.Event) { fmt.Printf("it prints a %T\n", e) }
+	return chatpanel.Client(ctx, chat.ClientConfig{Server: netip.MustParseAddrPort(*server), OnEvent: prints}, opt)
 }
 
 func TestNotebookServer(t *testing.T) {
@@ -74,6 +75,7 @@ func TestNotebookClient(t *testing.T) {
 	}
 	k.Types(t, "hello <b>")
 	k.Until(t, ">you</b>hello &lt;b&gt;")
+	k.Errors.Shows(t, "it prints a chat.MessageEvent") // the page hides what else would be listed with what is typed
 	k.Interrupt(t)
 }
 
