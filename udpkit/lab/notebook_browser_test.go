@@ -431,6 +431,12 @@ func (p *labPage) runAllCells(notebook string) {
 	p.until("the kernel of "+notebook+" is connected", fmt.Sprintf(`(fetch('/api/sessions').then(r => r.json()).then(s => window.udpkitSessions = s),
 		window.udpkitSessions?.some(s => s.path === %q && s.kernel.connections > 0))`, "my-notebooks/"+notebook))
 	p.do("choose the tab of "+notebook, chromedp.Click(chromedp.JSPath(tabOf(notebook))))
+	// What is drawn late pushes what is below it out of view. A person, too, waits for the page.
+	p.until("the pictures of "+notebook+" are there, and it keeps its height", fmt.Sprintf(`((panel, now) => {
+		const high = panel.querySelector('.jp-WindowedPanel-outer').scrollHeight;
+		if (high !== window.udpkitHigh || ![...panel.querySelectorAll('img')].every(i => i.complete)) window.udpkitHigh = high, window.udpkitSince = now;
+		return now - window.udpkitSince > 300;
+	})(%s, performance.now())`, panelOf(notebook)))
 	p.until("the menu is that of "+notebook, tabOf(notebook)+`.closest('.lm-TabBar-tab').classList.contains('jp-mod-current')`)
 	p.do("open the menu Run", chromedp.Click(chromedp.JSPath(`[...document.querySelectorAll('.lm-MenuBar-item')].find(i => i.textContent === 'Run')`)))
 	item := `document.querySelector('.lm-Menu-item[data-command="runmenu:run-all"]')`
