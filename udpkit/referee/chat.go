@@ -23,6 +23,7 @@ var chatScripts = []script{
 			{"order", "What one client says comes in the order in which it was said."},
 			{"restart", "A client that comes when another has gone is served."},
 			{"forged", "It goes on after what is no text, and after a connection that is reset."},
+			{"slow", "A client that does not read keeps nothing from the others; it may be disconnected."},
 		},
 	},
 	{
@@ -72,12 +73,12 @@ func (t *trial) talk(name string, conn *net.TCPConn, dialed bool) *talker {
 }
 
 // dial connects to the program.
-func (t *trial) dial(name string) (*talker, error) {
-	conn, err := net.DialTCP("tcp4", nil, net.TCPAddrFromAddrPort(t.place))
+func (t *trial) dial(name string, dialer net.Dialer) (*talker, error) {
+	conn, err := dialer.DialContext(t.ctx, "tcp4", t.place.String())
 	if err != nil {
 		return nil, err
 	}
-	return t.talk(name, conn, true), nil
+	return t.talk(name, conn.(*net.TCPConn), true), nil
 }
 
 // say sends text, after the delay of the network.
@@ -114,7 +115,7 @@ func chatServer(t *trial) error {
 	var first *talker
 	for t.now() < StartUp && first == nil {
 		var err error
-		if first, err = t.dial("ann"); err != nil {
+		if first, err = t.dial("ann", net.Dialer{}); err != nil {
 			if err := t.pause(pace); err != nil {
 				return err
 			}
@@ -128,8 +129,8 @@ func chatServer(t *trial) error {
 		return nil
 	}
 	clients := []*talker{first}
-	join := func(name string) error {
-		k, err := t.dial(name)
+	join := func(name string, dialer net.Dialer) error {
+		k, err := t.dial(name, dialer)
 		if err != nil {
 			t.find("restart", "it takes no connection of %s: %v", name, err)
 			return errOver
@@ -156,7 +157,7 @@ func chatServer(t *trial) error {
 		return t.stays("")
 	}
 	for _, name := range []string{"bob", "eve"} {
-		if err := join(name); err != nil {
+		if err := join(name, net.Dialer{}); err != nil {
 			return err
 		}
 	}
@@ -185,14 +186,50 @@ func chatServer(t *trial) error {
 			return err
 		}
 		clients = clients[:2]
-		if err := join("joe"); err != nil {
+		if err := join("joe", net.Dialer{}); err != nil {
 			return err
 		}
 		if err := t.converse("restart", clients); err != nil {
 			return err
 		}
 	}
+	if t.cfg.Second {
+		if err := join("max", net.Dialer{Control: little}); err != nil {
+			return err
+		}
+		if err := t.talkOn(clients[0], clients[1], clients[len(clients)-1]); err != nil {
+			return err
+		}
+	}
 	return t.finish()
+}
+
+// talkOn has two clients speak in turns, each when it has heard the other, while a third one reads
+// no more.
+func (t *trial) talkOn(ann, bob, silent *talker) error {
+	if err := silent.conn.SetReadDeadline(time.Now()); err != nil { // ends the reading
+		return err
+	}
+	// More than a connection keeps (see little), in lines that fit into what the documents' server
+	// reads at once. A server may read few lines a second: each has its own patience.
+	const lines, long = 80, 1000
+	for i := range lines {
+		word := t.word(ann.name)
+		if err := ann.say(fmt.Sprintf("%-*s\n", long, word)); err != nil {
+			return err
+		}
+		came, err := t.await(t.cfg.Patience, silent.name+" had stopped reading", func() bool { n, _ := bob.heard(word); return n > 0 })
+		if err != nil {
+			return err
+		}
+		if !came {
+			t.find("slow", "%q, said by %s, did not come to %s, %v later; %s had stopped reading %d lines of %d bytes before",
+				word, ann.name, bob.name, t.cfg.Patience, silent.name, i, long)
+			return errOver
+		}
+		ann, bob = bob, ann
+	}
+	return nil
 }
 
 // converse has each client speak, and judges what comes to the others.

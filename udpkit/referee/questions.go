@@ -8,7 +8,7 @@ import (
 )
 
 var serverRules = []Rule{
-	{"answers", "It answers each question that reaches it."},
+	{"answers", "It answers each question that reaches it, also when who asked before has fallen silent. Whether it answers several at once is not judged: the documents have both."},
 	{"once", "It answers each once, and as often again as the network has doubled it."},
 	{"place", "It answers from the address that was asked."},
 	{"forged", "It goes on answering after what is no text, and after what is empty."},
