@@ -147,13 +147,13 @@ func (t *trial) judgeStatuses(c *caster, part string) error {
 	missed := func(s *status) bool {
 		return s.delivered && !s.late && (len(t.shown(s)) == 0 || t.acknowledged(c, s) == 0)
 	}
-	_, err := t.await(t.cfg.Patience, "", func() bool {
+	err := t.settle(func() (n int) {
 		for _, s := range c.sent {
 			if missed(s) {
-				return false
+				n++
 			}
 		}
-		return true
+		return n
 	})
 	if err != nil {
 		return err

@@ -353,10 +353,8 @@ func chatClient(t *trial) error {
 			return err
 		}
 	}
-	if !t.program.running() {
-		return nil
-	}
-	return t.finish()
+	t.interrupt() // it may end now, at its own pace
+	return nil
 }
 
 // dialogue has both sides speak in turns.

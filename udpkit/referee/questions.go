@@ -114,13 +114,13 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 		}
 		return delivered, answers, other, asked, last
 	}
-	_, err := t.await(t.cfg.Patience, "", func() bool {
+	err := t.settle(func() (missing int) {
+		missing = t.pending
 		for _, q := range asked {
-			if delivered, answers, _, _, _ := count(q); answers < delivered {
-				return false
-			}
+			delivered, answers, _, _, _ := count(q)
+			missing += max(0, delivered-answers)
 		}
-		return t.pending == 0
+		return missing
 	})
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (t *trial) judgeAnswers(asked []question, same bool, rule string) error {
 		t.mu.Unlock()
 		came := fmt.Sprintf("what %s asked, %.60q, came to it %s (datagram %d)", q.of.name, q.payload, times(delivered), asked.number)
 		if !same { // answers are all alike
-			came = fmt.Sprintf("%s came to it from %s (the last is datagram %d, %.60q)", format.Plural(delivered, "datagram"), q.of.name, asked.number, q.payload)
+			came = fmt.Sprintf("%s came to it from %s (the last is datagram %d, %.60q)", format.Plural(delivered, "datagram"), q.of.name, asked.number, asked.payload)
 		}
 		if other > 0 && !t.askedBy(last.payload, q.of) {
 			t.find("same", "datagram %d is no answer to what %s asked: %.60q", last.number, q.of.name, last.payload)
@@ -174,7 +174,7 @@ func answered(n int) string {
 	if n == 0 {
 		return "there was no answer"
 	}
-	return "was answered " + times(n)
+	return "it answered " + times(n)
 }
 
 // askedBy reports whether a client has ever sent that.

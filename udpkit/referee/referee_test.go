@@ -178,7 +178,8 @@ func TestRight(t *testing.T) {
 	judge(t, all)
 }
 
-// TestFaults: a right program is made wrong in one place, and is convicted of that.
+// TestFaults: a right program is made wrong in one place, and is convicted of that. One is made
+// slow, and passes.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	twice, storming := referee.Config{Weather: weather.Settings{Duplicate: 0.5}}, referee.Config{Forge: true, Restart: true, Second: true}
@@ -202,6 +203,7 @@ func TestFaults(t *testing.T) {
 		"shows no acknowledgement":  {"broadcast_server", "print(", "str(", referee.Config{}, "shows"},
 		"answers twice":             {"echo_server", "    sock.sendto(data, client)", "    for _ in (1, 2): sock.sendto(data, client)", referee.Config{}, "once"},
 		"answers the first client":  {"echo_server", "    sock.sendto(data, client)", "    first = globals().setdefault('first', client); sock.sendto(data, first)", referee.Config{}, "answers"},
+		"works long on each":        {"echo_server", "    sock.sendto(data, client)", "    __import__('time').sleep(0.4); sock.sendto(data, client)", referee.Config{Patience: 2 * time.Second}, ""},
 		"cuts":                      {"echo_server", "65535", "16", referee.Config{}, "same"},
 		"takes the last one's copy": {"echo_client", "if reply == question:", "if True:", twice, "shows"},
 		"ends after a reply":        {"echo_client", "                break", "                sys.exit()", referee.Config{}, "stays"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -31,15 +32,22 @@ func (t *trial) replier(reply func(question []byte) []byte) (*socket, error) {
 // forgedWord is what strangers reply.
 const forgedWord = "forged-reply-of-a-stranger"
 
-// replied returns the datagram in which a reply was delivered for the first time, if it was, and
-// was not overtaken. It is for t.mu held.
+// replied returns the datagram in which a reply was delivered for the first time, if it was, was
+// not overtaken, and did not go out soon after this process had been kept from running: the program
+// may have given up by then. It is for t.mu held.
 func (t *trial) replied(payload []byte) (first datagram, is bool) {
 	for _, d := range t.log {
-		if d.sent && !d.lost && !d.late && bytes.Equal(d.payload, payload) {
+		if d.sent && !d.lost && !d.late && !t.heldUp(d) && bytes.Equal(d.payload, payload) {
 			return d, true
 		}
 	}
 	return first, false
+}
+
+// heldUp reports whether this process had just been kept from running when it sent a datagram, or
+// was so then. It is for t.mu held.
+func (t *trial) heldUp(d datagram) bool {
+	return slices.ContainsFunc(t.held, func(at time.Duration) bool { return (at - d.at).Abs() < time.Second })
 }
 
 // asked returns how often a question has come, lost ones too. It is for t.mu held.

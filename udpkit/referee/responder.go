@@ -54,8 +54,7 @@ func askOnce(t *trial) error {
 		before := t.received(server)
 		t.mu.Unlock()
 		moved, err := t.wait(t.cfg.Patience, func() bool {
-			d, is := t.replied(reply)
-			return is && t.shows(number, d.at) || t.received(server) > before
+			return t.shows(number, 0) || t.received(server) > before
 		})
 		if err != nil {
 			return err
@@ -69,14 +68,14 @@ func askOnce(t *trial) error {
 	}
 	t.mu.Lock()
 	d, is := t.replied(reply)
-	shown := t.shows(number, d.at)
+	shown := t.shows(number, 0)
 	t.mu.Unlock()
 	t.strangers()
 	ended := !t.program.running()
 	switch {
 	case is && !shown:
 		t.find("shows", "the reply %q, datagram %d at %s, was not shown", reply, d.number, seconds(d.at))
-	case !is && !ended:
+	case !shown && !ended:
 		t.find("gives_up", "its reply was lost, and it has neither ended nor asked again, %v later%s", t.cfg.Patience, t.lastLoss())
 	case !ended:
 		// It has shown the reply: it ends by itself, or when it is interrupted.
@@ -84,7 +83,7 @@ func askOnce(t *trial) error {
 			return err
 		}
 		if t.program.running() && !ended {
-			return t.finish()
+			t.interrupt()
 		}
 	}
 	return nil

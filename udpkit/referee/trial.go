@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -86,7 +87,8 @@ type trial struct {
 	log      []datagram
 	bytes    int // in the log
 	findings []Finding
-	over     error // why the round cannot go on
+	over     error           // why the round cannot go on
+	held     []time.Duration // when this process went on that had been kept from running
 	parted   bool
 	pending  int // datagrams that are on the way
 	sockets  []*socket
@@ -126,11 +128,34 @@ func (t *trial) run() (err error) {
 	if t.place, t.listen, err = t.cfg.place(t.script); err != nil {
 		return err
 	}
+	t.running.Go(t.watch)
 	err = t.script.play(t)
 	if errors.Is(err, errOver) { // the rest of the script makes no sense: see the findings
 		return nil
 	}
 	return err
+}
+
+// hold is how long this process may be kept from running and is yet in time with a reply.
+const hold = 100 * time.Millisecond
+
+// watch notes when this process was kept from running: the program is not to blame for what came
+// late of that.
+func (t *trial) watch() {
+	ticks := time.NewTicker(hold / 4)
+	defer ticks.Stop()
+	for last := t.now(); ; {
+		select {
+		case <-ticks.C:
+		case <-t.ctx.Done():
+			return
+		}
+		now := t.now()
+		if now-last > hold {
+			t.note(func() { t.held = append(t.held, now) })
+		}
+		last = now
+	}
 }
 
 // errOver ends a script: what has been found keeps it from going on.
@@ -222,6 +247,22 @@ func (t *trial) await(patience time.Duration, before string, so func() bool) (is
 	return is, err
 }
 
+// settle waits until nothing is missing any more. What must come has Patience since something last
+// came, so that a program that works long on each of many things passes.
+func (t *trial) settle(missing func() int) error {
+	for left := math.MaxInt; ; {
+		t.mu.Lock()
+		left = min(left, missing())
+		t.mu.Unlock()
+		if left == 0 {
+			return t.stays("")
+		}
+		if fewer, err := t.await(t.cfg.Patience, "", func() bool { return missing() < left }); err != nil || !fewer {
+			return err
+		}
+	}
+}
+
 // starts waits until the program does something for the first time, and ends the script if it does
 // not: what is missing is a sentence.
 func (t *trial) starts(missing, before string, so func() bool) error {
@@ -258,15 +299,20 @@ func (t *trial) stays(after string) error {
 	return errOver
 }
 
-// finish interrupts the program.
+// finish notes if the program has ended too early, and interrupts it.
 func (t *trial) finish() error {
 	if err := t.stays(""); err != nil {
 		return err
 	}
+	t.interrupt()
+	return nil
+}
+
+// interrupt interrupts the program, which may have ended.
+func (t *trial) interrupt() {
 	if group.CanInterrupt && !t.program.interrupt(t.ctx, t.cfg.Patience) && t.ctx.Err() == nil {
 		t.find(ruleEnds, "it was interrupted (SIGINT) and runs on, %v later", t.cfg.Patience)
 	}
-	return nil
 }
 
 // round returns its figures.
