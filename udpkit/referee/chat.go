@@ -136,7 +136,7 @@ func chatServer(t *trial) error {
 			return errOver
 		}
 		// Until what another says comes, it may not be on the server's list yet.
-		for t.program.running() {
+		for began := t.now(); t.program.running(); {
 			word := t.word("hello")
 			if err := clients[0].say(word + "\n"); err != nil {
 				return err
@@ -148,8 +148,8 @@ func chatServer(t *trial) error {
 			if in {
 				break
 			}
-			if t.now() > StartUp+t.cfg.Patience {
-				t.find("passes_on", "%q, which ann has said again and again, does not come to %s", word, name)
+			if t.now()-began > t.cfg.Patience+t.cfg.Weather.Delay {
+				t.find("passes_on", "what ann has said again and again for %v, such as %q, does not come to %s", t.cfg.Patience, word, name)
 				return errOver
 			}
 		}

@@ -26,9 +26,11 @@
 //
 // A round is one run of the program. The dice of the network fall as the round's seed says, in both
 // directions. What must hold always is judged always; what was lost on the way, or overtaken, is
-// not missed. No rule depends on how fast a machine is: what must come has Patience to come, and
-// the program has [StartUp] until it first answers. The first round that finds something is the
-// last one; its seed, a recording for Wireshark and a timeline are in the [Verdict].
+// not missed. No rule depends on how fast a machine is: what must come has Patience to come, anew
+// when a part of it came, and the program has [StartUp] until it first answers. A program may give
+// up waiting for a reply: one that the referee sends late, as it was kept from running for 100 ms,
+// is not missed. The first round that finds something is the last one; its seed, a recording for
+// Wireshark and a timeline are in the [Verdict].
 //
 // A program runs with the rights of who starts the referee. Of what it prints 10,000 lines of 4 KiB
 // are kept, and of what is sent 20,000 datagrams or 64 MiB; then its round ends with a finding.
