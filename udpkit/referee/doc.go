@@ -28,7 +28,7 @@
 // directions. What must hold always is judged always; what was lost on the way, or overtaken, is
 // not missed. No rule depends on how fast a machine is: what must come has Patience to come, anew
 // when a part of it came, and the program has [StartUp] until it first answers. A program may give
-// up waiting for a reply: one that the referee sends late, as it was kept from running for 100 ms,
+// up waiting for a reply: one that the referee sends late, as it was kept from running for 250 ms,
 // is not missed. The first round that finds something is the last one; its seed, a recording for
 // Wireshark and a timeline are in the [Verdict].
 //

@@ -47,7 +47,7 @@ func (t *trial) replied(payload []byte) (first datagram, is bool) {
 // heldUp reports whether this process had just been kept from running when it sent a datagram, or
 // was so then. It is for t.mu held.
 func (t *trial) heldUp(d datagram) bool {
-	return slices.ContainsFunc(t.held, func(at time.Duration) bool { return (at - d.at).Abs() < time.Second })
+	return slices.ContainsFunc(t.held, func(at time.Duration) bool { return (at - d.at).Abs() < hold })
 }
 
 // asked returns how often a question has come, lost ones too. It is for t.mu held.

@@ -137,7 +137,7 @@ func (t *trial) run() (err error) {
 }
 
 // hold is how long this process may be kept from running and is yet in time with a reply.
-const hold = 100 * time.Millisecond
+const hold = 250 * time.Millisecond
 
 // watch notes when this process was kept from running: the program is not to blame for what came
 // late of that.
