@@ -17,7 +17,8 @@ import (
 )
 
 // refused has a wrong answer checked, for which the check has these words. Where they are of what
-// the answer used, it has five tries: on a busy machine one that rests wakes up as seldom as it may.
+// the answer used, it has five tries: on a busy machine one that rests wakes up as seldom as it
+// may.
 func refused(t *testing.T, usage bool, want string, check func() (missing string)) {
 	t.Helper()
 	tries := 1
