@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -72,7 +71,7 @@ func TestBrowser(t *testing.T) {
 // lays them out, on screens of three sizes: the live panel is in view, and nobody has scrolled.
 func TestBrowserView(t *testing.T) {
 	t.Setenv("UDPKIT_ADDRESS", "127.0.0.1")
-	t.Setenv("UDPKIT_LISTEN", fmt.Sprintf("127.0.0.1:%d", freeUDPPort(t))) // of the weather
+	t.Setenv("UDPKIT_LISTEN", fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t))) // of the weather
 	page := openLab(t)
 	page.do("leave it, so that each kernel has one page", chromedp.Navigate("about:blank"))
 	run := func(tab *labPage, width, height int64, names ...string) {
@@ -179,7 +178,7 @@ func TestBrowserWalkthrough(t *testing.T) {
 // notebook on sockets, all of its cells, and the stop button while the beacon runs.
 func TestBrowserSockets(t *testing.T) {
 	const index, sockets = "index.ipynb", "sockets.ipynb"
-	t.Setenv("UDPKIT_BEACON_PORT", fmt.Sprint(freeUDPPort(t)))
+	t.Setenv("UDPKIT_BEACON_PORT", fmt.Sprint(testenv.FreePort(t)))
 	page := openLab(t)
 	page.do("open the index", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`location.pathname = '/lab/tree/my-notebooks/%s'`, index)))
 	page.until("it is open with its kernel", panelOf(index)+`?.querySelector('.jp-Toolbar-kernelName')?.textContent.includes('Go (gonb)')`)
@@ -213,7 +212,7 @@ func openLab(t *testing.T, configure ...func(*lab.Config)) *labPage {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	t.Setenv("UDPKIT_PORT", fmt.Sprint(freeUDPPort(t)))
+	t.Setenv("UDPKIT_PORT", fmt.Sprint(testenv.FreePort(t)))
 	t.Setenv("UDPKIT_TARGET", "127.255.255.255") // nothing leaves this machine
 	t.Setenv("UDPKIT_INTERVAL", "500ms")
 
@@ -562,12 +561,4 @@ func withoutOutputs(t *testing.T, notebook []byte) []byte {
 	notebook, err := json.Marshal(n)
 	require.NoError(t, err)
 	return notebook
-}
-
-func freeUDPPort(t *testing.T) int {
-	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{})
-	require.NoError(t, err)
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).Port
 }
