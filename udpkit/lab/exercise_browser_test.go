@@ -2,7 +2,6 @@ package lab_test
 
 import (
 	"fmt"
-	"regexp"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -36,7 +35,7 @@ func TestBrowserExercise(t *testing.T) {
 	page.do("unfold the solution", chromedp.Click(chromedp.JSPath(folded+`.querySelector('summary')`)))
 	solution, err := chromedp.Run(page.ctx, chromedp.Evaluate[string](folded+`.querySelector('code').textContent`))
 	require.NoError(t, err)
-	require.Regexp(t, regexp.MustCompile(`(?s)^func gaps.*}\s*$`), solution)
+	require.Regexp(t, `(?s)^func gaps.*}\s*$`, solution)
 	scroll(cell)
 	page.do("click into the cell", chromedp.Click(chromedp.JSPath(cell+`.querySelector('.cm-line')`)))
 	page.do("select all", chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)))

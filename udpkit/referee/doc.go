@@ -12,8 +12,9 @@
 // The words {address} and {port} in Command are replaced by where the other side is, or by where
 // the program has to listen; the environment variables UDPKIT_ADDRESS and UDPKIT_PORT say the same.
 // A beacon listens at {listen}, UDPKIT_LISTEN, and sends to {port}. The address is of this machine:
-// the referee sends nothing beyond it, but a program that broadcasts by itself does. One that does
-// not let itself be told is judged at the port that the system has in the documents of the course.
+// the referee sends nothing beyond it, and ignores what comes from beyond it, but a program that
+// broadcasts by itself does. One that does not let itself be told is judged at the port that the
+// system has in the documents of the course.
 //
 // # What the program shows
 //

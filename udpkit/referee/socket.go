@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -116,8 +117,12 @@ func (s *socket) read() {
 			time.Sleep(time.Millisecond) // such as ECONNREFUSED, where the system tells that
 			continue
 		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if !here(from.Addr()) {
+			continue
+		}
 		payload := bytes.Clone(b[:n])
-		d := datagram{socket: s, from: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), to: s.address, payload: payload}
+		d := datagram{socket: s, from: from, to: s.address, payload: payload}
 		fate := s.fate(s.back)
 		d.lost, d.late = fate.Lost, fate.Overtaken
 		s.t.add(d)
@@ -128,6 +133,19 @@ func (s *socket) read() {
 			s.later(fate.Delays[i], func() { s.answer(payload, d.from) })
 		}
 	}
+}
+
+// here reports whether an address is one of this machine. What comes from others is not the
+// program's, and they are not answered.
+func here(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	own, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(own, func(of net.Addr) bool {
+		p, err := netip.ParsePrefix(of.String())
+		return err == nil && p.Addr() == a
+	})
 }
 
 // later does something after a while, if the round goes on.

@@ -21,8 +21,9 @@ import (
 	"github.com/gonb-labs/udp-notebooks/udpkit/internal/testenv"
 )
 
-// TestPictures draws what the commands print, and what Wireshark shows of a recording, on two hosts
-// with what is to be seen: a filter of broadcasts, loss, a clock that is 3 s behind.
+// TestPictures draws what the commands print, and what Wireshark and a timeline show of recordings,
+// on two hosts with what is to be seen: a filter of broadcasts, loss, a clock that is 3 s behind. It
+// needs chromium, iptables, wireshark, Xvfb, xdotool and import, of ImageMagick.
 func TestPictures(t *testing.T) {
 	if os.Getenv("UDPKIT_PICTURES") == "" {
 		t.Skip("writes into the checkout: UDPKIT_PICTURES=1 go test ./udpkit/cmd/udpkit -run TestPictures")
@@ -89,6 +90,16 @@ func TestPictures(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 	}
 	run(`chromium --headless --no-sandbox --hide-scrollbars --force-device-scale-factor=1.5 --window-size=960,900 --screenshot="$1" "file://$2"`, absolute(t, images, "terminals.png"), page)
+
+	at, from := filepath.Join(dir, "at.pcapng"), filepath.Join(dir, "from.pcapng")
+	command(t, "weather", "--listen", "127.0.0.1:7000", "--to", "127.0.0.1:7001", "--loss", "35%", "--seed", "7", "--json").event("report")
+	listener := command(t, "client", "--name", "ann", "--port", "7001", "--record", at, "--json")
+	listener.event("start")
+	printed("server", "--target", "127.0.0.1:7000", "--interval", "100ms", "--max-messages", "5", "--record", from)
+	require.NoError(t, listener.Process.Signal(os.Interrupt))
+	_ = listener.rest()
+	require.NoError(t, os.WriteFile(page, []byte(printed("timeline", from, at)), 0o600))
+	run(`chromium --headless --no-sandbox --hide-scrollbars --window-size=846,1010 --screenshot="$1" "file://$2"`, absolute(t, images, "timeline.png"), page)
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "udpkit.lua"), []byte(printed("dissector")), 0o600))
 	run(`mkdir -p .config/wireshark
