@@ -22,8 +22,8 @@ import (
 )
 
 // TestPictures draws what the commands print, and what Wireshark and a timeline show of recordings,
-// on two hosts with what is to be seen: a filter of broadcasts, loss, a clock that is 3 s behind. It
-// needs chromium, iptables, wireshark, Xvfb, xdotool and import, of ImageMagick.
+// on two hosts with what is to be seen: a filter of broadcasts, loss, a clock that is 3 s behind.
+// It needs chromium, iptables, wireshark, Xvfb, xdotool and import, of ImageMagick.
 func TestPictures(t *testing.T) {
 	if os.Getenv("UDPKIT_PICTURES") == "" {
 		t.Skip("writes into the checkout: UDPKIT_PICTURES=1 go test ./udpkit/cmd/udpkit -run TestPictures")
